@@ -1,0 +1,7 @@
+"""``ashare store …``."""
+
+from __future__ import annotations
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Not built yet.")

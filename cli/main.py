@@ -1,0 +1,42 @@
+"""The one command, ``ashare``."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from cli import settings
+from cli.commands import config, demo, kafka, process, produce, questdb, simulate, snapshot, store, tail, topics, verify
+from schemas import UsageError
+
+app = typer.Typer(
+    name="ashare",
+    help="The whole A-share market off one pushed WebSocket, through Kafka, into snapshots, a store and the changes that matter.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+for module in (demo, simulate, produce, process, kafka, questdb, verify, tail, snapshot, config):
+    app.command(module.__name__.rpartition(".")[2])(module.command)
+app.add_typer(topics.app, name="topics")
+app.add_typer(store.app, name="store")
+
+
+@app.callback()
+def _before() -> None:
+    settings.check_environment(os.environ)
+
+
+def main() -> None:
+    """Run the command; what the user can mend is said in one line on stderr, with exit code 2."""
+    try:
+        app()
+    except UsageError as error:
+        sys.stderr.write(f"ashare: {error}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)

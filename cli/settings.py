@@ -1,0 +1,101 @@
+"""Every setting, declared once: its flag, its environment variable, what it means, whether it is a secret."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from schemas import UsageError
+
+PREFIX = "ASHARE_"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting. A secret may also be read from the file that ``<env>_FILE`` names, and is never printed."""
+
+    name: str
+    flag: str
+    env: str
+    about: str
+    default: Any = None
+    secret: bool = False
+
+
+_DECLARED = (
+    Setting("bootstrap", "--bootstrap", "ASHARE_KAFKA_BOOTSTRAP", "Kafka brokers, HOST:PORT[,HOST:PORT]", "127.0.0.1:9092"),
+    Setting("url", "--url", "ASHARE_FEED_URL", "the feed's WebSocket, ws:// or wss://", "ws://127.0.0.1:8765"),
+    Setting("token", "--token", "ASHARE_FEED_TOKEN", "the feed's token, sent in the query", secret=True),
+    Setting("symbols", "--symbols", "ASHARE_FEED_SYMBOLS", "JSON array, comma string or *, sent in the form given", "*"),
+    Setting("source", "--source", "ASHARE_FEED_SOURCE", "line id of this connection, written into every tick", "post-1"),
+    Setting("trades_only", "--trades-only", "ASHARE_FEED_TRADES_ONLY", "only stocks with actual trades", default=False),
+    Setting("foreign", "--foreign", "ASHARE_FEED_FOREIGN", "let through what is no A share (000001.SSE, funds, B shares)", default=False),
+    Setting("agents", "--agents", "ASHARE_AGENTS", "agents of this worker", "snapshots,storage,changes"),
+    Setting("store", "--store", "ASHARE_STORE", "sqlite:///DIR or questdb://HOST:9000", "sqlite:///data/ticks"),
+    Setting("threshold", "--threshold", "ASHARE_THRESHOLD", "0.05 (yuan), 2ticks or 50bp; larger moves are emitted", "0.01"),
+    Setting(
+        "thresholds",
+        "--thresholds",
+        "ASHARE_THRESHOLDS",
+        "overrides by board and code: board:STAR=50bp,code:600519=0.5",
+        "",
+    ),
+    Setting("web_host", "--web-host", "ASHARE_WEB_HOST", "address that the worker's HTTP server listens on", "127.0.0.1"),
+    Setting("web_port", "--web-port", "ASHARE_WEB_PORT", "port of the worker's HTTP server", 6066),
+    Setting("web_url", "--web-url", "ASHARE_WEB_URL", "where other workers reach this one's HTTP server; default http://WEB_HOST:WEB_PORT"),
+)
+SETTINGS: Mapping[str, Setting] = {setting.name: setting for setting in _DECLARED}
+
+
+def option(name: str) -> Any:
+    """The Typer option of a setting, for ``Annotated[type, option(name)]``; the parameter's default is ``default(name)``."""
+    setting = SETTINGS[name]
+    return typer.Option(setting.flag, envvar=setting.env, help=setting.about)
+
+
+def default(name: str) -> Any:
+    """A setting's default."""
+    return SETTINGS[name].default
+
+
+def secret(name: str, given: str | None) -> str | None:
+    """A secret's value: as given by flag or environment, else the content of the file that ``<env>_FILE`` names.
+
+    Raises:
+        UsageError: both are set, or the file can't be read.
+    """
+    variable = f"{SETTINGS[name].env}_FILE"
+    path = os.environ.get(variable)
+    if not path:
+        return given
+    if given:
+        raise UsageError(f"{SETTINGS[name].env} and {variable} are both set: keep one")
+    try:
+        return Path(path).read_text("utf-8").strip()
+    except OSError as error:
+        raise UsageError(f"{variable} names a file that can't be read: {error.strerror}: {path}") from error
+
+
+def known_variables() -> set[str]:
+    """Every environment variable that some setting reads."""
+    return {s.env for s in _DECLARED} | {f"{s.env}_FILE" for s in _DECLARED if s.secret}
+
+
+def check_environment(environment: Mapping[str, str]) -> None:
+    """Refuse an ``ASHARE_*`` variable that nothing reads: a misspelt setting would be silently ignored.
+
+    Raises:
+        UsageError: names the variable and the nearest one that exists.
+    """
+    known = known_variables()
+    for variable in sorted(environment):
+        if variable.startswith(PREFIX) and variable not in known:
+            near = difflib.get_close_matches(variable, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else "`ashare config` lists the settings"
+            raise UsageError(f"{variable} is set, but no setting has that name: {hint}")

@@ -1,0 +1,63 @@
+"""The small interface that every store of ticks keeps.
+
+A store holds each tick once: ``(source, run, n)`` names it, so a batch that is written again, cut elsewhere, or whose ticks
+the producer had to send again under new offsets, adds nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from schemas import Tick
+
+
+class StoreError(Exception):
+    """The store did not take a write. Nothing of it need be kept: the caller holds the ticks and writes them again.
+
+    The text says what the store said and, where it can be told, what to do: disk full, locked, unreachable.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class TickBatch:
+    """Ticks of one partition, with the place that each came from; the four lists are of one length.
+
+    Attributes:
+        offsets: Kafka offsets, rising.
+        timestamps: Kafka record timestamps, ms since the epoch.
+    """
+
+    topic: str
+    partition: int
+    offsets: Sequence[int]
+    timestamps: Sequence[int]
+    ticks: Sequence[Tick]
+
+
+class TickStore(Protocol):
+    """Where ticks are kept. Opened once, written by one caller at a time, closed once."""
+
+    async def open(self) -> None:
+        """Make the store ready, creating what is missing.
+
+        Raises:
+            schemas.UsageError: it can't be used as configured (not writable, another owner, wrong address).
+            StoreError: it is not there yet; trying again may help.
+        """
+
+    async def write(self, batches: Sequence[TickBatch]) -> int:
+        """Keep the batches durably; when this returns, a crash loses none of their ticks.
+
+        Idempotent. All of one day's ticks are written together or not at all.
+
+        Returns:
+            How many of the ticks were new; a store that can't tell counts every tick that it took.
+
+        Raises:
+            StoreError: not written, or not surely; write the same batches again.
+        """
+
+    async def close(self) -> None:
+        """Release files and connections. A second call does nothing."""

@@ -1,0 +1,34 @@
+"""The contract: record types, their codec, JSON Schemas, topics. Nothing here imports anything else of ours."""
+
+from schemas.codec import RecordError, decode, decoder, encode
+from schemas.errors import UsageError
+from schemas.records import (
+    ChangeState,
+    DeadLetter,
+    FeedEvent,
+    LineMark,
+    Origin,
+    PriceChange,
+    Record,
+    Snapshot,
+    Threshold,
+    Tick,
+)
+
+__all__ = [
+    "ChangeState",
+    "DeadLetter",
+    "FeedEvent",
+    "LineMark",
+    "Origin",
+    "PriceChange",
+    "Record",
+    "RecordError",
+    "Snapshot",
+    "Threshold",
+    "Tick",
+    "UsageError",
+    "decode",
+    "decoder",
+    "encode",
+]

@@ -1,0 +1,56 @@
+"""The topics, as ``topics.yaml`` declares them, and the partition that a key belongs to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+
+import yaml
+from aiokafka.partitioner import murmur2
+
+TICKS = "ashare.ticks.v1"
+SNAPSHOTS = "ashare.snapshots.v1"
+PRICE_CHANGES = "ashare.price-changes.v1"
+PRICE_CHANGES_STATE = "ashare.price-changes-state.v1"
+FEED_EVENTS = "ashare.feed-events.v1"
+DEAD_LETTERS = "ashare.dead-letters.v1"
+THRESHOLDS = "ashare.thresholds.v1"
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One topic's declaration."""
+
+    name: str
+    key: str
+    record: str
+    about: str
+    partitions: int
+    replicas: int
+    config: dict[str, str]
+
+
+@cache
+def topics() -> dict[str, Topic]:
+    """Every topic of the pipeline, by name, in the order of ``topics.yaml``."""
+    declared = yaml.safe_load((Path(__file__).parent / "topics.yaml").read_text("utf-8"))
+    defaults = declared["defaults"]
+    return {
+        name: Topic(
+            name=name,
+            key=topic["key"],
+            record=topic["record"],
+            about=topic["about"],
+            partitions=topic.get("partitions", defaults["partitions"]),
+            replicas=topic.get("replicas", defaults["replicas"]),
+            config=defaults["config"] | topic["config"],
+        )
+        for name, topic in declared["topics"].items()
+    }
+
+
+@lru_cache(maxsize=65_536)
+def partition_of(key: str, partitions: int) -> int:
+    """The partition of a key, as Kafka's default partitioner (murmur2) and so every client library places it."""
+    return int((murmur2(key.encode()) & 0x7FFFFFFF) % partitions)
