@@ -1,0 +1,359 @@
+"""Records to Kafka in wide batches: in order per partition, acknowledged by all replicas, never silently dropped.
+
+One lane per partition holds what waits and the one batch in flight; load makes the batches bigger by itself. A batch that
+fails, or whose acknowledgement stays away, leaves an idempotent producer with a hole in its sequence that no later batch gets
+over. So the client is then closed, a new one made, and what is unconfirmed sent again, in order: a record may arrive twice,
+and its reader tells by its identity.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import chain
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from schemas import UsageError
+from schemas.topics import topics
+
+log = logging.getLogger(__name__)
+
+Headers = Sequence[tuple[str, bytes]]
+_Entry = tuple[bytes | None, bytes, int, Headers]
+
+BATCH_BYTES = 512 << 10
+"""A batch's size at which it is closed; below every topic's ``max.message.bytes``."""
+_RECORD_OVERHEAD = 128
+"""More than Kafka's framing of a record with key and value takes."""
+_BACKOFF = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+class RecordTooLargeError(ValueError):
+    """A record that its topic's ``max.message.bytes`` does not admit; the broker would only say so after the send."""
+
+
+class DeliveryError(Exception):
+    """Records were still unacknowledged when the time to stop was up; the text says how many."""
+
+
+class Lane:
+    """One partition's way to the broker."""
+
+    def __init__(self, publisher: Publisher, topic: str, partition: int) -> None:
+        """Made by ``Publisher.lane``."""
+        self.topic = topic
+        self.partition = partition
+        self._publisher = publisher
+        self._waiting: deque[_Entry] = deque()
+        self._flight: list[_Entry] = []
+        self._flight_bytes = 0
+        self._departed = 0.0
+        self._added = 0
+        self._acknowledged = 0
+        self._barriers: deque[tuple[int, asyncio.Future[None]]] = deque()
+        declared = topics().get(topic)
+        limit = int(declared.config["max.message.bytes"]) if declared else 1_048_588
+        self._limit = limit - _RECORD_OVERHEAD
+
+    def add(self, key: bytes | None, value: bytes, timestamp_ms: int, headers: Headers = ()) -> None:
+        """Queue one record; it is sent by itself. Never waits: see ``Publisher.room`` for back-pressure.
+
+        Args:
+            timestamp_ms: the Kafka record timestamp, ms since the epoch.
+
+        Raises:
+            RecordTooLargeError: the topic does not take a record of this size.
+        """
+        size = len(value) + (len(key) if key else 0)
+        if headers:
+            size += sum(len(name) + len(content) + 4 for name, content in headers)
+        if size > self._limit:
+            raise RecordTooLargeError(f"{self.topic}: a record of {size:,} bytes, the topic takes {self._limit:,}")
+        self._waiting.append((key, value, timestamp_ms, headers))
+        self._added += 1
+        publisher = self._publisher
+        publisher.unacknowledged_bytes += size + _RECORD_OVERHEAD
+        if not self._flight:
+            publisher.wake(self)
+
+    async def delivered(self) -> None:
+        """Wait until everything added so far is acknowledged by all replicas."""
+        if self._acknowledged < self._added:
+            barrier = asyncio.get_running_loop().create_future()
+            self._barriers.append((self._added, barrier))
+            await barrier
+
+    @property
+    def unacknowledged(self) -> int:
+        """Records added and not yet acknowledged."""
+        return self._added - self._acknowledged
+
+    @property
+    def flying_since(self) -> float | None:
+        """``time.monotonic()`` at which the batch in flight left, ``None`` without one."""
+        return self._departed if self._flight else None
+
+    def board(self, client: AIOKafkaProducer) -> object | None:
+        """Fill the next batch from what waits; ``None`` when there is nothing, or a batch is in flight."""
+        if self._flight or not self._waiting:
+            return None
+        batch = client.create_batch()
+        append, waiting, flight = batch.append, self._waiting, self._flight
+        size = 0
+        while waiting:
+            key, value, timestamp, headers = entry = waiting[0]
+            if append(timestamp=timestamp, key=key, value=value, headers=headers) is None:
+                break
+            waiting.popleft()
+            flight.append(entry)
+            size += len(value) + (len(key) if key else 0) + _RECORD_OVERHEAD
+            if headers:
+                size += sum(len(name) + len(content) + 4 for name, content in headers)
+        batch.close()
+        self._flight_bytes = size
+        self._departed = time.monotonic()
+        return batch
+
+    def landed(self) -> tuple[int, int]:
+        """The batch in flight is acknowledged; gives its records and bytes."""
+        records, size = len(self._flight), self._flight_bytes
+        self._flight = []
+        self._acknowledged += records
+        while self._barriers and self._barriers[0][0] <= self._acknowledged:
+            barrier = self._barriers.popleft()[1]
+            if not barrier.done():
+                barrier.set_result(None)
+        return records, size
+
+    def turn_back(self) -> int:
+        """The batch in flight has an unknown outcome: it goes first again. Gives its number of records."""
+        returned = len(self._flight)
+        self._waiting.extendleft(reversed(self._flight))
+        self._flight = []
+        return returned
+
+    def waits(self) -> bool:
+        """Whether a batch could leave."""
+        return bool(self._waiting) and not self._flight
+
+
+class Publisher:
+    """Kafka's producing end for one process. Made, started, used and stopped on one event loop.
+
+    Memory is bounded by the caller: above ``limit_bytes`` unacknowledged, ``full`` is true and ``room()`` waits.
+    """
+
+    def __init__(
+        self, bootstrap: str, *, client_id: str, limit_bytes: int = 64 << 20, deadline: float = 30.0
+    ) -> None:
+        """Nothing connects before ``start``.
+
+        Args:
+            deadline: seconds that a batch may stay unacknowledged before the client is made anew.
+        """
+        self.bootstrap = bootstrap
+        self.unacknowledged_bytes = 0
+        self.acknowledged = 0
+        self.resent = 0
+        self.rebuilt = 0
+        self._client_id = client_id
+        self._limit = limit_bytes
+        self._deadline = deadline
+        self._lanes: dict[tuple[str, int], Lane] = {}
+        self._ready: set[Lane] = set()
+        self._work = asyncio.Event()
+        self._drained = asyncio.Event()
+        self._client: AIOKafkaProducer | None = None
+        self._generation = 0
+        self._broken: str | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self, *required: str) -> None:
+        """Connect, and check that the required topics exist as declared.
+
+        Raises:
+            UsageError: no broker answers, or a required topic is missing or has another number of partitions.
+        """
+        try:
+            self._client = await self._connect()
+        except (KafkaError, OSError) as error:
+            raise UsageError(f"no Kafka broker answers at {self.bootstrap} (--bootstrap): {error}") from error
+        try:
+            await self._check(required)
+        except BaseException:
+            await self._client.stop()
+            raise
+        self._tasks = [
+            asyncio.create_task(self._pump(), name="publisher-pump"),
+            asyncio.create_task(self._watch(), name="publisher-watch"),
+        ]
+
+    def lane(self, topic: str, partition: int) -> Lane:
+        """The lane of a partition, always the same object."""
+        try:
+            return self._lanes[topic, partition]
+        except KeyError:
+            return self._lanes.setdefault((topic, partition), Lane(self, topic, partition))
+
+    @property
+    def full(self) -> bool:
+        """Whether more than the limit is unacknowledged."""
+        return self.unacknowledged_bytes > self._limit
+
+    async def room(self) -> None:
+        """Wait while the publisher is full."""
+        while self.full:
+            self._drained.clear()
+            await self._drained.wait()
+
+    async def flush(self) -> None:
+        """Wait until everything added so far to any lane is acknowledged."""
+        await asyncio.gather(*(lane.delivered() for lane in list(self._lanes.values())))
+
+    async def stop(self, patience: float = 30.0) -> None:
+        """Deliver everything in hand and close. A second call does nothing.
+
+        Raises:
+            DeliveryError: after ``patience`` seconds records were still unacknowledged; they are not delivered.
+        """
+        if not self._tasks:
+            return
+        try:
+            async with asyncio.timeout(patience):
+                await self.flush()
+        except TimeoutError:
+            left = sum(lane.unacknowledged for lane in self._lanes.values())
+            raise DeliveryError(f"{left:,} records were not acknowledged by {self.bootstrap} in {patience:g} s") from None
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            self._tasks = []
+            await self._discard()
+
+    def wake(self, lane: Lane) -> None:
+        """Have the lane's next batch sent (for ``Lane``)."""
+        self._ready.add(lane)
+        self._work.set()
+
+    async def _connect(self) -> AIOKafkaProducer:
+        client = AIOKafkaProducer(
+            bootstrap_servers=self.bootstrap.split(","),
+            client_id=self._client_id,
+            acks="all",
+            enable_idempotence=True,
+            max_batch_size=BATCH_BYTES,
+            request_timeout_ms=int(self._deadline * 1000),
+            retry_backoff_ms=50,
+        )
+        try:
+            await client.start()
+        except BaseException:
+            with contextlib.suppress(Exception):
+                await client.stop()
+            raise
+        return client
+
+    async def _check(self, required: Sequence[str]) -> None:
+        assert self._client is not None
+        for topic in required:
+            try:
+                found = await self._client.partitions_for(topic)
+            except KafkaError as error:
+                raise UsageError(f"topic {topic} is not on {self.bootstrap}: run `ashare topics apply` ({error})") from error
+            declared = topics().get(topic)
+            if declared and len(found) != declared.partitions:
+                raise UsageError(
+                    f"topic {topic} has {len(found)} partitions on {self.bootstrap}, schemas/topics.yaml declares"
+                    f" {declared.partitions}: keys would lie in other partitions than readers expect"
+                )
+
+    async def _pump(self) -> None:
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            if self._broken is not None:
+                await self._rebuild()
+            client, generation = self._client, self._generation
+            assert client is not None
+            for lane in self._take_ready():
+                batch = lane.board(client)
+                if batch is None:
+                    continue
+                try:
+                    sent = await client.send_batch(batch, lane.topic, partition=lane.partition)
+                except Exception as error:  # noqa: BLE001 - whatever it was, the batch did not leave
+                    self._break(f"{lane.topic}/{lane.partition}: {error!r}")
+                    break
+                sent.add_done_callback(lambda done, lane=lane: self._landed(lane, done, generation))
+
+    def _take_ready(self) -> Iterator[Lane]:
+        ready, self._ready = self._ready, set()
+        return iter(ready)
+
+    def _landed(self, lane: Lane, sent: asyncio.Future[object], generation: int) -> None:
+        error = None if sent.cancelled() else sent.exception()
+        if generation != self._generation:
+            return
+        if sent.cancelled() or error is not None:
+            self._break(f"{lane.topic}/{lane.partition}: {error!r}")
+            return
+        records, size = lane.landed()
+        self.acknowledged += records
+        self.unacknowledged_bytes -= size
+        if not self.full:
+            self._drained.set()
+        if lane.waits():
+            self.wake(lane)
+
+    def _break(self, why: str) -> None:
+        if self._broken is None:
+            self._broken = why
+        self._work.set()
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(min(1.0, self._deadline / 4))
+            oldest = min((since for lane in self._lanes.values() if (since := lane.flying_since)), default=None)
+            if oldest is not None and time.monotonic() - oldest > self._deadline:
+                self._break(f"a batch got no acknowledgement for {self._deadline:g} s")
+
+    async def _rebuild(self) -> None:
+        """Make a new client, and turn every batch in flight back to the head of its lane."""
+        log.warning("Kafka client is made anew: %s", self._broken)
+        self._generation += 1
+        await self._discard()
+        self.resent += sum(lane.turn_back() for lane in self._lanes.values())
+        for delay in chain(_BACKOFF, iter(lambda: _BACKOFF[-1], None)):
+            try:
+                self._client = await self._connect()
+                break
+            except (KafkaError, OSError) as error:
+                held = sum(lane.unacknowledged for lane in self._lanes.values())
+                log.warning("%s does not answer, %s records wait in memory: %s", self.bootstrap, f"{held:,}", error)
+                await asyncio.sleep(delay)
+        self.rebuilt += 1
+        self._broken = None
+        self._ready.update(lane for lane in self._lanes.values() if lane.waits())
+
+    async def _discard(self) -> None:
+        """Close the client without waiting for what it still holds: ``stop()`` alone would flush without a limit."""
+        client, self._client = self._client, None
+        if client is None:
+            return
+        closing = asyncio.create_task(client.stop())
+        done, _ = await asyncio.wait([closing], timeout=2.0)
+        if not done:
+            closing.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await closing
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(client.client.close(), 2.0)
+        elif closing.exception() is not None:
+            log.debug("closing the Kafka client: %r", closing.exception())
