@@ -1,0 +1,65 @@
+# Everything runs from .venv, which is made from requirements.lock (hashes checked) when it is missing or older than it.
+
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+LOCKED := $(VENV)/.locked
+READY := $(VENV)/.ready
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format schemas lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo '  ARGS="…" is handed on: make demo ARGS="--help", make test ARGS="tests/market -x"'
+
+demo: $(READY) ## the whole pipeline on this machine, until Ctrl-C
+	@$(BIN)/ashare demo $(ARGS)
+
+test: $(READY) ## every test, against a real Kafka and a real QuestDB
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY) ## style, types, import rules, compose file, Dockerfile
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo > $(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
+	@$(BIN)/hadolint deploy/docker/Dockerfile
+	@echo "check: style, types, import rules, compose file and Dockerfile are clean"
+
+format: $(READY) ## format the code and mend what ruff can mend
+	@$(BIN)/ruff check --quiet --fix --exit-zero .
+	@$(BIN)/ruff format --quiet .
+
+schemas: $(READY) ## write schemas/*.schema.json from the record types
+	@$(BIN)/python -m schemas.generate
+
+COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	--python-version 3.11 $(ARGS)
+
+lock: $(READY) ## resolve the dependencies anew; ARGS=--upgrade takes newer versions
+	@$(COMPILE) --extra embedded --group dev --output-file requirements.lock pyproject.toml
+	@$(COMPILE) --constraints requirements.lock --output-file deploy/docker/requirements.lock pyproject.toml
+	@$(COMPILE) --constraints requirements.lock --group build --output-file deploy/docker/build-requirements.lock
+
+clean: ## remove .venv and caches; data/ stays
+	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps lie inside .venv and are written last: what was interrupted half-way has none, and starts again from nothing.
+$(LOCKED): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "make: Python 3.11 or newer is needed, and '$(PYTHON)' is not: make PYTHON=python3.12 …" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "make: '$(PYTHON)' has no venv module: install it (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	@echo "Setting up $(VENV) from requirements.lock: a minute or two …"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+$(READY): $(LOCKED) pyproject.toml
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
