@@ -1,0 +1,6 @@
+"""A real Kafka and a real QuestDB on a machine with nothing but Python: no Docker, no Java."""
+
+from deploy.embedded.kafka import KafkaBroker
+from deploy.embedded.server import free_port
+
+__all__ = ["KafkaBroker", "free_port"]

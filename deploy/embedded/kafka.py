@@ -1,0 +1,189 @@
+"""Apache Kafka in KRaft mode, one node that is broker and controller, for one machine."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import subprocess
+import time
+import uuid
+from base64 import urlsafe_b64encode
+from collections.abc import Sequence
+from pathlib import Path
+
+from deploy.embedded.jars import jars, java
+from deploy.embedded.server import HOST, Server, free_port
+from schemas import UsageError
+
+_SETTINGS = """\
+# Written at each start.
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@{host}:{controller}
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=CLIENTS
+listener.security.protocol.map=CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners=CLIENTS://{host}:{port},CONTROLLER://{host}:{controller}
+advertised.listeners=CLIENTS://{host}:{port}
+log.dirs=topics
+
+# Topics are declared, never made by a misspelt name.
+auto.create.topics.enable=false
+
+# There is one node to keep a copy.
+default.replication.factor=1
+offsets.topic.replication.factor=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+
+# Few inner partitions: they are made when the first group or transaction comes, which then waits for them.
+offsets.topic.num.partitions=4
+transaction.state.log.num.partitions=2
+share.coordinator.state.topic.num.partitions=1
+
+# The first member of a group need not wait for others, and a test may have a member declared dead quickly.
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
+
+num.network.threads=2
+num.io.threads=4
+# The default of 128 MiB would be a quarter of the heap.
+log.cleaner.dedupe.buffer.size=16777216
+log.cleaner.backoff.ms=5000
+"""
+
+_LOGGING = """\
+status=error
+appender.file.type=RollingFile
+appender.file.name=file
+appender.file.fileName=kafka.log
+appender.file.filePattern=kafka.log.%i
+appender.file.layout.type=PatternLayout
+appender.file.layout.pattern=[%d] %p %m (%c)%n
+appender.file.policies.type=Policies
+appender.file.policies.size.type=SizeBasedTriggeringPolicy
+appender.file.policies.size.size=8MB
+appender.file.strategy.type=DefaultRolloverStrategy
+appender.file.strategy.max=2
+rootLogger=INFO, file
+logger.settings.name=org.apache.kafka.common.config.AbstractConfig
+logger.settings.level=WARN
+logger.state.name=state.change.logger
+logger.state.level=WARN
+"""
+
+_METADATA_REQUEST, _METADATA_VERSION = 3, 2
+
+
+class KafkaBroker(Server):
+    """A broker on 127.0.0.1 with its data in one directory: ``topics/``, ``kafka.log``, its settings."""
+
+    title = "Kafka"
+    log_name = "kafka.log"
+    port_taken = ("Address already in use", "Socket server failed to bind")
+
+    def __init__(self, data: Path, port: int = 0, *, heap: str = "512m") -> None:
+        """Nothing is started.
+
+        Args:
+            port: of the clients' listener; 0 for a free one, chosen at the first start. The controller's is always a free one.
+            heap: the JVM's limit, as ``-Xmx`` takes it; the whole process needs about 150 MB more.
+        """
+        super().__init__(data, port)
+        self._heap = heap
+        self._cluster = ""
+
+    @property
+    def bootstrap(self) -> str:
+        """``127.0.0.1:PORT``, known once started."""
+        return f"{HOST}:{self.port}"
+
+    def _prepare(self, deadline: float) -> None:
+        folder = self.data.path
+        (folder / "server.properties").write_text(
+            _SETTINGS.format(host=HOST, port=self.port, controller=free_port()), "utf-8"
+        )
+        (folder / "log4j2.properties").write_text(_LOGGING, "utf-8")
+        # Native libraries are unpacked here: /tmp may forbid execution, and a killed JVM would leave them there.
+        temporary = folder / "tmp"
+        temporary.mkdir(exist_ok=True)
+        for leftover in temporary.iterdir():
+            leftover.unlink(missing_ok=True)
+        self._cluster = self._formatted(deadline)
+
+    def _formatted(self, deadline: float) -> str:
+        """The cluster id of the directory, formatted first if it is new."""
+        properties = self.data.path / "topics" / "meta.properties"
+        if not properties.exists():
+            fresh = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+            with self.log.open("ab") as log:
+                done = subprocess.run(  # noqa: S603 - the command is ours
+                    self._java("64m", "kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", fresh)
+                    + ["-c", "server.properties"],
+                    cwd=self.data.path,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    timeout=max(1.0, deadline - time.monotonic()),
+                    check=False,
+                )
+            if done.returncode or not properties.exists():
+                raise UsageError(f"Kafka could not format {self.data.path}:\n{self.data.logged()[-2000:]}")
+        lines = dict(line.split("=", 1) for line in properties.read_text("utf-8").splitlines() if "=" in line)
+        return lines["cluster.id"]
+
+    def _command(self) -> Sequence[str]:
+        return self._java(self._heap, "kafka.Kafka", "server.properties")
+
+    def _java(self, heap: str, *program: str) -> list[str]:
+        return [
+            str(java()),
+            f"-Xmx{heap}",
+            "-XX:+ExitOnOutOfMemoryError",
+            "-XX:-UsePerfData",
+            "-XX:TieredStopAtLevel=1" if "StorageTool" in program[0] else "-XX:MaxGCPauseMillis=20",
+            "-Djava.awt.headless=true",
+            "-Djava.io.tmpdir=tmp",
+            "-Dlog4j2.configurationFile=log4j2.properties",
+            "--enable-native-access=ALL-UNNAMED",
+            "--sun-misc-unsafe-memory-access=allow",
+            "-cp",
+            os.pathsep.join(map(str, jars("kafka"))),
+            *program,
+        ]
+
+    def _answers(self) -> bool:
+        """Whether a metadata request names this cluster and one live broker: it has registered, and is not fenced."""
+        client = b"ashare"
+        request = struct.pack(">hhih", _METADATA_REQUEST, _METADATA_VERSION, 1, len(client)) + client + struct.pack(">i", 0)
+        with socket.create_connection((HOST, self.port), 1.0) as connection:
+            connection.sendall(struct.pack(">i", len(request)) + request)
+            (size,) = struct.unpack(">i", _read(connection, 4))
+            return _names(_read(connection, min(size, 1 << 16)), self._cluster, self.port)
+
+
+def _read(connection: socket.socket, size: int) -> bytes:
+    content = b""
+    while len(content) < size:
+        piece = connection.recv(size - len(content))
+        if not piece:
+            raise ConnectionError("the broker hung up")
+        content += piece
+    return content
+
+
+def _names(response: bytes, cluster: str, port: int) -> bool:
+    """Whether a metadata response (version 2) is of this cluster and lists exactly the broker on this port."""
+    (brokers,) = struct.unpack_from(">i", response, 4)
+    at, ports = 8, []
+    for _ in range(brokers):
+        (host,) = struct.unpack_from(">h", response, at + 4)
+        at += 6 + host
+        listening, rack = struct.unpack_from(">ih", response, at)
+        ports.append(listening)
+        at += 6 + max(rack, 0)
+    (length,) = struct.unpack_from(">h", response, at)
+    return ports == [port] and response[at + 2 : at + 2 + max(length, 0)].decode() == cluster
