@@ -1,0 +1,162 @@
+"""The snapshots job, pure: chunks of ticks in, the latest state and the session's figures of each code."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from processors.transport.chunk import Chunk
+from schemas import LineMark, Origin, Snapshot, decode
+
+_SHANGHAI_MS = 8 * 3600 * 1000
+_DAY_MS = 86_400_000
+_EPOCH = date(1970, 1, 1)
+
+
+class SnapshotRow:
+    """A code's latest state and session. Prices and turnover in 1/10,000 yuan.
+
+    Attributes:
+        day: the session's Shanghai date, as days since 1970-01-01.
+        marks: per line, run and number of the last tick applied.
+    """
+
+    __slots__ = (
+        "close",
+        "code",
+        "day",
+        "exchange",
+        "high",
+        "key",
+        "low",
+        "marks",
+        "offset",
+        "open",
+        "partition",
+        "price",
+        "received",
+        "ticks",
+        "time",
+        "turnover",
+        "volume",
+    )
+
+    def __init__(self, code: str, exchange: str) -> None:
+        """A code before its first tick."""
+        self.code = code
+        self.key = code.encode()
+        self.exchange = exchange
+        self.day = -1
+        self.marks: dict[str, tuple[int, int]] = {}
+        self.price = self.open = self.high = self.low = 0
+        self.time = self.received = 0
+        self.partition = 0
+        self.offset = -1
+        self.ticks = 0
+        self.volume: int | float | None = None
+        self.turnover: int | None = None
+        self.close: int | None = None
+
+    def begin(self, day: int, price: int) -> None:
+        """Start a session: what was summed up belongs to the last one, and so does its previous close."""
+        self.day = day
+        self.open = self.high = self.low = price
+        self.ticks = 0
+        self.volume = self.turnover = self.close = None
+
+    def record(self) -> Snapshot:
+        """The row as readers get it."""
+        return Snapshot(
+            code=self.code,
+            exchange=self.exchange,
+            price=self.price / 10_000,
+            time=self.time,
+            received=self.received,
+            session=(_EPOCH + timedelta(days=self.day)).isoformat(),
+            open=self.open / 10_000,
+            high=self.high / 10_000,
+            low=self.low / 10_000,
+            ticks=self.ticks,
+            origin=Origin(self.partition, self.offset),
+            lines=[LineMark(source, run, n) for source, (run, n) in self.marks.items()],
+            volume=self.volume,
+            turnover=None if self.turnover is None else self.turnover / 10_000,
+            previous_close=None if self.close is None else self.close / 10_000,
+        )
+
+
+class Snapshots:
+    """The job over the rows of one partition at a time.
+
+    Attributes:
+        repeated: ticks that had taken effect before and were skipped.
+        late: ticks of a session before the code's current one; they change no figure.
+    """
+
+    def __init__(self) -> None:
+        """A job that has counted nothing yet."""
+        self.repeated = 0
+        self.late = 0
+
+    def restore(self, value: bytes) -> tuple[str, SnapshotRow]:
+        """Code and row of a snapshot record.
+
+        Raises:
+            RecordError: it is none.
+        """
+        kept = decode(Snapshot, value)
+        row = SnapshotRow(kept.code, kept.exchange)
+        row.day = (date.fromisoformat(kept.session) - _EPOCH).days
+        row.price, row.open, row.high, row.low = (round(p * 10_000) for p in (kept.price, kept.open, kept.high, kept.low))
+        row.time, row.received, row.ticks, row.volume = kept.time, kept.received, kept.ticks, kept.volume
+        row.turnover = None if kept.turnover is None else round(kept.turnover * 10_000)
+        row.close = None if kept.previous_close is None else round(kept.previous_close * 10_000)
+        row.partition, row.offset = kept.origin.partition, kept.origin.offset
+        row.marks = {line.source: (line.run, line.n) for line in kept.lines}
+        return kept.code, row
+
+    def apply(self, rows: dict[str, SnapshotRow], chunk: Chunk) -> set[SnapshotRow]:
+        """Apply a chunk's ticks, in order, to its partition's rows.
+
+        A tick at or below its line's mark for that code has taken effect before and is skipped. A tick of a later Shanghai
+        date starts a new session; one of an earlier date than the current session changes nothing.
+
+        Returns:
+            The rows that moved.
+        """
+        touched: set[SnapshotRow] = set()
+        partition = chunk.partition
+        for offset, tick in zip(chunk.offsets, chunk.ticks, strict=True):
+            if tick is None:
+                continue
+            code = tick.code
+            row = rows.get(code)
+            if row is None:
+                row = rows[code] = SnapshotRow(code, tick.exchange)
+            mark = row.marks.get(tick.source)
+            if mark is not None and (tick.run < mark[0] or (tick.run == mark[0] and tick.n <= mark[1])):
+                self.repeated += 1
+                continue
+            row.marks[tick.source] = (tick.run, tick.n)
+            row.partition, row.offset = partition, offset
+            day = (tick.time + _SHANGHAI_MS) // _DAY_MS
+            if day < row.day:
+                self.late += 1
+                continue
+            touched.add(row)
+            price = round(tick.price * 10_000)
+            if day > row.day:
+                row.begin(day, price)
+            elif price > row.high:
+                row.high = price
+            elif price < row.low:
+                row.low = price
+            row.price, row.time, row.received = price, tick.time, tick.received
+            row.ticks += 1
+            if tick.volume is not None:
+                row.volume = tick.volume if row.volume is None else row.volume + tick.volume
+            if tick.turnover is not None:
+                turnover = round(tick.turnover * 10_000)
+                row.turnover = turnover if row.turnover is None else row.turnover + turnover
+            if tick.previous_close is not None:
+                row.close = round(tick.previous_close * 10_000)
+        return touched

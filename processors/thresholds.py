@@ -1,0 +1,116 @@
+"""How large a move must be to be emitted: in yuan, ticks or basis points; code beats board beats default."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+
+from market.codes import Board, UnknownCode, instrument
+from market.prices import SCALE
+from market.rules import tick_size_e4
+from schemas import UsageError
+
+_FORM = re.compile(r"\s*([0-9]*\.?[0-9]+)\s*(ticks?|bp)?\s*")
+_WAYS = "write 0.05 (yuan), 2ticks or 50bp"
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """One threshold; exactly one of the three is set.
+
+    Attributes:
+        yuan_e4: 1/10,000 yuan, possibly with a fraction.
+        ticks: price steps of the code.
+        bp_e2: 1/100 basis point of the last emitted price.
+    """
+
+    yuan_e4: Decimal | None = None
+    ticks: int | None = None
+    bp_e2: int | None = None
+
+
+def parse(text: str) -> Threshold:
+    """Read ``0.05``, ``2ticks`` or ``50bp``.
+
+    Raises:
+        UsageError: it is none of these, negative, or finer than 0.01 bp.
+    """
+    match = _FORM.fullmatch(text)
+    try:
+        amount = Decimal(match[1]) if match else None
+    except InvalidOperation:
+        amount = None
+    if match is None or amount is None:
+        raise UsageError(f"threshold {text!r} is not understood: {_WAYS}")
+    if match[2] is None:
+        return Threshold(yuan_e4=amount * SCALE)
+    if match[2] == "bp":
+        if amount * 100 % 1:
+            raise UsageError(f"threshold {text!r}: basis points take at most two decimals")
+        return Threshold(bp_e2=int(amount * 100))
+    if amount % 1:
+        raise UsageError(f"threshold {text!r}: ticks are whole")
+    return Threshold(ticks=int(amount))
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """The thresholds in force."""
+
+    default: Threshold
+    boards: Mapping[Board, Threshold] = field(default_factory=dict)
+    codes: Mapping[str, Threshold] = field(default_factory=dict)
+
+    def of(self, code: str) -> Threshold:
+        """The threshold of a code."""
+        own = self.codes.get(code)
+        if own is not None:
+            return own
+        try:
+            board = instrument(code).board
+        except UnknownCode:
+            return self.default
+        return self.boards.get(board, self.default)
+
+
+def parse_overrides(default: str, overrides: str) -> Thresholds:
+    """Thresholds from settings: ``board:STAR=50bp,code:600519=0.5``.
+
+    Raises:
+        UsageError: an entry is not of that form, or names no board.
+    """
+    boards: dict[Board, Threshold] = {}
+    codes: dict[str, Threshold] = {}
+    for entry in filter(None, (part.strip() for part in overrides.split(","))):
+        scope, equals, amount = entry.partition("=")
+        kind, _, name = scope.strip().partition(":")
+        if not equals or kind not in ("board", "code") or not name:
+            raise UsageError(f"threshold override {entry!r} is not understood: write board:STAR=50bp or code:600519=0.5")
+        if kind == "code":
+            codes[name] = parse(amount)
+        elif name in Board.__members__:
+            boards[Board[name]] = parse(amount)
+        else:
+            raise UsageError(f"threshold override {entry!r}: boards are {', '.join(Board.__members__)}")
+    return Thresholds(parse(default), boards, codes)
+
+
+def limit(threshold: Threshold, code: str, price_e4: int) -> tuple[int, float]:
+    """The largest move that is not emitted, from a price.
+
+    Args:
+        price_e4: the last emitted price, 1/10,000 yuan.
+
+    Returns:
+        The limit as whole 1/10,000 yuan (a move is emitted when it is strictly larger) and the threshold in yuan.
+    """
+    if threshold.ticks is not None:
+        fixed = threshold.ticks * tick_size_e4(code)
+        return fixed, fixed / SCALE
+    if threshold.bp_e2 is not None:
+        moved = price_e4 * threshold.bp_e2
+        return moved // 1_000_000, (moved + 50) // 100 / 100_000_000
+    assert threshold.yuan_e4 is not None
+    return int(threshold.yuan_e4), float(threshold.yuan_e4 / SCALE)

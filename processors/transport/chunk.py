@@ -1,0 +1,125 @@
+"""A chunk: what one fetch brought of one partition, as lists, without an object a record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+from aiokafka.consumer.fetcher import FetchResult, PartitionRecords
+from aiokafka.errors import CorruptRecordException
+
+from schemas import Tick, decoder
+
+_decode_tick = decoder(Tick).decode
+
+
+class Chunk:
+    """Records of one partition in offset order.
+
+    Attributes:
+        start: the offset that was asked for; the first record's may be higher (compaction, control batches).
+        end: the offset to ask for next.
+        offsets, timestamps, keys, values: one entry a record; timestamps in ms since the epoch.
+        corrupt: whether a batch behind these records failed its checksum; nothing at or after ``end`` can be read.
+    """
+
+    __slots__ = ("_bad", "_ticks", "corrupt", "end", "keys", "offsets", "partition", "start", "timestamps", "topic", "values")
+
+    def __init__(self, topic: str, partition: int, start: int) -> None:
+        """An empty chunk that begins at ``start``."""
+        self.topic = topic
+        self.partition = partition
+        self.start = start
+        self.end = start
+        self.offsets: list[int] = []
+        self.timestamps: list[int] = []
+        self.keys: list[bytes | None] = []
+        self.values: list[bytes | None] = []
+        self.corrupt = False
+        self._ticks: list[Tick | None] | None = None
+        self._bad: list[tuple[int, str]] = []
+
+    def __len__(self) -> int:
+        """Records in the chunk."""
+        return len(self.offsets)
+
+    @property
+    def ticks(self) -> list[Tick | None]:
+        """The values as ticks, decoded once for all agents of a worker; ``None`` where a value is not a tick."""
+        if self._ticks is None:
+            try:
+                self._ticks = [_decode_tick(value) for value in self.values]  # type: ignore[arg-type]
+            except (msgspec.MsgspecError, TypeError, UnicodeDecodeError):
+                self._ticks = list(self._decode_one_by_one())
+        return self._ticks
+
+    @property
+    def bad(self) -> list[tuple[int, str]]:
+        """Index and reason of each value that is not a tick."""
+        _ = self.ticks
+        return self._bad
+
+    def _decode_one_by_one(self) -> Iterator[Tick | None]:
+        for index, value in enumerate(self.values):
+            try:
+                yield _decode_tick(value)  # type: ignore[arg-type]
+            except (msgspec.MsgspecError, TypeError, UnicodeDecodeError) as error:
+                self._bad.append((index, str(error)))
+                yield None
+
+
+def take(result: FetchResult) -> Chunk | None:
+    """Everything that a fetch result holds, as a chunk; the partition's position moves past it.
+
+    Aborted transactions, control batches, checksums, offsets below the position, paused and lost partitions are treated as
+    aiokafka's ``FetchResult.getall`` treats them, but for one thing: records before a corrupt batch are kept.
+
+    Returns:
+        ``None`` where aiokafka would give no records and leave the position.
+    """
+    tp = result._topic_partition
+    if not result.check_assignment(tp) or not result.has_more():
+        return None
+    records = result._partition_records
+    chunk = Chunk(tp.topic, tp.partition, records.next_fetch_offset)
+    _unpack(records, chunk)
+    records.next_fetch_offset = chunk.end
+    result._update_position()
+    result._partition_records = None
+    return chunk
+
+
+def _unpack(records: PartitionRecords, chunk: Chunk) -> None:
+    batches = records._records
+    read_committed = records._isolation_level == 1
+    add_offset, add_time = chunk.offsets.append, chunk.timestamps.append
+    add_key, add_value = chunk.keys.append, chunk.values.append
+    while batches.has_next():
+        batch = batches.next_batch()
+        if records._check_crcs and not batch.validate_crc():
+            chunk.corrupt = True
+            return
+        if read_committed and batch.producer_id is not None:
+            records._consume_aborted_up_to(batch.base_offset)
+            if batch.is_control_batch and records._contains_abort_marker(batch):
+                records._aborted_producers.discard(batch.producer_id)
+            if batch.is_transactional and batch.producer_id in records._aborted_producers:
+                chunk.end = batch.next_offset
+                continue
+        if not batch.is_control_batch:
+            start = chunk.end
+            for record in batch:
+                offset = record.offset
+                if offset >= start:
+                    add_offset(offset)
+                    add_time(record.timestamp)
+                    add_key(record.key)
+                    add_value(record.value)
+        chunk.end = batch.next_offset
+
+
+def corrupt(chunk: Chunk) -> CorruptRecordException:
+    """The error of a chunk behind which a batch failed its checksum: stop, never skip."""
+    return CorruptRecordException(
+        f"{chunk.topic}/{chunk.partition}: the batch at offset {chunk.end} fails its checksum; the broker's log is damaged there"
+    )

@@ -1,0 +1,346 @@
+"""Faust's Kafka consumer, on chunks: one message per partition and fetch, and commits that mean what they say.
+
+Replaced, with the reason (Faust 0.15.3):
+
+- ``getmany`` and ``_drain_messages``: a task is made and cancelled for each message there (50 of the 80 µs that one costs).
+- ``_new_offset``, ``_add_gap``, ``ack``: see ``processors.transport.offsets``.
+- ``_commit_offsets``: the stock one books a failed commit as done (faust#692).
+- ``on_partitions_revoked``: the stock one forgets what is acknowledged before it commits (faust#502).
+- ``perform_seek``: without a committed offset the stock one leaves the position where it is, past what was dropped.
+- ``wait_empty``: the stock one waits for ever, and the group throws the member out meanwhile.
+- ``_wait_next_records``: the stock one sleeps a whole second when every buffer is full.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Any, cast
+
+import aiokafka
+from aiokafka.consumer.fetcher import FetchResult
+from faust.transport.conductor import notify
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+from faust.types.tuples import ConsumerMessage, Message
+
+from processors.transport.chunk import Chunk, corrupt, take
+from processors.transport.offsets import OffsetQueue, Ticket
+
+log = logging.getLogger(__name__)
+
+FETCH_WAIT_MS = 20
+"""Longest that a fetch waits at the broker. A partition that was just drained can't be fetched while another fetch of the same
+broker waits, so this is what a quiet partition's tick can lose."""
+DRAIN_PATIENCE = 20.0
+"""Seconds that a rebalance or a stop waits for chunks in hand; what is not done by then comes again to the next owner."""
+
+Fetched = tuple[int, dict[TP, Chunk]]
+
+
+class ChunkMessage(ConsumerMessage):
+    """A message whose value is a chunk; ``ticket`` is its place in the partition's offset queue."""
+
+    __slots__ = ("ticket",)
+    ticket: Ticket
+
+
+class BatchConsumerThread(driver.AIOKafkaConsumerThread):
+    """The thread that talks to Kafka; fetches give chunks.
+
+    ``seeks`` counts the seeks that were carried out. Both fetches and seeks run on the thread's own loop, so a fetch that
+    carries an older count brings data from before a seek.
+    """
+
+    seeks = 0
+
+    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        return consumer
+
+    async def getmany(self, active_partitions: set[TP] | None, timeout: float) -> Fetched:  # type: ignore[override]
+        """The next chunks, by partition, with the count of seeks that they follow."""
+        return await self.call_thread(self._fetch_chunks, self._ensure_consumer(), active_partitions, timeout)
+
+    async def _fetch_chunks(
+        self, consumer: aiokafka.AIOKafkaConsumer, partitions: set[TP] | None, timeout: float
+    ) -> Fetched:
+        if not self.consumer.flow_active:
+            return self.seeks, {}
+        fetcher, coordinator = consumer._fetcher, consumer._coordinator
+        if consumer._closed or fetcher._closed:
+            raise driver.ConsumerStoppedError
+        # Faust never asks: without it a coordination error ends heartbeats and rejoins in silence.
+        coordinator.check_errors()
+        deadline = time.monotonic() + timeout
+        with fetcher._subscriptions.fetch_context():
+            while True:
+                if fetcher._subscriptions.reassignment_in_progress:
+                    await fetcher._subscriptions.wait_for_assignment()
+                chunks = self._drain(fetcher, partitions)
+                left = deadline - time.monotonic()
+                if chunks or left <= 0:
+                    return self.seeks, chunks
+                waiter = fetcher._create_fetch_waiter()
+                await asyncio.wait([waiter], timeout=left)
+                if not waiter.done():
+                    waiter.cancel()
+                    return self.seeks, {}
+                if fetcher._closed:
+                    return self.seeks, {}
+                waiter.result()
+
+    def _drain(self, fetcher: Any, partitions: set[TP] | None) -> dict[TP, Chunk]:
+        chunks: dict[TP, Chunk] = {}
+        for tp in list(fetcher._records):
+            if partitions and tp not in partitions:
+                if not fetcher._subscriptions.is_assigned(tp):
+                    del fetcher._records[tp]
+                continue
+            result = fetcher._records[tp]
+            if type(result) is FetchResult:
+                del fetcher._records[tp]
+                fetcher._notify(fetcher._wait_consume_future)
+                chunk = take(result)
+                if chunk is not None:
+                    chunks[TP(tp.topic, tp.partition)] = chunk
+            elif not chunks:
+                del fetcher._records[tp]
+                fetcher._notify(fetcher._wait_consume_future)
+                result.check_raise()
+        return chunks
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Seek every assigned partition that is not a changelog's to its committed offset, or to its beginning."""
+        return cast("Mapping[TP, int]", await self.call_thread(self._seek_all))
+
+    async def _seek_all(self) -> dict[TP, int]:
+        consumer = self._ensure_consumer()
+        found: dict[TP, int] = {}
+        changelogs = self.app.tables.changelog_topics
+        for tp in consumer.assignment():
+            if tp.topic in changelogs:
+                continue
+            committed = await consumer.committed(tp)
+            if committed is None:
+                await consumer.seek_to_beginning(tp)
+                committed = await consumer.position(tp)
+            else:
+                consumer.seek(tp, committed)
+            found[TP(tp.topic, tp.partition)] = committed
+        self.seeks += 1
+        return found
+
+
+class BatchConsumer(driver.Consumer):
+    """Faust's consumer, delivering one ``ChunkMessage`` per partition and fetch.
+
+    ``confirmed`` holds the monotonic time of each partition's last commit that the broker confirmed.
+    """
+
+    _thread: BatchConsumerThread
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """As Faust makes it."""
+        self.queues: dict[TP, OffsetQueue] = {}
+        self.expected: dict[TP, int] = {}
+        self.confirmed: dict[TP, float] = {}
+        self.lost_to_retention = 0
+        self._room = asyncio.Event()
+        super().__init__(*args, **kwargs)
+
+    def _new_consumer_thread(self) -> BatchConsumerThread:
+        return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    # -- fetching -------------------------------------------------------------------------------------------------------
+
+    def on_buffer_drop(self, tp: TP) -> None:
+        """A stream's buffer has room again: fetch without waiting."""
+        super().on_buffer_drop(tp)
+        self._room.set()
+
+    def resume_partitions(self, tps: Iterable[TP]) -> None:
+        """Take partitions up again; wakes the fetch loop."""
+        super().resume_partitions(tps)
+        self._room.set()
+
+    async def _fetch(self) -> tuple[Fetched, set[TP]]:
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow)  # type: ignore[arg-type]
+        active = self._get_active_partitions()
+        if active:
+            return cast("Fetched", await self._thread.getmany(active, 1.0)), active
+        self._room.clear()
+        await self.wait_first(self._room.wait(), timeout=1.0)
+        return (self._thread.seeks, {}), active
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109 - Faust's signature
+        """The messages of one fetch."""
+        generation = self.app.consumer_generation_id
+        (seeks, chunks), active = await self._fetch()
+        if self.should_stop or not chunks:
+            return
+        if not self.flow_active:
+            await self.perform_seek()
+            return
+        for tp, chunk in chunks.items():
+            if seeks != self._thread.seeks or generation != self.app.consumer_generation_id or not self.flow_active:
+                return
+            if tp in active or tp in self._buffered_partitions:
+                self._follow(tp, chunk)
+                if chunk.offsets:
+                    yield tp, self._message(tp, chunk)
+                elif chunk.end > chunk.start:
+                    self._skip(tp, chunk)
+                if chunk.corrupt:
+                    raise corrupt(chunk)
+
+    def _follow(self, tp: TP, chunk: Chunk) -> None:
+        """Compare a chunk's start with where the last one ended; a jump is said loudly, since nobody else would."""
+        expected = self.expected.get(tp)
+        if expected is not None and chunk.start > expected:
+            self.lost_to_retention += chunk.start - expected
+            log.error(
+                "%s/%s: offsets %s to %s were deleted before they were read: retention is shorter than the lag",
+                *(tp.topic, tp.partition, expected, chunk.start - 1),
+            )
+        elif expected is not None and chunk.start < expected:
+            log.error("%s/%s: the log begins anew at %s (was at %s)", tp.topic, tp.partition, chunk.start, expected)
+            self.queues.pop(tp, None)
+            self._committed_offset[tp] = None
+        self.expected[tp] = chunk.end
+
+    def _queue(self, tp: TP) -> OffsetQueue:
+        return self.queues.setdefault(tp, OffsetQueue())
+
+    def _skip(self, tp: TP, chunk: Chunk) -> None:
+        queue = self._queue(tp)
+        queue.done(queue.deliver(chunk.end, time.monotonic()))
+
+    def _message(self, tp: TP, chunk: Chunk) -> ChunkMessage:
+        message = ChunkMessage(
+            tp.topic,
+            tp.partition,
+            chunk.offsets[-1],
+            chunk.timestamps[-1] / 1000,
+            0,
+            (),
+            None,
+            chunk,  # type: ignore[arg-type]
+            None,
+            0,
+            0,
+            tp,
+            generation_id=self.app.consumer_generation_id,
+        )
+        message.ticket = self._queue(tp).deliver(chunk.end, time.monotonic())
+        return message
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        stopped = self._stopped.is_set
+        fetcher_stopped = fetcher._stopped.is_set
+        try:
+            while not (stopped() or fetcher_stopped()):
+                await asyncio.sleep(0)
+                async for _tp, message in self.getmany(1.0):
+                    if not await self._deliver(message):
+                        break
+        except (driver.ConsumerStoppedError, asyncio.CancelledError):
+            if self.transport.app.should_stop:
+                return
+            raise
+        except Exception:
+            log.exception("fetching failed")
+            raise
+
+    async def _deliver(self, message: Message) -> bool:
+        """Hand a message to the streams; false when the flow was suspended meanwhile (a seek follows)."""
+        delivery = asyncio.ensure_future(self.callback(message))
+        # Streams with room take it at once: no second task for what is the rule.
+        await asyncio.sleep(0)
+        if not delivery.done():
+            suspended = asyncio.ensure_future(self.suspend_flow.wait())
+            await asyncio.wait({delivery, suspended}, return_when=asyncio.FIRST_COMPLETED)
+            suspended.cancel()
+        if delivery.done():
+            delivery.result()
+            return True
+        delivery.cancel()
+        return False
+
+    # -- offsets --------------------------------------------------------------------------------------------------------
+
+    def ack(self, message: Message) -> bool:
+        """Mark a chunk as done."""
+        if message.acked:
+            return False
+        message.acked = True
+        self._unacked_messages.discard(message)
+        queue = self.queues.get(message.tp)
+        # A chunk from before a rebalance or seek has its ticket in a queue that is gone.
+        if queue is not None and isinstance(message, ChunkMessage):
+            queue.done(message.ticket)
+        notify(self._waiting_for_ack)
+        return True
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Gaps need no booking: a queue of chunks does not count single offsets."""
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Any:
+        return [tp for tp in self.queues if topics is None or tp in topics or tp.topic in topics]
+
+    def _new_offset(self, tp: TP) -> int | None:
+        queue = self.queues.get(tp)
+        return queue.committable if queue else None
+
+    async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:  # noqa: FBT001, FBT002
+        assignment = self.assignment()
+        mine = {tp: offset for tp, offset in offsets.items() if tp in assignment}
+        if not mine or not await self._commit(mine):
+            return False
+        self._committed_offset.update(mine)
+        now = time.monotonic()
+        self.confirmed.update(dict.fromkeys(mine, now))
+        return True
+
+    async def perform_seek(self) -> None:
+        """Go back to what is committed; everything in flight is then from before and will come again."""
+        self.queues.clear()
+        found = await self._thread.seek_to_committed()
+        self.queues.clear()
+        self.expected = dict(found)
+        self._committed_offset.update(found)
+        now = time.monotonic()
+        self.confirmed = dict.fromkeys(found, now)
+
+    async def wait_empty(self) -> None:
+        """Wait, within bounds, until the chunks in hand are done, then commit."""
+        deadline = time.monotonic() + DRAIN_PATIENCE
+        while self._unacked_messages and time.monotonic() < deadline:
+            await self._wait_for_ack(timeout=1)
+            self._clean_unacked_messages()
+        if self._unacked_messages:
+            log.error("%s chunks were not done after %s s and will come again", len(self._unacked_messages), DRAIN_PATIENCE)
+            self._unacked_messages.clear()
+        await self.commit()
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Commit what is done, let what is in hand be done, commit that too, and forget the partitions."""
+        await self.commit()
+        await super().on_partitions_revoked(revoked)
+        for tp in revoked:
+            self.queues.pop(tp, None)
+            self.expected.pop(tp, None)
+            self.confirmed.pop(tp, None)
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Faust's own livelock detector compares epoch with monotonic time; ``processors.watchdog`` watches instead."""
+
+
+class BatchTransport(driver.Transport):
+    """Faust's aiokafka transport with the consumer above."""
+
+    Consumer = BatchConsumer

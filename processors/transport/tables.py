@@ -1,0 +1,252 @@
+"""State by code as a Faust table, one dictionary per partition, recovered in bulk from its compacted topic.
+
+Faust assigns the partitions and routes by them; the rows themselves are written by applying chunks to them and published in
+batches (``processors.effects``), never a changelog record a write.
+
+Replaced, with the reason (Faust 0.15.3): the memory store keeps rows of partitions that left and serves them; the recovery
+service reads 31,000 records/s, replays the worker's own writes at each rebalance, can lose its wake-up, ends in silence when
+the broker is slow, and never ends on a log whose last record is a control record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterator, MutableMapping
+from typing import Any, Protocol, cast
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from faust.stores import memory
+from faust.tables.manager import TableManager
+from faust.tables.recovery import Recovery
+from faust.tables.table import Table
+from faust.types import TP
+from mode import Service
+
+from schemas import RecordError
+from schemas.topics import partition_of, topics
+
+log = logging.getLogger(__name__)
+
+RECOVERY_PATIENCE = 60.0
+"""Seconds without a record after which a recovery has failed."""
+
+
+class Row(Protocol):
+    """A code's state, changed in place."""
+
+    marks: dict[str, tuple[int, int]]
+
+
+class RecoveryError(Exception):
+    """A table could not be restored; the worker must not go on with half of its rows."""
+
+
+class _Union(MutableMapping[str, Any]):
+    """The rows of all partitions as one mapping; a code is looked for in its own partition alone."""
+
+    def __init__(self, partitions: dict[int, dict[str, Any]], count: int) -> None:
+        self._partitions = partitions
+        self._count = count
+
+    def __getitem__(self, code: str) -> Any:
+        return self._partitions[partition_of(code, self._count)][code]
+
+    def __setitem__(self, code: str, row: Any) -> None:
+        self._partitions.setdefault(partition_of(code, self._count), {})[code] = row
+
+    def __delitem__(self, code: str) -> None:
+        del self._partitions[partition_of(code, self._count)][code]
+
+    def __iter__(self) -> Iterator[str]:
+        return (code for rows in list(self._partitions.values()) for code in list(rows))
+
+    def __len__(self) -> int:
+        return sum(map(len, self._partitions.values()))
+
+
+class PartitionedStore(memory.Store[str, Any]):
+    """Faust's store protocol over one dictionary per partition."""
+
+    def __post_init__(self) -> None:
+        """Start empty."""
+        changelog = self.table.changelog_topic.get_topic_name()
+        self.partitions: dict[int, dict[str, Any]] = {}
+        self.data = _Union(self.partitions, topics()[changelog].partitions)
+        self._key_partition = {}
+
+    async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
+        """Rows of partitions that left are dropped by ``BulkRecovery``."""
+
+
+class StateTable(Table[str, Any]):
+    """A Faust table whose rows are changed in place, chunk by chunk."""
+
+    def __init__(self, *args: Any, restore: Callable[[bytes], tuple[str, Row]], **kwargs: Any) -> None:
+        """As ``app.Table`` makes it.
+
+        Args:
+            restore: makes code and row from a record of the compacted topic.
+        """
+        self._restore = restore
+        super().__init__(*args, **kwargs)
+
+    def _new_store(self) -> Any:
+        return PartitionedStore(
+            "memory://", self.app, self, table_name=self.name, key_type=self.key_type, value_type=self.value_type
+        )
+
+    @property
+    def partitions_held(self) -> dict[int, dict[str, Any]]:
+        """The rows by partition; only of partitions that this worker owns."""
+        return cast("PartitionedStore", self.data).partitions
+
+    def rows(self, partition: int) -> dict[str, Any]:
+        """A partition's rows by code, to be changed in place."""
+        return self.partitions_held.setdefault(partition, {})
+
+    def on_key_set(self, key: str, value: Any) -> None:
+        """Refuse single writes: they would bypass the published state."""
+        raise TypeError(f"{self.name}: rows change by applying chunks, not by assignment")
+
+    def on_key_get(self, key: str) -> None:
+        """Reads are not counted."""
+
+    def apply(self, partition: int, key: bytes | None, value: bytes | None) -> None:
+        """Take one record of the compacted topic over.
+
+        A late copy of an older row, which a resend can leave behind a newer one, changes nothing.
+
+        Raises:
+            RecordError: the value is not a row.
+        """
+        rows = self.rows(partition)
+        if value is None:
+            if key is not None:
+                rows.pop(key.decode("utf-8", "replace"), None)
+            return
+        code, row = self._restore(value)
+        held = rows.get(code)
+        if held is None or any(mark > held.marks.get(source, (-1, -1)) for source, mark in row.marks.items()):
+            rows[code] = row
+
+
+class BulkRecovery(Recovery):
+    """Restores what was newly assigned, in bulk, with a consumer of its own, or crashes the worker."""
+
+    _held: frozenset[TP] = frozenset()
+    _held_generation = -1
+
+    async def _restart_recovery_once(self) -> None:
+        generation = self._generation_id
+        active = frozenset(self.active_tps)
+        # Nobody else can have owned a partition between two generations that follow each other.
+        kept = self._held & active if generation == self._held_generation + 1 else frozenset()
+        self._held = frozenset()
+        for table in self.tables.values():
+            held = cast("StateTable", table).partitions_held
+            topic = table.changelog_topic.get_topic_name()
+            for partition in [p for p in held if TP(topic, p) not in kept]:
+                del held[partition]
+        fresh = active - kept
+        if fresh:
+            self._set_recovery_started()
+            await self._restore(fresh)
+        self._set_recovery_ended()
+        if self.signal_recovery_start.is_set() or generation != self.app.consumer_generation_id:
+            return
+        self._held, self._held_generation = active, generation
+        await self._resume(generation)
+
+    async def _resume(self, generation: int) -> None:
+        app, consumer = self.app, self.app.consumer
+        await app.on_rebalance_complete.send()
+        assignment = consumer.assignment()
+        if assignment:
+            await asyncio.wait_for(consumer.perform_seek(), app.conf.broker_request_timeout)
+            if generation != app.consumer_generation_id:
+                return
+            consumer.resume_partitions({tp for tp in assignment if not self._is_changelog_tp(tp)})
+        self.completed.set()
+        app.flow_control.resume()
+        consumer.resume_flow()
+        await cast("Any", app)._fetcher.maybe_start()
+        self.tables.on_actives_ready()
+        self.tables.on_standbys_ready()
+        app.on_rebalance_end()
+        log.info("owning %s partitions", len([tp for tp in assignment if not self._is_changelog_tp(tp)]))
+
+    async def _restore(self, fresh: frozenset[TP]) -> None:
+        started = time.monotonic()
+        reader = AIOKafkaConsumer(
+            bootstrap_servers=cast("Any", self.app).bootstrap.split(","),
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=4 << 20,
+        )
+        await asyncio.wait_for(reader.start(), RECOVERY_PATIENCE)
+        try:
+            records = await self._read(reader, fresh)
+        finally:
+            await reader.stop()
+        log.info("restored %s partitions from %s records in %.1f s", len(fresh), f"{records:,}", time.monotonic() - started)
+
+    async def _read(self, reader: AIOKafkaConsumer, fresh: frozenset[TP]) -> int:
+        partitions = [TopicPartition(tp.topic, tp.partition) for tp in fresh]
+        reader.assign(partitions)
+        await reader.seek_to_beginning(*partitions)
+        ends = await asyncio.wait_for(reader.end_offsets(partitions), RECOVERY_PATIENCE)
+        left = {tp for tp in partitions if await self._position(reader, tp) < ends[tp]}
+        read, progress = 0, time.monotonic()
+        while left:
+            for tp, records in (await reader.getmany(timeout_ms=500)).items():
+                table = cast("StateTable", self.tables._changelogs[tp.topic])
+                for record in records:
+                    try:
+                        table.apply(tp.partition, record.key, record.value)
+                    except RecordError as error:
+                        raise RecoveryError(f"{tp.topic}/{tp.partition} offset {record.offset}: {error}") from error
+                read += len(records)
+                progress = time.monotonic()
+            left = {tp for tp in left if await self._position(reader, tp) < ends[tp]}
+            if time.monotonic() - progress > RECOVERY_PATIENCE:
+                raise RecoveryError(f"no record for {RECOVERY_PATIENCE:g} s, {len(left)} partitions are not restored")
+        return read
+
+    async def _position(self, reader: AIOKafkaConsumer, tp: TopicPartition) -> int:
+        return cast("int", await asyncio.wait_for(reader.position(tp), RECOVERY_PATIENCE))
+
+    @Service.task
+    async def _restart_recovery(self) -> None:
+        while not self.should_stop:
+            if await self.wait_for_stopped(self.signal_recovery_start):  # type: ignore[arg-type]
+                return
+            self.signal_recovery_start.clear()
+            try:
+                await self._restart_recovery_once()
+            except Exception as error:
+                if self.should_stop or self.signal_recovery_start.is_set():
+                    log.warning("recovery was overtaken: %r", error)
+                    continue
+                log.exception("tables can't be restored")
+                raise
+
+    @Service.task
+    async def _slurp_changelogs(self) -> None:
+        """Nothing comes through the changelog queue: recovery reads for itself."""
+
+    @Service.task
+    async def _publish_stats(self) -> None:
+        """Recovery logs its own outcome."""
+
+
+class StateTableManager(TableManager):
+    """Faust's table manager with the recovery above."""
+
+    @property
+    def recovery(self) -> Recovery:
+        """The recovery service, made once."""
+        if self._recovery is None:
+            self._recovery = BulkRecovery(self.app, self, beacon=self.beacon, loop=self.loop)
+        return self._recovery
