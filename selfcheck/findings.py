@@ -1,0 +1,47 @@
+"""What was found wrong: counts by kind, and the first few of each kind to look at."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, Literal, get_args
+
+Kind = Literal[
+    "lost",  # sent, and not in the topic
+    "duplicated",  # in the topic more often than sent
+    "out_of_order",  # in the topic, and not in the order in which its code was sent
+    "unexpected",  # in the topic, and equal to nothing that was sent: a field was altered
+    "malformed",  # a record whose own fields contradict one another or the contract
+    "holes",  # numbers missing in a run's count of its ticks
+    "snapshot_mismatches",
+    "store_mismatches",
+    "change_mismatches",
+]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+EXAMPLES = 5
+"""Examples kept of a kind; the counts are complete."""
+
+
+class Findings:
+    """Everything found wrong so far."""
+
+    def __init__(self) -> None:
+        """Nothing is wrong yet."""
+        self.counts: Counter[Kind] = Counter()
+        self.examples: dict[Kind, list[dict[str, Any]]] = {}
+
+    def add(self, kind: Kind, /, **example: Any) -> None:
+        """Count a finding; keep what describes it if it is among the first of its kind.
+
+        Args:
+            example: JSON-ready values that let a reader find the thing; ``count`` says how many it stands for.
+        """
+        self.counts[kind] += example.get("count", 1)
+        kept = self.examples.setdefault(kind, [])
+        if len(kept) < EXAMPLES:
+            kept.append(example)
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.counts.total()

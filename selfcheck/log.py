@@ -1,0 +1,117 @@
+"""Reading Kafka plainly: whole partitions from first to last record, ends and committed positions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+STALL = 30.0
+"""Seconds without a record before the end of a partition, after which reading it has failed."""
+
+
+class LogError(Exception):
+    """A topic could not be read to its end; the text says where reading stopped."""
+
+
+class Entry(NamedTuple):
+    """One record; ``timestamp`` in ms since the epoch."""
+
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+    value: bytes | None
+
+
+class LogReader:
+    """Reads topics from the beginning, outside of any group."""
+
+    def __init__(self, bootstrap: str) -> None:
+        """Nothing connects before ``async with``."""
+        self._bootstrap = bootstrap
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=bootstrap.split(","),
+            client_id="ashare-selfcheck",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=4 << 20,
+            fetch_max_wait_ms=50,
+        )
+
+    async def __aenter__(self) -> Self:
+        """Connect."""
+        await self._consumer.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Disconnect."""
+        await self._consumer.stop()
+
+    async def partitions(self, topic: str) -> list[int]:
+        """The numbers of the topic's partitions, rising.
+
+        Raises:
+            LogError: there is no such topic.
+        """
+        cluster = await self._consumer._client.fetch_all_metadata()  # noqa: SLF001 - partitions_for_topic() may be stale
+        found = cluster.partitions_for_topic(topic)
+        if not found:
+            raise LogError(f"topic {topic} is not on {self._bootstrap}")
+        return sorted(found)
+
+    async def ends(self, topic: str) -> dict[int, int]:
+        """By partition, the offset that the next record gets."""
+        places = [TopicPartition(topic, number) for number in await self.partitions(topic)]
+        found = await self._consumer.end_offsets(places)
+        return {place.partition: offset for place, offset in found.items()}
+
+    async def read(self, topic: str, partition: int) -> AsyncIterator[list[Entry]]:
+        """A partition's records as of now, first to last, in lists.
+
+        Raises:
+            LogError: no record came for ``STALL`` seconds, before the end.
+        """
+        place = TopicPartition(topic, partition)
+        self._consumer.assign([place])
+        end = (await self._consumer.end_offsets([place]))[place]
+        await self._consumer.seek_to_beginning(place)
+        position = await self._consumer.position(place)
+        patience = asyncio.get_running_loop().time() + STALL
+        while position < end:
+            fetched = await self._consumer.getmany(timeout_ms=1000, max_records=20_000)
+            records = fetched.get(place, ())
+            if records:
+                yield [
+                    Entry(partition, r.offset, r.timestamp, r.key, r.headers, r.value)
+                    for r in records
+                    if r.offset < end
+                ]
+                patience = asyncio.get_running_loop().time() + STALL
+            elif asyncio.get_running_loop().time() > patience:
+                raise LogError(f"{topic}/{partition}: no record after {position} for {STALL:g} s; its end is {end}")
+            position = await self._consumer.position(place)
+
+
+async def committed(bootstrap: str, groups: Iterable[str], topic: str) -> dict[int, int]:
+    """By partition, the lowest position that the groups have committed; 0 where one has none."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap.split(","), client_id="ashare-selfcheck")
+    await admin.start()
+    try:
+        lowest: dict[int, int] = {}
+        for group in groups:
+            offsets = await admin.list_consumer_group_offsets(group)
+            for place, found in offsets.items():
+                if place.topic == topic:
+                    position = max(found.offset, 0)
+                    lowest[place.partition] = min(lowest.get(place.partition, position), position)
+        return lowest
+    finally:
+        await admin.close()

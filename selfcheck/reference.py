@@ -1,0 +1,146 @@
+"""What the pipeline's jobs should give, computed the plain way: one tick after the other, in exact decimals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from selfcheck.exact import Rule, basis_points, exact
+
+Json = dict[str, Any]
+_CHINA = timedelta(hours=8)
+_MS_A_DAY = 86_400_000
+
+
+@lru_cache(maxsize=64)
+def _date_of(day: int) -> date:
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day)).date()
+
+
+def session_date(time: int) -> date:
+    """The date in China (UTC+8, without daylight saving since 1992) of an exchange time in ms since the epoch."""
+    return _date_of((time + _CHINA // timedelta(milliseconds=1)) // _MS_A_DAY)
+
+
+def exchange_of(code: str) -> str:
+    """The exchange of a bare six-digit A-share code, by its first digits (numbering plans of the exchanges)."""
+    if code.startswith(("92", "4", "8")):
+        return "BSE"
+    return "SSE" if code.startswith("6") else "SZSE"
+
+
+class Change(NamedTuple):
+    """One expected price change, its fields as the record shows them, in the contract's units."""
+
+    code: str
+    price: float
+    previous: float | None
+    change: float | None
+    change_bp: float | None
+    time: int
+    received: int
+    volume: float | None
+    ticks: int
+    threshold: float
+
+
+@dataclass(slots=True)
+class _Emitted:
+    """Where a code stands: last emitted price (``None`` before the first), volume and ticks since."""
+
+    last: Decimal | None = None
+    volume: float | None = None
+    ticks: int = 0
+    applied: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+
+class ChangeReference:
+    """Price changes of ticks given in the order of their partition."""
+
+    def __init__(self, rule: Rule) -> None:
+        """No tick was seen yet."""
+        self._rule = rule
+        self._codes: dict[str, _Emitted] = {}
+
+    def apply(self, tick: Json) -> Change | None:
+        """Take one tick record; gives the change that it causes, if any.
+
+        A copy of a tick that was sent again (its ``run`` and ``n`` not above the last of its ``source``) has no effect.
+        """
+        code = tick["code"]
+        state = self._codes.get(code)
+        if state is None:
+            state = self._codes[code] = _Emitted()
+        number = (tick["run"], tick["n"])
+        source = tick["source"]
+        if source in state.applied and number <= state.applied[source]:
+            return None
+        state.applied[source] = number
+        volume = tick.get("volume")
+        if volume is not None:
+            state.volume = volume if state.volume is None else state.volume + volume
+        state.ticks += 1
+        price, last = exact(tick["price"]), state.last
+        if last is None:
+            change = Change(
+                code, tick["price"], None, None, None, tick["time"], tick["received"],
+                state.volume, state.ticks, self._rule.shown(price),
+            )  # fmt: skip
+        elif abs(price - last) > self._rule.yuan(last):
+            change = Change(
+                code, tick["price"], float(last), float(price - last), basis_points(price - last, last), tick["time"],
+                tick["received"], state.volume, state.ticks, self._rule.shown(last),
+            )  # fmt: skip
+        else:
+            return None
+        state.last, state.volume, state.ticks = price, None, 0
+        return change
+
+
+@dataclass(slots=True)
+class Session:
+    """A code's session so far: prices in yuan, ``turnover`` exact, sums ``None`` while no tick carried any."""
+
+    session: date
+    price: float
+    time: int
+    open: float
+    high: float
+    low: float
+    ticks: int = 0
+    volume: float | None = None
+    turnover: Decimal | None = None
+    previous_close: float | None = None
+
+
+class SessionReference:
+    """Each code's latest session; a tick of a later date starts a new one, one of an earlier date changes nothing."""
+
+    def __init__(self) -> None:
+        """No tick was seen yet."""
+        self.codes: dict[str, Session] = {}
+
+    def apply(self, tick: Json) -> None:
+        """Take one pushed tick."""
+        code, price, time = tick["code"], tick["price"], tick["time"]
+        day = session_date(time)
+        session = self.codes.get(code)
+        if session is not None and day < session.session:
+            return
+        if session is None or day > session.session:
+            session = self.codes[code] = Session(day, price, time, price, price, price)
+        session.price, session.time = price, time
+        session.high = max(session.high, price)
+        session.low = min(session.low, price)
+        session.ticks += 1
+        volume, turnover, close = tick.get("volume"), tick.get("turnover"), tick.get("previous_close")
+        if volume is not None:
+            session.volume = volume if session.volume is None else session.volume + volume
+        if turnover is not None:
+            amount = Decimal(repr(turnover))
+            session.turnover = amount if session.turnover is None else session.turnover + amount
+        if close is not None:
+            session.previous_close = close
