@@ -1,6 +1,7 @@
 """CloudEvents 1.0 headers (Kafka binding, binary mode) of the public topic.
 
-The id comes from the tick that caused the change, so it is the same after any replay, and a reader drops what comes again.
+The id comes from the tick that caused the change, so it is the same after any replay, and a reader drops what comes
+again.
 """
 
 from __future__ import annotations

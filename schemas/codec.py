@@ -35,8 +35,9 @@ def decode(kind: type[R], data: bytes) -> R:
         RecordError: not JSON, a field missing, of the wrong type or out of range; the text names the field.
     """
     try:
-        return decoder(kind).decode(data)
+        record: R = decoder(kind).decode(data)
     except msgspec.MsgspecError as error:
         raise RecordError(f"{kind.__name__}: {error}") from error
     except UnicodeDecodeError as error:
         raise RecordError(f"{kind.__name__}: not UTF-8: {error}") from error
+    return record

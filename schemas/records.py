@@ -1,7 +1,9 @@
 """The records that travel through Kafka: one type each, immutable, decoded with types.
 
 Units, everywhere: prices in yuan, volume in shares, turnover in yuan, ``time`` in ms since the epoch (exchange time),
-``received`` in µs since the epoch (when the frame came off the socket). What a feed does not carry is ``None``, never 0.
+``received`` in µs since the epoch (when the frame came off the socket). What a feed does not carry is ``None``, not 0.
+
+The JSON Schema files are made from these types, descriptions included: ``make schemas`` after a change.
 """
 
 from __future__ import annotations
@@ -11,16 +13,21 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-Code = Annotated[str, Meta(min_length=1, max_length=32, description='Six digits for an A share, else "digits.EXCHANGE"')]
+_CODE = 'Six digits for an A share, else "digits.EXCHANGE"'
+_SCOPE = '"default", "board:STAR" or "code:600519"'
+_SHARES = Meta(ge=0, description="Shares; whole for A shares")
+Code = Annotated[str, Meta(min_length=1, max_length=32, description=_CODE)]
+Exchange = Annotated[str, Meta(description="SSE, SZSE or BSE for an A share")]
 Price = Annotated[float, Meta(gt=0, description="Yuan")]
-Quantity = Annotated[int, Meta(ge=0)] | Annotated[float, Meta(ge=0)]  # shares; whole for A shares
+Quantity = Annotated[int, _SHARES] | Annotated[float, _SHARES]
 Money = Annotated[float, Meta(ge=0, description="Yuan")]
 Milliseconds = Annotated[int, Meta(ge=0, description="Exchange time, ms since the epoch")]
 Microseconds = Annotated[int, Meta(ge=0, description="Local time, µs since the epoch")]
+Received = Annotated[int, Meta(ge=0, description="When the frame came off the socket, µs since the epoch")]
 Line = Annotated[str, Meta(min_length=1, description="Line id: one upstream connection")]
 Run = Annotated[int, Meta(ge=0, description="Start of this line's producer, ms since the epoch")]
 Number = Annotated[int, Meta(ge=0, description="The run's own count of ticks, without holes over all partitions")]
-Count = Annotated[int, Meta(ge=0)]
+BasisPoints = Annotated[float, Meta(description="Of previous, two decimals, half away from zero")]
 TradingDay = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$", description="Shanghai date, YYYY-MM-DD")]
 
 
@@ -31,21 +38,21 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 class Tick(Record, frozen=True, gc=False):
     """One pushed tick, as ``ashare.ticks.v1`` holds it, keyed by ``code``.
 
-    ``source``, ``run`` and ``n`` name the tick: a copy of it that was sent again carries the same three, and for one code
-    ``(run, n)`` of a source only rises.
+    ``source``, ``run`` and ``n`` name the tick: a copy of it that was sent again carries the same three, and for one
+    code ``(run, n)`` of a source only rises.
     """
 
     code: Code
-    exchange: Annotated[str, Meta(description="SSE, SZSE or BSE for an A share")]
+    exchange: Exchange
     price: Price
     time: Milliseconds
-    received: Microseconds
+    received: Received
     source: Line
     run: Run
     n: Number
     volume: Quantity | None = None
     turnover: Money | None = None
-    side: Literal["buy", "sell"] | None = None
+    side: Annotated[Literal["buy", "sell"], Meta(description="Who took the liquidity")] | None = None
     seq: Annotated[int, Meta(description="The provider's own sequence number")] | None = None
     previous_close: Price | None = None
 
@@ -53,8 +60,8 @@ class Tick(Record, frozen=True, gc=False):
 class Origin(Record, frozen=True, gc=False):
     """The place in ``ashare.ticks.v1`` that an effect came from."""
 
-    partition: Count
-    offset: Count
+    partition: Annotated[int, Meta(ge=0, description="Partition of the tick")]
+    offset: Annotated[int, Meta(ge=0, description="Offset of the tick")]
 
 
 class LineMark(Record, frozen=True, gc=False):
@@ -65,25 +72,28 @@ class LineMark(Record, frozen=True, gc=False):
     n: Number
 
 
+Lines = Annotated[list[LineMark], Meta(description="The last tick applied, of each line")]
+
+
 class Snapshot(Record, frozen=True, gc=False):
     """The latest state of a stock and its session so far: ``ashare.snapshots.v1``, compacted, keyed by ``code``.
 
-    ``volume`` and ``turnover`` are sums over the session, ``None`` while no tick carried any. ``lines`` and ``origin`` say
-    which tick was applied last, so that a tick that comes again is recognised.
+    ``volume`` and ``turnover`` are sums over the session, ``None`` while no tick carried any. ``lines`` and ``origin``
+    say which tick was applied last, so that a tick that comes again is recognised.
     """
 
     code: Code
-    exchange: str
+    exchange: Exchange
     price: Price
     time: Milliseconds
-    received: Microseconds
+    received: Received
     session: TradingDay
     open: Price
     high: Price
     low: Price
     ticks: Annotated[int, Meta(ge=1, description="Ticks of this session")]
     origin: Origin
-    lines: list[LineMark]
+    lines: Lines
     volume: Quantity | None = None
     turnover: Money | None = None
     previous_close: Price | None = None
@@ -92,20 +102,20 @@ class Snapshot(Record, frozen=True, gc=False):
 class PriceChange(Record, frozen=True, gc=False):
     """A move larger than the threshold: ``ashare.price-changes.v1``, keyed by ``code``.
 
-    ``previous`` is the last emitted price; it, ``change`` and ``change_bp`` are ``None`` on a code's first. ``volume`` and
-    ``ticks`` count since the last emission, this tick included. ``threshold`` is the one in force, in yuan.
+    ``previous`` is the last emitted price; it, ``change`` and ``change_bp`` are ``None`` on a code's first. ``volume``
+    and ``ticks`` count since the last emission, this tick included. ``threshold`` is the one in force, in yuan.
     """
 
     code: Code
     price: Price
     previous: Price | None
-    change: float | None
-    change_bp: Annotated[float, Meta(description="Change in basis points of previous, two decimals, half away from zero")] | None
+    change: Annotated[float, Meta(description="Yuan: price less previous")] | None
+    change_bp: BasisPoints | None
     time: Milliseconds
-    received: Microseconds
+    received: Received
     volume: Quantity | None
-    ticks: Annotated[int, Meta(ge=1)]
-    threshold: Annotated[float, Meta(ge=0, description="Yuan")]
+    ticks: Annotated[int, Meta(ge=1, description="Ticks since the last emission, this one included")]
+    threshold: Annotated[float, Meta(ge=0, description="Yuan: the threshold in force")]
     origin: Origin
 
 
@@ -118,9 +128,9 @@ class ChangeState(Record, frozen=True, gc=False):
     code: Code
     last: Price
     volume: Quantity | None
-    ticks: Count
+    ticks: Annotated[int, Meta(ge=0, description="Ticks since the last emission")]
     origin: Origin
-    lines: list[LineMark]
+    lines: Lines
 
 
 class FeedEvent(Record, frozen=True, gc=False):
@@ -130,44 +140,48 @@ class FeedEvent(Record, frozen=True, gc=False):
     (``start``, ``end``, µs since the epoch, local clock) and the codes concerned, or ``"all"``.
     """
 
-    event: Literal[
-        "started",
-        "connected",
-        "subscribed",
-        "refused",
-        "disconnected",
-        "resubscribed",
-        "gap",
-        "overflow",
-        "spooling",
-        "stopped",
+    event: Annotated[
+        Literal[
+            "started",
+            "connected",
+            "subscribed",
+            "refused",
+            "disconnected",
+            "resubscribed",
+            "gap",
+            "overflow",
+            "spooling",
+            "stopped",
+        ],
+        Meta(description="What happened"),
     ]
     source: Line
     run: Run
     n: Number
     at: Microseconds
-    reason: str | None = None
+    reason: Annotated[str, Meta(description="Why, in words")] | None = None
     start: Microseconds | None = None
     end: Microseconds | None = None
-    codes: list[Code] | Literal["all"] | None = None
+    codes: Annotated[list[Code] | Literal["all"] | None, Meta(description="Codes concerned")] = None
 
 
 class DeadLetter(Record, frozen=True, gc=False):
     """What could not be read: ``ashare.dead-letters.v1``.
 
-    On the wire ``payload`` is the record's value, byte for byte, and the rest are headers (see ``schemas.dead_letters``).
+    On the wire ``payload`` is the record's value, byte for byte, and the rest are headers, numbers as decimal text (see
+    ``schemas.dead_letters``).
     """
 
     payload: bytes
-    reason: str
-    part: Literal["frame", "tick"]
+    reason: Annotated[str, Meta(description="Why it could not be read, in words")]
+    part: Annotated[Literal["frame", "tick"], Meta(description="What the payload is: a whole frame or one tick of it")]
     source: Line
     run: Run
-    received: Microseconds
+    received: Received
 
 
 class Threshold(Record, frozen=True, gc=False):
     """A threshold set at run time: ``ashare.thresholds.v1``, compacted, keyed by ``scope``."""
 
-    scope: Annotated[str, Meta(pattern=r"^(default|board:[A-Z]+|code:.+)$")]
+    scope: Annotated[str, Meta(pattern=r"^(default|board:[A-Z]+|code:.+)$", description=_SCOPE)]
     threshold: Annotated[str, Meta(description='"0.05" (yuan), "2ticks" or "50bp"')]

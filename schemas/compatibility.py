@@ -1,0 +1,106 @@
+"""What a change of a JSON Schema breaks for those who read or replay records of the released one.
+
+The rule of the contract: fields are added, never removed, renamed or retyped; a break is a ``.v2`` topic. A range of
+values may widen (a new event, a longer code), so readers take a value that they don't know for unknown; it may not
+narrow, since records of the released schema are replayed through today's code.
+
+Reads the subset that ``schemas.json_schema`` writes; a keyword that it does not know may not change at all.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+Schema = dict[str, Any]
+
+_ANNOTATIONS = {"$schema", "$id", "title", "description", "default", "definitions"}
+_STRUCTURE = {"type", "anyOf", "$ref", "properties", "required", "items"}
+_LOWER = ("minimum", "exclusiveMinimum", "minLength", "minItems")
+_UPPER = ("maximum", "exclusiveMaximum", "maxLength", "maxItems")
+
+
+def incompatible_changes(released: Schema, current: Schema) -> list[str]:
+    """Each change that breaks a reader, in words that name the field (``$.origin.offset: removed``); empty if none."""
+    return _Comparison(released, current).value("$", released, current)
+
+
+class _Comparison:
+    """Two documents, so that ``$ref`` can be followed in each."""
+
+    def __init__(self, released: Schema, current: Schema) -> None:
+        self._released = released
+        self._current = current
+
+    def value(self, path: str, released: Schema, current: Schema) -> list[str]:
+        """Compare one value's schemas, by the types that it may have."""
+        old, new = _by_type(self._released, released), _by_type(self._current, current)
+        if old.keys() != new.keys():
+            return [f"{path}: retyped from {_names(old)} to {_names(new)}"]
+        found = []
+        for kind, before in old.items():
+            found += self._constraints(path, before, new[kind])
+            if kind == "object":
+                found += self._fields(path, before, new[kind])
+            if kind == "array":
+                found += self.value(f"{path}[]", before.get("items", {}), new[kind].get("items", {}))
+        return list(dict.fromkeys(found))  # what holds for a number and for null is said once
+
+    def _fields(self, path: str, released: Schema, current: Schema) -> list[str]:
+        old, new = released.get("properties", {}), current.get("properties", {})
+        required_before, required_now = set(released.get("required", ())), set(current.get("required", ()))
+        added = [name for name in new if name not in old]
+        found = []
+        for name, before in old.items():
+            if name in new:
+                found += self.value(f"{path}.{name}", before, new[name])
+                continue
+            renamed = [other for other in added if not self.value("", before, new[other])]
+            found.append(f"{path}.{name}: removed" + (f" (renamed to {renamed[0]}?)" if renamed else ""))
+        found += [f"{path}.{name}: newly required" for name in new if name in required_now - required_before]
+        found += [f"{path}.{name}: no longer required" for name in new if name in required_before - required_now]
+        return found
+
+    @staticmethod
+    def _constraints(path: str, released: Schema, current: Schema) -> list[str]:
+        found = []
+        for keyword in sorted((released.keys() | current.keys()) - _ANNOTATIONS - _STRUCTURE):
+            before, now = released.get(keyword), current.get(keyword)
+            if before != now and not _widens(keyword, before, now):
+                found.append(f"{path}: narrowed, {keyword} from {_text(before)} to {_text(now)}")
+        return found
+
+
+def _widens(keyword: str, before: Any, now: Any) -> bool:
+    """Whether every value that the released constraint allows is still allowed."""
+    if keyword in _LOWER or keyword in _UPPER:
+        return now is None or (before is not None and (now <= before if keyword in _LOWER else now >= before))
+    if keyword == "enum":
+        return now is None or (before is not None and set(before) <= set(now))
+    if keyword == "additionalProperties":
+        return now in (None, True)
+    return keyword == "pattern" and now is None
+
+
+def _by_type(document: Schema, schema: Schema) -> dict[str, Schema]:
+    """The schema of each type that a value may have.
+
+    Raises:
+        ValueError: two branches of one type, which the subset does not hold.
+    """
+    if "$ref" in schema:
+        return _by_type(document, document["definitions"][schema["$ref"].rpartition("/")[2]])
+    if "anyOf" in schema:
+        branches = [item for branch in schema["anyOf"] for item in _by_type(document, branch).items()]
+        if len(dict(branches)) != len(branches):
+            raise ValueError(f"two branches of one type in {schema}")
+        return dict(branches)
+    types = schema.get("type", "any")
+    return dict.fromkeys([types] if isinstance(types, str) else types, schema)
+
+
+def _names(types: dict[str, Schema]) -> str:
+    return " or ".join(sorted(types))
+
+
+def _text(value: Any) -> str:
+    return "none" if value is None else repr(value)
