@@ -46,10 +46,15 @@ class ChangeCheck:
             place = int(origin["offset"])
         except (ValueError, TypeError, KeyError):
             value = repr(entry.value)[:200]
-            where = {"partition": entry.partition, "offset": entry.offset}
-            self._findings.add("change_mismatches", why="no price change", value=value, **where)
+            self._findings.add(
+                "change_mismatches",
+                why="no price change",
+                partition=entry.partition,
+                offset=entry.offset,
+                value=value,
+            )
             return
-        where = {"partition": entry.partition, "offset": entry.offset, "origin": origin}
+        where: Json = {"partition": entry.partition, "offset": entry.offset, "origin": origin}
         if origin.get("partition") != entry.partition or place not in self._open:
             again = origin.get("partition") == entry.partition and place in self._closed
             why = "its tick had already caused a change" if again else "no change is due at its origin"

@@ -122,15 +122,15 @@ class TickCheck:
 
     def _contradiction(self, entry: Entry, tick: Json) -> str | None:
         code, exchange, received, n = tick["code"], tick.get("exchange"), tick["received"], tick["n"]
+        if not 0 <= n < _LARGEST_RUN:
+            return f"n is {n}"
+        self._number(entry, (tick["source"], tick["run"], n))
         if entry.key is None or entry.key != code.encode():
             return f"key {entry.key!r} for code {code}"
         if exchange != exchange_of(code):
             return f"exchange {exchange} for code {code}"
         if entry.timestamp != received // 1000:
             return f"timestamp {entry.timestamp} ms, received {received} µs"
-        if not 0 <= n < _LARGEST_RUN:
-            return f"n is {n}"
-        self._number(entry, (tick["source"], tick["run"], n))
         return None
 
     def _number(self, entry: Entry, identity: Identity) -> None:
