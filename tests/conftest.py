@@ -1,0 +1,35 @@
+"""The real parts that tests share: one Kafka broker and one QuestDB for the whole run, made when first asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from broker import admin
+from deploy.embedded import KafkaBroker, QuestDB
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
+    """A running broker without topics. Tests share it: use topics of your own, or tolerate others' records."""
+    with KafkaBroker(tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def bootstrap(kafka: KafkaBroker) -> str:
+    """The shared broker's address, the project's topics applied."""
+    # In a thread of its own: pytest-asyncio's event loop belongs to the tests.
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: asyncio.run(admin.apply(kafka.bootstrap))).result()
+    return kafka.bootstrap
+
+
+@pytest.fixture(scope="session")
+def questdb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QuestDB]:
+    """A running QuestDB. Tests share it: use tables of your own."""
+    with QuestDB(tmp_path_factory.mktemp("questdb")) as database:
+        yield database
