@@ -55,7 +55,7 @@ async def apply(
         One line for each thing done, nothing if there was nothing to do.
 
     Raises:
-        UsageError: no broker answers; a topic has another number of partitions, which would move keys; the broker refuses.
+        UsageError: no broker answers or it refuses; a topic has another number of partitions, which would move keys.
     """
     wanted = topics() if declared is None else declared
     deadline = time.monotonic() + patience
@@ -64,8 +64,8 @@ async def apply(
         for name, partitions in existing.items():
             if partitions != wanted[name].partitions:
                 raise UsageError(
-                    f"{name} has {partitions} partitions on {bootstrap} and {wanted[name].partitions} in topics.yaml; to change"
-                    " the number moves keys between partitions: declare a new topic (.v2), or delete this one first"
+                    f"{name} has {partitions} partitions on {bootstrap} and {wanted[name].partitions} in topics.yaml;"
+                    " a change would move keys between partitions: declare a new topic (.v2), or delete this one first"
                 )
         done = await _create(admin, [topic for name, topic in wanted.items() if name not in existing], deadline)
         await _led(admin, wanted, deadline)
@@ -182,7 +182,8 @@ async def _configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, di
     (answer,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
     return {
         resource["resource_name"]: {
-            entry["config_names"]: (entry["config_value"], entry["config_source"]) for entry in resource["config_entries"]
+            entry["config_names"]: (entry["config_value"], entry["config_source"])
+            for entry in resource["config_entries"]
         }
         for resource in answer.to_object()["resources"]
     }

@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
 
-def command() -> None:
-    """Not built yet."""
-    raise NotImplementedError
+import typer
+
+
+def command(
+    data: Annotated[Path, typer.Option("--data", help="data directory, made if it is missing")] = Path("data/kafka"),
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="port on 127.0.0.1; 0 takes a free one")] = 9092,
+    heap: Annotated[str, typer.Option("--heap", help="the JVM's heap, as -Xmx takes it")] = "512m",
+) -> None:
+    """Run a Kafka broker in the foreground, until Ctrl-C.
+
+    Prints `kafka ready on 127.0.0.1:PORT` when it answers; its log is in the data directory.
+
+    Example: ashare kafka --data data/kafka --port 9092
+    """
+    from deploy.embedded import KafkaBroker
+    from deploy.embedded.foreground import run
+
+    run(KafkaBroker(data, port, heap=heap), "kafka")

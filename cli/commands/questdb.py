@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
 
-def command() -> None:
-    """Not built yet."""
-    raise NotImplementedError
+import typer
+
+
+def command(
+    data: Annotated[Path, typer.Option("--data", help="data directory, made if it is missing")] = Path("data/questdb"),
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="port on 127.0.0.1; 0 takes a free one")] = 9000,
+) -> None:
+    """Run a QuestDB in the foreground, until Ctrl-C.
+
+    Prints `questdb ready on 127.0.0.1:PORT` when it answers: ILP, SQL and its console over HTTP. To the workers it is
+    the store questdb://127.0.0.1:PORT.
+
+    Example: ashare questdb --data data/questdb --port 9000
+    """
+    from deploy.embedded import QuestDB
+    from deploy.embedded.foreground import run
+
+    run(QuestDB(data, port), "questdb")

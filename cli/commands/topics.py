@@ -2,6 +2,74 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Annotated
+
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Not built yet.")
+from cli.settings import default, option
+
+if TYPE_CHECKING:
+    from broker.admin import TopicState
+
+app = typer.Typer(no_args_is_help=True, help="Make the broker's topics agree with topics.yaml, or show them.")
+
+
+@app.command()
+def apply(bootstrap: Annotated[str, option("bootstrap")] = default("bootstrap")) -> None:
+    """Make the broker's topics agree with topics.yaml; what agrees already is left alone.
+
+    Example: ashare topics apply --bootstrap 127.0.0.1:9092
+    """
+    import asyncio
+
+    from broker import admin
+
+    done = asyncio.run(admin.apply(bootstrap))
+    print("\n".join(done) if done else "nothing to do: every topic is as declared")
+
+
+@app.command()
+def describe(bootstrap: Annotated[str, option("bootstrap")] = default("bootstrap")) -> None:
+    """Show the topics as the broker has them; records are counted from the first offset to the last.
+
+    Example: ashare topics describe --bootstrap 127.0.0.1:9092
+    """
+    import asyncio
+    import sys
+
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from broker import admin
+    from schemas.topics import topics
+
+    found = asyncio.run(admin.describe(bootstrap))
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("topic", no_wrap=True)
+    table.add_column("partitions", justify="right")
+    table.add_column("policy", no_wrap=True)
+    table.add_column("retention", no_wrap=True)
+    table.add_column("records", justify="right")
+    table.add_column("about")
+    for name, declared in topics().items():
+        row = _row(found[name]) if name in found else ("–", "missing", "ashare topics apply", "–")
+        table.add_row(name, *row, declared.about)
+    # Into a pipe or a file a topic is one line, however long.
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def _row(topic: TopicState) -> tuple[str, str, str, str]:
+    compacted = topic.config["cleanup.policy"] == "compact"
+    retention = "latest per key" if compacted else _duration(int(topic.config["retention.ms"]))
+    return str(topic.partitions), topic.config["cleanup.policy"], retention, f"{topic.records:,}"
+
+
+def _duration(milliseconds: int) -> str:
+    if milliseconds < 0:
+        return "for ever"
+    for unit, size in (("day", 86_400_000), ("hour", 3_600_000), ("minute", 60_000)):
+        if milliseconds % size == 0:
+            count = milliseconds // size
+            return f"{count} {unit}{'' if count == 1 else 's'}"
+    return f"{milliseconds:,} ms"

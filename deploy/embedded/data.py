@@ -13,12 +13,14 @@ from schemas import UsageError
 SPARE_BYTES = 64 << 20
 """Below this much free space a server is not started, and one that failed is said to have failed for it."""
 
+LOG_BYTES = 8 << 20
+
 
 class DataDirectory:
     """The directory, its lock and its log.
 
-    The lock is an ``flock`` that the server inherits: it lasts exactly as long as the server's process, whatever became of the
-    one that started it.
+    The lock is an ``flock`` that the server inherits: it lasts exactly as long as the server's process, whatever became
+    of the one that started it.
     """
 
     def __init__(self, path: Path, log: str) -> None:
@@ -80,6 +82,17 @@ class DataDirectory:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             return UsageError(self.full_text)
         return UsageError(f"{self.path} can't be used as a data directory: {error.strerror}")
+
+    def turn_log(self) -> int:
+        """Put a log that has grown large aside, once; where the next line will stand."""
+        try:
+            size = self.log.stat().st_size
+        except FileNotFoundError:
+            return 0
+        if size < LOG_BYTES:
+            return size
+        self.log.replace(self.log.with_name(f"{self.log.name}.1"))
+        return 0
 
     def logged(self, since: int = 0) -> str:
         """What the log says from a byte offset on, its last 256 KiB at most."""

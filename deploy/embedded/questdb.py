@@ -65,9 +65,7 @@ class QuestDB(Server):
         self._instance = uuid.uuid4().hex
         conf = self.data.path / "conf"
         conf.mkdir(exist_ok=True)
-        (conf / "server.conf").write_text(
-            _SETTINGS.format(host=HOST, port=self.port, instance=self._instance), "utf-8"
-        )
+        (conf / "server.conf").write_text(_SETTINGS.format(host=HOST, port=self.port, instance=self._instance), "utf-8")
         (conf / "log.conf").write_text(_LOGGING, "utf-8")
 
     def _command(self) -> Sequence[str]:
@@ -97,4 +95,4 @@ class QuestDB(Server):
             return False
         finally:
             connection.close()
-        return answer.get("dataset") == [[self._instance]]
+        return bool(answer.get("dataset") == [[self._instance]])

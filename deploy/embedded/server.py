@@ -47,7 +47,6 @@ class Server(ABC):
         self.data = DataDirectory(data, self.log_name)
         self.process: subprocess.Popen[bytes] | None = None
         self.port = port
-        self._asked_port = port
         self._leash: int | None = None
         self._log_start = 0
 
@@ -69,6 +68,11 @@ class Server(ABC):
         return self.data.log
 
     @property
+    def address(self) -> str:
+        """``127.0.0.1:PORT``, known once started."""
+        return f"{HOST}:{self.port}"
+
+    @property
     def running(self) -> bool:
         """Whether the process is there."""
         return self.process is not None and self.process.poll() is None
@@ -80,29 +84,15 @@ class Server(ABC):
             timeout: seconds until it must have answered, not counting the download of its jars.
 
         Raises:
-            UsageError: the data directory is in use, full or not writable; the port is taken; a jar can't be had; the server
-                did not come up (with the end of its log).
+            UsageError: the data directory is in use, full or not writable; the port is taken; a jar can't be had; the
+                server did not come up (with the end of its log).
         """
         if self.running:
             raise RuntimeError(f"{self.title} is already running")
-        command_ready = self._asked_port or self.port
-        if command_ready and not _bindable(command_ready):
-            raise UsageError(f"port {command_ready} is in use: stop what listens there, or give another --port")
-        self._fetch()
-        deadline = time.monotonic() + timeout
+        command = self._command()  # fetches the jars, before time starts to count
         lock = self.data.claim()
         try:
-            for attempt in range(1, _PORT_ATTEMPTS + 1):
-                self.port = command_ready or free_port()
-                self._prepare(deadline)
-                self._spawn(self._command(), lock)
-                if self._wait(deadline):
-                    return self
-                retry = not command_ready and attempt < _PORT_ATTEMPTS and self._said(self.port_taken)
-                if not retry:
-                    raise UsageError(self._failure())
-                self.kill()
-            raise AssertionError  # pragma: no cover - the last attempt raises or returns
+            self._come_up(command, lock, time.monotonic() + timeout)
         except OSError as error:
             self.kill()
             raise self.data.refusal(error) from error
@@ -111,9 +101,10 @@ class Server(ABC):
             raise
         finally:
             self.data.release()
+        return self
 
     def stop(self, timeout: float = 20.0) -> None:
-        """Ask it to end (SIGTERM), kill it if it has not within ``timeout`` seconds. Does nothing if it is not running."""
+        """Ask it to end (SIGTERM), kill it if it has not within ``timeout`` seconds; nothing if it is not running."""
         if self.process is not None and self.running:
             self.process.send_signal(signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -130,29 +121,54 @@ class Server(ABC):
             os.close(self._leash)
             self._leash = None
 
+    def wait(self) -> None:
+        """Wait until the process ends by itself."""
+        if self.process is not None:
+            self.process.wait()
+
     def failure(self) -> str:
-        """Why a server that was running has ended, with the end of its log."""
-        return self._failure()
+        """Why the server did not come up or has ended, with the end of its log."""
+        logged = self.data.logged(self._log_start)
+        tail = "\n".join(f"  | {line}" for line in logged.splitlines()[-_TAIL_LINES:])
+        what = (
+            "did not answer in time" if self.running else f"ended with code {self.process and self.process.returncode}"
+        )
+        if self.data.full or any(text in logged for text in _FULL):
+            what = self.data.full_text
+        elif any(text in logged for text in self.port_taken):
+            what = f"found port {self.port} taken by another process"
+        return f"{self.title} {what}; the end of {self.log}:\n{tail}"
 
     def __enter__(self) -> Self:
         """Start, unless it runs already."""
         return self if self.running else self.start()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Stop."""
         self.stop()
 
-    def _fetch(self) -> None:
-        """Have the jars at hand, before time starts to count."""
-        self._command()
+    def _come_up(self, command: Sequence[str], lock: int, deadline: float) -> None:
+        if self.port and not _bindable(self.port):
+            raise UsageError(f"port {self.port} is in use: stop what listens there, or give another --port")
+        fixed = self.port
+        for attempt in range(1, _PORT_ATTEMPTS + 1):
+            self.port = fixed or free_port()
+            self._prepare(deadline)
+            self._spawn(command, lock)
+            if self._wait(deadline):
+                return
+            if attempt == _PORT_ATTEMPTS or not self._lost_port(fixed):
+                raise UsageError(self.failure())
+            self.kill()
 
     def _spawn(self, command: Sequence[str], lock: int) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            self._log_start = self.log.stat().st_size
+        self._log_start = self.data.turn_log()
         read_end, write_end = os.pipe()
         try:
             with self.log.open("ab") as log:
-                self.process = subprocess.Popen(  # noqa: S603 - the command is ours
+                self.process = subprocess.Popen(
                     [sys.executable, "-I", "-S", str(_LEASH), str(read_end), *command],
                     cwd=self.data.path,
                     stdin=subprocess.DEVNULL,
@@ -179,19 +195,10 @@ class Server(ABC):
             time.sleep(_LOOK_SECONDS)
         return False
 
-    def _said(self, texts: Sequence[str]) -> bool:
+    def _lost_port(self, fixed: int) -> bool:
+        """Whether it failed only because a port that we chose was taken in between."""
         logged = self.data.logged(self._log_start)
-        return any(text in logged for text in texts)
-
-    def _failure(self) -> str:
-        logged = self.data.logged(self._log_start)
-        tail = "\n".join(f"  | {line}" for line in logged.splitlines()[-_TAIL_LINES:])
-        if self.data.full or any(text in logged for text in _FULL):
-            return f"{self.title}: {self.data.full_text}; the end of {self.log}:\n{tail}"
-        if any(text in logged for text in self.port_taken):
-            return f"{self.title}: port {self.port} was taken by another process; the end of {self.log}:\n{tail}"
-        what = "did not answer in time" if self.running else f"ended with code {self.process and self.process.returncode}"
-        return f"{self.title} {what}; the end of {self.log}:\n{tail}"
+        return any(text in logged for text in self.port_taken) and (not fixed or _bindable(fixed))
 
 
 def _bindable(port: int) -> bool:
