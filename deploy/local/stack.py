@@ -1,0 +1,241 @@
+"""The pipeline as processes on this machine: started in order, watched, stopped in reverse order."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+from deploy.embedded.server import HOST, free_port
+from deploy.local.part import Part, PartError
+
+ALL_AGENTS = "snapshots,storage,changes"
+
+_FETCHING = 300.0
+"""Seconds for a server that may first have to fetch its jars."""
+_STARTING = 90.0
+_LOOK = 0.05
+_LISTENING = re.compile(r"listening on (ws://\S+)")
+_GRACE = {"producer": 5.0, "worker": 5.0, "market": 2.0, "questdb": 4.0, "kafka": 6.0}
+"""Seconds that a part has to end after SIGTERM, when there is time."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run.
+
+    Attributes:
+        directory: takes data and logs; made if missing.
+        market: options of ``ashare simulate`` besides its port.
+        store: where the storage agent writes; both are in the directory.
+        workers: the agents of each worker process.
+        threshold: as ``--threshold`` takes it.
+        usual_ports: take the ports that other commands expect by default, where they are free.
+        web_port: of the first worker, 0 for any.
+    """
+
+    directory: Path
+    market: Sequence[str] = ()
+    store: Literal["sqlite", "questdb"] = "sqlite"
+    workers: Sequence[str] = (ALL_AGENTS,)
+    threshold: str = "0.01"
+    usual_ports: bool = False
+
+
+class Stack:
+    """The running pipeline. For one thread; its parts do not outlive the process, and ``stop`` leaves none.
+
+    ``start`` brings up everything but the producer, so that a reader can take its place first; ``feed`` starts the
+    producer, and so the ticks.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        """Nothing is started."""
+        self.plan = plan
+        self.logs = plan.directory / "logs"
+        self.bootstrap = ""
+        self.feed_url = ""
+        self.store_url = ""
+        self.workers: list[str] = []
+        """The workers' HTTP addresses, in the order of the plan."""
+        self._parts: list[Part] = []
+
+    @property
+    def store_directory(self) -> Path:
+        """Where SQLite's files are."""
+        return self.plan.directory / "ticks"
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """The parts, in the order in which they were started."""
+        return tuple(self._parts)
+
+    @property
+    def groups(self) -> list[str]:
+        """The workers' consumer groups: named by their agents, in a fixed order."""
+        asked = [agents.split(",") for agents in self.plan.workers]
+        return ["-".join(["ashare", *(agent for agent in ALL_AGENTS.split(",") if agent in some)]) for some in asked]
+
+    def start(self, say: Callable[[str], None] = lambda _: None) -> None:
+        """Start everything but the producer, and wait until it is ready.
+
+        Args:
+            say: told what is being waited for.
+
+        Raises:
+            PartError: a part ended, or was not ready in time.
+        """
+        directory, port = self.plan.directory, self._port
+        self.logs.mkdir(parents=True, exist_ok=True)
+        kafka_port = port(9092)
+        self.bootstrap = f"{HOST}:{kafka_port}"
+        say("starting Kafka")
+        kafka = self._begin("kafka", "kafka", "--data", str(directory / "kafka"), "--port", str(kafka_port))
+        questdb: Part | None = None
+        questdb_port = 0
+        if self.plan.store == "questdb":
+            questdb_port = port(9000)
+            data = str(directory / "questdb")
+            questdb = self._begin("questdb", "questdb", "--data", data, "--port", str(questdb_port))
+            self.store_url = f"questdb://{HOST}:{questdb_port}"
+        else:
+            self.store_url = f"sqlite:///{self.store_directory}"
+        market = self._begin("market", "simulate", "--port", str(port(8765)), *self.plan.market)
+        self._wait(kafka, _FETCHING, lambda: _listens(kafka_port))
+        self._run("topics", _STARTING, "topics", "apply", "--bootstrap", self.bootstrap)
+        if questdb:
+            say("starting QuestDB")
+            self._wait(questdb, _FETCHING, lambda: _answers(f"http://{HOST}:{questdb_port}/exec?query=select%201"))
+        say("starting the market")
+        self._wait(market, _STARTING, lambda: _LISTENING.search(market.output()) is not None)
+        found = _LISTENING.search(market.output())
+        self.feed_url = found[1] if found else ""
+        say("starting the workers")
+        started = [self._worker(number, agents) for number, agents in enumerate(self.plan.workers)]
+        for worker, url in zip(started, self.workers, strict=True):
+            self._wait(worker, _STARTING, partial(_answers, f"{url}/health"))
+
+    def feed(self, *options: str) -> None:
+        """Start the producer, for all codes; ``options`` are further ones of ``ashare produce``."""
+        self._begin(
+            "producer", "produce", "--bootstrap", self.bootstrap, "--url", self.feed_url, "--symbols", "*", *options
+        )  # fmt: skip
+
+    def check(self) -> None:
+        """Do nothing while every part runs.
+
+        Raises:
+            PartError: one has ended by itself.
+        """
+        for part in self._parts:
+            part.check()
+
+    def stop(self, within: float = 30.0) -> list[str]:
+        """End every part, the last started first, each with SIGTERM and, when its time is up, SIGKILL.
+
+        Args:
+            within: seconds for all of them.
+
+        Returns:
+            The names of the parts that had to be killed.
+        """
+        deadline = time.monotonic() + within
+        killed: list[str] = []
+        while self._parts:
+            kind = self._parts[-1].name.split()[0]
+            together = [part for part in self._parts if part.name.split()[0] == kind]
+            for part in together:
+                part.ask_to_end()
+            until = min(deadline, time.monotonic() + _GRACE[kind])
+            for part in together:
+                if not part.end(until - time.monotonic()):
+                    killed.append(part.name)
+                self._parts.remove(part)
+        return killed
+
+    def __enter__(self) -> Self:
+        """Nothing yet: what is started within is stopped at the end."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop."""
+        self.stop()
+
+    def _port(self, usual: int) -> int:
+        if self.plan.usual_ports:
+            with contextlib.suppress(OSError), socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((HOST, usual))
+                return usual
+        return free_port()
+
+    def _begin(self, name: str, *arguments: str) -> Part:
+        part = Part(name, arguments, self.logs / f"{name.replace(' ', '-')}.log")
+        self._parts.append(part)
+        return part
+
+    def _worker(self, number: int, agents: str) -> Part:
+        port = self._port(6066 + number)
+        self.workers.append(f"http://{HOST}:{port}")
+        return self._begin(
+            f"worker {agents}",
+            "process",
+            "--bootstrap", self.bootstrap,
+            "--agents", agents,
+            "--store", self.store_url,
+            "--threshold", self.plan.threshold,
+            "--web-port", str(port),
+        )  # fmt: skip
+
+    def _run(self, name: str, deadline: float, *arguments: str) -> None:
+        """Run a command that ends by itself, to its end."""
+        part = Part(name, arguments, self.logs / f"{name}.log")
+        until = time.monotonic() + deadline
+        try:
+            while part.code is None:
+                self.check()
+                if time.monotonic() > until:
+                    raise part.failure(f"was not done after {deadline:g} s")
+                time.sleep(_LOOK)
+            if part.code:
+                part.check()
+        finally:
+            part.end(0.0)
+
+    def _wait(self, part: Part, deadline: float, ready: Callable[[], bool]) -> None:
+        until = time.monotonic() + deadline
+        while not ready():
+            self.check()
+            if time.monotonic() > until:
+                raise part.failure(f"was not ready after {deadline:g} s")
+            time.sleep(_LOOK)
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection((HOST, port), 1.0).close()
+    except OSError:
+        return False
+    return True
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2.0) as answer:  # noqa: S310 - http:// of our own making
+            return bool(answer.status == 200)  # noqa: PLR2004 - HTTP's OK
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+__all__ = ["ALL_AGENTS", "PartError", "Plan", "Stack"]
