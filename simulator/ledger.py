@@ -1,0 +1,72 @@
+"""The ledger: what was sent to each connection, byte for byte, for whoever checks what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+
+from schemas import UsageError
+
+FINISHED = "finished.json"
+_BUFFER = 1 << 20
+
+
+class Ledger:
+    """A folder with one file a connection, a line of JSON for each frame, and ``finished.json`` at the end."""
+
+    def __init__(self, folder: Path) -> None:
+        """Make the folder.
+
+        Raises:
+            UsageError: it can't be made, or already holds a ledger.
+        """
+        self._folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if any(folder.glob("connection-*.jsonl")) or (folder / FINISHED).exists():
+                raise UsageError(f"{folder} already holds a ledger: remove it, or name another folder with --ledger")
+        except OSError as error:
+            raise UsageError(f"no ledger can be kept in {folder}: {error.strerror}") from error
+
+    def open(self, name: str) -> Page:
+        """The file of a new connection, ``NAME.jsonl``."""
+        path = self._folder / f"{name}.jsonl"
+        try:
+            return Page(path, path.open("xb", buffering=_BUFFER))
+        except OSError as error:
+            raise UsageError(f"{path}: can't write the ledger: {error.strerror}") from error
+
+    def finish(self, summary: dict[str, Any]) -> None:
+        """Write ``finished.json``, whole or not at all: its presence says that nothing more will be sent."""
+        path = self._folder / FINISHED
+        part = path.with_suffix(".part")
+        part.write_bytes(orjson.dumps(summary, option=orjson.OPT_INDENT_2))
+        part.replace(path)
+
+
+class Page:
+    """One connection's file."""
+
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        """Made by ``Ledger.open``."""
+        self._path = path
+        self._file = file
+
+    def write(self, frames: Sequence[bytes]) -> None:
+        """Add the frames of one push round and flush them.
+
+        Raises:
+            UsageError: the disk is full or gone: a ledger with holes would be worth nothing.
+        """
+        try:
+            self._file.write(b"\n".join(frames) + b"\n")
+            self._file.flush()
+        except OSError as error:
+            raise UsageError(f"{self._path}: can't write the ledger: {error.strerror}") from error
+
+    def close(self) -> None:
+        """Close the file; what was written is flushed already."""
+        self._file.close()

@@ -1,0 +1,109 @@
+"""From what the user asked for to a market that runs until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from market.times import TimeError, parse_time, shanghai_date
+from schemas import UsageError
+from simulator.clock import MarketClock, default_start
+from simulator.feed import GeneratedFeed, Source
+from simulator.market import Market
+from simulator.playback import PlayedFeed
+from simulator.schedule import opening, steady
+from simulator.server import Settings, Simulator
+from simulator.universe import universe
+
+OPENING = "opening"
+FLAT = "flat"
+ORIGINAL = "original"
+_FLAT_RATE = 100_000.0
+"""How fast the market's own clock runs when nothing holds the ticks back: ticks a second of exchange time."""
+
+
+def generated(*, rate: str = OPENING, codes: int, seed: int, start: str | None = None) -> Source:
+    """The market of a seed; ``rate`` is ticks a second, "opening" or "flat", ``start`` an exchange time.
+
+    Raises:
+        UsageError: an impossible rate, number of codes or start.
+    """
+    begin = moment(start)
+    clock = MarketClock(begin)
+    if rate == OPENING:
+        schedule = opening(MarketClock(begin), seed)
+    else:
+        schedule = steady(
+            _FLAT_RATE if rate == FLAT else _positive(rate, f"--rate {rate}: ticks a second, opening or flat")
+        )
+    return GeneratedFeed(Market(universe(codes, seed), seed, clock.window.day), clock, schedule)
+
+
+def recorded(path: Path, *, speed: str = ORIGINAL, start: str | None = None) -> Source:
+    """The recording in a file; ``speed`` is "original", "x10" or "flat"; bare times of day fall on the day of ``start``.
+
+    Raises:
+        UsageError: an impossible speed, or a file that can't be played.
+    """
+    factor = 1.0
+    if speed not in (ORIGINAL, FLAT):
+        factor = _positive(speed.lstrip("x×"), f"--speed {speed} is none of: original, xN (as x10), flat")
+    return PlayedFeed(path, speed=factor, today=shanghai_date(moment(start)))
+
+
+def moment(start: str | None) -> int:
+    """An exchange time as given, else the opening of the latest trading day, ms since the epoch.
+
+    Raises:
+        UsageError: not a time.
+    """
+    now = time.time_ns() // 1_000_000
+    if start is None:
+        return default_start(now)
+    try:
+        return parse_time(start, today=shanghai_date(default_start(now)))
+    except TimeError as error:
+        raise UsageError(f"--start: {error}") from error
+
+
+async def simulate(source: Source, settings: Settings, say: Callable[[str], None]) -> None:
+    """Serve a source until SIGTERM or SIGINT; ``say`` gets a line when it listens and one when all is pushed.
+
+    Raises:
+        UsageError: the address is taken, the ledger can't be written, the recording has a bad line.
+    """
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    simulator = Simulator(source, settings)
+    async with simulator.listen() as port:
+        say(f"listening on ws://{settings.host}:{port}")
+        pushing = loop.create_task(simulator.run())
+        stopping = loop.create_task(stopped.wait())
+        await asyncio.wait({pushing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not pushing.done():
+            pushing.cancel()
+        try:
+            await pushing
+        except asyncio.CancelledError:
+            pass
+        except UsageError:
+            stopping.cancel()
+            raise
+        say(f"finished: {simulator.counts.ticks} ticks")
+        await stopping
+
+
+def _positive(text: str, usage: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise UsageError(usage) from None
+    if not 0.0 < number < math.inf:
+        raise UsageError(usage)
+    return number
