@@ -1,11 +1,11 @@
 """Trading rules that shape a price or a quantity: tick sizes, lots and daily limits, with the days on which they held.
 
-Sources: the trading rules of the Shanghai and Shenzhen exchanges (revisions of 2006, 2012, 2023 and 2026-04-24, the last
-in force from 2026-07-06), the special rules for STAR (2019) and ChiNext (2020), Beijing's trading rules of 2021, the
-notices on first-day trading of 2013 (Shanghai) and 2014 (Shenzhen).
+Sources: the Shanghai and Shenzhen trading rules (of 2006, 2012, 2023 and 2026-04-24, in force from 2026-07-06),
+the special rules for STAR (2019) and ChiNext (2020), Beijing's trading rules of 2021, and the notices on first-day
+trading of 2013 (Shanghai) and 2014 (Shenzhen).
 
-Prices are integers of 1/10,000 yuan. Not covered: the weeks before a delisting (the first day has no limit), resumptions
-after a long suspension, funds and bonds.
+Prices are integers of 1/10,000 yuan. Not covered: the weeks before a delisting (their first day has no limit),
+resumptions after a long suspension, funds and bonds.
 """
 
 from __future__ import annotations
@@ -147,11 +147,11 @@ def limit_band_e4(
 ) -> tuple[int, int] | None:
     """The lowest and the highest price of a day, 1/10,000 yuan; ``None`` where there is no limit (``limit`` says why).
 
-    Previous close times (1 ± limit), rounded half up to the tick, at least one tick from the close since that is the rule,
-    and never below one tick.
+    Previous close times (1 ± limit), rounded half up to the tick; at least one tick from the close since that is the
+    rule; never below one tick.
 
     Args:
-        previous_close_e4: as the exchange gives it: adjusted on an ex-rights day, the issue price on the day of listing.
+        previous_close_e4: as the exchange gives it: adjusted on an ex-rights day, the issue price on listing.
         board: of the stock.
         on: the trading day.
         st: whether it is under special treatment on that day.

@@ -1,6 +1,6 @@
 """The trading day: which phase an exchange is in at an instant, and since when each phase has the hours it has.
 
-Sources: the Shanghai and Shenzhen exchanges' trading rules of 2006, 2012, 2023 and 2026-04-24 (in force from 2026-07-06),
+Sources: trading rules of the Shanghai and Shenzhen exchanges (2006, 2012, 2023 and 2026, in force from 2026-07-06),
 Shanghai's notice of 2018-08-06 on its closing auction, the STAR (2019) and ChiNext (2020) rules on after-hours trading.
 Hours before 2006-07-01 are not sourced: those of 2006 stand in for them.
 """
