@@ -1,0 +1,20 @@
+"""Where ticks are kept: the embedded SQLite, or a QuestDB server, behind one small interface."""
+
+from __future__ import annotations
+
+from processors.stores.base import StoreError, TickBatch, TickStore, UnstorableError
+from processors.stores.questdb import QuestDbStore
+from processors.stores.sqlite import SqliteStore
+from processors.stores.urls import SqliteUrl, parse
+
+__all__ = ["StoreError", "TickBatch", "TickStore", "UnstorableError", "open_store"]
+
+
+def open_store(url: str) -> TickStore:
+    """The store at ``sqlite:///DIR``, ``sqlite:////abs/DIR`` or ``questdb://HOST:9000``, not opened yet.
+
+    Raises:
+        UsageError: another address; the text says what is possible.
+    """
+    address = parse(url)
+    return SqliteStore(address.directory) if isinstance(address, SqliteUrl) else QuestDbStore(address)

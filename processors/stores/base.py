@@ -20,6 +20,21 @@ class StoreError(Exception):
     """
 
 
+class UnstorableError(StoreError):
+    """A tick that no store can keep, however often it is written: a number beyond 64 bits, a time beyond the year 9999.
+
+    Attributes:
+        partition: where the tick is in the batches' topic.
+        offset: likewise.
+    """
+
+    def __init__(self, text: str, partition: int, offset: int) -> None:
+        """The text names the field."""
+        super().__init__(text)
+        self.partition = partition
+        self.offset = offset
+
+
 @dataclass(frozen=True, slots=True)
 class TickBatch:
     """Ticks of one partition, with the place that each came from; the four lists are of one length.
@@ -50,13 +65,16 @@ class TickStore(Protocol):
     async def write(self, batches: Sequence[TickBatch]) -> int:
         """Keep the batches durably; when this returns, a crash loses none of their ticks.
 
-        Idempotent. All of one day's ticks are written together or not at all.
+        Idempotent. All of one day's ticks are written together or not at all. Of a tick that comes again under another
+        offset, a store keeps either place.
 
         Returns:
             How many of the ticks were new; a store that can't tell counts every tick that it took.
 
         Raises:
-            StoreError: not written, or not surely; write the same batches again.
+            StoreError: not written, or not surely; write the same batches again. Also while the store is not open.
+            UnstorableError: one tick can't be kept; nothing of its day is.
+            schemas.UsageError: what holds the ticks belongs to something else by now, or to another version.
         """
 
     async def close(self) -> None:

@@ -1,0 +1,80 @@
+"""The columns of the table ``ticks``: a public interface, the same in every store.
+
+One column per field of the tick record, under the same name and in the same unit, then the place in Kafka that it came
+from. QuestDB has one more, ``timestamp`` (µs), its designated timestamp: ``time`` again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from msgspec.structs import astuple
+
+from processors.stores.base import TickBatch
+
+TABLE = "ticks"
+KEY = ("source", "run", "n")
+LARGEST = 2**63 - 1  # of an integer column, in both stores
+
+
+class Column(NamedTuple):
+    """One column, with its type in either store."""
+
+    name: str
+    sqlite: str
+    questdb: str
+    nullable: bool = False
+
+
+# In the order of the record's fields. SQLite's NUMERIC keeps whole shares whole and others as they are.
+COLUMNS = (
+    Column("code", "TEXT", "SYMBOL"),
+    Column("exchange", "TEXT", "SYMBOL"),
+    Column("price", "REAL", "DOUBLE"),
+    Column("time", "INTEGER", "LONG"),
+    Column("received", "INTEGER", "LONG"),
+    Column("source", "TEXT", "SYMBOL"),
+    Column("run", "INTEGER", "LONG"),
+    Column("n", "INTEGER", "LONG"),
+    Column("volume", "NUMERIC", "DOUBLE", nullable=True),
+    Column("turnover", "REAL", "DOUBLE", nullable=True),
+    Column("side", "TEXT", "SYMBOL", nullable=True),
+    Column("seq", "INTEGER", "LONG", nullable=True),
+    Column("previous_close", "REAL", "DOUBLE", nullable=True),
+    Column("kafka_topic", "TEXT", "SYMBOL"),
+    Column("kafka_partition", "INTEGER", "LONG"),
+    Column("kafka_offset", "INTEGER", "LONG"),
+    Column("kafka_timestamp", "INTEGER", "LONG"),
+)
+NAMES = tuple(column.name for column in COLUMNS)
+
+
+def rows(batch: TickBatch) -> Iterator[tuple[Any, ...]]:
+    """The rows of a batch, values in the order of ``COLUMNS``."""
+    topic, partition = batch.topic, batch.partition
+    for tick, offset, timestamp in zip(batch.ticks, batch.offsets, batch.timestamps, strict=True):
+        yield (*astuple(tick), topic, partition, offset, timestamp)
+
+
+def unstorable(batches: Iterable[TickBatch]) -> tuple[int, int, str] | None:
+    """The first tick that no store can keep: its partition, its offset and why; None if each can be kept.
+
+    Only a record that our producer did not write can be one; looked for when a store has refused a write.
+    """
+    for batch in batches:
+        for row in rows(batch):
+            for column, value in zip(COLUMNS, row, strict=True):
+                why = None
+                if isinstance(value, int) and not -LARGEST <= value <= LARGEST:
+                    why = f"{column.name} is {value}, beyond 64 bits"
+                elif column.name == "time" and value > _LATEST:
+                    why = f"time is {value} ms, beyond the year 9999"
+                elif isinstance(value, str) and "\0" in value:
+                    why = f"{column.name} contains a NUL character"
+                if why is not None:
+                    return batch.partition, row[NAMES.index("kafka_offset")], why
+    return None
+
+
+_LATEST = 253_402_214_400_000 - 1  # 9999-12-31 00:00 UTC: both stores' dates hold before it
