@@ -13,6 +13,7 @@ from datetime import date, timedelta
 from functools import cache
 
 _WEEKDAYS = 5
+_FIRST = "1990-12-19"  # the first session in Shanghai; the library would begin a fortnight before it
 _DAY = timedelta(days=1)
 
 
@@ -36,7 +37,10 @@ def _sessions() -> _Sessions:
     from exchange_calendars.exchange_calendar_xshg import XSHGExchangeCalendar  # noqa: PLC0415
 
     last = XSHGExchangeCalendar.bound_max()
-    calendar = exchange_calendars.get_calendar("XSHG", start=XSHGExchangeCalendar.bound_min(), end=last)
+    with warnings.catch_warnings():
+        # What the library still asks of pandas in an old way is not for our caller to mend.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        calendar = exchange_calendars.get_calendar("XSHG", start=_FIRST, end=last)
     days = [session.toordinal() for session in calendar.sessions]
     return _Sessions(days, frozenset(days), last.toordinal())
 

@@ -138,7 +138,7 @@ def _whole(number: int) -> int:
 
 
 def _fractional(number: float) -> int:
-    if not math.isfinite(number):
+    if not math.isfinite(number) or number < 0:
         raise TimeError(f"{number} is no time")
     return round(number * 1000) if number < _SECONDS_BELOW else _whole(int(number))
 
