@@ -43,16 +43,19 @@ class LogReader:
             max_partition_fetch_bytes=4 << 20,
             fetch_max_wait_ms=50,
         )
+        self._admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap.split(","), client_id="ashare-selfcheck")
 
     async def __aenter__(self) -> Self:
         """Connect."""
         await self._consumer.start()
+        await self._admin.start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Disconnect."""
+        await self._admin.close()
         await self._consumer.stop()
 
     async def partitions(self, topic: str) -> list[int]:
@@ -72,6 +75,17 @@ class LogReader:
         places = [TopicPartition(topic, number) for number in await self.partitions(topic)]
         found = await self._consumer.end_offsets(places)
         return {place.partition: offset for place, offset in found.items()}
+
+    async def committed(self, groups: Iterable[str], topic: str) -> dict[int, int]:
+        """By partition, the lowest position that the groups have committed; a partition without one is left out."""
+        lowest: dict[int, int] = {}
+        for number, group in enumerate(groups):
+            found = await self._admin.list_consumer_group_offsets(group)
+            mine = {
+                place.partition: at.offset for place, at in found.items() if place.topic == topic and at.offset >= 0
+            }
+            lowest = mine if number == 0 else {p: min(lowest[p], mine[p]) for p in lowest.keys() & mine.keys()}
+        return lowest
 
     async def read(self, topic: str, partition: int) -> AsyncIterator[list[Entry]]:
         """A partition's records as of now, first to last, in lists.
@@ -98,20 +112,3 @@ class LogReader:
             elif asyncio.get_running_loop().time() > patience:
                 raise LogError(f"{topic}/{partition}: no record after {position} for {STALL:g} s; its end is {end}")
             position = await self._consumer.position(place)
-
-
-async def committed(bootstrap: str, groups: Iterable[str], topic: str) -> dict[int, int]:
-    """By partition, the lowest position that the groups have committed; 0 where one has none."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap.split(","), client_id="ashare-selfcheck")
-    await admin.start()
-    try:
-        lowest: dict[int, int] = {}
-        for group in groups:
-            offsets = await admin.list_consumer_group_offsets(group)
-            for place, found in offsets.items():
-                if place.topic == topic:
-                    position = max(found.offset, 0)
-                    lowest[place.partition] = min(lowest.get(place.partition, position), position)
-        return lowest
-    finally:
-        await admin.close()

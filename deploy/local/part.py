@@ -23,8 +23,8 @@ class PartError(Exception):
 class Part:
     """A running ``ashare`` command.
 
-    It leads its own session: Ctrl-C in a terminal reaches the starter alone, which stops the parts in order. It dies with
-    the starter, even when that is killed (``deploy.embedded.leash``).
+    It leads its own session: Ctrl-C in a terminal reaches the starter alone, which stops the parts in order. It dies
+    with the starter, even when that is killed (``deploy.embedded.leash``).
     """
 
     def __init__(self, name: str, arguments: Sequence[str], log: Path) -> None:

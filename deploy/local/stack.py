@@ -25,6 +25,7 @@ _FETCHING = 300.0
 _STARTING = 90.0
 _LOOK = 0.05
 _LISTENING = re.compile(r"listening on (ws://\S+)")
+_READY = re.compile(r"ready on (127\.0\.0\.1:\d+)")
 _GRACE = {"producer": 5.0, "worker": 5.0, "market": 2.0, "questdb": 4.0, "kafka": 6.0}
 """Seconds that a part has to end after SIGTERM, when there is time."""
 
@@ -96,29 +97,17 @@ class Stack:
         """
         directory, port = self.plan.directory, self._port
         self.logs.mkdir(parents=True, exist_ok=True)
-        kafka_port = port(9092)
-        self.bootstrap = f"{HOST}:{kafka_port}"
         say("starting Kafka")
-        kafka = self._begin("kafka", "kafka", "--data", str(directory / "kafka"), "--port", str(kafka_port))
-        questdb: Part | None = None
-        questdb_port = 0
-        if self.plan.store == "questdb":
-            questdb_port = port(9000)
-            data = str(directory / "questdb")
-            questdb = self._begin("questdb", "questdb", "--data", data, "--port", str(questdb_port))
-            self.store_url = f"questdb://{HOST}:{questdb_port}"
-        else:
-            self.store_url = f"sqlite:///{self.store_directory}"
+        kafka = self._begin("kafka", "kafka", "--data", str(directory / "kafka"), "--port", str(port(9092)))
         market = self._begin("market", "simulate", "--port", str(port(8765)), *self.plan.market)
-        self._wait(kafka, _FETCHING, lambda: _listens(kafka_port))
+        self.store_url = f"sqlite:///{self.store_directory}"
+        if self.plan.store == "questdb":
+            questdb = self._begin("questdb", "questdb", "--data", str(directory / "questdb"), "--port", str(port(9000)))
+            self.store_url = f"questdb://{self._announced(questdb, _FETCHING, _READY)}"
+        self.bootstrap = self._announced(kafka, _FETCHING, _READY)
+        say("declaring the topics")
         self._run("topics", _STARTING, "topics", "apply", "--bootstrap", self.bootstrap)
-        if questdb:
-            say("starting QuestDB")
-            self._wait(questdb, _FETCHING, lambda: _answers(f"http://{HOST}:{questdb_port}/exec?query=select%201"))
-        say("starting the market")
-        self._wait(market, _STARTING, lambda: _LISTENING.search(market.output()) is not None)
-        found = _LISTENING.search(market.output())
-        self.feed_url = found[1] if found else ""
+        self.feed_url = self._announced(market, _STARTING, _LISTENING)
         say("starting the workers")
         started = [self._worker(number, agents) for number, agents in enumerate(self.plan.workers)]
         for worker, url in zip(started, self.workers, strict=True):
@@ -178,7 +167,7 @@ class Stack:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind((HOST, usual))
                 return usual
-        return free_port()
+        return 0
 
     def _begin(self, name: str, *arguments: str) -> Part:
         part = Part(name, arguments, self.logs / f"{name.replace(' ', '-')}.log")
@@ -186,7 +175,7 @@ class Stack:
         return part
 
     def _worker(self, number: int, agents: str) -> Part:
-        port = self._port(6066 + number)
+        port = self._port(6066 + number) or free_port()
         self.workers.append(f"http://{HOST}:{port}")
         return self._begin(
             f"worker {agents}",
@@ -198,36 +187,33 @@ class Stack:
             "--web-port", str(port),
         )  # fmt: skip
 
-    def _run(self, name: str, deadline: float, *arguments: str) -> None:
+    def _run(self, name: str, patience: float, *arguments: str) -> None:
         """Run a command that ends by itself, to its end."""
         part = Part(name, arguments, self.logs / f"{name}.log")
-        until = time.monotonic() + deadline
+        until = time.monotonic() + patience
         try:
             while part.code is None:
                 self.check()
                 if time.monotonic() > until:
-                    raise part.failure(f"was not done after {deadline:g} s")
+                    raise part.failure(f"was not done after {patience:g} s")
                 time.sleep(_LOOK)
             if part.code:
                 part.check()
         finally:
             part.end(0.0)
 
-    def _wait(self, part: Part, deadline: float, ready: Callable[[], bool]) -> None:
-        until = time.monotonic() + deadline
+    def _announced(self, part: Part, patience: float, pattern: re.Pattern[str]) -> str:
+        """What a part says when it is ready."""
+        self._wait(part, patience, lambda: pattern.search(part.output()) is not None)
+        return str(pattern.findall(part.output())[0])
+
+    def _wait(self, part: Part, patience: float, ready: Callable[[], bool]) -> None:
+        until = time.monotonic() + patience
         while not ready():
             self.check()
             if time.monotonic() > until:
-                raise part.failure(f"was not ready after {deadline:g} s")
+                raise part.failure(f"was not ready after {patience:g} s")
             time.sleep(_LOOK)
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection((HOST, port), 1.0).close()
-    except OSError:
-        return False
-    return True
 
 
 def _answers(url: str) -> bool:

@@ -1,0 +1,99 @@
+"""The whole comparison: ledger against topics, store and snapshots, when everything is through."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import urllib.request
+from typing import Any
+
+from deploy.local.stack import Stack
+from selfcheck.changes import ChangeCheck
+from selfcheck.exact import Rule
+from selfcheck.findings import Findings
+from selfcheck.ledger import Ledger
+from selfcheck.log import LogReader
+from selfcheck.reference import ChangeReference
+from selfcheck.rows import RowCheck
+from selfcheck.snapshots import check_snapshots
+from selfcheck.stores import questdb_rows, sqlite_rows
+from selfcheck.ticks import TickCheck
+from selfcheck.verdict import Verdict
+
+Json = dict[str, Any]
+
+TICKS = "ashare.ticks.v1"
+SNAPSHOTS = "ashare.snapshots.v1"
+CHANGES = "ashare.price-changes.v1"
+DEAD_LETTERS = "ashare.dead-letters.v1"
+
+
+async def compare(stack: Stack, reader: LogReader, rule: Rule, verdict: Verdict) -> None:
+    """Compare everything and enter it into the verdict.
+
+    Memory: some thirty bytes a tick, and the price changes of one partition at a time.
+
+    Raises:
+        LedgerError: the ledger can't be read.
+        LogError: a topic can't be read.
+    """
+    findings = verdict.findings
+    ledger = await asyncio.to_thread(Ledger.read, stack.plan.directory / "ledger")
+    ticks = TickCheck(ledger, findings)
+    changes = ChangeCheck(ChangeReference(rule), TICKS, findings)
+    for partition in await reader.partitions(TICKS):
+        async for entries in reader.read(TICKS, partition):
+            for entry in entries:
+                tick = ticks.add(entry)
+                if tick is not None:
+                    changes.tick(entry.offset, tick)
+        async for entries in reader.read(CHANGES, partition):
+            for entry in entries:
+                changes.change(entry)
+        changes.finish_partition(partition)
+    ticks.finish()
+    verdict.published, verdict.changes = ticks.records, changes.records
+    verdict.dead_letters = sum((await reader.ends(DEAD_LETTERS)).values())
+    verdict.stored = await asyncio.to_thread(_rows, stack, ticks, findings)
+    sessions = ledger.sessions.codes
+    check_snapshots(sessions, await asyncio.to_thread(_served, stack), "worker", findings)
+    check_snapshots(sessions, await _compacted(reader, findings), SNAPSHOTS, findings)
+
+
+def _rows(stack: Stack, ticks: TickCheck, findings: Findings) -> int:
+    rows = RowCheck(ticks, TICKS, findings)
+    if stack.plan.store == "questdb":
+        rows.add(questdb_rows(stack.store_url, ticks.records))
+    else:
+        rows.add(sqlite_rows(stack.store_directory, findings))
+    rows.finish()
+    return rows.rows
+
+
+def _served(stack: Stack) -> dict[str, Json]:
+    """By code, every snapshot that the worker with that agent serves; nothing if it does not answer."""
+    for url, agents in zip(stack.workers, stack.plan.workers, strict=True):
+        if "snapshots" in agents:
+            try:
+                with urllib.request.urlopen(f"{url}/snapshots", timeout=30.0) as answer:  # noqa: S310 - http://
+                    return {snapshot["code"]: snapshot for snapshot in json.load(answer)["snapshots"]}
+            except (OSError, ValueError, KeyError):
+                return {}
+    return {}
+
+
+async def _compacted(reader: LogReader, findings: Findings) -> dict[str, Json]:
+    """By code, the last record of each key."""
+    latest: dict[str, Json] = {}
+    for partition in await reader.partitions(SNAPSHOTS):
+        async for entries in reader.read(SNAPSHOTS, partition):
+            for entry in entries:
+                key = (entry.key or b"").decode(errors="replace")
+                try:
+                    if entry.value is None:
+                        latest.pop(key, None)
+                    else:
+                        latest[key] = json.loads(entry.value)
+                except ValueError:
+                    findings.add("snapshot_mismatches", place=SNAPSHOTS, code=key, why="no JSON", offset=entry.offset)
+    return latest

@@ -1,0 +1,109 @@
+"""Waiting for the end: the market has stopped, its ticks are published, every one of them is through the workers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deploy.local.stack import Stack
+from selfcheck.ledger import Finished, finished
+from selfcheck.log import LogReader
+
+TICKS = "ashare.ticks.v1"
+
+_LOOK = 0.25
+_LATE = 60.0
+"""Seconds beyond the asked ones, after which a market that has not stopped never met its client."""
+_UNPUBLISHED = 15.0
+"""Seconds without a new record, after which what is not in the topic is lost."""
+_STUCK = 60.0
+"""Seconds without any progress of the workers, after which they are stuck."""
+
+
+class NotDrainedError(Exception):
+    """The pipeline did not come to the end of what it was given; the text says where it stands."""
+
+
+@dataclass(frozen=True)
+class Drained:
+    """When the last row was in the store, µs since the epoch, as closely as the workers' status was looked at."""
+
+    stored_at: float
+
+
+class Drain:
+    """Watches a stack come to the end of its load."""
+
+    def __init__(self, stack: Stack, reader: LogReader, ledger: Path) -> None:
+        """Nothing is looked at yet."""
+        self._stack = stack
+        self._reader = reader
+        self._ledger = ledger
+        self._stored = 0
+        self._stored_at = 0.0
+
+    async def market_stopped(self, seconds: float) -> Finished:
+        """Wait until the market, which pushes for ``seconds``, has stopped.
+
+        Raises:
+            NotDrainedError: it has not, in good time.
+            PartError: a part ended.
+            LedgerError: the ledger's summary can't be understood.
+        """
+        deadline = time.monotonic() + seconds + _LATE
+        while True:
+            sent = finished(self._ledger)
+            if sent is not None:
+                return sent
+            if time.monotonic() > deadline:
+                raise NotDrainedError(
+                    f"the market did not stop within {seconds + _LATE:g} s: did the producer subscribe?"
+                )
+            await self._look()
+
+    async def drained(self, sent: Finished) -> Drained:
+        """Wait until everything published is committed by every worker; commits follow stores, changes and snapshots.
+
+        Raises:
+            NotDrainedError: nothing moves any more, and it is not.
+            PartError: a part ended.
+        """
+        moved, before = time.monotonic(), (-1, -1, -1)
+        while True:
+            ends = await self._reader.ends(TICKS)
+            done = await self._reader.committed(self._stack.groups, TICKS)
+            published, behind = sum(ends.values()), sum(end - done.get(number, 0) for number, end in ends.items())
+            complete = published >= sent.ticks or time.monotonic() - moved > _UNPUBLISHED
+            if behind <= 0 and complete:
+                await self._look()
+                return Drained(self._stored_at or time.time() * 1e6)
+            now = (published, behind, self._stored)
+            if now != before:
+                moved, before = time.monotonic(), now
+            elif time.monotonic() - moved > _STUCK:
+                raise NotDrainedError(
+                    f"stuck: of {sent.ticks:,} ticks sent {published:,} are published, {behind:,} of these are not"
+                    f" committed by {', '.join(self._stack.groups)}; the workers say {self._stored:,} stored"
+                )
+            await self._look()
+
+    async def _look(self) -> None:
+        self._stack.check()
+        stored = sum(await asyncio.gather(*(asyncio.to_thread(_stored, url) for url in self._stack.workers)))
+        if stored > self._stored:
+            self._stored, self._stored_at = stored, time.time() * 1e6
+        await asyncio.sleep(_LOOK)
+
+
+def _stored(url: str) -> int:
+    try:
+        with urllib.request.urlopen(f"{url}/status", timeout=2.0) as answer:  # noqa: S310 - http:// of the stack's own
+            status: dict[str, Any] = json.load(answer)
+            return int(status.get("stored") or 0)
+    except (OSError, ValueError):
+        return 0

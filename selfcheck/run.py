@@ -1,0 +1,114 @@
+"""One check from end to end: an isolated pipeline, a load, its end, the comparison."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from deploy.local.stack import PartError, Plan, Stack
+from selfcheck.comparison import CHANGES, compare
+from selfcheck.drain import Drain, NotDrainedError
+from selfcheck.exact import Rule
+from selfcheck.latency import LatencyWatch, summary, watched
+from selfcheck.ledger import LedgerError
+from selfcheck.log import LogError, LogReader
+from selfcheck.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to check; rate in ticks/s over all codes."""
+
+    rate: float = 400.0
+    seconds: float = 20.0
+    store: Literal["sqlite", "questdb"] = "sqlite"
+    codes: int | None = None
+    ticks_per_frame: int | None = None
+    threshold: str = "0.01"
+    seed: int | None = None
+
+    def market(self, ledger: Path) -> list[str]:
+        """The options of ``ashare simulate``."""
+        given = {"--codes": self.codes, "--ticks-per-frame": self.ticks_per_frame, "--seed": self.seed}
+        more = [text for flag, value in given.items() if value is not None for text in (flag, str(value))]
+        asked = ["--rate", f"{self.rate:g}", "--seconds", f"{self.seconds:g}"]
+        return [*asked, *more, "--ledger", str(ledger), "--wait-for-client"]
+
+
+def verify(options: Options, say: Callable[[str], None] = lambda _: None) -> Verdict:
+    """Run a check; the pipeline is gone when this returns, and its data too if everything was clean.
+
+    Args:
+        say: told what is being done.
+
+    Raises:
+        UsageError: the threshold is not understood.
+    """
+    Rule.parse(options.threshold)
+    verdict = Verdict(asdict(options))
+    directory = Path(tempfile.mkdtemp(prefix="ashare-verify-"))
+    plan = Plan(
+        directory, options.market(directory / "ledger"), store=options.store, threshold=options.threshold
+    )  # fmt: skip
+    try:
+        with Stack(plan) as stack:
+            try:
+                with _timed(verdict, "start"):
+                    stack.start(say)
+                asyncio.run(_check(options, stack, verdict, say))
+            except (PartError, LedgerError, LogError) as error:
+                verdict.error = str(error)
+    except BaseException:
+        shutil.rmtree(directory, ignore_errors=True)
+        raise
+    if verdict.ok:
+        shutil.rmtree(directory, ignore_errors=True)
+    else:
+        verdict.kept = str(directory)
+    return verdict
+
+
+@contextlib.contextmanager
+def _timed(verdict: Verdict, phase: str) -> Iterator[None]:
+    begun = time.monotonic()
+    try:
+        yield
+    finally:
+        verdict.seconds[phase] = round(time.monotonic() - begun, 1)
+
+
+async def _check(options: Options, stack: Stack, verdict: Verdict, say: Callable[[str], None]) -> None:
+    async with LogReader(stack.bootstrap) as reader:
+        watch = LatencyWatch(stack.bootstrap, CHANGES, watched(await reader.partitions(CHANGES), options.rate))
+        await watch.start()
+        watching = asyncio.create_task(watch.run())
+        try:
+            say(f"pushing {options.rate:,g} ticks/s for {options.seconds:g} s")
+            stack.feed()
+            drain = Drain(stack, reader, stack.plan.directory / "ledger")
+            with _timed(verdict, "load"):
+                sent = await drain.market_stopped(options.seconds)
+            verdict.sent = sent.ticks
+            verdict.rate_sent = round(sent.ticks / sent.seconds, 1)
+            say(f"sent {sent.ticks:,}; waiting until all is through")
+            with _timed(verdict, "drain"):
+                drained = await drain.drained(sent)
+            verdict.rate_stored = round(sent.ticks / (drained.stored_at - sent.started) * 1e6, 1)
+        except NotDrainedError as error:
+            verdict.error = str(error)
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+            await watch.stop()
+        verdict.latency = summary(watch.ages)
+        if verdict.sent:
+            say("comparing")
+            with _timed(verdict, "compare"):
+                await compare(stack, reader, Rule.parse(options.threshold), verdict)

@@ -1,0 +1,84 @@
+"""The rows of a store, read with plain SQL."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import sqlite3
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from selfcheck.findings import Findings
+from selfcheck.rows import Row
+from selfcheck.ticks import COLUMNS
+
+_SETTLING = 10.0
+"""Seconds without a new row, after which no more will become visible."""
+
+PLACE = ("kafka_topic", "kafka_partition", "kafka_offset", "kafka_timestamp")
+_FILE = re.compile(r"ticks-(\d{4}-\d\d-\d\d)\.sqlite")
+_ANOTHER_DAY = "SELECT count(*) FROM ticks WHERE date(time / 1000, 'unixepoch', '+8 hours') <> ?"
+
+
+def sqlite_rows(directory: Path, findings: Findings) -> Iterator[Row]:
+    """Every row of every day's file; rows in the file of another day are findings."""
+    for file in sorted(directory.glob("*.sqlite")):
+        day = _FILE.fullmatch(file.name)
+        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as database:
+            strayed = database.execute(_ANOTHER_DAY, (day[1] if day else None,)).fetchone()[0]
+            if strayed or day is None:
+                findings.add("store_mismatches", count=max(strayed, 1), why="not the file of their day", file=file.name)
+            names = ", ".join((*COLUMNS, *PLACE))
+            yield from database.execute(f"SELECT {names} FROM ticks")  # noqa: S608 - our own column names
+
+
+def questdb_rows(url: str, expected: int) -> Iterator[Row]:
+    """Every row of the table ``ticks``, as its HTTP export gives it.
+
+    What QuestDB has acknowledged becomes visible a little later (its WAL is applied by a job of its own), so this waits
+    until ``expected`` rows are there, or nothing more comes.
+
+    Args:
+        url: ``questdb://HOST:PORT``.
+        expected: how many rows there should be.
+    """
+    server = f"http://{url.removeprefix('questdb://')}"
+    visible, since = -1, time.monotonic()
+    while visible < expected and time.monotonic() - since < _SETTLING:
+        count = _count(server)
+        if count != visible:
+            visible, since = count, time.monotonic()
+        time.sleep(0.1)
+    names = ", ".join((*COLUMNS, *PLACE))
+    query = urllib.parse.urlencode({"query": f"SELECT {names} FROM ticks"})  # noqa: S608 - our own column names
+    address = f"{server}/exp?{query}"
+    with urllib.request.urlopen(address, timeout=60.0) as answer:
+        lines = csv.reader(io.TextIOWrapper(answer, "utf-8", newline=""))
+        next(lines, None)
+        for line in lines:
+            yield tuple(_value(name, text) for name, text in zip((*COLUMNS, *PLACE), line, strict=True))
+
+
+def _count(server: str) -> int:
+    query = urllib.parse.urlencode({"query": "SELECT count() FROM ticks"})
+    with urllib.request.urlopen(f"{server}/exec?{query}", timeout=60.0) as answer:
+        return int(json.load(answer)["dataset"][0][0])
+
+
+_TEXTS = frozenset({"code", "exchange", "source", "side", "kafka_topic"})
+_FRACTIONS = frozenset({"price", "volume", "turnover", "previous_close"})
+
+
+def _value(name: str, text: str) -> Any:
+    if not text:
+        return None
+    if name in _TEXTS:
+        return text
+    return float(text) if name in _FRACTIONS else int(text)

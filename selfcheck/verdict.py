@@ -1,0 +1,99 @@
+"""The outcome of a check, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from selfcheck.findings import KINDS, Findings
+from selfcheck.latency import Latency
+
+
+@dataclass
+class Verdict:
+    """What was counted, measured and found wrong.
+
+    Attributes:
+        settings: what was asked for.
+        sent, published, stored, changes: ticks in the ledger, records in the ticks topic, rows, price changes.
+        rate_sent: ticks/s that the market pushed, from its first to its last.
+        rate_stored: ticks/s from the market's first tick to the last row in the store.
+        error: why there is no full comparison, if there is none.
+        kept: the folder with data and logs, kept when something is wrong.
+    """
+
+    settings: dict[str, Any]
+    sent: int = 0
+    published: int = 0
+    stored: int = 0
+    changes: int = 0
+    dead_letters: int = 0
+    rate_sent: float = 0.0
+    rate_stored: float = 0.0
+    latency: Latency = field(default_factory=lambda: Latency(None, None, None, 0))
+    seconds: dict[str, float] = field(default_factory=dict)
+    findings: Findings = field(default_factory=Findings)
+    error: str | None = None
+    kept: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Everything that was sent was compared, and nothing is wrong."""
+        equal = self.sent == self.published == self.stored
+        return self.error is None and self.sent > 0 and equal and self.findings.clean
+
+    def as_json(self) -> str:
+        """One line of JSON."""
+        counts = self.findings.counts
+        return json.dumps(
+            {
+                "ok": self.ok,
+                "sent": self.sent,
+                "published": self.published,
+                "stored": self.stored,
+                "changes": self.changes,
+                **{kind: counts[kind] for kind in KINDS},
+                "dead_letters": self.dead_letters,
+                "rate_sent": self.rate_sent,
+                "rate_stored": self.rate_stored,
+                "latency_ms": asdict(self.latency),
+                "seconds": self.seconds,
+                "settings": self.settings,
+                "error": self.error,
+                "examples": self.findings.examples,
+                "kept": self.kept,
+            },
+            ensure_ascii=False,
+            default=str,
+        )
+
+    def as_text(self) -> str:
+        """Some lines for a person."""
+        counts = self.findings.counts
+        late = self.latency
+        lines = [
+            f"sent       {self.sent:>12,}   at {self.rate_sent:,.0f} ticks/s",
+            f"published  {self.published:>12,}",
+            f"stored     {self.stored:>12,}   at {self.rate_stored:,.0f} ticks/s",
+            f"changes    {self.changes:>12,}",
+        ]
+        if late.samples:
+            lines.append(
+                f"latency    p50 {late.p50} ms, p99 {late.p99} ms, max {late.max} ms ({late.samples:,} samples)"
+            )
+        wrong = [f"{kind.replace('_', ' ')}: {counts[kind]:,}" for kind in KINDS if counts[kind]]
+        for kind in KINDS:
+            lines += [
+                f"  {kind}: {json.dumps(example, default=str)}" for example in self.findings.examples.get(kind, ())
+            ]
+        if self.error:
+            lines.append(self.error)
+        lines.append("ok: nothing lost, duplicated, out of order or different" if self.ok else _failed(wrong))
+        if self.kept:
+            lines.append(f"data and logs are kept in {self.kept}")
+        return "\n".join(lines)
+
+
+def _failed(wrong: list[str]) -> str:
+    return "NOT OK" + (": " + ", ".join(wrong) if wrong else "")
