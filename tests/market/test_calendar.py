@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from market import calendar
@@ -67,6 +67,7 @@ def test_there_is_no_trading_day_before_the_first() -> None:
         previous_trading_day(date(1990, 12, 19))
 
 
+@settings(deadline=None)
 @given(st.dates(date(1991, 1, 1), date(2026, 12, 1)))
 def test_neighbouring_trading_days_have_none_between_them(day: date) -> None:
     after, before = next_trading_day(day), previous_trading_day(day)

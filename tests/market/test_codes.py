@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from market.codes import A_SHARE_RANGES, Board, Kind, UnknownCode, a_share_prefixes, instrument, normalise
@@ -172,6 +172,7 @@ def test_a_form_that_names_nothing_is_refused(written: str) -> None:
         normalise(written)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=20) | st.from_regex(r"[a-zA-Z]{0,4}[.$]?[0-9]{5,6}[.$]?[a-zA-Z]{0,4}", fullmatch=True))
 def test_any_text_is_a_code_or_an_unknown_code(text: str) -> None:
     """What is accepted is in the one form: it stands for itself and nothing else does."""
@@ -184,6 +185,7 @@ def test_any_text_is_a_code_or_an_unknown_code(text: str) -> None:
     assert instrument(code).a_share is (len(code) == 6 and code.isdigit())
 
 
+@settings(deadline=None)
 @given(st.sampled_from(A_SHARE_RANGES), st.integers(0, 9999))
 def test_every_code_of_a_range_is_on_its_board(code_range: object, number: int) -> None:
     """No range hides another: the first prefix that fits is the only one."""

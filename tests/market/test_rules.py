@@ -6,7 +6,7 @@ from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from market.codes import Board, UnknownCode
@@ -67,6 +67,7 @@ def test_a_limit_is_rounded_half_up_to_the_tick(close: float, board: Board, low:
     assert limit_band_e4(to_e4(close), board, DAY) == (to_e4(low), to_e4(high))
 
 
+@settings(deadline=None)
 @given(
     st.integers(1, 400_000),
     st.sampled_from(A_SHARE_BOARDS),

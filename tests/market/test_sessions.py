@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from market.calendar import is_trading_day
@@ -95,6 +95,7 @@ def test_only_continuous_trading_is_continuous() -> None:
     assert [phase for phase in Phase if phase.continuous] == [Phase.MORNING, Phase.AFTERNOON]
 
 
+@settings(deadline=None)
 @given(st.dates(date(1992, 1, 1), date(2026, 12, 31)), st.sampled_from(PLACES), st.integers(0, 86_399_999))
 def test_the_phases_of_a_day_follow_one_another_without_overlap(
     day: date, place: tuple[str, Board], since_midnight: int

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from market.times import (
@@ -138,6 +138,7 @@ def test_what_is_no_time_is_refused(value: Any) -> None:
     assert len(str(refused.value)) < 200
 
 
+@settings(deadline=None)
 @given(times)
 def test_a_time_survives_every_unit_and_every_way_to_write_it(ms: int) -> None:
     moment = datetime.fromtimestamp(ms // 1000, UTC) + timedelta(milliseconds=ms % 1000)
@@ -152,6 +153,7 @@ def test_a_time_survives_every_unit_and_every_way_to_write_it(ms: int) -> None:
     assert parse_time(shanghai_time(ms)[11:], today=local.date()) == ms
 
 
+@settings(deadline=None)
 @given(times)
 def test_the_date_of_a_time_is_shanghais(ms: int) -> None:
     local = datetime.fromtimestamp(ms / 1000, SHANGHAI).date()
@@ -160,6 +162,7 @@ def test_the_date_of_a_time_is_shanghais(ms: int) -> None:
     assert day_start(local) == day_start(local.isoformat()) <= ms < day_start(local + timedelta(days=1))
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40) | st.integers() | st.floats())
 def test_anything_is_a_time_of_our_age_or_a_time_error(value: float | str) -> None:
     try:
