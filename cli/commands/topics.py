@@ -24,6 +24,7 @@ def apply(bootstrap: Annotated[str, option("bootstrap")] = default("bootstrap"))
 
     from broker import admin
 
+    _hush()
     done = asyncio.run(admin.apply(bootstrap))
     print("\n".join(done) if done else "nothing to do: every topic is as declared")
 
@@ -44,6 +45,7 @@ def describe(bootstrap: Annotated[str, option("bootstrap")] = default("bootstrap
     from broker import admin
     from schemas.topics import topics
 
+    _hush()
     found = asyncio.run(admin.describe(bootstrap))
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("topic", no_wrap=True)
@@ -57,6 +59,13 @@ def describe(bootstrap: Annotated[str, option("bootstrap")] = default("bootstrap
         table.add_row(name, *row, declared.about)
     # Into a pipe or a file a topic is one line, however long.
     Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def _hush() -> None:
+    """The client logs every attempt to reach a broker; the one line at the end says it all."""
+    import logging
+
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 
 def _row(topic: TopicState) -> tuple[str, str, str, str]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import logging
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -28,6 +29,8 @@ from schemas import UsageError
 
 if TYPE_CHECKING:
     from jgo.maven import MavenContext
+
+log = logging.getLogger(__name__)
 
 INSTALL = (
     "the embedded parts are not installed: pip install 'ashare-stream[embedded]'"
@@ -70,8 +73,7 @@ def jars(part: str) -> list[Path]:
     if not all(_intact(paths[coordinate], pin) for coordinate, pin in pins.items()):
         with _alone(context.repo_cache):
             missing = [coordinate for coordinate, pin in pins.items() if not _intact(paths[coordinate], pin)]
-            with ThreadPoolExecutor(_CONNECTIONS) as pool:
-                failures = [e for e in pool.map(lambda c: _fetch(context, c, paths[c], pins[c]), missing) if e]
+            failures = _fetch_all(context, {coordinate: (paths[coordinate], pins[coordinate]) for coordinate in missing})
         if failures:
             raise UsageError(_advice(failures, context))
     return list(paths.values())
@@ -145,6 +147,17 @@ def _alone(cache_folder: Path) -> Iterator[None]:
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _fetch_all(context: MavenContext, missing: Mapping[str, tuple[Path, str]]) -> list[str]:
+    """Fetch several jars at a time; what went wrong."""
+    if missing:
+        log.info("fetching %d jars into %s", len(missing), context.repo_cache)
+    pool = ThreadPoolExecutor(_CONNECTIONS)
+    try:
+        return [e for e in pool.map(lambda c: _fetch(context, c, *missing[c]), missing) if e]
+    finally:
+        pool.shutdown(cancel_futures=True)  # Ctrl-C need not wait for the rest
 
 
 def _fetch(context: MavenContext, coordinate: str, path: Path, pin: str) -> str | None:

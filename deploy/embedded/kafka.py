@@ -48,6 +48,10 @@ share.coordinator.state.topic.num.partitions=1
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 
+# After a crash the controller lets the broker in again only when its former session has run out (default: 9 s).
+broker.session.timeout.ms=4000
+broker.heartbeat.interval.ms=500
+
 num.network.threads=2
 num.io.threads=4
 # The default of 128 MiB would be a quarter of the heap.

@@ -137,7 +137,7 @@ class Server(ABC):
             what = self.data.full_text
         elif any(text in logged for text in self.port_taken):
             what = f"found port {self.port} taken by another process"
-        return f"{self.title} {what}; the end of {self.log}:\n{tail}"
+        return f"{self.title}: {what}; the end of {self.log}:\n{tail}"
 
     def __enter__(self) -> Self:
         """Start, unless it runs already."""
