@@ -1,0 +1,152 @@
+"""What the containers name exists: settings, commands, topics, versions, locks. No container engine is needed."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+
+from cli.commands.config import effective
+from cli.main import app
+from cli.settings import known_variables
+from schemas.topics import topics
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = ROOT / "docker-compose.yml"
+DOCKERFILE = ROOT / "deploy" / "docker" / "Dockerfile"
+LOCK = ROOT / "requirements.lock"
+IMAGE_LOCKS = sorted((ROOT / "deploy" / "docker").glob("*.lock"))
+SERVICES: dict[str, Any] = yaml.safe_load(COMPOSE.read_text("utf-8"))["services"]
+OURS = {name: service for name, service in SERVICES.items() if service["image"].startswith("ashare-stream")}
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+
+
+def deployed() -> Iterator[Path]:
+    """Every text file that says how something is deployed."""
+    yield COMPOSE
+    for path in sorted((ROOT / "deploy").rglob("*")):
+        if path.is_file() and path.suffix not in (".py", ".pyc", ".lock"):
+            yield path
+
+
+def parse(arguments: list[str]) -> set[str]:
+    """Read a command line as ``ashare`` does, without running it; what does not exist raises.
+
+    Returns:
+        The environment variables that the command reads.
+    """
+    command: Any = typer.main.get_command(app)
+    context = command.make_context("ashare", list(arguments))
+    while hasattr(command, "resolve_command"):
+        name, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
+        context = command.make_context(name, rest, parent=context)
+    return {parameter.envvar for parameter in command.params if parameter.envvar}
+
+
+def test_compose_file_keeps_the_compose_schema() -> None:
+    """A misspelt or misplaced key fails here, as it would at ``docker compose up``."""
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(COMPOSE)]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, id=str(path.relative_to(ROOT))) for path in deployed()])
+def test_every_setting_and_topic_that_is_named_exists(path: Path) -> None:
+    """An ``ASHARE_*`` name that no setting reads, or a topic that ``topics.yaml`` lacks, is an error."""
+    text = path.read_text("utf-8")
+    assert set(re.findall(r"\bASHARE_[A-Z0-9_]+\b", text)) <= known_variables()
+    assert set(re.findall(r"\bashare\.[a-z-]+\.v\d+\b", text)) <= topics().keys()
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_service_starts_a_command_that_exists_with_settings_that_it_reads(name: str) -> None:
+    """Command and flags parse, the command reads each variable, and every value is one that its setting takes."""
+    environment = OURS[name].get("environment", {})
+    assert environment.keys() <= parse(OURS[name]["command"])
+    assert {row.environment for row in effective(environment) if row.origin == "environment"} == environment.keys()
+
+
+def test_a_command_line_that_does_not_exist_would_be_noticed() -> None:
+    """The check above is not blind."""
+    for wrong in (["proces"], ["topics", "aply"], ["simulate", "--porte", "1"], ["process", "--web-port", "http"]):
+        with pytest.raises(Exception, match=r"(?i)no such|valid integer"):
+            parse(wrong)
+
+
+def test_services_wait_for_what_they_need() -> None:
+    """Who is waited for to be healthy has a health check; every named volume is declared."""
+    compose = yaml.safe_load(COMPOSE.read_text("utf-8"))
+    for service in SERVICES.values():
+        for needed, how in service.get("depends_on", {}).items():
+            assert "healthcheck" in SERVICES[needed] or how["condition"] == "service_completed_successfully"
+        for volume in service.get("volumes", []):
+            assert volume.partition(":")[0] in compose["volumes"]
+
+
+def test_the_image_starts_the_project_s_own_command_as_nobody_in_particular() -> None:
+    """The entry point is the script that the package installs; the user is a number, and not root's."""
+    lines = DOCKERFILE.read_text("utf-8").splitlines()
+    final = lines[max(i for i, line in enumerate(lines) if line.startswith("FROM ")) :]
+    (entry,) = [json.loads(line.removeprefix("ENTRYPOINT ")) for line in final if line.startswith("ENTRYPOINT ")]
+    assert len(entry) == 1
+    module, _, function = PROJECT["project"]["scripts"][entry[0]].partition(":")
+    assert callable(getattr(importlib.import_module(module), function))
+    (user,) = [line.split()[1] for line in final if line.startswith("USER ")]
+    assert all(int(part) > 0 for part in user.split(":"))
+    assert not any("pip" in line for line in final), "the final stage installs nothing"
+
+
+def test_the_image_is_built_from_every_package() -> None:
+    """A room that ``.dockerignore`` leaves out would be missing from the image."""
+    kept = {line[1:] for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines() if line.startswith("!")}
+    packages = set(PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
+    assert packages | {"pyproject.toml", "README.md", "LICENSE"} == kept
+
+
+def test_the_version_is_one() -> None:
+    """Compose tags the image with the project's version."""
+    assert {service["image"] for service in OURS.values()} == {f"ashare-stream:{PROJECT['project']['version']}"}
+
+
+def test_containers_run_the_versions_that_the_tests_run() -> None:
+    """Kafka and QuestDB are the same version as an image and as jars."""
+    jars = (ROOT / "deploy" / "embedded" / "jars.yaml").read_text("utf-8")
+    assert f"kafka_2.13:{SERVICES['kafka']['image'].rpartition(':')[2]}:" in jars
+    assert f"org.questdb:questdb:{SERVICES['questdb']['image'].rpartition(':')[2]}:" in jars
+
+
+def pins(lock: Path) -> dict[str, str]:
+    """Each line of a lock that pins: name with marker, and version."""
+    found = re.findall(r"^([a-z0-9.-]+)==(\S+?)( ; .+?)? \\$", lock.read_text("utf-8"), re.MULTILINE)
+    return {name + marker: version for name, version, marker in found}
+
+
+def test_locks_agree_and_name_no_index() -> None:
+    """The image gets the very versions and hashes that the tests ran with, from whatever index pip is set to use."""
+    blocks = set(re.split(r"\n(?=[a-z])", LOCK.read_text("utf-8").strip()))
+    assert len(IMAGE_LOCKS) == 2
+    for lock in IMAGE_LOCKS:
+        assert pins(lock).items() <= pins(LOCK).items()
+        assert set(re.split(r"\n(?=[a-z])", lock.read_text("utf-8").strip())) <= blocks
+    for lock in (LOCK, *IMAGE_LOCKS):
+        text = lock.read_text("utf-8")
+        assert "://" not in text
+        assert "--index" not in text
+        assert all("--hash=sha256:" in block for block in re.split(r"\n(?=[a-z])", text.strip()))
+
+
+def test_the_image_s_lock_holds_every_dependency_of_the_project() -> None:
+    """A dependency added to pyproject.toml without ``make lock`` fails here."""
+    wanted = {re.split(r"[<>=]", name)[0] for name in PROJECT["project"]["dependencies"]}
+    locked = {name.partition(" ")[0] for lock in IMAGE_LOCKS for name in pins(lock)}
+    assert wanted <= locked
