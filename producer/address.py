@@ -1,0 +1,68 @@
+"""The feed's address with its token, and a form of it that may be shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, quote, quote_plus, urlencode, urlsplit, urlunsplit
+
+from websockets.exceptions import InvalidURI
+from websockets.uri import parse_uri
+
+from schemas import UsageError
+
+_MASK = "***"
+
+
+@dataclass(frozen=True)
+class Address:
+    """``url`` is what is dialled; only ``shown`` goes into messages."""
+
+    url: str = field(repr=False)
+    shown: str
+    secrets: tuple[str, ...] = field(repr=False)
+
+    def scrub(self, text: str) -> str:
+        """A text of somebody else's (an exception, the server's answer) without the secrets of the address."""
+        for secret in self.secrets:
+            text = text.replace(secret, _MASK)
+        return text
+
+
+def read(url: str, token: str | None = None) -> Address:
+    """The address of a feed; the token goes into the query as ``token``.
+
+    Every value of the query and the user's name and password count as secret: vendors hide keys under many names.
+
+    Raises:
+        UsageError: not a WebSocket address, or a token in it and another beside it.
+    """
+    try:
+        parts = urlsplit(url.strip())
+        port = parts.port
+    except ValueError as error:
+        raise UsageError(f"--url can't be read ({error}): write ws://HOST:PORT or wss://HOST/PATH") from error
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+    place = host + (f":{port}" if port else "")
+    masked = urlencode([(name, _MASK) for name, _ in query], safe="*")
+    shown = urlunsplit((parts.scheme, f"{_MASK}@{place}" if "@" in parts.netloc else place, parts.path, masked, ""))
+    if parts.scheme not in ("ws", "wss"):
+        raise UsageError(f"--url {shown} is no WebSocket address: write ws://HOST:PORT or wss://HOST/PATH")
+    if not parts.hostname:
+        raise UsageError(f"--url {shown} names no host: write ws://HOST:PORT or wss://HOST/PATH")
+    if token and any(name == "token" for name, _ in query):
+        raise UsageError("the token is in --url and in --token (ASHARE_FEED_TOKEN) too: keep one")
+    secrets = [value for _, value in query] + [secret for secret in (parts.username, parts.password) if secret]
+    if token:
+        added = urlencode({"token": token})
+        parts = parts._replace(query=f"{parts.query}&{added}" if parts.query else added)
+        shown += ("&" if parts.query != added else "?") + f"token={_MASK}"
+        secrets.append(token)
+    dialled = urlunsplit(parts)
+    try:
+        parse_uri(dialled)
+    except (InvalidURI, ValueError):
+        raise UsageError(f"--url {shown} can't be dialled: write ws://HOST:PORT/PATH, without a #fragment") from None
+    forms = {form for secret in secrets for form in (secret, quote(secret, safe=""), quote_plus(secret))}
+    # One or two characters would turn up in any text, and tell nothing.
+    return Address(dialled, shown, tuple(sorted((form for form in forms if len(form) > 2), key=len, reverse=True)))  # noqa: PLR2004
