@@ -36,6 +36,13 @@ _DECLARED = (
     Setting("source", "--source", "ASHARE_FEED_SOURCE", "line id of this connection, written into every tick", "post-1"),
     Setting("trades_only", "--trades-only", "ASHARE_FEED_TRADES_ONLY", "only stocks with actual trades", default=False),
     Setting("foreign", "--foreign", "ASHARE_FEED_FOREIGN", "let through what is no A share (000001.SSE, funds, B shares)", default=False),
+    Setting("heartbeat", "--heartbeat", "ASHARE_FEED_HEARTBEAT", "seconds between pings to the feed, 0 for none", 20.0),
+    Setting(
+        "heartbeat_message",
+        "--heartbeat-message",
+        "ASHARE_FEED_HEARTBEAT_MESSAGE",
+        'text to send with each ping, for feeds that ask for it: \'{"action":"ping"}\'',
+    ),
     Setting("agents", "--agents", "ASHARE_AGENTS", "agents of this worker", "snapshots,storage,changes"),
     Setting("store", "--store", "ASHARE_STORE", "sqlite:///DIR or questdb://HOST:9000", "sqlite:///data/ticks"),
     Setting("threshold", "--threshold", "ASHARE_THRESHOLD", "0.05 (yuan), 2ticks or 50bp; larger moves are emitted", "0.01"),
