@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import shutil
+import time
 from pathlib import Path
 
 from schemas import UsageError
@@ -14,6 +15,9 @@ SPARE_BYTES = 64 << 20
 """Below this much free space a server is not started, and one that failed is said to have failed for it."""
 
 LOG_BYTES = 8 << 20
+
+_DYING_SECONDS = 1.0
+"""How long a process that was just killed may take to let go of its lock."""
 
 
 class DataDirectory:
@@ -41,11 +45,11 @@ class DataDirectory:
         except OSError as error:
             raise self.refusal(error) from error
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(lock)
         except OSError as error:
             holder = os.read(lock, 32).decode(errors="replace").strip() or "unknown"
             os.close(lock)
-            if error.errno not in {errno.EWOULDBLOCK, errno.EACCES}:
+            if not isinstance(error, BlockingIOError):
                 raise self.refusal(error) from error
             raise UsageError(f"{self.path} is in use by pid {holder}: stop that one, or give another --data") from error
         self._lock = lock
@@ -103,3 +107,17 @@ class DataDirectory:
                 return log.read().decode(errors="replace")
         except OSError:
             return ""
+
+
+def _lock(descriptor: int) -> None:
+    """Lock, or raise OSError when another process still has the lock after a moment."""
+    deadline = time.monotonic() + _DYING_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return

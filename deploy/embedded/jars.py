@@ -72,8 +72,8 @@ def jars(part: str) -> list[Path]:
     paths = {coordinate: _path(context, coordinate) for coordinate in pins}
     if not all(_intact(paths[coordinate], pin) for coordinate, pin in pins.items()):
         with _alone(context.repo_cache):
-            missing = [coordinate for coordinate, pin in pins.items() if not _intact(paths[coordinate], pin)]
-            failures = _fetch_all(context, {coordinate: (paths[coordinate], pins[coordinate]) for coordinate in missing})
+            wanted = {coordinate: (paths[coordinate], pin) for coordinate, pin in pins.items()}
+            failures = _fetch_all(context, {c: goal for c, goal in wanted.items() if not _intact(*goal)})
         if failures:
             raise UsageError(_advice(failures, context))
     return list(paths.values())
