@@ -1,7 +1,106 @@
-"""``ashare store …``."""
+"""``ashare store …``: reading the stored ticks."""
 
 from __future__ import annotations
 
+import csv
+import itertools
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Not built yet.")
+from cli.settings import default, option
+from schemas import UsageError
+
+if TYPE_CHECKING:
+    from processors.stores.query import Result
+
+app = typer.Typer(no_args_is_help=True, help="Read the stored ticks.")
+
+_SHOWN = 1000  # rows that a table shows: it is measured whole before it is printed
+
+
+@app.callback()
+def _group() -> None:
+    """Keep `query` a command of its own name while it is the only one."""
+
+
+@app.command("query")
+def command(
+    sql: Annotated[str, typer.Argument(metavar="SQL", help="one reading statement on the table ticks")],
+    *,
+    store: Annotated[str, option("store")] = default("store"),
+    day: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--day", metavar="YYYY-MM-DD", help="day to read, may be repeated; default: the newest ten (SQLite)"
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object a row and line")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV with a header line; null is empty")] = False,
+) -> None:
+    """Query the stored ticks with SQL, read-only.
+
+    The table is `ticks`: one column per field of the tick (price and turnover in yuan, volume in shares, time in ms and
+    received in µs since the epoch) and kafka_topic, kafka_partition, kafka_offset, kafka_timestamp.
+
+    Example: ashare store query "SELECT code, count(*), max(price) FROM ticks GROUP BY code ORDER BY 2 DESC LIMIT 10"
+    """
+    from processors.stores.query import query
+
+    if as_json and as_csv:
+        raise UsageError("--json and --csv exclude each other")
+    with query(store, sql, day or ()) as result:
+        if result.note:
+            sys.stderr.write(f"ashare: {result.note}\n")
+        try:
+            if as_json:
+                _print_json(result)
+            elif as_csv:
+                csv.writer(sys.stdout, lineterminator="\n").writerows(itertools.chain([result.columns], result.rows))
+            else:
+                _print_table(result)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # The reader, a `head`, has had enough; what Python still wants to flush goes nowhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _print_json(result: Result) -> None:
+    import orjson
+
+    for row in result.rows:
+        print(orjson.dumps(dict(zip(result.columns, row, strict=True)), default=_blob).decode())
+
+
+def _blob(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.hex()
+    raise TypeError
+
+
+def _print_table(result: Result) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    rows = list(itertools.islice(result.rows, _SHOWN + 1))
+    table = Table(box=SIMPLE_HEAD)
+    for name, numeric in zip(result.columns, _numeric(result.columns, rows), strict=True):
+        table.add_column(Text(name), justify="right" if numeric else "left")
+    for row in rows[:_SHOWN]:
+        table.add_row(*(Text("" if value is None else str(value)) for value in row))
+    # Not on a terminal, nothing is cut or wrapped.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 100_000)
+    console.print(table)
+    if len(rows) > _SHOWN:
+        sys.stderr.write(f"ashare: only the first {_SHOWN} rows are shown: --json and --csv print all\n")
+
+
+def _numeric(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Iterator[bool]:
+    for place in range(len(columns)):
+        values = [row[place] for row in rows if row[place] is not None]
+        yield bool(values) and all(isinstance(value, int | float) for value in values)

@@ -1,7 +1,7 @@
 """The small interface that every store of ticks keeps.
 
-A store holds each tick once: ``(source, run, n)`` names it, so a batch that is written again, cut elsewhere, or whose ticks
-the producer had to send again under new offsets, adds nothing.
+A store holds each tick once: ``(source, run, n)`` names it, so a batch that is written again, cut elsewhere, or whose
+ticks the producer had to send again under new offsets, adds nothing.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def unstorable(batches: Iterable[TickBatch]) -> tuple[int, int, str] | None:
                 elif column.name == "time" and value > _LATEST:
                     why = f"time is {value} ms, beyond the year 9999"
                 elif isinstance(value, str) and "\0" in value:
-                    why = f"{column.name} contains a NUL character"
+                    why = f"{column.name} contains a NUL character"  # SQLite would keep it, QuestDB does not
                 if why is not None:
                     return batch.partition, row[NAMES.index("kafka_offset")], why
     return None

@@ -39,7 +39,8 @@ def encoder(table: str) -> Callable[[TickBatch], bytes]:
             key = (code, exchange, source, side)
             prefix = prefixes.get(key)
             if prefix is None:
-                prefix = prefixes[key] = _prefix(table, batch.topic, code, exchange, source, side)
+                symbols = {"code": code, "exchange": exchange, "source": source, "side": side}
+                prefix = prefixes[key] = _prefix(table, symbols | {"kafka_topic": batch.topic})
             optional = "" if volume is None else f"volume={volume!r},"
             if turnover is not None:
                 optional += f"turnover={turnover!r},"
@@ -56,8 +57,8 @@ def encoder(table: str) -> Callable[[TickBatch], bytes]:
     return encode
 
 
-def _prefix(table: str, topic: str, code: str, exchange: str, source: str, side: str | None) -> str:
-    symbols = {"code": code, "exchange": exchange, "source": source, "side": side, "kafka_topic": topic}
+def _prefix(table: str, symbols: dict[str, str | None]) -> str:
+    """The line up to its first number."""
     given = "".join(f",{name}={symbol(text)}" for name, text in symbols.items() if text)
     # An empty text is one only as a field.
     empty = "".join(f'{name}="",' for name, text in symbols.items() if text is not None and not text)

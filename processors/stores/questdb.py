@@ -21,14 +21,17 @@ _TIMESTAMP = (
     "timestamp"  # the designated one; dedup needs it in the key, and it is the tick's `time`, so the key is the tick's
 )
 _CHECK_EVERY = 30.0  # s; a table dropped behind our back is made again by the next ILP line, without deduplication
+_COLUMNS = "SELECT \"column\", type, designated, upsertKey FROM table_columns('{}')"
+_SUSPENDED = "SELECT suspended FROM wal_tables() WHERE name = '{}'"
 _SYMBOLS = {"code": 8192}  # distinct values that QuestDB prepares for; it grows beyond, at a price
 
 
 class QuestDbStore:
     """One table on a QuestDB server. A batch is one request and one transaction of the server.
 
-    QuestDB can't tell how many rows were new: ``write`` counts every tick it took. With its default commit mode it flushes
-    nothing to disk, so a kill of the server loses nothing and a power loss may lose the last ticks, which Kafka still has.
+    QuestDB can't tell how many rows were new: ``write`` counts every tick it took. With its default commit mode it
+    flushes nothing to disk: a kill of the server loses nothing, a power loss may lose the last ticks, which Kafka still
+    has.
     """
 
     def __init__(self, url: QuestDbUrl, *, table: str = TABLE, timeout: float = 20.0) -> None:
@@ -96,9 +99,7 @@ class QuestDbStore:
 
     async def _ready(self, session: aiohttp.ClientSession) -> None:
         await self._sql(session, _ddl(self._table))
-        columns = await self._sql(
-            session, f"SELECT \"column\", type, designated, upsertKey FROM table_columns('{self._table}')"
-        )
+        columns = await self._sql(session, _COLUMNS.format(self._table))
         types = {name: kind for name, kind, _, _ in columns}
         for name, kind in _expected().items():
             if types.get(name) != kind:
@@ -109,11 +110,11 @@ class QuestDbStore:
         if {name for name, _, _, key in columns if key} != {_TIMESTAMP, *KEY}:
             keys = ", ".join((_TIMESTAMP, *KEY))
             raise self._unfit(f"it does not deduplicate: ALTER TABLE {self._table} DEDUP ENABLE UPSERT KEYS({keys})")
-        suspended = await self._sql(session, f"SELECT suspended FROM wal_tables() WHERE name = '{self._table}'")
+        suspended = await self._sql(session, _SUSPENDED.format(self._table))
         if suspended == [[True]]:
             raise StoreError(
-                f"QuestDB at {self._url.http} has suspended table {self._table} (a full disk?): mend what its log names, "
-                f"then ALTER TABLE {self._table} RESUME WAL"
+                f"QuestDB at {self._url.http} has suspended table {self._table} (a full disk?): mend what its log "
+                f"names, then ALTER TABLE {self._table} RESUME WAL"
             )
         self._checked = time.monotonic()
 

@@ -1,4 +1,4 @@
-"""The embedded store: SQLite, one file a trading day, ``DIR/ticks-YYYY-MM-DD.sqlite`` by the Shanghai date of ``time``."""
+"""The embedded store: SQLite, ``DIR/ticks-YYYY-MM-DD.sqlite`` by the Shanghai date of the tick's ``time``."""
 
 from __future__ import annotations
 
