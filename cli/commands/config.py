@@ -61,11 +61,11 @@ def _typed(setting: settings.Setting, given: str) -> Any:
         if given.lower() not in _TRUTH:
             raise UsageError(f"{setting.env}: {given!r} is neither true nor false")
         return _TRUTH[given.lower()]
-    if isinstance(setting.default, int):
+    if isinstance(setting.default, (int, float)):
         try:
-            return int(given)
+            return type(setting.default)(given)
         except ValueError:
-            raise UsageError(f"{setting.env}: {given!r} is not a whole number, like {setting.default}") from None
+            raise UsageError(f"{setting.env}: {given!r} is not a number like {setting.default}") from None
     return given
 
 

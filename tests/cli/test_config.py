@@ -49,10 +49,17 @@ def test_without_an_environment_every_setting_is_its_default() -> None:
 def test_the_environment_beats_the_default_and_has_its_type() -> None:
     """Text becomes the setting's number or truth value; an empty variable is none at all."""
     printed = config(
-        {"ASHARE_WEB_PORT": "7000", "ASHARE_FEED_TRADES_ONLY": "1", "ASHARE_THRESHOLD": "2ticks", "ASHARE_STORE": ""}
+        {
+            "ASHARE_WEB_PORT": "7000",
+            "ASHARE_FEED_TRADES_ONLY": "1",
+            "ASHARE_FEED_HEARTBEAT": "5",
+            "ASHARE_THRESHOLD": "2ticks",
+            "ASHARE_STORE": "",
+        }
     )
     shown = {name: (row["value"], row["origin"]) for name, row in printed.items()}
     assert shown["web_port"] == (7000, "environment")
+    assert shown["heartbeat"] == (5.0, "environment")
     assert shown["trades_only"] == (True, "environment")
     assert shown["threshold"] == ("2ticks", "environment")
     assert shown["store"] == (SETTINGS["store"].default, "default")
@@ -81,7 +88,8 @@ def test_no_secret_is_printed_wherever_it_hides(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
-        ({"ASHARE_WEB_PORT": "http"}, "ASHARE_WEB_PORT: 'http' is not a whole number"),
+        ({"ASHARE_WEB_PORT": "http"}, "ASHARE_WEB_PORT: 'http' is not a number like 6066"),
+        ({"ASHARE_FEED_HEARTBEAT": "20s"}, "ASHARE_FEED_HEARTBEAT: '20s' is not a number like 20.0"),
         ({"ASHARE_FEED_TRADES_ONLY": "perhaps"}, "ASHARE_FEED_TRADES_ONLY: 'perhaps' is neither true nor false"),
         ({"ASHARE_TRESHOLD": "0.05"}, "did you mean ASHARE_THRESHOLD?"),
         ({"ASHARE_FEED_TOKEN": "a", "ASHARE_FEED_TOKEN_FILE": "b"}, "keep one"),
