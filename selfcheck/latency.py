@@ -89,6 +89,12 @@ class LatencyWatch:
                     digits = value[at + len(_FIELD) : at + len(_FIELD) + 24].split(b",", 1)[0]
                     ages.append(now - int(digits.rstrip(b"} ")))
 
+    def take(self) -> list[int]:
+        """The ages noted since the last call, µs; they are forgotten here."""
+        taken = self.ages.tolist()
+        del self.ages[:]
+        return taken
+
     async def stop(self) -> None:
         """Disconnect."""
         await self._consumer.stop()

@@ -2,7 +2,96 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-def command() -> None:
-    """Not built yet."""
-    raise NotImplementedError
+import typer
+
+if TYPE_CHECKING:
+    from deploy.local.stack import Stack
+
+_STOP_SECONDS = 8.5
+"""All parts are gone by then, those that take their time by SIGKILL: Ctrl-C ends the demo in under ten seconds."""
+
+
+def command(
+    *,
+    data: Annotated[Path, typer.Option("--data", help="where topics, ticks and logs are kept")] = Path("data/demo"),
+    rate: Annotated[
+        str, typer.Option("--rate", help="ticks a second, or 'opening': 300-400 that calm down")
+    ] = "opening",
+    threshold: Annotated[str, typer.Option("--threshold", help="0.05 (yuan), 2ticks or 50bp")] = "0.01",
+    seconds: Annotated[float | None, typer.Option("--seconds", min=1, help="end by itself after so long")] = None,
+) -> None:
+    """Run the whole pipeline on this machine until Ctrl-C, with a live status.
+
+    Kafka, a simulated market on a WebSocket, the producer and a worker with its store: each its own process, with
+    nothing between them but the socket and Kafka.
+
+    Example: ashare demo --rate 2000 --threshold 0.05
+    """
+    import signal
+    import sys
+
+    from deploy.local.stack import PartError, Plan, Stack
+
+    def leave(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, leave)
+    stack = Stack(Plan(data, ["--rate", rate], threshold=threshold, usual_ports=True))
+    failure: PartError | None = None
+    try:
+        stack.start(lambda text: print(f"{text} …", file=sys.stderr, flush=True))
+        _watch(stack, seconds)
+    except PartError as error:
+        failure = error
+    except KeyboardInterrupt:
+        pass
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        print("stopping …", file=sys.stderr, flush=True)
+        stack.stop(_STOP_SECONDS)
+    if failure is not None:
+        print(f"ashare: the demo has ended: {failure}", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def _watch(stack: Stack, seconds: float | None) -> None:
+    """Feed the pipeline and show its status until Ctrl-C, SIGTERM or the end of ``seconds``."""
+    import asyncio
+    import signal
+
+    from cli.live import Meter, show
+
+    async def watch() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        async with Meter(stack.bootstrap, stack.workers) as meter:
+            stack.feed()
+            if seconds is not None:
+                loop.call_later(seconds, stop.set)
+            await show(meter, _where(stack), stack.check, stop)
+
+    asyncio.run(watch())
+
+
+def _where(stack: Stack) -> list[tuple[str, str]]:
+    """What is to be found where, as lines to copy."""
+    from cli.settings import default
+
+    broker = "" if stack.bootstrap == default("bootstrap") else f" --bootstrap {stack.bootstrap}"
+    worker = stack.workers[0]
+    return [
+        ("topics", f"ashare tail price-changes{broker}"),
+        ("", f"ashare topics describe{broker}"),
+        ("kcat", rf"kcat -C -b {stack.bootstrap} -t ashare.price-changes.v1 -o end -f '%k %s\n'"),
+        ("snapshots", f"{worker}/snapshots/600519"),
+        ("store", f"{stack.store_directory}/ticks-*.sqlite"),
+        ("", f'ashare store query --store {stack.store_url} "SELECT * FROM ticks LIMIT 10"'),  # noqa: S608 - to copy
+        ("feed", stack.feed_url),
+        ("logs", str(stack.logs)),
+    ]
