@@ -15,7 +15,8 @@ from processors.stores.base import TickBatch
 
 TABLE = "ticks"
 KEY = ("source", "run", "n")
-LARGEST = 2**63 - 1  # of an integer column, in both stores
+_LARGEST = 2**63 - 1  # of an integer column, in both stores
+_LATEST = 253_402_214_400_000 - 1  # ms; 9999-12-31 00:00 UTC: both stores' dates hold before it
 
 
 class Column(NamedTuple):
@@ -66,7 +67,7 @@ def unstorable(batches: Iterable[TickBatch]) -> tuple[int, int, str] | None:
         for row in rows(batch):
             for column, value in zip(COLUMNS, row, strict=True):
                 why = None
-                if isinstance(value, int) and not -LARGEST <= value <= LARGEST:
+                if isinstance(value, int) and abs(value) > _LARGEST:
                     why = f"{column.name} is {value}, beyond 64 bits"
                 elif column.name == "time" and value > _LATEST:
                     why = f"time is {value} ms, beyond the year 9999"
@@ -75,6 +76,3 @@ def unstorable(batches: Iterable[TickBatch]) -> tuple[int, int, str] | None:
                 if why is not None:
                     return batch.partition, row[NAMES.index("kafka_offset")], why
     return None
-
-
-_LATEST = 253_402_214_400_000 - 1  # 9999-12-31 00:00 UTC: both stores' dates hold before it

@@ -1,0 +1,32 @@
+"""A fresh place in either store, for tests of what both must do."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.embedded import QuestDB
+from processors.stores.urls import QuestDbUrl, parse
+from tests.stores.places import Place, QuestDbPlace, SqlitePlace
+
+
+@pytest.fixture
+def questdb_place(questdb: QuestDB) -> Iterator[QuestDbPlace]:
+    """A table of the test's own on the shared server."""
+    url = parse(questdb.url)
+    assert isinstance(url, QuestDbUrl)
+    place = QuestDbPlace(url, f"ticks_{uuid.uuid4().hex}")
+    yield place
+    place.sql(f"DROP TABLE IF EXISTS {place.table}")
+
+
+@pytest.fixture(params=["sqlite", "questdb"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """An empty place."""
+    if request.param == "sqlite":
+        return SqlitePlace(tmp_path / "ticks")
+    questdb_place: QuestDbPlace = request.getfixturevalue("questdb_place")
+    return questdb_place
