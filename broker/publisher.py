@@ -25,7 +25,8 @@ from schemas.topics import topics
 log = logging.getLogger(__name__)
 
 Headers = Sequence[tuple[str, bytes]]
-_Entry = tuple[bytes | None, bytes, int, Headers]
+_Entry = tuple[bytes | None, bytes, int, list[tuple[str, bytes]]]
+_NO_HEADERS: list[tuple[str, bytes]] = []
 
 BATCH_BYTES = 512 << 10
 """A batch's size at which it is closed; below every topic's ``max.message.bytes``."""
@@ -75,7 +76,7 @@ class Lane:
             size += sum(len(name) + len(content) + 4 for name, content in headers)
         if size > self._limit:
             raise RecordTooLargeError(f"{self.topic}: a record of {size:,} bytes, the topic takes {self._limit:,}")
-        self._waiting.append((key, value, timestamp_ms, headers))
+        self._waiting.append((key, value, timestamp_ms, list(headers) if headers else _NO_HEADERS))
         self._added += 1
         publisher = self._publisher
         publisher.unacknowledged_bytes += size + _RECORD_OVERHEAD
@@ -83,8 +84,13 @@ class Lane:
             publisher.wake(self)
 
     async def delivered(self) -> None:
-        """Wait until everything added so far is acknowledged by all replicas."""
+        """Wait until everything added so far is acknowledged by all replicas.
+
+        Raises:
+            DeliveryError: the publisher itself failed; nothing more will be sent.
+        """
         if self._acknowledged < self._added:
+            self._publisher.check()
             barrier = asyncio.get_running_loop().create_future()
             self._barriers.append((self._added, barrier))
             await barrier
@@ -138,6 +144,13 @@ class Lane:
         self._flight = []
         return returned
 
+    def fail(self, error: DeliveryError) -> None:
+        """Nothing more will be sent: tell those who wait."""
+        while self._barriers:
+            barrier = self._barriers.popleft()[1]
+            if not barrier.done():
+                barrier.set_exception(error)
+
     def waits(self) -> bool:
         """Whether a batch could leave."""
         return bool(self._waiting) and not self._flight
@@ -172,6 +185,7 @@ class Publisher:
         self._client: AIOKafkaProducer | None = None
         self._generation = 0
         self._broken: str | None = None
+        self._failure: DeliveryError | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, *required: str) -> None:
@@ -193,6 +207,8 @@ class Publisher:
             asyncio.create_task(self._pump(), name="publisher-pump"),
             asyncio.create_task(self._watch(), name="publisher-watch"),
         ]
+        for task in self._tasks:
+            task.add_done_callback(self._ended)
 
     def lane(self, topic: str, partition: int) -> Lane:
         """The lane of a partition, always the same object."""
@@ -206,9 +222,19 @@ class Publisher:
         """Whether more than the limit is unacknowledged."""
         return self.unacknowledged_bytes > self._limit
 
+    def check(self) -> None:
+        """Raise ``DeliveryError`` if the publisher itself failed."""
+        if self._failure is not None:
+            raise self._failure
+
     async def room(self) -> None:
-        """Wait while the publisher is full."""
+        """Wait while the publisher is full.
+
+        Raises:
+            DeliveryError: the publisher itself failed.
+        """
         while self.full:
+            self.check()
             self._drained.clear()
             await self._drained.wait()
 
@@ -311,6 +337,18 @@ class Publisher:
             self._drained.set()
         if lane.waits():
             self.wake(lane)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A task of ours ended: unless it was stopped, that is a defect, and whoever waits must hear of it."""
+        if task.cancelled():
+            return
+        error = task.exception()
+        log.critical("the publisher failed", exc_info=error)
+        self._failure = DeliveryError(f"the publisher failed: {error!r}")
+        self._failure.__cause__ = error
+        for lane in self._lanes.values():
+            lane.fail(self._failure)
+        self._drained.set()
 
     def _break(self, why: str) -> None:
         if self._broken is None:

@@ -54,6 +54,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     carries an older count brings data from before a seek.
     """
 
+    logger = driver.logger
     seeks = 0
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
@@ -138,9 +139,15 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 class BatchConsumer(driver.Consumer):
     """Faust's consumer, delivering one ``ChunkMessage`` per partition and fetch.
 
-    ``confirmed`` holds the monotonic time of each partition's last commit that the broker confirmed.
+    Attributes:
+        queues: chunks in hand, by partition.
+        expected: the offset that each partition's next chunk begins at.
+        confirmed: monotonic time of each partition's last commit that the broker confirmed.
+        lost_to_retention: records that the broker had deleted before they were read.
+        abandoned: chunks in hand were given up since the last recovery, so rows in memory may be ahead of published ones.
     """
 
+    logger = driver.logger
     _thread: BatchConsumerThread
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -149,6 +156,7 @@ class BatchConsumer(driver.Consumer):
         self.expected: dict[TP, int] = {}
         self.confirmed: dict[TP, float] = {}
         self.lost_to_retention = 0
+        self.abandoned = False
         self._room = asyncio.Event()
         super().__init__(*args, **kwargs)
 
@@ -325,6 +333,7 @@ class BatchConsumer(driver.Consumer):
         if self._unacked_messages:
             log.error("%s chunks were not done after %s s and will come again", len(self._unacked_messages), DRAIN_PATIENCE)
             self._unacked_messages.clear()
+            self.abandoned = True
         await self.commit()
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:

@@ -24,6 +24,7 @@ from faust.tables.table import Table
 from faust.types import TP
 from mode import Service
 
+from processors.transport.consumer import BatchConsumer
 from schemas import RecordError
 from schemas.topics import partition_of, topics
 
@@ -69,11 +70,17 @@ class _Union(MutableMapping[str, Any]):
 class PartitionedStore(memory.Store[str, Any]):
     """Faust's store protocol over one dictionary per partition."""
 
+    logger = logging.getLogger("faust.stores")
+
+    def __init__(self, *args: Any, partitions: int, **kwargs: Any) -> None:
+        """An empty store for a topic of so many partitions."""
+        self.partitions: dict[int, dict[str, Any]] = {}
+        self._count = partitions
+        super().__init__(*args, **kwargs)
+
     def __post_init__(self) -> None:
         """Start empty."""
-        changelog = self.table.changelog_topic.get_topic_name()
-        self.partitions: dict[int, dict[str, Any]] = {}
-        self.data = _Union(self.partitions, topics()[changelog].partitions)
+        self.data = _Union(self.partitions, self._count)
         self._key_partition = {}
 
     async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
@@ -82,6 +89,8 @@ class PartitionedStore(memory.Store[str, Any]):
 
 class StateTable(Table[str, Any]):
     """A Faust table whose rows are changed in place, chunk by chunk."""
+
+    logger = logging.getLogger("faust.tables")
 
     def __init__(self, *args: Any, restore: Callable[[bytes], tuple[str, Row]], **kwargs: Any) -> None:
         """As ``app.Table`` makes it.
@@ -94,7 +103,13 @@ class StateTable(Table[str, Any]):
 
     def _new_store(self) -> Any:
         return PartitionedStore(
-            "memory://", self.app, self, table_name=self.name, key_type=self.key_type, value_type=self.value_type
+            "memory://",
+            self.app,
+            self,
+            table_name=self.name,
+            key_type=self.key_type,
+            value_type=self.value_type,
+            partitions=topics()[self.changelog_topic.get_topic_name()].partitions,
         )
 
     @property
@@ -135,6 +150,8 @@ class StateTable(Table[str, Any]):
 class BulkRecovery(Recovery):
     """Restores what was newly assigned, in bulk, with a consumer of its own, or crashes the worker."""
 
+    logger = logging.getLogger("faust.tables")
+
     _held: frozenset[TP] = frozenset()
     _held_generation = -1
 
@@ -142,7 +159,10 @@ class BulkRecovery(Recovery):
         generation = self._generation_id
         active = frozenset(self.active_tps)
         # Nobody else can have owned a partition between two generations that follow each other.
-        kept = self._held & active if generation == self._held_generation + 1 else frozenset()
+        consumer = cast("BatchConsumer", self.app.consumer)
+        follows = generation == self._held_generation + 1 and not consumer.abandoned
+        kept = self._held & active if follows else frozenset()
+        consumer.abandoned = False
         self._held = frozenset()
         for table in self.tables.values():
             held = cast("StateTable", table).partitions_held
@@ -243,6 +263,8 @@ class BulkRecovery(Recovery):
 
 class StateTableManager(TableManager):
     """Faust's table manager with the recovery above."""
+
+    logger = logging.getLogger("faust.tables")
 
     @property
     def recovery(self) -> Recovery:

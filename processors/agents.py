@@ -1,0 +1,146 @@
+"""The three agents: what each does with a chunk."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from broker.publisher import Lane, Publisher
+from processors.app import StreamApp
+from processors.changes import ChangeRow, Changes
+from processors.effects import Effects, EffectsByPartition
+from processors.snapshots import SnapshotRow, Snapshots
+from processors.storage import StorageWriter
+from processors.transport.chunk import Chunk
+from processors.transport.tables import StateTable
+from processors.watchdog import fatal
+from schemas import DeadLetter, cloudevents, dead_letters, encode
+from schemas.topics import DEAD_LETTERS, PRICE_CHANGES, PRICE_CHANGES_STATE, SNAPSHOTS
+
+log = logging.getLogger(__name__)
+
+AGENTS = ("snapshots", "storage", "changes")
+
+Handler = Callable[[Any, Chunk], Awaitable[None]]
+
+
+class DeadLetterBox:
+    """Where records of the tick topic that are no ticks go, once per worker."""
+
+    def __init__(self, lane: Lane, group: str) -> None:
+        """A box of the consumer group ``group``, which becomes the letters' source."""
+        self.lane = lane
+        self.buried = 0
+        self._group = group
+        self._last: Chunk | None = None
+
+    def bury(self, chunk: Chunk) -> None:
+        """Publish a chunk's bad records; agents that share the chunk bury it once."""
+        if not chunk.bad or chunk is self._last:
+            return
+        self._last = chunk
+        for index, reason in chunk.bad:
+            place = f"{chunk.topic}/{chunk.partition}/{chunk.offsets[index]}"
+            timestamp = chunk.timestamps[index]
+            letter = DeadLetter(
+                payload=chunk.values[index] or b"",
+                reason=f"{place}: {reason}",
+                part="tick",
+                source=self._group,
+                run=0,
+                received=timestamp * 1000,
+            )
+            value, headers = dead_letters.to_kafka(letter)
+            self.lane.add(None, value, timestamp, headers)
+            self.buried += 1
+            log.error("a record of the tick topic is no tick and went to %s: %s: %s", DEAD_LETTERS, place, reason)
+
+
+class SnapshotsAgent:
+    """Maintains the snapshot table and publishes its rows."""
+
+    def __init__(self, table: StateTable, job: Snapshots, publisher: Publisher, letters: DeadLetterBox) -> None:
+        """An agent over the table's rows."""
+        self.published = 0
+        self._table, self._job, self._letters = table, job, letters
+        self._effects: EffectsByPartition[SnapshotRow] = EffectsByPartition(
+            lambda partition: Effects(publisher.lane(SNAPSHOTS, partition), letters.lane)
+        )
+
+    async def handle(self, event: Any, chunk: Chunk) -> None:
+        """Apply one chunk."""
+        self._letters.bury(chunk)
+        touched = self._job.apply(self._table.rows(chunk.partition), chunk)
+        self.published += len(touched)
+        await self._effects.of(chunk.partition).submit(event, touched)
+
+    def forget(self) -> None:
+        """Partitions were revoked."""
+        self._effects.forget()
+
+
+class ChangesAgent:
+    """Emits the price changes that are larger than the threshold."""
+
+    def __init__(self, table: StateTable, job: Changes, publisher: Publisher, letters: DeadLetterBox) -> None:
+        """An agent over the table's rows."""
+        self.emitted = 0
+        self._table, self._job, self._publisher, self._letters = table, job, publisher, letters
+        self._effects: EffectsByPartition[ChangeRow] = EffectsByPartition(
+            lambda partition: Effects(
+                publisher.lane(PRICE_CHANGES_STATE, partition), publisher.lane(PRICE_CHANGES, partition), letters.lane
+            )
+        )
+
+    async def handle(self, event: Any, chunk: Chunk) -> None:
+        """Apply one chunk; its changes leave at once, its state rows when they are confirmed."""
+        self._letters.bury(chunk)
+        changes, touched = self._job.apply(self._table.rows(chunk.partition), chunk)
+        lane = self._publisher.lane(PRICE_CHANGES, chunk.partition)
+        for change in changes:
+            headers = cloudevents.headers(change, chunk.topic)
+            lane.add(change.code.encode(), encode(change), change.received // 1000, headers)
+        self.emitted += len(changes)
+        await self._effects.of(chunk.partition).submit(event, touched)
+
+    def forget(self) -> None:
+        """Partitions were revoked."""
+        self._effects.forget()
+
+
+class StorageAgent:
+    """Hands chunks to the store."""
+
+    def __init__(self, writer: StorageWriter, letters: DeadLetterBox) -> None:
+        """An agent before the writer."""
+        self._writer, self._letters = writer, letters
+
+    async def handle(self, event: Any, chunk: Chunk) -> None:
+        """Enter one chunk."""
+        self._letters.bury(chunk)
+        if chunk.bad:
+            await self._letters.lane.delivered()
+        await self._writer.submit(event, chunk)
+
+    def forget(self) -> None:
+        """Partitions were revoked."""
+        self._writer.forget()
+
+
+def attach(app: StreamApp, topic: Any, name: str, handle: Handler) -> None:
+    """Make a Faust agent of a handler.
+
+    The handler acknowledges chunks itself. It must not raise: Faust would acknowledge the chunk and go on with the next
+    one, so an error here ends the process, and the chunk comes again.
+    """
+
+    async def run(stream: Any) -> None:
+        async for event in stream.noack().events():
+            try:
+                await handle(event, event.value)
+            except Exception:
+                log.exception("agent %s failed", name)
+                fatal(f"agent {name} failed")
+
+    app.agent(topic, name=name)(run)

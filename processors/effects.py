@@ -1,0 +1,124 @@
+"""From applied chunks to acknowledged ones: each effect confirmed by Kafka before the next goes out.
+
+The order is changes, then state rows, then the ack. State before changes would lose changes in a crash; an ack before either
+would lose both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Generic, Protocol, TypeVar
+
+from broker.publisher import Lane
+from processors.watchdog import fatal
+from schemas import Record, encode
+
+log = logging.getLogger(__name__)
+
+LIMIT = 8
+"""Chunks of a partition that may wait for their effects; then the agent stops taking more."""
+
+
+class Acknowledgeable(Protocol):
+    """A Faust event."""
+
+    def ack(self) -> bool:
+        """Mark the event's message as done."""
+
+
+class StateRow(Protocol):
+    """A row that can be published; ``received`` (µs since the epoch) becomes the record's timestamp."""
+
+    key: bytes
+    received: int
+
+    def record(self) -> Record:
+        """The row's record, as it is now."""
+
+
+R = TypeVar("R", bound=StateRow)
+
+
+class Effects(Generic[R]):
+    """One partition's effects of one agent, conflated while an earlier round is on its way."""
+
+    def __init__(self, state: Lane, *before: Lane) -> None:
+        """Effects that end in state rows.
+
+        Args:
+            state: where rows go.
+            before: lanes whose records must be confirmed before the rows that count on them.
+        """
+        self._state = state
+        self._before = before
+        self._events: deque[Acknowledgeable] = deque()
+        self._touched: set[R] = set()
+        self._work = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._task = asyncio.create_task(self._run(), name=f"effects-{state.topic}-{state.partition}")
+
+    async def submit(self, event: Acknowledgeable, touched: Iterable[R]) -> None:
+        """Enter a chunk that was applied, and whose records are added to the lanes before; waits while too many wait."""
+        self._events.append(event)
+        self._touched.update(touched)
+        self._work.set()
+        if len(self._events) >= LIMIT:
+            self._room.clear()
+            await self._room.wait()
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                await self._work.wait()
+                self._work.clear()
+                await self._round()
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            log.exception("effects of %s/%s failed", self._state.topic, self._state.partition)
+            fatal("effects failed")
+
+    async def _round(self) -> None:
+        events, self._events = self._events, deque()
+        touched, self._touched = self._touched, set()
+        # The rows are read now: what later chunks do to them must not go out before those chunks' changes.
+        rows = [(row.key, encode(row.record()), row.received // 1000) for row in touched]
+        for lane in self._before:
+            await lane.delivered()
+        for key, value, timestamp in rows:
+            self._state.add(key, value, timestamp)
+        await self._state.delivered()
+        for event in events:
+            event.ack()
+        if not self._room.is_set():
+            self._room.set()
+
+    def cancel(self) -> None:
+        """Give up what is on its way; its chunks come again."""
+        self._task.cancel()
+
+
+class EffectsByPartition(Generic[R]):
+    """The effects of every partition that an agent has seen, made on first use."""
+
+    def __init__(self, make: Callable[[int], Effects[R]]) -> None:
+        """Effects that ``make`` makes for a partition."""
+        self._make = make
+        self._effects: dict[int, Effects[R]] = {}
+
+    def of(self, partition: int) -> Effects[R]:
+        """The partition's effects."""
+        effects = self._effects.get(partition)
+        if effects is None:
+            effects = self._effects[partition] = self._make(partition)
+        return effects
+
+    def forget(self) -> None:
+        """Give everything up: partitions were revoked."""
+        for effects in self._effects.values():
+            effects.cancel()
+        self._effects.clear()

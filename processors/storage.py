@@ -1,0 +1,173 @@
+"""Chunks to the store: 100 records or 200 ms start a write, whatever gathered meanwhile goes in one, acks follow the store."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from typing import cast
+
+from processors.effects import Acknowledgeable
+from processors.stores.base import StoreError, TickBatch, TickStore
+from processors.transport.chunk import Chunk
+from processors.watchdog import fatal
+from schemas import Tick, UsageError
+
+log = logging.getLogger(__name__)
+
+BATCH_RECORDS = 100
+BATCH_SECONDS = 0.2
+WRITE_RECORDS = 20_000
+"""Most records of one write; keeps a write far below the group's rebalance timeout."""
+LIMIT_RECORDS = 100_000
+"""Records that may wait; then the agent stops taking more and Kafka holds the rest."""
+_RETRY = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+class StorageWriter:
+    """Gathers chunks of all partitions and writes them; a store that is down holds the line.
+
+    Attributes:
+        stored: ticks that were new to the store.
+        failing: why the last write failed, ``None`` when it did not.
+    """
+
+    def __init__(self, store: TickStore) -> None:
+        """A writer into a store that is not open yet."""
+        self.stored = 0
+        self.failing: str | None = None
+        self.failing_since: float | None = None
+        self._store = store
+        self._waiting: deque[tuple[Acknowledgeable, Chunk]] = deque()
+        self._records = 0
+        self._first = 0.0
+        self._work = asyncio.Event()
+        self._enough = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Open the store, waiting for one that is not there yet, and begin to write."""
+        attempt = 0
+        while True:
+            try:
+                await self._store.open()
+            except StoreError as error:
+                await self._failed(error, attempt)
+                attempt += 1
+            else:
+                break
+        self._recovered()
+        self._task = asyncio.create_task(self._run(), name="storage-writer")
+
+    async def stop(self) -> None:
+        """Stop writing and close the store; chunks not written come again."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        await self._store.close()
+
+    async def submit(self, event: Acknowledgeable, chunk: Chunk) -> None:
+        """Enter a chunk; waits while too many records wait."""
+        if not self._waiting:
+            self._first = time.monotonic()
+        self._waiting.append((event, chunk))
+        self._records += len(chunk)
+        self._work.set()
+        if self._records >= BATCH_RECORDS:
+            self._enough.set()
+        if self._records >= LIMIT_RECORDS:
+            self._room.clear()
+            await self._room.wait()
+
+    def forget(self) -> None:
+        """Give up what waits: partitions were revoked, and their chunks come again to their next owner."""
+        self._waiting.clear()
+        self._records = 0
+        self._enough.clear()
+        self._room.set()
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                await self._work.wait()
+                await self._gather()
+                await self._write(self._take())
+        except asyncio.CancelledError:
+            raise
+        except UsageError as error:
+            log.critical("the store can't be used: %s", error)
+            fatal("store unusable")
+        except Exception:
+            log.exception("the storage writer failed")
+            fatal("storage writer failed")
+
+    async def _gather(self) -> None:
+        left = self._first + BATCH_SECONDS - time.monotonic()
+        if self._records < BATCH_RECORDS and left > 0:
+            try:
+                async with asyncio.timeout(left):
+                    await self._enough.wait()
+            except TimeoutError:
+                pass
+
+    def _take(self) -> list[tuple[Acknowledgeable, Chunk]]:
+        taken, records = [], 0
+        while self._waiting and (not taken or records + len(self._waiting[0][1]) <= WRITE_RECORDS):
+            entry = self._waiting.popleft()
+            records += len(entry[1])
+            taken.append(entry)
+        self._records -= records
+        self._first = time.monotonic()
+        if not self._waiting:
+            self._work.clear()
+        if self._records < BATCH_RECORDS:
+            self._enough.clear()
+        if self._records < LIMIT_RECORDS:
+            self._room.set()
+        return taken
+
+    async def _write(self, taken: list[tuple[Acknowledgeable, Chunk]]) -> None:
+        batches = [batch for _, chunk in taken if (batch := batch_of(chunk)).ticks]
+        attempt = 0
+        while batches:
+            try:
+                self.stored += await self._store.write(batches)
+                break
+            except StoreError as error:
+                await self._failed(error, attempt)
+                attempt += 1
+        self._recovered()
+        for event, _ in taken:
+            event.ack()
+
+    async def _failed(self, error: StoreError, attempt: int) -> None:
+        if self.failing_since is None:
+            self.failing_since = time.monotonic()
+        self.failing = str(error)
+        delay = _RETRY[min(attempt, len(_RETRY) - 1)]
+        log.error("the store did not take a write, trying again in %s s (attempt %s): %s", delay, attempt + 1, error)
+        await asyncio.sleep(delay)
+
+    def _recovered(self) -> None:
+        if self.failing_since is not None:
+            log.warning("the store takes writes again after %.1f s", time.monotonic() - self.failing_since)
+        self.failing = self.failing_since = None
+
+
+def batch_of(chunk: Chunk) -> TickBatch:
+    """A chunk as stores take it, without the values that are not ticks."""
+    ticks = chunk.ticks
+    if not chunk.bad:
+        return TickBatch(chunk.topic, chunk.partition, chunk.offsets, chunk.timestamps, cast("list[Tick]", ticks))
+    kept = [index for index, tick in enumerate(ticks) if tick is not None]
+    return TickBatch(
+        chunk.topic,
+        chunk.partition,
+        [chunk.offsets[i] for i in kept],
+        [chunk.timestamps[i] for i in kept],
+        [cast("Tick", ticks[i]) for i in kept],
+    )

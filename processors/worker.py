@@ -1,0 +1,285 @@
+"""One worker process: the app, its agents, its store, its watchdog."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any, cast
+
+from faust import Worker as FaustWorker
+
+from broker.publisher import DeliveryError, Publisher
+from processors.agents import AGENTS, ChangesAgent, DeadLetterBox, SnapshotsAgent, StorageAgent, attach
+from processors.app import StreamApp, make_app
+from processors.changes import Changes
+from processors.snapshots import Snapshots
+from processors.storage import StorageWriter
+from processors.thresholds import Thresholds
+from processors.transport.consumer import BatchConsumer
+from processors.watchdog import Check, Watchdog
+from processors.web import Routes
+from schemas import UsageError
+from schemas.topics import DEAD_LETTERS, PRICE_CHANGES, PRICE_CHANGES_STATE, SNAPSHOTS, TICKS
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class WorkerOptions:
+    """What a worker is told.
+
+    Attributes:
+        agents: some of ``AGENTS``.
+        web_url: where other workers reach this one.
+    """
+
+    bootstrap: str
+    agents: tuple[str, ...]
+    store: str
+    thresholds: Thresholds
+    web_host: str
+    web_port: int
+    web_url: str
+
+
+def parse_agents(text: str) -> tuple[str, ...]:
+    """Agents from a comma string, in their fixed order.
+
+    Raises:
+        UsageError: none, or one that does not exist.
+    """
+    named = {name.strip() for name in text.split(",") if name.strip()}
+    unknown = named - set(AGENTS)
+    if unknown or not named:
+        what = f"no agent is called {sorted(unknown)[0]!r}" if unknown else "no agent is named"
+        raise UsageError(f"{what}: --agents takes {', '.join(AGENTS)}")
+    return tuple(name for name in AGENTS if name in named)
+
+
+class Worker:
+    """Builds the parts and starts and stops them with the Faust app."""
+
+    def __init__(self, options: WorkerOptions) -> None:
+        """Nothing connects before ``run``."""
+        self.options = options
+        self.group = "-".join(("ashare", *options.agents))
+        self.app: StreamApp = make_app(
+            options.bootstrap, self.group, web_host=options.web_host, web_port=options.web_port, web_url=options.web_url
+        )
+        self.handled = 0
+        self._beat = time.monotonic()
+        self._beating: asyncio.Task[None] | None = None
+        self._agents: list[SnapshotsAgent | ChangesAgent | StorageAgent] = []
+        self._tables: list[Any] = []
+        self._build()
+        self.watchdog = Watchdog(self._checks())
+
+    def _build(self) -> None:
+        options, app = self.options, self.app
+        self.publisher = Publisher(options.bootstrap, client_id=self.group)
+        self.letters = DeadLetterBox(self.publisher.lane(DEAD_LETTERS, 0), self.group)
+        self.snapshots_job = Snapshots()
+        self.changes_job = Changes(options.thresholds)
+        self.writer: StorageWriter | None = None
+        self.snapshots: SnapshotsAgent | None = None
+        self.changes: ChangesAgent | None = None
+        ticks = self._topic(TICKS)
+        table = None
+        if "snapshots" in options.agents:
+            table = app.StateTable(
+                "snapshots", changelog_topic=self._topic(SNAPSHOTS), restore=self.snapshots_job.restore, key_type=str
+            )
+            self.snapshots = SnapshotsAgent(table, self.snapshots_job, self.publisher, self.letters)
+            self._attach(ticks, "snapshots", self.snapshots)
+        if "storage" in options.agents:
+            from processors.stores import open_store
+            self.writer = StorageWriter(open_store(options.store))
+            self._attach(ticks, "storage", StorageAgent(self.writer, self.letters))
+        if "changes" in options.agents:
+            state = app.StateTable(
+                "changes", changelog_topic=self._topic(PRICE_CHANGES_STATE), restore=self.changes_job.restore, key_type=str
+            )
+            self.changes = ChangesAgent(state, self.changes_job, self.publisher, self.letters)
+            self._attach(ticks, "changes", self.changes)
+        app.install_routes = Routes(app, table, self.health, self.status).install
+        app.on_partitions_revoked.connect(self._revoked)
+        app.on_before_shutdown.connect(self._shut_down)
+
+    def _topic(self, name: str) -> Any:
+        return self.app.topic(
+            name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw", internal=False
+        )
+
+    def _attach(self, topic: Any, name: str, agent: SnapshotsAgent | ChangesAgent | StorageAgent) -> None:
+        first = not self._agents
+        self._agents.append(agent)
+
+        async def handle(event: Any, chunk: Any) -> None:
+            if first:
+                self.handled += len(chunk)
+            await agent.handle(event, chunk)
+
+        attach(self.app, topic, name, handle)
+
+    async def _revoked(self, *_args: Any, **_kwargs: Any) -> None:
+        for agent in self._agents:
+            agent.forget()
+
+    async def _start(self) -> None:
+        await self.publisher.start(TICKS, SNAPSHOTS, PRICE_CHANGES, PRICE_CHANGES_STATE, DEAD_LETTERS)
+        if self.writer is not None:
+            await self.writer.start()
+        self._beating = asyncio.create_task(self._heartbeat(), name="heartbeat")
+        self.watchdog.start()
+
+    async def _shut_down(self, *_args: Any, **_kwargs: Any) -> None:
+        self.watchdog.stop()
+        for agent in self._agents:
+            agent.forget()
+        if self.writer is not None:
+            await self.writer.stop()
+        if self._beating is not None:
+            self._beating.cancel()
+        try:
+            await self.publisher.stop(10.0)
+        except DeliveryError as error:
+            log.error("stopping: %s; what they belong to is not committed and comes again", error)  # noqa: TRY400
+
+    async def _heartbeat(self) -> None:
+        while True:
+            self._beat = time.monotonic()
+            await asyncio.sleep(0.5)
+
+    # -- what is told of it ---------------------------------------------------------------------------------------------
+
+    @property
+    def recovered(self) -> bool:
+        """Whether the partitions are assigned and their tables are whole."""
+        return bool(self.app.tables.actives_ready) and not self.app.rebalancing
+
+    def health(self) -> dict[str, Any]:
+        """``status`` is "ok", or else why not."""
+        complaints = dict(self.watchdog.complaints)
+        if not self.recovered:
+            complaints["recovery"] = "partitions are being assigned or recovered"
+        if self.writer is not None and self.writer.failing:
+            complaints["store"] = self.writer.failing
+        return {"status": "failing" if complaints else "ok", "complaints": complaints, "group": self.group}
+
+    def status(self) -> dict[str, Any]:
+        """Counters since the start."""
+        lag = self._lag()
+        return {
+            "agents": list(self.options.agents),
+            "group": self.group,
+            "recovered": self.recovered,
+            "ticks": self.handled,
+            "stored": self.writer.stored if self.writer else 0,
+            "changes": self.changes.emitted if self.changes else 0,
+            "snapshots": sum(len(rows) for rows in self._snapshot_rows().values()),
+            "repeated": max(self.snapshots_job.repeated, self.changes_job.repeated),
+            "late": self.snapshots_job.late,
+            "dead_letters": self.letters.buried,
+            "lost_to_retention": self._consumer.lost_to_retention if self._running else 0,
+            "lag": lag,
+            "lag_total": sum(lag.values()),
+        }
+
+    def _snapshot_rows(self) -> dict[int, dict[str, Any]]:
+        table = self.app.tables.data.get("snapshots")
+        return table.partitions_held if table is not None else {}
+
+    @property
+    def _running(self) -> bool:
+        return self.app._consumer is not None
+
+    @property
+    def _consumer(self) -> BatchConsumer:
+        return cast("BatchConsumer", self.app.consumer)
+
+    def _lag(self) -> dict[str, int]:
+        """Records between the last confirmed commit and the end of the log, by partition."""
+        if not self._running:
+            return {}
+        consumer = self._consumer
+        lag: dict[str, int] = {}
+        for tp in list(consumer.expected):
+            end = consumer.highwater(tp)
+            committed = consumer._committed_offset.get(tp)
+            if end is not None and committed is not None:
+                lag[str(tp.partition)] = max(0, end - committed)
+        return lag
+
+    # -- what is watched ------------------------------------------------------------------------------------------------
+
+    def _checks(self) -> dict[str, tuple[Check, float]]:
+        return {
+            "event loop": (self._check_loop, 30.0),
+            "rebalance": (self._check_rebalance, 300.0),
+            "coordinator": (self._check_coordinator, 60.0),
+            "progress": (self._check_progress, 120.0),
+            "commit": (self._check_commit, 120.0),
+        }
+
+    def _check_loop(self, now: float) -> str | None:
+        late = now - self._beat
+        return f"blocked for {late:.0f} s" if late > 5 else None
+
+    def _check_rebalance(self, _now: float) -> str | None:
+        return None if self.recovered else "partitions are being assigned or recovered"
+
+    def _check_coordinator(self, _now: float) -> str | None:
+        consumer = self._consumer._thread._consumer if self._running and self._consumer._thread else None
+        coordinator = getattr(consumer, "_coordinator", None)
+        if coordinator is None:
+            return None
+        task = getattr(coordinator, "_coordination_task", None)
+        if task is not None and task.done() and not self.app.should_stop:
+            return "the group coordination task has ended"
+        return None
+
+    def _check_progress(self, now: float) -> str | None:
+        if not self._running or not self.recovered or (self.writer is not None and self.writer.failing):
+            return None
+        oldest = min((t for queue in list(self._consumer.queues.values()) if (t := queue.oldest)), default=None)
+        if oldest is not None and now - oldest > 10:
+            return f"a chunk is in hand for {now - oldest:.0f} s"
+        return None
+
+    def _check_commit(self, now: float) -> str | None:
+        if not self._running or not self.recovered:
+            return None
+        consumer = self._consumer
+        for tp, queue in list(consumer.queues.items()):
+            committed = consumer._committed_offset.get(tp)
+            age = now - consumer.confirmed.get(tp, now)
+            if queue.committable is not None and (committed or 0) < queue.committable and age > 15:
+                return f"{tp.topic}/{tp.partition}: done up to {queue.committable}, committed {committed} for {age:.0f} s"
+        return None
+
+    # -- running --------------------------------------------------------------------------------------------------------
+
+    def run(self) -> int:
+        """Run until SIGTERM or SIGINT.
+
+        Returns:
+            The exit code: 0 after a clean stop.
+
+        Raises:
+            UsageError: no broker, missing topics, a store that can't be used, a port in use.
+        """
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        worker = FaustWorker(
+            self.app, loop=loop, loglevel=logging.INFO, quiet=True, stdout=sys.stderr, redirect_stdouts=False,
+            override_logging=False,
+        )
+        loop.run_until_complete(self._start())
+        try:
+            worker.execute_from_commandline()
+        except SystemExit as stop:
+            return int(stop.code or 0)
+        return 0
