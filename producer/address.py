@@ -65,4 +65,4 @@ def read(url: str, token: str | None = None) -> Address:
         raise UsageError(f"--url {shown} can't be dialled: write ws://HOST:PORT/PATH, without a #fragment") from None
     forms = {form for secret in secrets for form in (secret, quote(secret, safe=""), quote_plus(secret))}
     # One or two characters would turn up in any text, and tell nothing.
-    return Address(dialled, shown, tuple(sorted((form for form in forms if len(form) > 2), key=len, reverse=True)))  # noqa: PLR2004
+    return Address(dialled, shown, tuple(sorted((form for form in forms if len(form) > 2), key=len, reverse=True)))

@@ -273,7 +273,7 @@ class Line:
 
 async def _opened(dialling: connect) -> FrameConnection:
     connection = await dialling
-    assert isinstance(connection, FrameConnection)  # noqa: S101 - as asked for by create_connection
+    assert isinstance(connection, FrameConnection)
     return connection
 
 

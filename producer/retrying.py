@@ -39,13 +39,11 @@ def after_dialling(error: Exception, address: Address, *, worked: bool) -> float
         return _after_answer(error, address, worked=worked)
     if isinstance(error, ssl.SSLCertVerificationError):
         raise UsageError(
-            f"the certificate of {address.shown} is not trusted ({error.verify_message}): check the host name in --url,"
-            " or name its authority in SSL_CERT_FILE"
+            f"the certificate of {address.shown} is not trusted ({address.scrub(str(error))}):"
+            " check the host name in --url, or name its authority in SSL_CERT_FILE"
         ) from None
-    if isinstance(error, ssl.SSLError) and not worked:
-        raise UsageError(
-            f"{address.shown} does not speak TLS ({error.reason}): is it ws:// instead of wss://?"
-        ) from None
+    if isinstance(error, ssl.SSLError) and "WRONG_VERSION_NUMBER" in str(error) and not worked:
+        raise UsageError(f"{address.shown} does not speak TLS: is it ws:// instead of wss://?") from None
     if isinstance(error, InvalidURI | SecurityError):
         raise UsageError(f"{address.shown} redirects where no one may follow: give --url the final address") from None
     return 0.0
