@@ -2,7 +2,61 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from enum import StrEnum
+from typing import Annotated
 
-def command() -> None:
-    """Not built yet."""
-    raise NotImplementedError
+import typer
+
+from cli.settings import default, option
+
+
+class From(StrEnum):
+    """Where to begin."""
+
+    EARLIEST = "earliest"
+    LATEST = "latest"
+
+
+def command(
+    topic: Annotated[str, typer.Argument(metavar="TOPIC", help="price-changes, ticks, …, or a topic's full name")],
+    *,
+    bootstrap: Annotated[str, option("bootstrap")] = default("bootstrap"),
+    start: Annotated[From, typer.Option("--from", help="the oldest record kept, or only what comes now")] = From.LATEST,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="end after so many records")] = None,
+    codes: Annotated[str, typer.Option("--codes", help="only these, as 600519,000001")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="the records as they are, one a line")] = False,
+) -> None:
+    """Print the records of a topic as they come, until Ctrl-C.
+
+    Order is kept per code: a code's records are in one partition. Dead letters are printed with their reason; --json
+    wraps what they hold as text.
+
+    Example: ashare tail price-changes --codes 600519,000001
+    """
+    import asyncio
+    import contextlib
+    import logging
+
+    from cli.following import follow, topic_name
+    from cli.lines import as_line, as_text
+
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    name = topic_name(topic)
+    wanted = frozenset(filter(None, (code.strip() for code in codes.split(","))))
+    write = as_text if as_json else as_line
+
+    async def run() -> None:
+        async with contextlib.aclosing(
+            follow(bootstrap, name, earliest=start is From.EARLIEST, limit=limit, codes=wanted)
+        ) as records:
+            async for some in records:
+                sys.stdout.write("".join(f"{write(name, record)}\n" for record in some))
+                sys.stdout.flush()
+
+    try:
+        asyncio.run(run())
+    except BrokenPipeError:
+        # Whoever read has enough (`| head`): nothing is left to flush into.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
