@@ -32,7 +32,7 @@ _PLAIN_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class Status:
-    """One look: totals since the topics and the store began, rates per second, latency over the window."""
+    """One look: totals since the meter began, rates per second and latency over the window."""
 
     ticks: int
     ticks_rate: float
@@ -54,6 +54,7 @@ class Meter:
         self._reader = LogReader(bootstrap)
         self._watch: LatencyWatch | None = None
         self._watching: asyncio.Task[None] | None = None
+        self._before = (0, 0)
         self._totals: deque[tuple[float, int, int, int]] = deque(maxlen=_WINDOW + 1)
         self._ages: deque[list[int]] = deque(maxlen=_WINDOW)
 
@@ -62,6 +63,7 @@ class Meter:
         await self._reader.__aenter__()
         self._watch = LatencyWatch(self._bootstrap, CHANGES, await self._reader.partitions(CHANGES))
         await self._watch.start()
+        self._before = await self._records()
         self._watching = asyncio.create_task(self._watch.run())
         return self
 
@@ -78,8 +80,7 @@ class Meter:
 
     async def look(self) -> Status:
         """Take a look; to be called once a second."""
-        ticks = sum((await self._reader.ends(TICKS)).values())
-        changes = sum((await self._reader.ends(CHANGES)).values())
+        ticks, changes = (now - then for now, then in zip(await self._records(), self._before, strict=True))
         said = await asyncio.gather(*(asyncio.to_thread(_status, url) for url in self._workers))
         stored = sum(int(status.get("stored") or 0) for status in said)
         lag = sum(_lag(status.get("lag")) for status in said)
@@ -99,6 +100,11 @@ class Meter:
             lag=lag,
             latency=summary([age for ages in self._ages for age in ages]),
         )
+
+    async def _records(self) -> tuple[int, int]:
+        """How many ticks and changes there have ever been."""
+        ends = [await self._reader.ends(topic) for topic in (TICKS, CHANGES)]
+        return sum(ends[0].values()), sum(ends[1].values())
 
 
 def plain(status: Status) -> str:
