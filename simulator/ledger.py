@@ -40,11 +40,18 @@ class Ledger:
             raise UsageError(f"{path}: can't write the ledger: {error.strerror}") from error
 
     def finish(self, summary: dict[str, Any]) -> None:
-        """Write ``finished.json``, whole or not at all: its presence says that nothing more will be sent."""
+        """Write ``finished.json``, whole or not at all: its presence says that nothing more will be sent.
+
+        Raises:
+            UsageError: the disk is full or gone.
+        """
         path = self._folder / FINISHED
         part = path.with_suffix(".part")
-        part.write_bytes(orjson.dumps(summary, option=orjson.OPT_INDENT_2))
-        part.replace(path)
+        try:
+            part.write_bytes(orjson.dumps(summary, option=orjson.OPT_INDENT_2))
+            part.replace(path)
+        except OSError as error:
+            raise UsageError(f"{path}: can't write the ledger: {error.strerror}") from error
 
 
 class Page:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import csv
 import gzip
-import math
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any, NoReturn, TextIO, cast
@@ -28,6 +28,9 @@ LONG_PAUSE_SECONDS = 1_800.0
 """A longer pause in the recording, as lunch and nights are, is not waited for."""
 _LONGEST_LINE = 16 << 20
 _SIDES = {"buy": "buy", "b": "buy", "sell": "sell", "s": "sell"}
+_LARGEST = 1 << 53
+"""Above it a JSON number is no longer exact everywhere."""
+_WHOLE = ("volume", "seq")
 _ABSENT = ("", "null", "none", "nan")
 
 Row = dict[str, Any]
@@ -50,6 +53,8 @@ class PlayedFeed:
         self._last: int | None = None
         self._rows = self._read()
         self._next = next(self._rows, None)
+        if self._next is None:
+            raise UsageError(f"{path} can't be played: it holds no ticks")
 
     @property
     def next_due(self) -> float | None:
@@ -84,7 +89,7 @@ class PlayedFeed:
             with self._open() as file:
                 for row in self._json_rows(file) if self._is_json() else self._csv_rows(file):
                     yield self._tick(row)
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise UsageError(f"{self._path} can't be played: {getattr(error, 'strerror', None) or error}") from error
 
     def _is_json(self) -> bool:
@@ -139,15 +144,15 @@ class PlayedFeed:
 
     def _tick(self, row: Row) -> tuple[str, str, bool]:
         """Code, JSON text and whether shares were traded; sets when it is due."""
-        code, time = self._code(row.get("code")), self._time(row.get("time"))
-        tick: Row = {"code": code, "price": self._number(row, "price"), "time": time}
-        if not tick["price"]:
-            self._refuse(f"price {row.get('price')!r} is not a price above 0")
+        code, time, price = self._code(row), self._time(row), self._number(row, "price")
+        if not price:
+            self._refuse(f"price {row.get('price')!r} is not above 0")
+        tick: Row = {"code": code, "price": price, "time": time}
         for name in ("volume", "turnover", "previous_close", "seq"):
             number = self._number(row, name)
             if number is not None:
                 tick[name] = number
-        side = self._text(row.get("side"))
+        side = self._text(row, "side")
         if side.lower() not in _ABSENT:
             tick["side"] = _SIDES.get(side.lower()) or self._refuse(f"side {side!r} is neither buy nor sell")
         self._pass_time(time)
@@ -161,41 +166,40 @@ class PlayedFeed:
                 self._due += pause / self._speed
         self._last = time if self._last is None else max(self._last, time)
 
-    def _code(self, value: Any) -> str:
-        code = self._text(value)
+    def _code(self, row: Row) -> str:
+        code = self._text(row, "code")
         try:
             return normalise(code)
         except UnknownCode as error:
             digits = code.isdigit() and len(code) < len("000001")
             hint = " (has a spreadsheet taken the leading zeros away?)" if digits else ""
-            self._refuse(f"code {error}{hint}")
+            self._refuse(f"code: {error}{hint}")
 
-    def _time(self, value: Any) -> int:
+    def _time(self, row: Row) -> int:
         try:
-            return parse_time(value, today=self._today)
+            return parse_time(row.get("time", ""), today=self._today)
         except TimeError as error:
             self._refuse(f"time: {error}")
 
-    def _number(self, row: Row, name: str) -> float | int | None:
-        """A number from 0 up as JSON or text; ``None`` where the recording has none."""
+    def _number(self, row: Row, name: str) -> float | None:
+        """A number from 0 up, JSON or text; ``None`` where the recording has none."""
         value = row.get(name)
         if value is None or (isinstance(value, str) and value.strip().lower() in _ABSENT):
             return None
-        convert: Callable[[Any], float] = float
         try:
-            number = value if type(value) in (int, float) else convert(self._text(value))
+            number: Any = float(value) if isinstance(value, str) else value
         except ValueError:
-            self._refuse(f"{name} {value!r} is not a number")
-        if not math.isfinite(number) or number < 0:
+            number = None
+        if type(number) not in (int, float) or not 0 <= number < _LARGEST:
             self._refuse(f"{name} {value!r} is not a number from 0 up")
-        return int(number) if number == int(number) and name in ("volume", "seq") else number
+        exact: float = number
+        return int(exact) if name in _WHOLE and exact == int(exact) else exact
 
-    def _text(self, value: Any) -> str:
-        if value is None:
-            return ""
-        if not isinstance(value, str):
-            self._refuse(f"{value!r} is not text")
-        return value.strip()
+    def _text(self, row: Row, name: str) -> str:
+        value = row.get(name)
+        if value is not None and not isinstance(value, str):
+            self._refuse(f"{name} {value!r} is not text")
+        return value.strip() if value else ""
 
     def _refuse(self, why: str) -> NoReturn:
         raise UsageError(f"{self._path}, line {self._line}: {why}")

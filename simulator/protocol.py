@@ -18,6 +18,7 @@ from simulator.feed import Subscription
 
 ALL = "*"
 _NAMED = 10
+_SHOWN = 40
 _TOKEN_HEADERS = ("x-token", "token")
 
 
@@ -55,7 +56,7 @@ class Session:
             return self._subscribe(request)
         if action == "unsubscribe":
             return self._unsubscribe(request)
-        raise MessageError("unknown_action", f"action {action!r} is not subscribe, unsubscribe or ping")
+        raise MessageError("unknown_action", f"action {str(action)[:_SHOWN]!r} is not subscribe, unsubscribe or ping")
 
     def _subscribe(self, request: dict[str, Any]) -> list[dict[str, Any]]:
         trades_only = request.get("trades_only", self.subscription.trades_only)
@@ -109,7 +110,7 @@ def authorised(token: str | None, path: str, headers: Iterable[tuple[str, str]])
             offered.append(value)
         elif name.lower() == "authorization" and value[:7].lower() == "bearer ":
             offered.append(value[7:].strip())
-    return any(hmac.compare_digest(one.encode(), token.encode()) for one in offered)
+    return any(hmac.compare_digest(one.encode("utf-8", "surrogateescape"), token.encode()) for one in offered)
 
 
 UNAUTHORISED = orjson.dumps(

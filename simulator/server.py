@@ -85,8 +85,8 @@ class Client:
         return self._connection.transport.get_write_buffer_size()
 
     def push(self, frames: Sequence[bytes], wire: bytes) -> bool:
-        """Send frames without waiting, and enter them in the ledger; ``False`` when the connection is closing."""
-        if self._connection.state is not State.OPEN:
+        """Hand frames to the socket without waiting, and enter them in the ledger; ``False`` when it is closing."""
+        if self._connection.state is not State.OPEN or self._connection.transport.is_closing():
             return False
         if self._compressed:
             for frame in frames:
@@ -146,6 +146,7 @@ class Simulator:
                 process_request=self._admit,
                 compression="deflate" if settings.compression else None,
                 max_size=_CLIENT_MESSAGE_BYTES,
+                open_timeout=_GOODBYE_SECONDS,
                 ping_timeout=60,
             )
         except OSError as error:
@@ -160,15 +161,17 @@ class Simulator:
             await server.wait_closed()
 
     async def run(self) -> Counts:
-        """Push the source's ticks when they are due, to its end; a failure of the ledger or the source ends it.
+        """Push the source's ticks when they are due, to its end; a cancel is an end too, and the ledger is finished.
 
         Raises:
             UsageError: the ledger can't be written, or a played file has a bad line.
         """
         try:
             await self._push_all()
-        finally:
+        except asyncio.CancelledError:
             self._finish()
+            raise
+        self._finish()
         return self.counts
 
     async def _push_all(self) -> None:
@@ -230,6 +233,7 @@ class Simulator:
         if authorised(self._settings.token, request.path, request.headers.raw_items()):
             return None
         self.counts.refused += 1
+        log.warning("a handshake was refused: wrong or missing token")
         length = str(len(UNAUTHORISED))
         headers = Headers({"Content-Type": "application/json", "Content-Length": length, "Connection": "close"})
         return Response(http.HTTPStatus.UNAUTHORIZED.value, "Unauthorized", headers, UNAUTHORISED)
