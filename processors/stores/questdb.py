@@ -103,8 +103,8 @@ class QuestDbStore:
         types = {name: kind for name, kind, _, _ in columns}
         for name, kind in _expected().items():
             if types.get(name) != kind:
-                found = f"is {types[name]}" if name in types else "is missing"
-                raise self._unfit(f"column {name} {found}, not {kind}: rename that table, it will be made anew")
+                found = f"is {types[name]}, not {kind}" if name in types else "is missing"
+                raise self._unfit(f"column {name} {found}: rename that table, it will be made anew")
         if [name for name, _, designated, _ in columns if designated] != [_TIMESTAMP]:
             raise self._unfit(f"{_TIMESTAMP} is not its designated timestamp: rename that table, it will be made anew")
         if {name for name, _, _, key in columns if key} != {_TIMESTAMP, *KEY}:

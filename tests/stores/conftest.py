@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from deploy.embedded import QuestDB
-from processors.stores.urls import QuestDbUrl, parse
-from tests.stores.places import Place, QuestDbPlace, SqlitePlace
+from tests.stores.places import Place, QuestDbPlace, SqlitePlace, fresh_table
 
 
 @pytest.fixture
 def questdb_place(questdb: QuestDB) -> Iterator[QuestDbPlace]:
     """A table of the test's own on the shared server."""
-    url = parse(questdb.url)
-    assert isinstance(url, QuestDbUrl)
-    place = QuestDbPlace(url, f"ticks_{uuid.uuid4().hex}")
-    yield place
-    place.sql(f"DROP TABLE IF EXISTS {place.table}")
+    with fresh_table(questdb.url) as place:
+        yield place
 
 
 @pytest.fixture(params=["sqlite", "questdb"])

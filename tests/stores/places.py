@@ -6,8 +6,9 @@ import asyncio
 import http.client
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,7 +17,7 @@ from urllib.parse import urlencode
 from processors.stores import TickBatch, TickStore
 from processors.stores.questdb import QuestDbStore
 from processors.stores.sqlite import SqliteStore
-from processors.stores.urls import QuestDbUrl
+from processors.stores.urls import QuestDbUrl, parse
 from schemas import Tick
 
 Row = dict[str, Any]
@@ -140,6 +141,16 @@ class QuestDbPlace:
         finally:
             connection.close()
         return answer
+
+
+@contextmanager
+def fresh_table(url: str) -> Iterator[QuestDbPlace]:
+    """A place on a shared server, ``questdb://…``, its table dropped at the end."""
+    address = parse(url)
+    assert isinstance(address, QuestDbUrl)
+    place = QuestDbPlace(address, f"ticks_{uuid.uuid4().hex}")
+    yield place
+    place.sql(f"DROP TABLE IF EXISTS {place.table}")
 
 
 async def write(place: Place, *writes: Sequence[TickBatch]) -> list[int]:
