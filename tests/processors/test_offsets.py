@@ -1,0 +1,48 @@
+"""The queue that decides what may be committed."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from processors.transport.offsets import OffsetQueue
+
+
+def test_nothing_is_committable_before_a_chunk_is_done() -> None:
+    """An empty queue and one whose chunks are all in hand commit nothing."""
+    queue = OffsetQueue()
+    queue.deliver(10, 0.0)
+    assert queue.committable is None
+    assert queue.waiting == 1
+
+
+def test_a_chunk_behind_an_unfinished_one_is_not_committed() -> None:
+    """Done out of order, offsets wait for the head."""
+    queue = OffsetQueue()
+    first, second, third = queue.deliver(10, 0.0), queue.deliver(25, 1.0), queue.deliver(40, 2.0)
+    queue.done(third)
+    queue.done(second)
+    assert queue.committable is None
+    assert queue.oldest == 0.0
+    queue.done(first)
+    assert queue.committable == 40
+    assert queue.oldest is None
+
+
+@given(st.lists(st.integers(1, 1000), min_size=1, max_size=30), st.randoms(use_true_random=False))
+def test_the_committable_offset_is_the_end_of_the_unbroken_head(sizes: list[int], random: object) -> None:
+    """In whatever order chunks get done, and whatever gaps lie between them, what is committed was all done."""
+    queue = OffsetQueue()
+    ends, end = [], 0
+    for size in sizes:
+        end += size
+        ends.append(end)
+    tickets = [queue.deliver(end, 0.0) for end in ends]
+    order = list(range(len(tickets)))
+    random.shuffle(order)  # type: ignore[attr-defined]
+    done: set[int] = set()
+    for index in order:
+        queue.done(tickets[index])
+        done.add(index)
+        head = next((i for i in range(len(ends)) if i not in done), len(ends))
+        assert queue.committable == (ends[head - 1] if head else None)
