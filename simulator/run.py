@@ -37,14 +37,13 @@ def generated(*, rate: str = OPENING, codes: int, seed: int, start: str | None =
     if rate == OPENING:
         schedule = opening(MarketClock(begin), seed)
     else:
-        schedule = steady(
-            _FLAT_RATE if rate == FLAT else _positive(rate, f"--rate {rate}: ticks a second, opening or flat")
-        )
+        usage = f"--rate {rate} is none of: ticks a second, opening, flat"
+        schedule = steady(_FLAT_RATE if rate == FLAT else _positive(rate, usage))
     return GeneratedFeed(Market(universe(codes, seed), seed, clock.window.day), clock, schedule)
 
 
 def recorded(path: Path, *, speed: str = ORIGINAL, start: str | None = None) -> Source:
-    """The recording in a file; ``speed`` is "original", "x10" or "flat"; bare times of day fall on the day of ``start``.
+    """The recording in a file; ``speed`` is "original", "x10" or "flat"; bare times of day get the date of ``start``.
 
     Raises:
         UsageError: an impossible speed, or a file that can't be played.

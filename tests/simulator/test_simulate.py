@@ -1,0 +1,89 @@
+"""The command, as its own process."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from websockets.asyncio.client import connect
+
+from schemas import UsageError
+from simulator.run import generated
+
+
+async def start(*options: str) -> tuple[asyncio.subprocess.Process, str]:
+    """The command with a free port, and the address that it prints."""
+    command = ("-c", "from cli.main import main; main()", "simulate", "--port", "0", *options)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    line = (await asyncio.wait_for(process.stdout.readline(), 30)).decode()
+    return process, line.removeprefix("listening on ").strip()
+
+
+async def test_it_listens_pushes_finishes_and_stops_on_sigterm(tmp_path: Path) -> None:
+    """One line when ready, one when all is pushed, the connection open until the end, exit code 0, the ledger complete."""
+    options = (
+        "--rate",
+        "2000",
+        "--seconds",
+        "0.5",
+        "--codes",
+        "50",
+        "--wait-for-client",
+        "--ledger",
+        str(tmp_path / "l"),
+    )
+    process, url = await start(*options, "--start", "2026-11-20 09:29:50", "--token", "s3cret")
+    try:
+        assert process.stdout is not None
+        async with connect(f"{url}/?token=s3cret", compression=None, proxy=None) as connection:
+            await connection.send('{"action":"subscribe","symbols":"*"}')
+            line = await asyncio.wait_for(process.stdout.readline(), 30)
+            assert line == b"finished: 1000 ticks\n"
+            await connection.send('{"action":"ping"}')
+            messages = [orjson.loads(await connection.recv())]
+            while messages[-1] != {"type": "pong"}:
+                messages.append(orjson.loads(await connection.recv()))
+        assert sum(len(message.get("ticks", ())) for message in messages) == 1_000
+        process.send_signal(signal.SIGTERM)
+        _, errors = await asyncio.wait_for(process.communicate(), 30)
+        assert process.returncode == 0
+        assert b"s3cret" not in errors
+        assert orjson.loads((tmp_path / "l" / "finished.json").read_bytes())["ticks"] == 1_000
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def test_an_impossible_option_is_one_line_and_exit_code_2() -> None:
+    """The line names what is wrong."""
+    process, _ = await start("--play", "no-such-file.csv")
+    _, errors = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 2
+    assert errors.startswith(b"ashare: ")
+    assert errors.count(b"\n") == 1
+    assert b"no-such-file.csv" in errors
+
+
+@pytest.mark.parametrize(
+    ("options", "fix"),
+    [
+        ({"rate": "often"}, "opening, flat"),
+        ({"rate": "0"}, "opening, flat"),
+        ({"rate": "inf"}, "opening, flat"),
+        ({"codes": 0}, "--codes takes 1 to"),
+        ({"start": "soon"}, "--start"),
+    ],
+)
+def test_a_market_that_cannot_be_names_the_option(options: dict[str, Any], fix: str) -> None:
+    """The error says what the option takes."""
+    with pytest.raises(UsageError, match=fix):
+        generated(**{"codes": 5, "seed": 0} | options)
