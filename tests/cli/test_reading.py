@@ -1,0 +1,111 @@
+"""Reading commands: what they print, and what they say when there is nothing to read."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from cli.commands import snapshot
+from cli.following import topic_name
+from cli.lines import as_line, as_text, yuan
+from schemas import UsageError
+from schemas.topics import DEAD_LETTERS, FEED_EVENTS, PRICE_CHANGES, TICKS
+
+
+def record(value: object, headers: Any = (), key: bytes = b"600519") -> Any:
+    body = value if isinstance(value, bytes) or value is None else json.dumps(value).encode()
+    return SimpleNamespace(value=body, key=key, headers=headers)
+
+
+TICK = {"code": "600519", "price": 1700.01, "time": 1_795_138_200_123, "volume": 300, "side": "buy"}
+CHANGE = {"code": "600519", "price": 1700.01, "previous": 1699.0, "change": 1.01, "change_bp": 5.94}
+CHANGE |= {"time": 1_795_138_200_123, "volume": None, "ticks": 1}
+FIRST = CHANGE | {"previous": None, "change": None, "change_bp": None, "volume": 12300, "ticks": 3}
+EVENT = {"event": "gap", "source": "post-1", "n": 7, "at": 1_795_138_200_123_000, "reason": "no pong"}
+
+
+@pytest.mark.parametrize(
+    ("topic", "fields", "line"),
+    [
+        (TICKS, TICK, "09:30:00.123  600519      1700.01  buy          300"),
+        (PRICE_CHANGES, CHANGE, "09:30:00.123  600519      1700.01      +1.01      +5.94 bp           – in 1 tick"),
+        (PRICE_CHANGES, FIRST, "09:30:00.123  600519      1700.01      first                    12,300 in 3 ticks"),
+        (FEED_EVENTS, EVENT, "09:30:00.123  post-1  gap           after tick 7  no pong"),
+        (TICKS, None, "600519   deleted"),
+        (TICKS, b"\xffoops", "600519   b'\\xffoops'"),
+        (TICKS, {"code": "600519"}, '600519   b\'{"code": "600519"}\''),
+    ],
+)
+def test_a_record_is_one_line(topic: str, fields: object, line: str) -> None:
+    """Exchange time as the clock in Shanghai; what is not known is a dash; what can't be read stands as it is."""
+    assert as_line(topic, record(fields)) == line
+
+
+def test_a_dead_letter_is_shown_with_its_reason() -> None:
+    letter = record(b"\xff{", [("reason", b"not JSON"), ("part", b"frame")])
+    assert as_line(DEAD_LETTERS, letter) == "frame  not JSON: '\ufffd{'"
+    assert json.loads(as_text(DEAD_LETTERS, letter)) == {"reason": "not JSON", "part": "frame", "payload": "\ufffd{"}
+
+
+def test_prices_have_two_decimals_at_least() -> None:
+    assert [yuan(price) for price in (1700.0, 10.5, 1.234, None)] == ["1700.00", "10.50", "1.234", "–"]
+
+
+def test_topics_have_short_names() -> None:
+    assert topic_name("ticks") == topic_name(TICKS) == TICKS
+    with pytest.raises(UsageError, match="did you mean price-changes"):
+        topic_name("price-change")
+
+
+def test_nobody_there_is_one_line_that_names_the_setting() -> None:
+    """Exit code 2, no traceback."""
+    for arguments, flag in (
+        (["tail", "ticks", "--bootstrap", "127.0.0.1:1"], "--bootstrap"),
+        (["snapshot", "600519", "--worker", "http://127.0.0.1:1"], "--worker"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "cli", *arguments], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 2
+        assert done.stderr.startswith("ashare: no ")
+        assert flag in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+class Recovering(BaseHTTPRequestHandler):
+    """A worker that has not recovered yet."""
+
+    def do_GET(self) -> None:
+        """Answer as the worker does."""
+        body = b'{"error": "unavailable", "message": "recovering"}'
+        self.send_response(503)
+        self.send_header("Retry-After", "3")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the library's
+        """Say nothing."""
+
+
+@pytest.fixture
+def recovering() -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), Recovering) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        serving.join()
+
+
+def test_a_worker_that_is_not_ready_says_when_to_ask_again(recovering: str) -> None:
+    with pytest.raises(UsageError, match="ask again in 3 s: recovering"):
+        snapshot.command(["600519"], worker=recovering)

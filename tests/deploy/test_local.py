@@ -1,0 +1,83 @@
+"""Parts of a local stack: noticed when they end, gone when their starter is."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from deploy.local.part import Part, PartError
+from deploy.local.stack import Plan, Stack
+
+STARTER = """
+import sys, time
+from pathlib import Path
+from deploy.local.part import Part
+part = Part("market", ["simulate", "--port", "0"], Path(sys.argv[1]))
+while "listening" not in part.output():
+    part.check()
+    time.sleep(0.05)
+print(part.pid, flush=True)
+time.sleep(300)
+"""
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def gone(pid: int, within: float = 20.0) -> bool:
+    deadline = time.monotonic() + within
+    while alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not alive(pid)
+
+
+def test_a_part_that_ends_by_itself_is_named_with_the_end_of_its_log(tmp_path: Path) -> None:
+    part = Part("worker", ["process", "--web-port", "0"], tmp_path / "worker.log")
+    try:
+        deadline = time.monotonic() + 30.0
+        while part.code is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        with pytest.raises(PartError, match=r"(?s)worker ended by itself with code 2.*--web-port 0"):
+            part.check()
+    finally:
+        part.end(0.0)
+
+
+def test_a_part_is_told_by_flags_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stray ``ASHARE_*`` of the starter's environment does not reach into the stack."""
+    monkeypatch.setenv("ASHARE_NONSENSE", "1")
+    part = Part("topics", ["topics", "--help"], tmp_path / "topics.log")
+    assert part.end(30.0)
+    assert part.code == 0, part.output()
+
+
+def test_a_part_dies_with_its_starter_even_when_that_is_killed(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", STARTER, str(tmp_path / "log")], stdout=subprocess.PIPE) as starter:
+        assert starter.stdout is not None
+        pid = int(starter.stdout.readline())
+        assert alive(pid)
+        os.kill(starter.pid, signal.SIGKILL)
+        starter.wait()
+    assert gone(pid)
+
+
+def test_a_stack_whose_market_does_not_start_says_so_and_leaves_nothing(tmp_path: Path) -> None:
+    stack = Stack(Plan(tmp_path, ["--rate", "nonsense"]))
+    with pytest.raises(PartError, match=r"(?s)market ended by itself.*nonsense"), stack:
+        stack.start()
+    assert not stack.parts
+
+
+def test_groups_are_named_by_their_agents_in_a_fixed_order(tmp_path: Path) -> None:
+    stack = Stack(Plan(tmp_path, workers=("changes,snapshots", "storage")))
+    assert stack.groups == ["ashare-snapshots-changes", "ashare-storage"]
