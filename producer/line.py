@@ -30,7 +30,7 @@ OPEN_SECONDS = 10.0
 CLOSE_SECONDS = 2.0
 SILENT_BEATS = 3
 """Heartbeats without a single byte after which a connection counts as dead."""
-REFUSAL_SECONDS = 10.0
+REFUSAL_SECONDS = 5.0
 """After a refusal, with neither an acknowledgement nor a tick for so long, nothing will come."""
 _REFUSALS = 20  # announced per connection; a server that repeats itself must not fill the topic
 
@@ -74,6 +74,7 @@ class Line:
         self._subscribed = False
         self._flowing = False
         self._refusal: str | None = None
+        self._refused_until = 0.0
         self._refusals = 0
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -166,7 +167,7 @@ class Line:
         if self._refusal is None or self._ever_subscribed:
             return await connection.frames()
         try:
-            async with asyncio.timeout(REFUSAL_SECONDS):
+            async with asyncio.timeout_at(self._refused_until):
                 return await connection.frames()
         except TimeoutError:
             raise self._refused() from None
@@ -177,6 +178,8 @@ class Line:
             self._intake.filtered = answer.trades_only
             self._confirm(self._intake.numbering.n, "acknowledged")
         elif answer.kind == "refused":
+            if self._refusal is None:
+                self._refused_until = asyncio.get_running_loop().time() + REFUSAL_SECONDS
             self._refusal = text
             self._refusals += 1
             log.error("the feed refuses: %s", text)

@@ -24,9 +24,7 @@ def command(
     Reconnects and resubscribes by itself; what it missed meanwhile is announced in ashare.feed-events.v1, and what
     cannot be read goes to ashare.dead-letters.v1. SIGTERM or Ctrl-C stops it once everything in hand is delivered.
 
-    Example:
-
-        ASHARE_FEED_TOKEN_FILE=token.txt ashare produce --url wss://feed.example/stock --symbols 600519,000001
+    Example: ASHARE_FEED_TOKEN_FILE=token.txt ashare produce --url wss://feed.example/stock --symbols 600519,000001
     """
     import asyncio
     import logging

@@ -84,7 +84,7 @@ async def test_good_ticks_among_bad_frames_arrive_in_order(
         b'{"code":"600519","price":-1,"time":1795138201}',
         b'{"code":"999999","price":1,"time":1795138201}',
     ]
-    huge = b'{"no":"' + b"x" * 10_000_000 + b'"}'
+    huge = b'{"no":"' + b"x" * (MAX_MESSAGE_BYTES - 9) + b'"}'
     many = [tick("601318", i) for i in range(5_000)]
     bad_frames: list[bytes] = [b"not JSON", b'{"no":"ticks"}', b"\x00\x01\xff\xfe", huge]
     sent: list[tuple[str, int]] = []
@@ -119,6 +119,30 @@ async def test_good_ticks_among_bad_frames_arrive_in_order(
     assert server.requests == [{"action": "subscribe", "symbols": ["600519", "*"]}]
     assert found.happenings == ["started", "connected", "subscribed", "stopped"]
     assert found.events[-1].n == len(sent)
+
+
+async def test_a_slow_kafka_holds_the_line_back_and_nothing_is_dropped(
+    bootstrap: str, source: str, post: Any, held: Callable[[], Awaitable[Any]]
+) -> None:
+    """The socket is not read while the publisher is full; order and numbers stay whole, in large frames as well."""
+
+    async def act(server: ServerConnection) -> None:
+        for i in range(100):
+            await server.send(post.frame(*(tick("600519", i * 50 + j) for j in range(50))))
+        await server.send(post.frame(*(tick("600519", 5_000 + j) for j in range(10_000))))
+        await post.stay(server)
+
+    publisher = Publisher(bootstrap, client_id=source, limit_bytes=10_000)
+    await publisher.start()
+    async with post.Server(act) as feed:
+        producer = Producer(publisher, source, feed.url, "*")
+        await post.until(lambda: producer.intake.counters.ticks >= 15_000)
+        await producer.finish()
+    await publisher.stop()
+    found = await held()
+    assert [t.time - NOON for t in found.ticks] == list(range(15_000))
+    assert [t.n for t in found.ticks] == list(range(1, 15_001))
+    assert producer.intake.counters.held_back > 10
 
 
 async def test_a_lost_connection_is_resubscribed_and_its_gap_announced(
@@ -245,6 +269,8 @@ async def test_a_silent_connection_is_given_up_and_dialled_again(start: Callable
         await server.send(post.frame(tick("600519", 1)))
         if len(feed.requests) == 1:
             server.transport.pause_reading()
+            await post.until(lambda: len(feed.requests) > 1)
+            server.transport.abort()
         await post.stay(server)
 
     async with post.Server(freeze) as feed:

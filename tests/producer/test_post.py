@@ -301,6 +301,7 @@ def test_requests_keep_the_form_that_the_symbols_were_given_in() -> None:
         "trades_only": True,
     }
     assert orjson.loads(post.unsubscribe(["600519"])) == {"action": "unsubscribe", "symbols": ["600519"]}
+    assert orjson.loads(post.ping()) == {"action": "ping"}
 
 
 # Pieces that frames are made of, whole and broken, so that most of what is drawn is nearly right.
