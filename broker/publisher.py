@@ -289,16 +289,26 @@ class Publisher:
     async def _check(self, required: Sequence[str]) -> None:
         assert self._client is not None
         for topic in required:
-            try:
-                found = await self._client.partitions_for(topic)
-            except KafkaError as error:
-                raise UsageError(f"topic {topic} is not on {self.bootstrap}: run `ashare topics apply` ({error})") from error
+            found = await self._partitions(self._client, topic)
+            if not found:
+                raise UsageError(f"topic {topic} is not on {self.bootstrap}: run `ashare topics apply`")
             declared = topics().get(topic)
-            if declared and len(found) != declared.partitions:
+            if declared and found != declared.partitions:
                 raise UsageError(
-                    f"topic {topic} has {len(found)} partitions on {self.bootstrap}, schemas/topics.yaml declares"
+                    f"topic {topic} has {found} partitions on {self.bootstrap}, schemas/topics.yaml declares"
                     f" {declared.partitions}: keys would lie in other partitions than readers expect"
                 )
+
+    @staticmethod
+    async def _partitions(client: AIOKafkaProducer, topic: str) -> int:
+        """The topic's partitions, 0 if it is not there after a moment: a topic made just now may be unknown yet."""
+        for _ in range(5):
+            cluster = await client.client.fetch_all_metadata()
+            found = cluster.partitions_for_topic(topic)
+            if found:
+                return len(found)
+            await asyncio.sleep(0.3)
+        return 0
 
     async def _pump(self) -> None:
         while True:

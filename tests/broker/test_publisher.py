@@ -1,0 +1,150 @@
+"""Records arrive in order, once where nothing goes wrong, and at least once where the broker dies under them."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from broker import admin
+from broker.publisher import DeliveryError, Publisher, RecordTooLargeError
+from deploy.embedded import KafkaBroker, free_port
+from schemas import UsageError
+from schemas.topics import DEAD_LETTERS, TICKS, Topic
+
+
+def topic(partitions: int = 1) -> Topic:
+    """A topic of a test's own."""
+    return Topic(f"publisher-{uuid.uuid4().hex}", "none", "none", "test", partitions, 1, {"cleanup.policy": "delete"})
+
+
+async def values(bootstrap: str, name: str, partition: int = 0) -> list[bytes]:
+    """Everything that a partition holds."""
+    tp = TopicPartition(name, partition)
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+    found: list[bytes] = []
+    await consumer.start()
+    try:
+        consumer.assign([tp])
+        await consumer.seek_to_beginning(tp)
+        end = (await consumer.end_offsets([tp]))[tp]
+        async with asyncio.timeout(30):
+            while await consumer.position(tp) < end:
+                found += [r.value for r in (await consumer.getmany(tp, timeout_ms=200)).get(tp, [])]
+    finally:
+        await consumer.stop()
+    return found
+
+
+async def test_records_arrive_in_order_with_key_time_and_headers(bootstrap: str) -> None:
+    """Through many batches of one lane."""
+    declared = topic()
+    await admin.apply(bootstrap, {declared.name: declared})
+    publisher = Publisher(bootstrap, client_id="test")
+    await publisher.start(declared.name)
+    lane = publisher.lane(declared.name, 0)
+    sent = [b"%d" % n + b"." * 300 for n in range(5_000)]
+    for n, value in enumerate(sent):
+        lane.add(b"key", value, 1_000 + n, [("h", b"1")] if n == 0 else ())
+        if n % 500 == 0:
+            await asyncio.sleep(0)
+    await lane.delivered()
+    assert lane.unacknowledged == 0
+    assert publisher.unacknowledged_bytes == 0
+    assert publisher.acknowledged == len(sent)
+    await publisher.stop()
+    assert await values(bootstrap, declared.name) == sent
+
+
+async def test_an_oversize_record_is_refused_before_it_is_sent(bootstrap: str) -> None:
+    """The broker would only say so after the send, and the partition would be wedged."""
+    publisher = Publisher(bootstrap, client_id="test")
+    await publisher.start(TICKS)
+    with pytest.raises(RecordTooLargeError, match="bytes"):
+        publisher.lane(TICKS, 0).add(b"k", b"x" * 1_100_000, 1)
+    large = publisher.lane(DEAD_LETTERS, 0)
+    large.add(None, b"x" * 16_000_000, 1)
+    await large.delivered()
+    await publisher.stop()
+
+
+async def test_a_missing_broker_and_a_missing_topic_are_named(bootstrap: str) -> None:
+    """With what to do."""
+    with pytest.raises(UsageError, match="no Kafka broker answers"):
+        await Publisher(f"127.0.0.1:{free_port()}", client_id="test").start()
+    with pytest.raises(UsageError, match="topics apply"):
+        await Publisher(bootstrap, client_id="test").start("ashare.no-such-topic")
+
+
+async def test_a_full_publisher_makes_its_caller_wait(bootstrap: str) -> None:
+    """Memory is bounded by the caller's waiting, and it wakes when there is room."""
+    declared = topic()
+    await admin.apply(bootstrap, {declared.name: declared})
+    publisher = Publisher(bootstrap, client_id="test", limit_bytes=10_000)
+    await publisher.start()
+    lane = publisher.lane(declared.name, 0)
+    for n in range(200):
+        lane.add(None, b"%03d" % n + b"." * 200, 1)
+    assert publisher.full
+    async with asyncio.timeout(20):
+        await publisher.room()
+    assert not publisher.full
+    await publisher.stop()
+
+
+async def test_a_broker_killed_under_load_loses_and_reorders_nothing(tmp_path: Path) -> None:
+    """What was added before, while and after the broker was down arrives; what comes twice comes in order."""
+    broker = KafkaBroker(tmp_path)
+    await asyncio.to_thread(broker.start)
+    declared = topic(2)
+    publisher = Publisher(broker.bootstrap, client_id="test", deadline=3.0)
+    try:
+        await admin.apply(broker.bootstrap, {declared.name: declared})
+        await publisher.start()
+        lanes = [publisher.lane(declared.name, p) for p in range(2)]
+        down: asyncio.Task[None] | None = None
+        for n in range(3_000):
+            for lane in lanes:
+                lane.add(None, b"%d" % n, 1)
+            if n == 1_000:
+                broker.kill()
+                down = asyncio.create_task(asyncio.to_thread(_start_again, broker))
+            await asyncio.sleep(0.002)
+        assert down is not None
+        await down
+        async with asyncio.timeout(60):
+            await publisher.flush()
+        for partition in range(2):
+            found = [int(value) for value in await values(broker.bootstrap, declared.name, partition)]
+            assert sorted(set(found)) == list(range(3_000))
+            highest = -1
+            for n in found:
+                assert n <= highest + 1, "a record overtook an earlier one"
+                highest = max(highest, n)
+    finally:
+        await publisher.stop()
+        await asyncio.to_thread(broker.stop)
+
+
+def _start_again(broker: KafkaBroker) -> None:
+    broker.wait()
+    broker.start()
+
+
+async def test_stopping_without_a_broker_says_how_much_was_not_delivered(tmp_path: Path) -> None:
+    """It does not hang, and it does not pretend."""
+    broker = KafkaBroker(tmp_path)
+    await asyncio.to_thread(broker.start)
+    publisher = Publisher(broker.bootstrap, client_id="test", deadline=1.0)
+    try:
+        await admin.apply(broker.bootstrap)
+        await publisher.start()
+        broker.kill()
+        publisher.lane(TICKS, 0).add(b"k", b"v", 1)
+        with pytest.raises(DeliveryError, match="1 records"):
+            await publisher.stop(patience=2.0)
+    finally:
+        await asyncio.to_thread(broker.stop)
