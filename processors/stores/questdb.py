@@ -23,6 +23,7 @@ _TIMESTAMP = (
 _CHECK_EVERY = 30.0  # s; a table dropped behind our back is made again by the next ILP line, without deduplication
 _COLUMNS = "SELECT \"column\", type, designated, upsertKey FROM table_columns('{}')"
 _SUSPENDED = "SELECT suspended FROM wal_tables() WHERE name = '{}'"
+_REFUSED = {HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR}  # the latter for a time beyond the year 9999
 _SYMBOLS = {"code": 8192}  # distinct values that QuestDB prepares for; it grows beyond, at a price
 
 
@@ -72,30 +73,22 @@ class QuestDbStore:
             await asyncio.sleep(0)  # a batch of 5,000 takes 10 ms to encode
         if not any(body):
             return 0
-        try:
-            await self._send(session, b"".join(body))
-        except StoreError as error:
-            self._checked = 0.0
-            found = unstorable(batches)
-            if found is None:
-                raise
+        checked, self._checked = self._checked, 0.0  # whatever goes wrong, the next write looks at the table first
+        status, answer = await self._request(session, "POST", "/write", {"precision": "ms"}, b"".join(body))
+        if status == HTTPStatus.NO_CONTENT:
+            self._checked = checked
+            return sum(len(batch.ticks) for batch in batches)
+        found = unstorable(batches) if status in _REFUSED else None
+        if found is not None:
             partition, offset, why = found
-            raise UnstorableError(
-                f"the tick at {partition}/{offset} can't be stored: {why}", partition, offset
-            ) from error
-        return sum(len(batch.ticks) for batch in batches)
+            raise UnstorableError(f"the tick at {partition}/{offset} can't be stored: {why}", partition, offset)
+        raise StoreError(f"QuestDB at {self._url.http} did not take a write: {status} {_message(answer)}")
 
     async def close(self) -> None:
         """Close the connections."""
         session, self._session = self._session, None
         if session is not None:
             await session.close()
-
-    async def _send(self, session: aiohttp.ClientSession, lines: bytes) -> None:
-        status, answer = await self._request(session, "POST", "/write", {"precision": "ms"}, lines)
-        if status == HTTPStatus.NO_CONTENT:
-            return
-        raise StoreError(f"QuestDB at {self._url.http} did not take a write: {status} {_message(answer)}")
 
     async def _ready(self, session: aiohttp.ClientSession) -> None:
         await self._sql(session, _ddl(self._table))
