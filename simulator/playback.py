@@ -52,28 +52,34 @@ class PlayedFeed:
         self._due = 0.0
         self._last: int | None = None
         self._rows = self._read()
-        self._next = next(self._rows, None)
+        self._next: tuple[str, str, bool] | None = None
+        self._error: UsageError | None = None
+        self._fetch()
+        if self._error is not None:
+            raise self._error
         if self._next is None:
             raise UsageError(f"{path} can't be played: it holds no ticks")
 
     @property
     def next_due(self) -> float | None:
         """As ``Source.next_due``."""
-        return None if self._next is None else self._due
+        return None if self._next is None and self._error is None else self._due
 
     def take(self, elapsed: float, limit: int) -> Batch:
         """As ``Source.take``.
 
         Raises:
-            UsageError: a bad line; the text names file, line and what is wrong with it.
+            UsageError: a bad line is next; the text names file, line and what is wrong with it.
         """
+        if self._error is not None:
+            raise self._error
         batch = Batch([], [], [])
         while self._next is not None and self._due <= elapsed and len(batch.texts) < limit:
             code, text, traded = self._next
             batch.codes.append(code)
             batch.texts.append(text)
             batch.traded.append(traded)
-            self._next = next(self._rows, None)
+            self._fetch()
         return batch
 
     def knows(self, code: str) -> bool:
@@ -83,6 +89,13 @@ class PlayedFeed:
         except UnknownCode:
             return False
         return True
+
+    def _fetch(self) -> None:
+        """Read one tick ahead; what is wrong with it waits until those before it are taken."""
+        try:
+            self._next = next(self._rows, None)
+        except UsageError as error:
+            self._next, self._error = None, error
 
     def _read(self) -> Iterator[tuple[str, str, bool]]:
         try:

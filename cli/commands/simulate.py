@@ -34,7 +34,9 @@ def command(
     ] = None,
     token: Annotated[str | None, option("token")] = default("token"),
     tier: Annotated[Tier, typer.Option(help="'basic' may subscribe codes, but not *")] = Tier.ALL,
-    wait_for_client: Annotated[bool, typer.Option("--wait-for-client", help="begin at the first subscription")] = False,
+    wait_for_client: Annotated[
+        bool, typer.Option("--wait-for-client", help="begin at the first subscription, as --play does")
+    ] = False,
     ledger: Annotated[Path | None, typer.Option(help="write what is sent to each connection into this folder")] = None,
     play: Annotated[
         Path | None, typer.Option(help="play a recording, CSV or JSON lines: code,time,price[,volume,turnover,side,…]")
@@ -73,7 +75,7 @@ def command(
         all_market=tier is Tier.ALL,
         ticks_per_frame=ticks_per_frame,
         paced=pace != FLAT,
-        wait_for_client=wait_for_client,
+        wait_for_client=wait_for_client or play is not None,
         seconds=seconds,
         queue_bytes=queue_mib << 20,
         compression=compression,

@@ -115,8 +115,11 @@ GOOD = "600519,1790000000,1700,100,buy\n"
 def test_a_bad_line_is_an_error_that_names_file_and_line(tmp_path: Path, line: str, why: str) -> None:
     """What comes before it plays; what is wrong is said, with the value."""
     path = write(tmp_path, "bad.csv", f"code,time,price,volume,side\n{GOOD}{GOOD}{line}\n{GOOD}")
+    source = PlayedFeed(path)
+    assert len(source.take(0.0, 10).texts) == 2
+    assert source.next_due == 0.0
     with pytest.raises(UsageError) as caught:
-        play(path)
+        source.take(0.0, 10)
     assert f"{path}, line 4: " in str(caught.value)
     assert why in str(caught.value)
 

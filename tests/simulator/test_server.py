@@ -188,18 +188,14 @@ async def test_a_recording_arrives_at_its_own_pace(tmp_path: Path) -> None:
     rows = [f"600519,{1_790_000_000_000 + ms},1700.5,{ms}\n" for ms in (0, 100, 100, 400)]
     path.write_text("code,time,price,volume\n" + "".join(rows))
     now = asyncio.get_running_loop().time
-    async with running(recorded(path)) as (url, pushing), client(url, ALL) as connection:
-        arrivals = {}
-        first = None
-        for frame in range(3):
-            ticks = orjson.loads(await connection.recv())["ticks"]
-            first = first or now()
-            arrivals[frame] = (now() - first, [tick["volume"] for tick in ticks])
-        assert [volumes for _, volumes in arrivals.values()] == [[0], [100, 100], [400]]
-        # The first frame may have been late by some ms, never the others early by more than that.
-        assert arrivals[1][0] > 0.05
-        assert arrivals[2][0] > 0.3
-        assert (await pushing).ticks == 4
+    async with running(recorded(path), ticks_per_frame=1) as (url, pushing):
+        before = now()
+        async with client(url, ALL) as connection:
+            for earliest, volume in ((0.0, 0), (0.1, 100), (0.1, 100), (0.4, 400)):
+                (tick,) = orjson.loads(await connection.recv())["ticks"]
+                assert tick["volume"] == volume
+                assert now() - before >= earliest
+            assert (await pushing).ticks == 4
     async with running(recorded(path, speed="flat"), paced=False) as (url, pushing), client(url, ALL) as connection:
         assert len(orjson.loads(await connection.recv())["ticks"]) == 4
         assert (await pushing).ticks == 4
@@ -209,7 +205,8 @@ async def test_a_bad_line_ends_the_run_with_its_place(tmp_path: Path) -> None:
     """What came before it was pushed."""
     path = tmp_path / "ticks.csv"
     path.write_text("code,time,price\n600519,1790000000,1700\n600519,1790000000,1700\n600519,1790000001,free\n")
-    async with running(recorded(path, speed="x5")) as (url, pushing), client(url, ALL):
+    async with running(recorded(path, speed="x5")) as (url, pushing), client(url, ALL) as connection:
+        await frames(connection, 2)
         with pytest.raises(UsageError, match="line 4"):
             await pushing
 

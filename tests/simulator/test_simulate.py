@@ -28,7 +28,7 @@ async def start(*options: str) -> tuple[asyncio.subprocess.Process, str]:
 
 
 async def test_it_listens_pushes_finishes_and_stops_on_sigterm(tmp_path: Path) -> None:
-    """One line when ready, one when all is pushed, the connection open until the end, exit code 0, the ledger complete."""
+    """One line when ready, one when all is pushed; the connection stays, the ledger is complete, exit code 0."""
     options = (
         "--rate",
         "2000",
