@@ -17,10 +17,9 @@ from processors.stores.ilp import encoder
 from processors.stores.urls import QuestDbUrl
 from schemas import UsageError
 
-_TIMESTAMP = (
-    "timestamp"  # the designated one; dedup needs it in the key, and it is the tick's `time`, so the key is the tick's
-)
+_TIMESTAMP = "timestamp"  # dedup needs it in the key; being the tick's `time`, it leaves the key the tick's own
 _CHECK_EVERY = 30.0  # s; a table dropped behind our back is made again by the next ILP line, without deduplication
+_NEVER = float("-inf")
 _COLUMNS = "SELECT \"column\", type, designated, upsertKey FROM table_columns('{}')"
 _SUSPENDED = "SELECT suspended FROM wal_tables() WHERE name = '{}'"
 _REFUSED = {HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR}  # the latter for a time beyond the year 9999
@@ -46,7 +45,7 @@ class QuestDbStore:
         self._timeout = aiohttp.ClientTimeout(total=timeout, connect=min(5.0, timeout))
         self._session: aiohttp.ClientSession | None = None
         self._encode = encoder(table)
-        self._checked = 0.0
+        self._checked = _NEVER
 
     async def open(self) -> None:
         """Create the table where it is missing and make sure that it is as it must be."""
@@ -73,7 +72,7 @@ class QuestDbStore:
             await asyncio.sleep(0)  # a batch of 5,000 takes 10 ms to encode
         if not any(body):
             return 0
-        checked, self._checked = self._checked, 0.0  # whatever goes wrong, the next write looks at the table first
+        checked, self._checked = self._checked, _NEVER  # whatever goes wrong, the next write looks at the table first
         status, answer = await self._request(session, "POST", "/write", {"precision": "ms"}, b"".join(body))
         if status == HTTPStatus.NO_CONTENT:
             self._checked = checked
