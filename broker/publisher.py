@@ -1,9 +1,9 @@
 """Records to Kafka in wide batches: in order per partition, acknowledged by all replicas, never silently dropped.
 
-One lane per partition holds what waits and the one batch in flight; load makes the batches bigger by itself. A batch that
-fails, or whose acknowledgement stays away, leaves an idempotent producer with a hole in its sequence that no later batch gets
-over. So the client is then closed, a new one made, and what is unconfirmed sent again, in order: a record may arrive twice,
-and its reader tells by its identity.
+One lane per partition holds what waits and the one batch in flight; load makes the batches bigger by itself. A batch
+that fails, or whose acknowledgement stays away, leaves an idempotent producer with a hole in its sequence that no
+later batch gets over. So the client is then closed, a new one made, and what is unconfirmed sent again, in order: a
+record may arrive twice, and its reader tells by its identity.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ import logging
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import chain
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from aiokafka.producer.message_accumulator import BatchBuilder
 
 from schemas import UsageError
 from schemas.topics import topics
@@ -105,11 +107,11 @@ class Lane:
         """``time.monotonic()`` at which the batch in flight left, ``None`` without one."""
         return self._departed if self._flight else None
 
-    def board(self, client: AIOKafkaProducer) -> object | None:
+    def board(self, client: AIOKafkaProducer) -> BatchBuilder | None:
         """Fill the next batch from what waits; ``None`` when there is nothing, or a batch is in flight."""
         if self._flight or not self._waiting:
             return None
-        batch = client.create_batch()
+        batch: BatchBuilder = client.create_batch()
         append, waiting, flight = batch.append, self._waiting, self._flight
         size = 0
         while waiting:
@@ -162,9 +164,7 @@ class Publisher:
     Memory is bounded by the caller: above ``limit_bytes`` unacknowledged, ``full`` is true and ``room()`` waits.
     """
 
-    def __init__(
-        self, bootstrap: str, *, client_id: str, limit_bytes: int = 64 << 20, deadline: float = 30.0
-    ) -> None:
+    def __init__(self, bootstrap: str, *, client_id: str, limit_bytes: int = 64 << 20, deadline: float = 30.0) -> None:
         """Nothing connects before ``start``.
 
         Args:
@@ -255,7 +255,9 @@ class Publisher:
                 await self.flush()
         except TimeoutError:
             left = sum(lane.unacknowledged for lane in self._lanes.values())
-            raise DeliveryError(f"{left:,} records were not acknowledged by {self.bootstrap} in {patience:g} s") from None
+            raise DeliveryError(
+                f"{left:,} records were not acknowledged by {self.bootstrap} in {patience:g} s"
+            ) from None
         finally:
             for task in self._tasks:
                 task.cancel()
@@ -327,13 +329,13 @@ class Publisher:
                 except Exception as error:  # noqa: BLE001 - whatever it was, the batch did not leave
                     self._break(f"{lane.topic}/{lane.partition}: {error!r}")
                     break
-                sent.add_done_callback(lambda done, lane=lane: self._landed(lane, done, generation))
+                sent.add_done_callback(partial(self._landed, lane, generation))
 
     def _take_ready(self) -> Iterator[Lane]:
         ready, self._ready = self._ready, set()
         return iter(ready)
 
-    def _landed(self, lane: Lane, sent: asyncio.Future[object], generation: int) -> None:
+    def _landed(self, lane: Lane, generation: int, sent: asyncio.Future[object]) -> None:
         error = None if sent.cancelled() else sent.exception()
         if generation != self._generation:
             return

@@ -14,7 +14,7 @@ from processors.transport.consumer import BatchTransport
 from processors.transport.tables import StateTable, StateTableManager
 
 STREAM_BUFFER_CHUNKS = 4
-"""Chunks that wait before an agent; stock Faust's 4,096 counts events and would be no bound for chunks of up to 1 MiB."""
+"""Chunks that wait before an agent; stock Faust's 4,096 events would be no bound for chunks of up to 1 MiB."""
 
 
 class StreamApp(faust.App):

@@ -17,7 +17,20 @@ class ChangeRow:
         bound, yuan: the threshold in force from ``last``: whole 1/10,000 yuan, and yuan.
     """
 
-    __slots__ = ("bound", "code", "key", "last", "marks", "offset", "partition", "received", "threshold", "ticks", "volume", "yuan")
+    __slots__ = (
+        "bound",
+        "code",
+        "key",
+        "last",
+        "marks",
+        "offset",
+        "partition",
+        "received",
+        "threshold",
+        "ticks",
+        "volume",
+        "yuan",
+    )
 
     def __init__(self, code: str, threshold: Threshold) -> None:
         """A code before its first tick."""

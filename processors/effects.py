@@ -1,7 +1,7 @@
 """From applied chunks to acknowledged ones: each effect confirmed by Kafka before the next goes out.
 
-The order is changes, then state rows, then the ack. State before changes would lose changes in a crash; an ack before either
-would lose both.
+The order is changes, then state rows, then the ack. State before changes would lose changes in a crash; an ack before
+either would lose both.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Effects(Generic[R]):
         self._task = asyncio.create_task(self._run(), name=f"effects-{state.topic}-{state.partition}")
 
     async def submit(self, event: Acknowledgeable, touched: Iterable[R]) -> None:
-        """Enter a chunk that was applied, and whose records are added to the lanes before; waits while too many wait."""
+        """Enter a chunk that was applied, and whose records are in the lanes before; waits while too many wait."""
         self._events.append(event)
         self._touched.update(touched)
         self._work.set()

@@ -106,7 +106,9 @@ class Snapshots:
         kept = decode(Snapshot, value)
         row = SnapshotRow(kept.code, kept.exchange)
         row.day = (date.fromisoformat(kept.session) - _EPOCH).days
-        row.price, row.open, row.high, row.low = (round(p * 10_000) for p in (kept.price, kept.open, kept.high, kept.low))
+        row.price, row.open, row.high, row.low = (
+            round(p * 10_000) for p in (kept.price, kept.open, kept.high, kept.low)
+        )
         row.time, row.received, row.ticks, row.volume = kept.time, kept.received, kept.ticks, kept.volume
         row.turnover = None if kept.turnover is None else round(kept.turnover * 10_000)
         row.close = None if kept.previous_close is None else round(kept.previous_close * 10_000)
@@ -114,11 +116,11 @@ class Snapshots:
         row.marks = {line.source: (line.run, line.n) for line in kept.lines}
         return kept.code, row
 
-    def apply(self, rows: dict[str, SnapshotRow], chunk: Chunk) -> set[SnapshotRow]:
+    def apply(self, rows: dict[str, SnapshotRow], chunk: Chunk) -> set[SnapshotRow]:  # noqa: C901 - the hot loop
         """Apply a chunk's ticks, in order, to its partition's rows.
 
-        A tick at or below its line's mark for that code has taken effect before and is skipped. A tick of a later Shanghai
-        date starts a new session; one of an earlier date than the current session changes nothing.
+        A tick at or below its line's mark for that code has taken effect before and is skipped. A tick of a later
+        Shanghai date starts a new session; one of an earlier date than the current session changes nothing.
 
         Returns:
             The rows that moved.

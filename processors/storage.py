@@ -1,4 +1,4 @@
-"""Chunks to the store: 100 records or 200 ms start a write, whatever gathered meanwhile goes in one, acks follow the store."""
+"""Chunks to the store: 100 records or 200 ms start a write, what gathered meanwhile goes in one, acks follow."""
 
 from __future__ import annotations
 
@@ -115,7 +115,8 @@ class StorageWriter:
                 pass
 
     def _take(self) -> list[tuple[Acknowledgeable, Chunk]]:
-        taken, records = [], 0
+        taken: list[tuple[Acknowledgeable, Chunk]] = []
+        records = 0
         while self._waiting and (not taken or records + len(self._waiting[0][1]) <= WRITE_RECORDS):
             entry = self._waiting.popleft()
             records += len(entry[1])

@@ -87,7 +87,9 @@ def parse_overrides(default: str, overrides: str) -> Thresholds:
         scope, equals, amount = entry.partition("=")
         kind, _, name = scope.strip().partition(":")
         if not equals or kind not in ("board", "code") or not name:
-            raise UsageError(f"threshold override {entry!r} is not understood: write board:STAR=50bp or code:600519=0.5")
+            raise UsageError(
+                f"threshold override {entry!r} is not understood: write board:STAR=50bp or code:600519=0.5"
+            )
         if kind == "code":
             codes[name] = parse(amount)
         elif name in Board.__members__:

@@ -1,7 +1,7 @@
 """Stuck is worse than dead: a thread that sees a worker with lag and no progress, says so, and ends the process.
 
-A thread of its own, so that a blocked event loop is seen too. Health turns red first; a store that is down is named there and
-does not end the process, since it is retried in place and nothing is lost by waiting.
+A thread of its own, so that a blocked event loop is seen too. Health turns red first; a store that is down is named
+there and does not end the process, since it is retried in place and nothing is lost by waiting.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import orjson
@@ -93,7 +93,9 @@ class Routes:
             return await self._stream_all(request, routed=routed)
         codes = list(dict.fromkeys(filter(None, (code.strip() for code in request.query["codes"].split(",")))))
         if not codes or len(codes) > MAX_CODES:
-            return answer(400, {"error": "bad_request", "message": f"codes: give 1 to {MAX_CODES} codes, separated by commas"})
+            return answer(
+                400, {"error": "bad_request", "message": f"codes: give 1 to {MAX_CODES} codes, separated by commas"}
+            )
         found = await self._collect(codes, routed=routed)
         if isinstance(found, web.Response):
             return found
@@ -140,7 +142,7 @@ class Routes:
         return {tp.partition for tp in app.assignor.assigned_actives() if tp.topic == SNAPSHOTS}
 
     def _owner(self, partition: int) -> str:
-        for url, held in self._app.assignor.changelog_distribution.items():
+        for url, held in cast("Any", self._app.assignor).changelog_distribution.items():
             if partition in held.get(SNAPSHOTS, ()):
                 return str(url)
         raise NotOwnedError(f"no worker owns partition {partition}")
@@ -148,7 +150,10 @@ class Routes:
     async def _ask(self, url: str, codes: list[str], found: dict[str, bytes]) -> None:
         session = self._client()
         async with session.get(
-            f"{url.rstrip('/')}/snapshots", params={"codes": ",".join(codes)}, headers={HOP: "1"}, timeout=_ROUTE_TIMEOUT
+            f"{url.rstrip('/')}/snapshots",
+            params={"codes": ",".join(codes)},
+            headers={HOP: "1"},
+            timeout=_ROUTE_TIMEOUT,
         ) as response:
             if response.status != 200:
                 raise NotOwnedError(f"the worker at {url} answers {response.status}")
@@ -171,7 +176,12 @@ class Routes:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
         await response.write(b'{"snapshots":[')
-        rows = [row for partition in sorted(mine) for row in self._table.partitions_held.get(partition, {}).values() if row.ticks]
+        rows = [
+            row
+            for partition in sorted(mine)
+            for row in self._table.partitions_held.get(partition, {}).values()
+            if row.ticks
+        ]
         first = True
         for part in [*_encoded(rows), *parts]:
             if part:

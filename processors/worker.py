@@ -17,8 +17,10 @@ from processors.app import StreamApp, make_app
 from processors.changes import Changes
 from processors.snapshots import Snapshots
 from processors.storage import StorageWriter
+from processors.stores import open_store
 from processors.thresholds import Thresholds
 from processors.transport.consumer import BatchConsumer
+from processors.transport.tables import StateTable
 from processors.watchdog import Check, Watchdog
 from processors.web import Routes
 from schemas import UsageError
@@ -54,7 +56,7 @@ def parse_agents(text: str) -> tuple[str, ...]:
     named = {name.strip() for name in text.split(",") if name.strip()}
     unknown = named - set(AGENTS)
     if unknown or not named:
-        what = f"no agent is called {sorted(unknown)[0]!r}" if unknown else "no agent is named"
+        what = f"no agent is called {min(unknown)!r}" if unknown else "no agent is named"
         raise UsageError(f"{what}: --agents takes {', '.join(AGENTS)}")
     return tuple(name for name in AGENTS if name in named)
 
@@ -95,12 +97,14 @@ class Worker:
             self.snapshots = SnapshotsAgent(table, self.snapshots_job, self.publisher, self.letters)
             self._attach(ticks, "snapshots", self.snapshots)
         if "storage" in options.agents:
-            from processors.stores import open_store
             self.writer = StorageWriter(open_store(options.store))
             self._attach(ticks, "storage", StorageAgent(self.writer, self.letters))
         if "changes" in options.agents:
             state = app.StateTable(
-                "changes", changelog_topic=self._topic(PRICE_CHANGES_STATE), restore=self.changes_job.restore, key_type=str
+                "changes",
+                changelog_topic=self._topic(PRICE_CHANGES_STATE),
+                restore=self.changes_job.restore,
+                key_type=str,
             )
             self.changes = ChangesAgent(state, self.changes_job, self.publisher, self.letters)
             self._attach(ticks, "changes", self.changes)
@@ -153,7 +157,7 @@ class Worker:
             self._beat = time.monotonic()
             await asyncio.sleep(0.5)
 
-    # -- what is told of it ---------------------------------------------------------------------------------------------
+    # -- what is told of it --------------------------------------------------------------------------------------------
 
     @property
     def recovered(self) -> bool:
@@ -190,7 +194,7 @@ class Worker:
 
     def _snapshot_rows(self) -> dict[int, dict[str, Any]]:
         table = self.app.tables.data.get("snapshots")
-        return table.partitions_held if table is not None else {}
+        return table.partitions_held if isinstance(table, StateTable) else {}
 
     @property
     def _running(self) -> bool:
@@ -213,7 +217,7 @@ class Worker:
                 lag[str(tp.partition)] = max(0, end - committed)
         return lag
 
-    # -- what is watched ------------------------------------------------------------------------------------------------
+    # -- what is watched -----------------------------------------------------------------------------------------------
 
     def _checks(self) -> dict[str, tuple[Check, float]]:
         return {
@@ -232,7 +236,7 @@ class Worker:
         return None if self.recovered else "partitions are being assigned or recovered"
 
     def _check_coordinator(self, _now: float) -> str | None:
-        consumer = self._consumer._thread._consumer if self._running and self._consumer._thread else None
+        consumer = self._consumer._thread._consumer if self._running else None
         coordinator = getattr(consumer, "_coordinator", None)
         if coordinator is None:
             return None
@@ -257,10 +261,12 @@ class Worker:
             committed = consumer._committed_offset.get(tp)
             age = now - consumer.confirmed.get(tp, now)
             if queue.committable is not None and (committed or 0) < queue.committable and age > 15:
-                return f"{tp.topic}/{tp.partition}: done up to {queue.committable}, committed {committed} for {age:.0f} s"
+                return (
+                    f"{tp.topic}/{tp.partition}: done up to {queue.committable}, committed {committed} for {age:.0f} s"
+                )
         return None
 
-    # -- running --------------------------------------------------------------------------------------------------------
+    # -- running -------------------------------------------------------------------------------------------------------
 
     def run(self) -> int:
         """Run until SIGTERM or SIGINT.
@@ -274,7 +280,12 @@ class Worker:
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
         worker = FaustWorker(
-            self.app, loop=loop, loglevel=logging.INFO, quiet=True, stdout=sys.stderr, redirect_stdouts=False,
+            self.app,
+            loop=loop,
+            loglevel=logging.INFO,
+            quiet=True,
+            stdout=sys.stderr,
+            redirect_stdouts=False,
             override_logging=False,
         )
         loop.run_until_complete(self._start())

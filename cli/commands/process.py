@@ -24,8 +24,8 @@ def command(
 ) -> None:
     """Run a worker: snapshots, storage and price changes, or some of them.
 
-    Workers with the same agents share the partitions; each set of agents reads the ticks with a consumer group of its own.
-    Serves GET /snapshots/CODE, /snapshots, /health and /status on --web-port.
+    Workers with the same agents share the partitions; each set of agents reads the ticks with a consumer group of its
+    own. Serves GET /snapshots/CODE, /snapshots, /health and /status on --web-port.
 
     Example:
 
@@ -33,9 +33,7 @@ def command(
     """
     if not 0 < web_port < 65_536:
         raise UsageError(f"--web-port {web_port} is not a port: give 1 to 65535")
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     for chatty in ("faust", "mode", "aiokafka", "kafka"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     from processors.thresholds import parse_overrides

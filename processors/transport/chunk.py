@@ -23,7 +23,19 @@ class Chunk:
         corrupt: whether a batch behind these records failed its checksum; nothing at or after ``end`` can be read.
     """
 
-    __slots__ = ("_bad", "_ticks", "corrupt", "end", "keys", "offsets", "partition", "start", "timestamps", "topic", "values")
+    __slots__ = (
+        "_bad",
+        "_ticks",
+        "corrupt",
+        "end",
+        "keys",
+        "offsets",
+        "partition",
+        "start",
+        "timestamps",
+        "topic",
+        "values",
+    )
 
     def __init__(self, topic: str, partition: int, start: int) -> None:
         """An empty chunk that begins at ``start``."""
@@ -71,8 +83,9 @@ class Chunk:
 def take(result: FetchResult) -> Chunk | None:
     """Everything that a fetch result holds, as a chunk; the partition's position moves past it.
 
-    Aborted transactions, control batches, checksums, offsets below the position, paused and lost partitions are treated as
-    aiokafka's ``FetchResult.getall`` treats them, but for one thing: records before a corrupt batch are kept.
+    Aborted transactions, control batches, checksums, offsets below the position, paused and lost partitions are
+    treated as aiokafka's ``FetchResult.getall`` treats them, but for one thing: records before a corrupt batch are
+    kept.
 
     Returns:
         ``None`` where aiokafka would give no records and leave the position.
@@ -121,5 +134,5 @@ def _unpack(records: PartitionRecords, chunk: Chunk) -> None:
 def corrupt(chunk: Chunk) -> CorruptRecordException:
     """The error of a chunk behind which a batch failed its checksum: stop, never skip."""
     return CorruptRecordException(
-        f"{chunk.topic}/{chunk.partition}: the batch at offset {chunk.end} fails its checksum; the broker's log is damaged there"
+        f"{chunk.topic}/{chunk.partition}: the batch at {chunk.end} fails its checksum: the log is damaged"
     )

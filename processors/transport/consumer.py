@@ -2,7 +2,8 @@
 
 Replaced, with the reason (Faust 0.15.3):
 
-- ``getmany`` and ``_drain_messages``: a task is made and cancelled for each message there (50 of the 80 µs that one costs).
+- ``getmany`` and ``_drain_messages``: a task is made and cancelled for each message there (50 of the 80 µs that one
+  costs).
 - ``_new_offset``, ``_add_gap``, ``ack``: see ``processors.transport.offsets``.
 - ``_commit_offsets``: the stock one books a failed commit as done (faust#692).
 - ``on_partitions_revoked``: the stock one forgets what is acknowledged before it commits (faust#502).
@@ -21,10 +22,11 @@ from typing import Any, cast
 
 import aiokafka
 from aiokafka.consumer.fetcher import FetchResult
-from faust.transport.conductor import notify
+from aiokafka.errors import ConsumerStoppedError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage, Message
+from mode.utils.futures import notify
 
 from processors.transport.chunk import Chunk, corrupt, take
 from processors.transport.offsets import OffsetQueue, Ticket
@@ -32,10 +34,10 @@ from processors.transport.offsets import OffsetQueue, Ticket
 log = logging.getLogger(__name__)
 
 FETCH_WAIT_MS = 20
-"""Longest that a fetch waits at the broker. A partition that was just drained can't be fetched while another fetch of the same
-broker waits, so this is what a quiet partition's tick can lose."""
+"""Longest that a fetch waits at the broker. A partition that was just drained can't be fetched while another fetch of
+the same broker waits, so this is what a quiet partition's tick can lose."""
 DRAIN_PATIENCE = 20.0
-"""Seconds that a rebalance or a stop waits for chunks in hand; what is not done by then comes again to the next owner."""
+"""Seconds that a rebalance or a stop waits for chunks in hand; what is not done by then comes again."""
 
 Fetched = tuple[int, dict[TP, Chunk]]
 
@@ -50,8 +52,8 @@ class ChunkMessage(ConsumerMessage):
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     """The thread that talks to Kafka; fetches give chunks.
 
-    ``seeks`` counts the seeks that were carried out. Both fetches and seeks run on the thread's own loop, so a fetch that
-    carries an older count brings data from before a seek.
+    ``seeks`` counts the seeks that were carried out. Both fetches and seeks run on the thread's own loop, so a fetch
+    that carries an older count brings data from before a seek.
     """
 
     logger = driver.logger
@@ -64,7 +66,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
     async def getmany(self, active_partitions: set[TP] | None, timeout: float) -> Fetched:  # type: ignore[override]
         """The next chunks, by partition, with the count of seeks that they follow."""
-        return await self.call_thread(self._fetch_chunks, self._ensure_consumer(), active_partitions, timeout)
+        fetched = await self.call_thread(self._fetch_chunks, self._ensure_consumer(), active_partitions, timeout)
+        return cast("Fetched", fetched)
 
     async def _fetch_chunks(
         self, consumer: aiokafka.AIOKafkaConsumer, partitions: set[TP] | None, timeout: float
@@ -73,7 +76,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             return self.seeks, {}
         fetcher, coordinator = consumer._fetcher, consumer._coordinator
         if consumer._closed or fetcher._closed:
-            raise driver.ConsumerStoppedError
+            raise ConsumerStoppedError
         # Faust never asks: without it a coordination error ends heartbeats and rejoins in silence.
         coordinator.check_errors()
         deadline = time.monotonic() + timeout
@@ -144,7 +147,8 @@ class BatchConsumer(driver.Consumer):
         expected: the offset that each partition's next chunk begins at.
         confirmed: monotonic time of each partition's last commit that the broker confirmed.
         lost_to_retention: records that the broker had deleted before they were read.
-        abandoned: chunks in hand were given up since the last recovery, so rows in memory may be ahead of published ones.
+        abandoned: chunks in hand were given up since the last recovery, so rows in memory may be ahead of published
+        ones.
     """
 
     logger = driver.logger
@@ -163,7 +167,7 @@ class BatchConsumer(driver.Consumer):
     def _new_consumer_thread(self) -> BatchConsumerThread:
         return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
-    # -- fetching -------------------------------------------------------------------------------------------------------
+    # -- fetching ------------------------------------------------------------------------------------------------------
 
     def on_buffer_drop(self, tp: TP) -> None:
         """A stream's buffer has room again: fetch without waiting."""
@@ -180,12 +184,12 @@ class BatchConsumer(driver.Consumer):
             await self.wait(self.can_resume_flow)  # type: ignore[arg-type]
         active = self._get_active_partitions()
         if active:
-            return cast("Fetched", await self._thread.getmany(active, 1.0)), active
+            return await self._thread.getmany(active, 1.0), active
         self._room.clear()
         await self.wait_first(self._room.wait(), timeout=1.0)
         return (self._thread.seeks, {}), active
 
-    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109 - Faust's signature
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:
         """The messages of one fetch."""
         generation = self.app.consumer_generation_id
         (seeks, chunks), active = await self._fetch()
@@ -235,7 +239,7 @@ class BatchConsumer(driver.Consumer):
             chunk.offsets[-1],
             chunk.timestamps[-1] / 1000,
             0,
-            (),
+            None,
             None,
             chunk,  # type: ignore[arg-type]
             None,
@@ -256,7 +260,7 @@ class BatchConsumer(driver.Consumer):
                 async for _tp, message in self.getmany(1.0):
                     if not await self._deliver(message):
                         break
-        except (driver.ConsumerStoppedError, asyncio.CancelledError):
+        except (ConsumerStoppedError, asyncio.CancelledError):
             if self.transport.app.should_stop:
                 return
             raise
@@ -279,7 +283,7 @@ class BatchConsumer(driver.Consumer):
         delivery.cancel()
         return False
 
-    # -- offsets --------------------------------------------------------------------------------------------------------
+    # -- offsets -------------------------------------------------------------------------------------------------------
 
     def ack(self, message: Message) -> bool:
         """Mark a chunk as done."""
@@ -331,7 +335,9 @@ class BatchConsumer(driver.Consumer):
             await self._wait_for_ack(timeout=1)
             self._clean_unacked_messages()
         if self._unacked_messages:
-            log.error("%s chunks were not done after %s s and will come again", len(self._unacked_messages), DRAIN_PATIENCE)
+            log.error(
+                "%s chunks were not done after %s s and will come again", len(self._unacked_messages), DRAIN_PATIENCE
+            )
             self._unacked_messages.clear()
             self.abandoned = True
         await self.commit()

@@ -1,11 +1,11 @@
 """State by code as a Faust table, one dictionary per partition, recovered in bulk from its compacted topic.
 
-Faust assigns the partitions and routes by them; the rows themselves are written by applying chunks to them and published in
-batches (``processors.effects``), never a changelog record a write.
+Faust assigns the partitions and routes by them; the rows themselves are written by applying chunks to them and
+published in batches (``processors.effects``), never a changelog record a write.
 
-Replaced, with the reason (Faust 0.15.3): the memory store keeps rows of partitions that left and serves them; the recovery
-service reads 31,000 records/s, replays the worker's own writes at each rebalance, can lose its wake-up, ends in silence when
-the broker is slow, and never ends on a log whose last record is a control record.
+Replaced, with the reason (Faust 0.15.3): the memory store keeps rows of partitions that left and serves them; the
+recovery service reads 31,000 records/s, replays the worker's own writes at each rebalance, can lose its wake-up, ends
+in silence when the broker is slow, and never ends on a log whose last record is a control record.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from faust.types import TP
 from mode import Service
 
 from processors.transport.consumer import BatchConsumer
+from processors.watchdog import fatal
 from schemas import RecordError
 from schemas.topics import partition_of, topics
 
@@ -210,7 +211,9 @@ class BulkRecovery(Recovery):
             records = await self._read(reader, fresh)
         finally:
             await reader.stop()
-        log.info("restored %s partitions from %s records in %.1f s", len(fresh), f"{records:,}", time.monotonic() - started)
+        log.info(
+            "restored %s partitions from %s records in %.1f s", len(fresh), f"{records:,}", time.monotonic() - started
+        )
 
     async def _read(self, reader: AIOKafkaConsumer, fresh: frozenset[TP]) -> int:
         partitions = [TopicPartition(tp.topic, tp.partition) for tp in fresh]
@@ -246,11 +249,11 @@ class BulkRecovery(Recovery):
             try:
                 await self._restart_recovery_once()
             except Exception as error:
-                if self.should_stop or self.signal_recovery_start.is_set():
+                if self.signal_recovery_start.is_set() or self._stopped.is_set():
                     log.warning("recovery was overtaken: %r", error)
                     continue
                 log.exception("tables can't be restored")
-                raise
+                fatal("recovery failed")
 
     @Service.task
     async def _slurp_changelogs(self) -> None:

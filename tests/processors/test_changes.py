@@ -63,7 +63,8 @@ def test_basis_points_are_rounded_half_away_from_zero() -> None:
 
 def test_a_tick_sent_again_takes_effect_once() -> None:
     """A resend has new offsets, and the same source, run and number."""
-    changes, rows = job("0"), {}
+    changes = job("0")
+    rows: dict[str, ChangeRow] = {}
     run(changes, [tick(1, 10.0), tick(2, 10.1)], rows)
     assert run(changes, [tick(1, 10.0), tick(2, 10.1), tick(3, 10.1)], rows) == []
     assert changes.repeated == 2
@@ -72,14 +73,16 @@ def test_a_tick_sent_again_takes_effect_once() -> None:
 
 def test_a_new_run_starts_its_numbers_anew() -> None:
     """A restarted producer's first tick is no repetition of the old one's."""
-    changes, rows = job("0"), {}
+    changes = job("0")
+    rows: dict[str, ChangeRow] = {}
     run(changes, [tick(7, 10.0, run=1)], rows)
     assert len(run(changes, [tick(1, 10.1, run=2)], rows)) == 1
 
 
 def test_lines_are_marked_apart() -> None:
     """A second line's low number is not taken for a repetition."""
-    changes, rows = job("0"), {}
+    changes = job("0")
+    rows: dict[str, ChangeRow] = {}
     run(changes, [tick(50, 10.0, source="a")], rows)
     assert len(run(changes, [tick(1, 10.1, source="b")], rows)) == 1
 
@@ -95,7 +98,9 @@ def test_what_is_no_tick_is_left_out_and_named() -> None:
 
 PRICES = st.lists(st.tuples(st.sampled_from(["600519", "000001"]), st.integers(990, 1010)), max_size=40)
 THRESHOLDS = st.sampled_from(["0", "0.01", "2ticks", "50bp"])
-CHUNKS = st.lists(st.tuples(st.integers(1, 7), st.sampled_from(["no crash", "after changes", "after rows"])), max_size=25)
+CHUNKS = st.lists(
+    st.tuples(st.integers(1, 7), st.sampled_from(["no crash", "after changes", "after rows"])), max_size=25
+)
 
 
 @given(PRICES, THRESHOLDS, CHUNKS)
@@ -111,7 +116,8 @@ def test_a_crash_at_any_chunk_changes_nothing(
 
     emitted: dict[int, bytes] = {}
     published: dict[str, bytes] = {}
-    changes, rows = job(threshold), {}
+    changes = job(threshold)
+    rows: dict[str, ChangeRow] = {}
     position = 0
     plan = iter(chunks)
     while position < len(ticks):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -17,7 +16,7 @@ Rows = list[tuple[int, int, bytes | None, bytes | None]]
 
 
 @pytest.fixture
-async def difficult(bootstrap: str) -> AsyncIterator[TopicPartition]:
+async def difficult(bootstrap: str) -> TopicPartition:
     """A partition with plain and compressed batches, tombstones, a committed and an aborted transaction."""
     topic = f"chunks-{uuid.uuid4().hex}"
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
@@ -40,13 +39,16 @@ async def difficult(bootstrap: str) -> AsyncIterator[TopicPartition]:
             for n in range(5):
                 await producer.send_and_wait(topic, b"%s-%d" % (outcome.encode(), n), partition=0)
             await (producer.commit_transaction() if outcome == "commit" else producer.abort_transaction())
-    yield TopicPartition(topic, 0)
+    return TopicPartition(topic, 0)
 
 
 async def read(bootstrap: str, tp: TopicPartition, isolation: str, start: int, *, chunks: bool) -> tuple[Rows, int]:
     """All records from an offset on, by chunks or by aiokafka's records, and the position behind them."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, isolation_level=isolation, auto_offset_reset="earliest", max_partition_fetch_bytes=700
+        bootstrap_servers=bootstrap,
+        isolation_level=isolation,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=700,
     )
     rows: Rows = []
     await consumer.start()
@@ -79,6 +81,7 @@ async def test_chunks_hold_what_the_records_of_the_client_hold(
     bootstrap: str, difficult: TopicPartition, isolation: str
 ) -> None:
     """From the beginning, and from within batches: same offsets, times, keys, values, and the same position after."""
+    ours: tuple[Rows, int] = [], 0
     for start in (0, 4, 33, 61, 70):
         theirs = await read(bootstrap, difficult, isolation, start, chunks=False)
         ours = await read(bootstrap, difficult, isolation, start, chunks=True)
@@ -97,7 +100,7 @@ async def test_a_paused_partition_gives_no_chunk(bootstrap: str, difficult: Topi
         consumer.seek(difficult, 0)
         fetcher = consumer._fetcher
         async with asyncio.timeout(20):
-            while difficult not in fetcher._records:
+            while difficult not in fetcher._records:  # noqa: ASYNC110 - the client has no event for it
                 await asyncio.sleep(0.005)
         fetched = fetcher._records[difficult]
         consumer.seek(difficult, 7)

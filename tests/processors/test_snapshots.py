@@ -44,7 +44,8 @@ def test_a_new_trading_day_starts_a_new_session() -> None:
 
 def test_a_tick_of_an_earlier_session_changes_no_figure() -> None:
     """It is counted as late."""
-    job, rows = Snapshots(), {}
+    job = Snapshots()
+    rows: dict[str, SnapshotRow] = {}
     job.apply(rows, chunk([tick(1, 10.0), tick(2, 5.0, time=NINE_THIRTY - DAY), tick(3, 10.1)]))
     assert job.late == 1
     assert rows["600519"].record().low == 10.0
@@ -59,8 +60,12 @@ def test_midnight_in_shanghai_parts_the_days() -> None:
     assert rows["600519"].record().ticks == 1
 
 
-@given(st.lists(st.tuples(st.sampled_from(["600519", "000001"]), st.integers(1, 2000)), min_size=1, max_size=30), st.data())
-def test_restored_rows_and_repeated_chunks_give_the_same_snapshots(prices: list[tuple[str, int]], data: st.DataObject) -> None:
+@given(
+    st.lists(st.tuples(st.sampled_from(["600519", "000001"]), st.integers(1, 2000)), min_size=1, max_size=30), st.data()
+)
+def test_restored_rows_and_repeated_chunks_give_the_same_snapshots(
+    prices: list[tuple[str, int]], data: st.DataObject
+) -> None:
     """Whatever was published last, and wherever reading resumes at or before it."""
     ticks: list[Tick | bytes] = [
         tick(n, cents / 100, code=code, turnover=cents / 10_000) for n, (code, cents) in enumerate(prices, 1)
