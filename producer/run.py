@@ -69,13 +69,13 @@ async def run(options: ProducerOptions) -> None:
     await publisher.start(TICKS, FEED_EVENTS, DEAD_LETTERS)
     log.info("line %s, run %d: %s to %s", options.source, numbering.run, where.shown, options.bootstrap)
     try:
-        await _until_told(line, intake)
+        await _until_told(line, intake, publisher)
     finally:
         await publisher.stop()
         log.info("stopped: %s; %s records delivered", intake.counters, f"{publisher.acknowledged:,}")
 
 
-async def _until_told(line: Line, intake: Intake) -> None:
+async def _until_told(line: Line, intake: Intake, publisher: Publisher) -> None:
     """Run the line until a signal; a second one, or ``STOP_SECONDS``, cuts short what it still reads."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -92,7 +92,7 @@ async def _until_told(line: Line, intake: Intake) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told)
-    reporting = asyncio.create_task(_report(intake))
+    reporting = asyncio.create_task(_report(intake, publisher))
     try:
         await running
     except asyncio.CancelledError:
@@ -104,13 +104,16 @@ async def _until_told(line: Line, intake: Intake) -> None:
             loop.remove_signal_handler(number)
 
 
-async def _report(intake: Intake) -> None:
-    before = 0
+async def _report(intake: Intake, publisher: Publisher) -> None:
+    ticks, acknowledged = 0, 0
     while True:
         await asyncio.sleep(REPORT_SECONDS)
-        ticks = intake.counters.ticks
-        log.info("%.0f ticks/s; so far %s", (ticks - before) / REPORT_SECONDS, intake.counters)
-        before = ticks
+        rate = (intake.counters.ticks - ticks) / REPORT_SECONDS
+        log.info("%.0f ticks/s; so far %s", rate, intake.counters)
+        if publisher.unacknowledged_bytes and publisher.acknowledged == acknowledged:
+            waiting = publisher.unacknowledged_bytes / 2**20
+            log.warning("Kafka acknowledged nothing in %.0f s; %.1f MiB wait in memory", REPORT_SECONDS, waiting)
+        ticks, acknowledged = intake.counters.ticks, publisher.acknowledged
 
 
 def _check(options: ProducerOptions) -> None:

@@ -33,8 +33,10 @@ def command(
     from producer.run import ProducerOptions, run
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    for chatty in ("aiokafka", "websockets"):  # websockets would print the address with its token
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("websockets").setLevel(logging.WARNING)  # below, it prints the address with its token
+    logging.getLogger("aiokafka").setLevel(
+        logging.CRITICAL
+    )  # 60 lines a second while a broker is away: run says it once
     asyncio.run(
         run(
             ProducerOptions(
