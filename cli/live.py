@@ -18,7 +18,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from selfcheck.latency import Latency, LatencyWatch, summary
+from selfcheck.latency import Latency, LatencyWatch, summary, watched
 from selfcheck.log import LogReader
 
 TICKS = "ashare.ticks.v1"
@@ -47,10 +47,11 @@ class Status:
 class Meter:
     """Looks at a pipeline once a second: ends of topics, the workers' status, the age of price changes."""
 
-    def __init__(self, bootstrap: str, workers: Sequence[str]) -> None:
-        """Nothing connects before ``async with``."""
+    def __init__(self, bootstrap: str, workers: Sequence[str], rate: float) -> None:
+        """Nothing connects before ``async with``; ``rate`` is about what is to come, ticks/s."""
         self._bootstrap = bootstrap
         self._workers = workers
+        self._rate = rate
         self._reader = LogReader(bootstrap)
         self._watch: LatencyWatch | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -61,7 +62,8 @@ class Meter:
     async def __aenter__(self) -> Self:
         """Connect."""
         await self._reader.__aenter__()
-        self._watch = LatencyWatch(self._bootstrap, CHANGES, await self._reader.partitions(CHANGES))
+        partitions = watched(await self._reader.partitions(CHANGES), self._rate)
+        self._watch = LatencyWatch(self._bootstrap, CHANGES, partitions)
         await self._watch.start()
         self._before = await self._records()
         self._watching = asyncio.create_task(self._watch.run())

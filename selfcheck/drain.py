@@ -6,7 +6,6 @@ import asyncio
 import json
 import time
 import urllib.request
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +28,12 @@ class NotDrainedError(Exception):
     """The pipeline did not come to the end of what it was given; the text says where it stands."""
 
 
-@dataclass(frozen=True)
-class Drained:
-    """When the last row was in the store, µs since the epoch, as closely as the workers' status was looked at."""
-
-    stored_at: float
-
-
 class Drain:
-    """Watches a stack come to the end of its load."""
+    """Watches a stack come to the end of its load.
+
+    Attributes:
+        stored_at: when the workers' count of stored ticks last rose, µs since the epoch, as often as it was looked at.
+    """
 
     def __init__(self, stack: Stack, reader: LogReader, ledger: Path) -> None:
         """Nothing is looked at yet."""
@@ -45,7 +41,7 @@ class Drain:
         self._reader = reader
         self._ledger = ledger
         self._stored = 0
-        self._stored_at = 0.0
+        self.stored_at = 0.0
 
     async def market_stopped(self, seconds: float) -> Finished:
         """Wait until the market, which pushes for ``seconds``, has stopped.
@@ -66,7 +62,7 @@ class Drain:
                 )
             await self._look()
 
-    async def drained(self, sent: Finished) -> Drained:
+    async def drained(self, sent: Finished) -> None:
         """Wait until everything published is committed by every worker; commits follow stores, changes and snapshots.
 
         Raises:
@@ -81,7 +77,7 @@ class Drain:
             complete = published >= sent.ticks or time.monotonic() - moved > _UNPUBLISHED
             if behind <= 0 and complete:
                 await self._look()
-                return Drained(self._stored_at or time.time() * 1e6)
+                return
             now = (published, behind, self._stored)
             if now != before:
                 moved, before = time.monotonic(), now
@@ -96,7 +92,7 @@ class Drain:
         self._stack.check()
         stored = sum(await asyncio.gather(*(asyncio.to_thread(_stored, url) for url in self._stack.workers)))
         if stored > self._stored:
-            self._stored, self._stored_at = stored, time.time() * 1e6
+            self._stored, self.stored_at = stored, time.time() * 1e6
         await asyncio.sleep(_LOOK)
 
 

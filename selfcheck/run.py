@@ -89,18 +89,18 @@ async def _check(options: Options, stack: Stack, verdict: Verdict, say: Callable
         watch = LatencyWatch(stack.bootstrap, CHANGES, watched(await reader.partitions(CHANGES), options.rate))
         await watch.start()
         watching = asyncio.create_task(watch.run())
+        drain = Drain(stack, reader, stack.plan.directory / "ledger")
+        began = 0
         try:
             say(f"pushing {options.rate:,g} ticks/s for {options.seconds:g} s")
             stack.feed()
-            drain = Drain(stack, reader, stack.plan.directory / "ledger")
             with _timed(verdict, "load"):
                 sent = await drain.market_stopped(options.seconds)
-            verdict.sent = sent.ticks
+            verdict.sent, began = sent.ticks, sent.started
             verdict.rate_sent = round(sent.ticks / sent.seconds, 1)
             say(f"sent {sent.ticks:,}; waiting until all is through")
             with _timed(verdict, "drain"):
-                drained = await drain.drained(sent)
-            verdict.rate_stored = round(sent.ticks / (drained.stored_at - sent.started) * 1e6, 1)
+                await drain.drained(sent)
         except NotDrainedError as error:
             verdict.error = str(error)
         finally:
@@ -112,3 +112,5 @@ async def _check(options: Options, stack: Stack, verdict: Verdict, say: Callable
             say("comparing")
             with _timed(verdict, "compare"):
                 await compare(stack, reader, Rule.parse(options.threshold), verdict)
+            if drain.stored_at > began:
+                verdict.rate_stored = round(verdict.stored / (drain.stored_at - began) * 1e6, 1)

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 _STOP_SECONDS = 8.5
 """All parts are gone by then, those that take their time by SIGKILL: Ctrl-C ends the demo in under ten seconds."""
 
+_OPENING = 400.0
+"""Ticks/s of the market's own pace, at most."""
+
 
 def command(
     *,
@@ -43,7 +46,7 @@ def command(
     failure: PartError | None = None
     try:
         stack.start(lambda text: print(f"{text} …", file=sys.stderr, flush=True))
-        _watch(stack, seconds)
+        _watch(stack, seconds, float(rate) if rate.replace(".", "", 1).isdecimal() else _OPENING)
     except PartError as error:
         failure = error
     except KeyboardInterrupt:
@@ -58,7 +61,7 @@ def command(
         raise typer.Exit(1)
 
 
-def _watch(stack: Stack, seconds: float | None) -> None:
+def _watch(stack: Stack, seconds: float | None, rate: float) -> None:
     """Feed the pipeline and show its status until Ctrl-C, SIGTERM or the end of ``seconds``."""
     import asyncio
     import signal
@@ -70,7 +73,7 @@ def _watch(stack: Stack, seconds: float | None) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
-        async with Meter(stack.bootstrap, stack.workers) as meter:
+        async with Meter(stack.bootstrap, stack.workers, rate) as meter:
             stack.feed()
             if seconds is not None:
                 loop.call_later(seconds, stop.set)

@@ -219,7 +219,7 @@ class Stack:
 def _answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=2.0) as answer:  # noqa: S310 - http:// of our own making
-            return bool(answer.status == 200)  # noqa: PLR2004 - HTTP's OK
+            return bool(answer.status == 200)
     except (OSError, urllib.error.URLError):
         return False
 
