@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 import yaml
 
 from cli.commands.config import effective
-from cli.main import app
 from cli.settings import known_variables
 from schemas.topics import topics
+from tests.command_line import parse
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
@@ -37,20 +36,6 @@ def deployed() -> Iterator[Path]:
     for path in sorted((ROOT / "deploy").rglob("*")):
         if path.is_file() and path.suffix not in (".py", ".pyc", ".lock"):
             yield path
-
-
-def parse(arguments: list[str]) -> set[str]:
-    """Read a command line as ``ashare`` does, without running it; what does not exist raises.
-
-    Returns:
-        The environment variables that the command reads.
-    """
-    command: Any = typer.main.get_command(app)
-    context = command.make_context("ashare", list(arguments))
-    while hasattr(command, "resolve_command"):
-        name, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
-        context = command.make_context(name, rest, parent=context)
-    return {parameter.envvar for parameter in command.params if parameter.envvar}
 
 
 def test_compose_file_keeps_the_compose_schema() -> None:
