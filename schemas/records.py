@@ -16,17 +16,20 @@ from msgspec import Meta
 _CODE = 'Six digits for an A share, else "digits.EXCHANGE"'
 _SCOPE = '"default", "board:STAR" or "code:600519"'
 _SHARES = Meta(ge=0, description="Shares; whole for A shares")
+INT64 = 2**63 - 1
+"""What every store and language holds; a larger integer is refused, so that no store has to."""
+
 Code = Annotated[str, Meta(min_length=1, max_length=32, description=_CODE)]
 Exchange = Annotated[str, Meta(description="SSE, SZSE or BSE for an A share")]
 Price = Annotated[float, Meta(gt=0, description="Yuan")]
 Quantity = Annotated[int, _SHARES] | Annotated[float, _SHARES]
 Money = Annotated[float, Meta(ge=0, description="Yuan")]
-Milliseconds = Annotated[int, Meta(ge=0, description="Exchange time, ms since the epoch")]
-Microseconds = Annotated[int, Meta(ge=0, description="Local time, µs since the epoch")]
-Received = Annotated[int, Meta(ge=0, description="When the frame came off the socket, µs since the epoch")]
+Milliseconds = Annotated[int, Meta(ge=0, le=INT64, description="Exchange time, ms since the epoch")]
+Microseconds = Annotated[int, Meta(ge=0, le=INT64, description="Local time, µs since the epoch")]
+Received = Annotated[int, Meta(ge=0, le=INT64, description="When the frame came off the socket, µs since the epoch")]
 Line = Annotated[str, Meta(min_length=1, description="Line id: one upstream connection")]
-Run = Annotated[int, Meta(ge=0, description="Start of this line's producer, ms since the epoch")]
-Number = Annotated[int, Meta(ge=0, description="The run's own count of ticks, without holes over all partitions")]
+Run = Annotated[int, Meta(ge=0, le=INT64, description="Start of this line's producer, ms since the epoch")]
+Number = Annotated[int, Meta(ge=0, le=INT64, description="The run's own count of ticks, without holes over all partitions")]
 BasisPoints = Annotated[float, Meta(description="Of previous, two decimals, half away from zero")]
 TradingDay = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$", description="Shanghai date, YYYY-MM-DD")]
 
@@ -53,7 +56,7 @@ class Tick(Record, frozen=True, gc=False):
     volume: Quantity | None = None
     turnover: Money | None = None
     side: Annotated[Literal["buy", "sell"], Meta(description="Who took the liquidity")] | None = None
-    seq: Annotated[int, Meta(description="The provider's own sequence number")] | None = None
+    seq: Annotated[int, Meta(ge=-INT64, le=INT64, description="The provider's own sequence number")] | None = None
     previous_close: Price | None = None
 
 
