@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from processors.changes import ChangeRow, Changes
 from processors.effects import Effects, EffectsByPartition
 from processors.snapshots import SnapshotRow, Snapshots
 from processors.storage import StorageWriter
+from processors.stores import UnstorableError
 from processors.transport.chunk import Chunk
 from processors.transport.tables import StateTable
 from processors.watchdog import fatal
@@ -55,6 +57,15 @@ class DeadLetterBox:
             self.lane.add(None, value, timestamp, headers)
             self.buried += 1
             log.error("a record of the tick topic is no tick and went to %s: %s: %s", DEAD_LETTERS, place, reason)
+
+    def refuse(self, error: UnstorableError, topic: str) -> None:
+        """Publish what a store can't keep: its place and the reason, since its value is in the log."""
+        place = f"{topic}/{error.partition}/{error.offset}"
+        letter = DeadLetter(b"", f"{place}: {error}", "tick", self._group, 0, time.time_ns() // 1000)
+        value, headers = dead_letters.to_kafka(letter)
+        self.lane.add(None, value, letter.received // 1000, headers)
+        self.buried += 1
+        log.error("a tick can't be stored: %s: %s", place, error)
 
 
 class SnapshotsAgent:

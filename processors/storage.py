@@ -6,10 +6,11 @@ import asyncio
 import logging
 import time
 from collections import deque
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from processors.effects import Acknowledgeable
-from processors.stores.base import StoreError, TickBatch, TickStore
+from processors.stores.base import StoreError, TickBatch, TickStore, UnstorableError
 from processors.transport.chunk import Chunk
 from processors.watchdog import fatal
 from schemas import Tick, UsageError
@@ -33,8 +34,9 @@ class StorageWriter:
         failing: why the last write failed, ``None`` when it did not.
     """
 
-    def __init__(self, store: TickStore) -> None:
-        """A writer into a store that is not open yet."""
+    def __init__(self, store: TickStore, refuse: Callable[[UnstorableError], None]) -> None:
+        """A writer into a store that is not open yet; ``refuse`` keeps a tick that no store can."""
+        self._refuse = refuse
         self.stored = 0
         self.failing: str | None = None
         self.failing_since: float | None = None
@@ -138,6 +140,10 @@ class StorageWriter:
             try:
                 self.stored += await self._store.write(batches)
                 break
+            except UnstorableError as error:
+                # Trying again would hold the line for ever; the tick is named, kept where it can be read, and left out.
+                self._refuse(error)
+                batches = without(batches, error.partition, error.offset)
             except StoreError as error:
                 await self._failed(error, attempt)
                 attempt += 1
@@ -157,6 +163,20 @@ class StorageWriter:
         if self.failing_since is not None:
             log.warning("the store takes writes again after %.1f s", time.monotonic() - self.failing_since)
         self.failing = self.failing_since = None
+
+
+def without(batches: Sequence[TickBatch], partition: int, offset: int) -> list[TickBatch]:
+    """The batches but for one tick."""
+    kept: list[TickBatch] = []
+    for batch in batches:
+        if batch.partition == partition and offset in batch.offsets:
+            at = batch.offsets.index(offset)
+            lists = (batch.offsets, batch.timestamps, batch.ticks)
+            offsets, timestamps, ticks = ([*entries[:at], *entries[at + 1 :]] for entries in lists)
+            batch = TickBatch(batch.topic, batch.partition, offsets, timestamps, ticks)  # noqa: PLW2901
+        if batch.ticks:
+            kept.append(batch)
+    return kept
 
 
 def batch_of(chunk: Chunk) -> TickBatch:

@@ -97,7 +97,7 @@ class Worker:
             self.snapshots = SnapshotsAgent(table, self.snapshots_job, self.publisher, self.letters)
             self._attach(ticks, "snapshots", self.snapshots)
         if "storage" in options.agents:
-            self.writer = StorageWriter(open_store(options.store))
+            self.writer = StorageWriter(open_store(options.store), lambda error: self.letters.refuse(error, TICKS))
             self._attach(ticks, "storage", StorageAgent(self.writer, self.letters))
         if "changes" in options.agents:
             state = app.StateTable(
@@ -211,7 +211,7 @@ class Worker:
         consumer = self._consumer
         lag: dict[str, int] = {}
         for tp in list(consumer.expected):
-            end = consumer.highwater(tp)
+            end = cast("int | None", consumer.highwater(tp))
             committed = consumer._committed_offset.get(tp)
             if end is not None and committed is not None:
                 lag[str(tp.partition)] = max(0, end - committed)
@@ -277,6 +277,8 @@ class Worker:
         Raises:
             UsageError: no broker, missing topics, a store that can't be used, a port in use.
         """
+        # The store's thread waits this long for the interpreter whenever the loop's thread is busy; stock is 5 ms.
+        sys.setswitchinterval(0.001)
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
         worker = FaustWorker(

@@ -51,7 +51,8 @@ def _as_headers(root: Schema) -> Schema:
             field["type"] = "string"
             field["pattern"] = _WHOLE_NUMBER
             field["description"] += ", as decimal text"
-            del field["minimum"]
+            for bound in ("minimum", "maximum"):
+                field.pop(bound, None)
     return {**root, "properties": fields, "required": list(HEADERS)}
 
 

@@ -29,7 +29,7 @@ Microseconds = Annotated[int, Meta(ge=0, le=INT64, description="Local time, µs 
 Received = Annotated[int, Meta(ge=0, le=INT64, description="When the frame came off the socket, µs since the epoch")]
 Line = Annotated[str, Meta(min_length=1, description="Line id: one upstream connection")]
 Run = Annotated[int, Meta(ge=0, le=INT64, description="Start of this line's producer, ms since the epoch")]
-Number = Annotated[int, Meta(ge=0, le=INT64, description="The run's own count of ticks, without holes over all partitions")]
+Number = Annotated[int, Meta(ge=0, le=INT64, description="The run's own count of ticks, no holes over all partitions")]
 BasisPoints = Annotated[float, Meta(description="Of previous, two decimals, half away from zero")]
 TradingDay = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$", description="Shanghai date, YYYY-MM-DD")]
 
