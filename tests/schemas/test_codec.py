@@ -39,7 +39,7 @@ tick = st.builds(
     volume=st.none() | quantity,
     turnover=st.none() | amount,
     side=st.sampled_from([None, "buy", "sell"]),
-    seq=st.none() | st.integers(-(2**63), 2**64 - 1),
+    seq=st.none() | st.integers(-(2**63) + 1, 2**63 - 1),
     previous_close=st.none() | price,
 )
 snapshot = st.builds(
