@@ -13,7 +13,7 @@ from schemas import UsageError
 
 app = typer.Typer(
     name="ashare",
-    help="The whole A-share market off one pushed WebSocket, through Kafka, into snapshots, a store and the changes that matter.",
+    help="The whole A-share market off one WebSocket, through Kafka, into snapshots, a store and the moves that matter.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

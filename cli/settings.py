@@ -29,13 +29,25 @@ class Setting:
 
 
 _DECLARED = (
-    Setting("bootstrap", "--bootstrap", "ASHARE_KAFKA_BOOTSTRAP", "Kafka brokers, HOST:PORT[,HOST:PORT]", "127.0.0.1:9092"),
+    Setting(
+        "bootstrap", "--bootstrap", "ASHARE_KAFKA_BOOTSTRAP", "Kafka brokers, HOST:PORT[,HOST:PORT]", "127.0.0.1:9092"
+    ),
     Setting("url", "--url", "ASHARE_FEED_URL", "the feed's WebSocket, ws:// or wss://", "ws://127.0.0.1:8765"),
     Setting("token", "--token", "ASHARE_FEED_TOKEN", "the feed's token, sent in the query", secret=True),
-    Setting("symbols", "--symbols", "ASHARE_FEED_SYMBOLS", "JSON array, comma string or *, sent in the form given", "*"),
-    Setting("source", "--source", "ASHARE_FEED_SOURCE", "line id of this connection, written into every tick", "post-1"),
+    Setting(
+        "symbols", "--symbols", "ASHARE_FEED_SYMBOLS", "JSON array, comma string or *, sent in the form given", "*"
+    ),
+    Setting(
+        "source", "--source", "ASHARE_FEED_SOURCE", "line id of this connection, written into every tick", "post-1"
+    ),
     Setting("trades_only", "--trades-only", "ASHARE_FEED_TRADES_ONLY", "only stocks with actual trades", default=False),
-    Setting("foreign", "--foreign", "ASHARE_FEED_FOREIGN", "let through what is no A share (000001.SSE, funds, B shares)", default=False),
+    Setting(
+        "foreign",
+        "--foreign",
+        "ASHARE_FEED_FOREIGN",
+        "let through what is no A share (000001.SSE, funds, B shares)",
+        default=False,
+    ),
     Setting("heartbeat", "--heartbeat", "ASHARE_FEED_HEARTBEAT", "seconds between pings to the feed, 0 for none", 20.0),
     Setting(
         "heartbeat_message",
@@ -45,7 +57,9 @@ _DECLARED = (
     ),
     Setting("agents", "--agents", "ASHARE_AGENTS", "agents of this worker", "snapshots,storage,changes"),
     Setting("store", "--store", "ASHARE_STORE", "sqlite:///DIR or questdb://HOST:9000", "sqlite:///data/ticks"),
-    Setting("threshold", "--threshold", "ASHARE_THRESHOLD", "0.05 (yuan), 2ticks or 50bp; larger moves are emitted", "0.01"),
+    Setting(
+        "threshold", "--threshold", "ASHARE_THRESHOLD", "0.05 (yuan), 2ticks or 50bp; larger moves are emitted", "0.01"
+    ),
     Setting(
         "thresholds",
         "--thresholds",
@@ -53,15 +67,22 @@ _DECLARED = (
         "overrides by board and code: board:STAR=50bp,code:600519=0.5",
         "",
     ),
-    Setting("web_host", "--web-host", "ASHARE_WEB_HOST", "address that the worker's HTTP server listens on", "127.0.0.1"),
+    Setting(
+        "web_host", "--web-host", "ASHARE_WEB_HOST", "address that the worker's HTTP server listens on", "127.0.0.1"
+    ),
     Setting("web_port", "--web-port", "ASHARE_WEB_PORT", "port of the worker's HTTP server", 6066),
-    Setting("web_url", "--web-url", "ASHARE_WEB_URL", "where other workers reach this one's HTTP server; default http://WEB_HOST:WEB_PORT"),
+    Setting(
+        "web_url",
+        "--web-url",
+        "ASHARE_WEB_URL",
+        "where other workers reach this one's HTTP server; default http://WEB_HOST:WEB_PORT",
+    ),
 )
 SETTINGS: Mapping[str, Setting] = {setting.name: setting for setting in _DECLARED}
 
 
 def option(name: str) -> Any:
-    """The Typer option of a setting, for ``Annotated[type, option(name)]``; the parameter's default is ``default(name)``."""
+    """A setting as a Typer option, to annotate a parameter whose default is ``default(name)``."""
     setting = SETTINGS[name]
     return typer.Option(setting.flag, envvar=setting.env, help=setting.about)
 

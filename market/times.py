@@ -181,7 +181,7 @@ def _zone_ms(zone: str, text: str) -> int:
     if zone in {"Z", "z"}:
         return 0
     hours, minutes = int(zone[1:3]), int(zone[3:].lstrip(":") or "0")
-    if hours >= 24 or minutes >= 60:  # noqa: PLR2004 - hours of a day, minutes of an hour
+    if hours >= 24 or minutes >= 60:
         raise TimeError(f"{_shown(text)} has no zone that exists")
     distance = (hours * 60 + minutes) * 60_000
     return -distance if zone[0] == "-" else distance
