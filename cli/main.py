@@ -13,7 +13,7 @@ from schemas import UsageError
 
 app = typer.Typer(
     name="ashare",
-    help="The whole A-share market off one WebSocket, through Kafka, into snapshots, a store and the moves that matter.",
+    help="The whole A-share market off one WebSocket, through Kafka, into snapshots, a store and the moves that count.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
