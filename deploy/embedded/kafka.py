@@ -121,7 +121,8 @@ class KafkaBroker(Server):
         """The cluster id of the directory, formatted first if it is new."""
         properties = self.data.path / "topics" / "meta.properties"
         if not properties.exists():
-            fresh = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+            # An id that starts with "-" would be taken for an option.
+            fresh = "A" + urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
             with self.log.open("ab") as log:
                 done = subprocess.run(
                     self._java(
