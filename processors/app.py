@@ -62,7 +62,7 @@ def make_app(bootstrap: str, name: str, *, web_host: str, web_port: int, web_url
         table_standby_replicas=0,
         # A worker without partitions would leave the group after this time and never come back.
         broker_max_poll_interval=1_000_000.0,
-        broker_session_timeout=15.0,
+        broker_session_timeout=10.0,
         broker_heartbeat_interval=3.0,
         broker_rebalance_timeout=60.0,
         broker_commit_interval=0.5,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import sys
 import time
 from dataclasses import dataclass
@@ -132,7 +133,20 @@ class Worker:
         for agent in self._agents:
             agent.forget()
 
+    def _check_port(self) -> None:
+        """Faust would find the port taken after it joined the group, and end with a traceback."""
+        host, port = self.options.web_host, self.options.web_port
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError as error:
+                raise UsageError(
+                    f"--web-port {port} on {host} can't be used: {error.strerror}; give another"
+                ) from error
+
     async def _start(self) -> None:
+        self._check_port()
         await self.publisher.start(TICKS, SNAPSHOTS, PRICE_CHANGES, PRICE_CHANGES_STATE, DEAD_LETTERS)
         if self.writer is not None:
             await self.writer.start()
@@ -290,6 +304,7 @@ class Worker:
             redirect_stdouts=False,
             override_logging=False,
         )
+        worker.spinner = None
         loop.run_until_complete(self._start())
         try:
             worker.execute_from_commandline()

@@ -30,6 +30,7 @@ from mode.utils.futures import notify
 
 from processors.transport.chunk import Chunk, corrupt, take
 from processors.transport.offsets import OffsetQueue, Ticket
+from processors.watchdog import fatal
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     that carries an older count brings data from before a seek.
     """
 
-    logger = driver.logger
+    logger = logging.getLogger("faust.transport")
     seeks = 0
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
@@ -86,7 +87,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
                     await fetcher._subscriptions.wait_for_assignment()
                 chunks = self._drain(fetcher, partitions)
                 left = deadline - time.monotonic()
-                if chunks or left <= 0:
+                if chunks or left <= 0 or not self.consumer.flow_active:
                     return self.seeks, chunks
                 waiter = fetcher._create_fetch_waiter()
                 await asyncio.wait([waiter], timeout=left)
@@ -151,7 +152,7 @@ class BatchConsumer(driver.Consumer):
         ones.
     """
 
-    logger = driver.logger
+    logger = logging.getLogger("faust.transport")
     _thread: BatchConsumerThread
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -191,7 +192,6 @@ class BatchConsumer(driver.Consumer):
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:
         """The messages of one fetch."""
-        generation = self.app.consumer_generation_id
         (seeks, chunks), active = await self._fetch()
         if self.should_stop or not chunks:
             return
@@ -199,10 +199,12 @@ class BatchConsumer(driver.Consumer):
             await self.perform_seek()
             return
         for tp, chunk in chunks.items():
-            if seeks != self._thread.seeks or generation != self.app.consumer_generation_id or not self.flow_active:
+            # What was fetched before a seek comes again. Nothing else may be dropped here, a new generation's chunks
+            # least of all: their partitions' positions have moved past them.
+            if seeks != self._thread.seeks or not self.flow_active:
                 return
             if tp in active or tp in self._buffered_partitions:
-                self._follow(tp, chunk)
+                await self._follow(tp, chunk)
                 if chunk.offsets:
                     yield tp, self._message(tp, chunk)
                 elif chunk.end > chunk.start:
@@ -210,10 +212,19 @@ class BatchConsumer(driver.Consumer):
                 if chunk.corrupt:
                     raise corrupt(chunk)
 
-    def _follow(self, tp: TP, chunk: Chunk) -> None:
-        """Compare a chunk's start with where the last one ended; a jump is said loudly, since nobody else would."""
+    async def _follow(self, tp: TP, chunk: Chunk) -> None:
+        """Compare a chunk's start with where the last one ended; a jump is said loudly, since nobody else would.
+
+        A jump over records that the log still holds would be a loss of our own making: the process ends, and its
+        successor reads them.
+        """
         expected = self.expected.get(tp)
         if expected is not None and chunk.start > expected:
+            if (await self.earliest_offsets(tp))[tp] < chunk.start:
+                log.critical(
+                    "%s/%s: offsets %s to %s were passed over", tp.topic, tp.partition, expected, chunk.start - 1
+                )
+                fatal("records were passed over")
             self.lost_to_retention += chunk.start - expected
             log.error(
                 "%s/%s: offsets %s to %s were deleted before they were read: retention is shorter than the lag",
