@@ -7,14 +7,14 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from broker.chunk import Chunk
 from broker.publisher import Lane, Publisher
+from jobs.changes import ChangeRow, Changes
+from jobs.snapshots import SnapshotRow, Snapshots
 from processors.app import StreamApp
-from processors.changes import ChangeRow, Changes
 from processors.effects import Effects, EffectsByPartition
-from processors.snapshots import SnapshotRow, Snapshots
 from processors.storage import StorageWriter
 from processors.stores import UnstorableError
-from processors.transport.chunk import Chunk
 from processors.transport.tables import StateTable
 from processors.watchdog import fatal
 from schemas import DeadLetter, cloudevents, dead_letters, encode

@@ -9,9 +9,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import cast
 
+from broker.chunk import Chunk
 from processors.effects import Acknowledgeable
 from processors.stores.base import StoreError, TickBatch, TickStore, UnstorableError
-from processors.transport.chunk import Chunk
 from processors.watchdog import fatal
 from schemas import Tick, UsageError
 

@@ -12,9 +12,9 @@ import aiohttp
 import orjson
 from aiohttp import web
 
+from jobs.snapshots import SnapshotRow
 from market.codes import UnknownCode, instrument
 from processors.app import StreamApp
-from processors.snapshots import SnapshotRow
 from processors.transport.tables import StateTable
 from schemas import encode
 from schemas.topics import SNAPSHOTS, partition_of, topics

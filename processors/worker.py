@@ -13,13 +13,13 @@ from typing import Any, cast
 from faust import Worker as FaustWorker
 
 from broker.publisher import DeliveryError, Publisher
+from jobs.changes import Changes
+from jobs.snapshots import Snapshots
+from jobs.thresholds import Thresholds
 from processors.agents import AGENTS, ChangesAgent, DeadLetterBox, SnapshotsAgent, StorageAgent, attach
 from processors.app import StreamApp, make_app
-from processors.changes import Changes
-from processors.snapshots import Snapshots
 from processors.storage import StorageWriter
 from processors.stores import open_store
-from processors.thresholds import Thresholds
 from processors.transport.consumer import BatchConsumer
 from processors.transport.tables import StateTable
 from processors.watchdog import Check, Watchdog

@@ -36,7 +36,7 @@ def command(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     for chatty in ("faust", "mode", "aiokafka", "kafka"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    from processors.thresholds import parse_overrides
+    from jobs.thresholds import parse_overrides
     from processors.worker import Worker, WorkerOptions, parse_agents
 
     options = WorkerOptions(

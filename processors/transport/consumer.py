@@ -21,14 +21,13 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, cast
 
 import aiokafka
-from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.errors import ConsumerStoppedError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage, Message
 from mode.utils.futures import notify
 
-from processors.transport.chunk import Chunk, corrupt, take
+from broker.chunk import Chunk, corrupt, drain
 from processors.transport.offsets import OffsetQueue, Ticket
 from processors.watchdog import fatal
 
@@ -85,7 +84,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             while True:
                 if fetcher._subscriptions.reassignment_in_progress:
                     await fetcher._subscriptions.wait_for_assignment()
-                chunks = self._drain(fetcher, partitions)
+                chunks = {TP(chunk.topic, chunk.partition): chunk for chunk in drain(fetcher, partitions)}
                 left = deadline - time.monotonic()
                 if chunks or left <= 0 or not self.consumer.flow_active:
                     return self.seeks, chunks
@@ -97,26 +96,6 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
                 if fetcher._closed:
                     return self.seeks, {}
                 waiter.result()
-
-    def _drain(self, fetcher: Any, partitions: set[TP] | None) -> dict[TP, Chunk]:
-        chunks: dict[TP, Chunk] = {}
-        for tp in list(fetcher._records):
-            if partitions and tp not in partitions:
-                if not fetcher._subscriptions.is_assigned(tp):
-                    del fetcher._records[tp]
-                continue
-            result = fetcher._records[tp]
-            if type(result) is FetchResult:
-                del fetcher._records[tp]
-                fetcher._notify(fetcher._wait_consume_future)
-                chunk = take(result)
-                if chunk is not None:
-                    chunks[TP(tp.topic, tp.partition)] = chunk
-            elif not chunks:
-                del fetcher._records[tp]
-                fetcher._notify(fetcher._wait_consume_future)
-                result.check_raise()
-        return chunks
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Seek every assigned partition that is not a changelog's to its committed offset, or to its beginning."""

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import orjson
@@ -19,12 +20,12 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from broker import admin
+from broker.chunk import Chunk
 from broker.publisher import Publisher
 from deploy.embedded import KafkaBroker, free_port
-from processors.changes import Changes
-from processors.snapshots import Snapshots
-from processors.thresholds import parse_overrides
-from processors.transport.chunk import Chunk
+from jobs.changes import Changes
+from jobs.snapshots import Snapshots
+from jobs.thresholds import parse_overrides
 from schemas import Tick, encode
 from schemas.topics import PRICE_CHANGES, TICKS, partition_of, topics
 
@@ -39,6 +40,7 @@ class WorkerProcess:
     """One ``ashare process``, which can be killed and started again on its port."""
 
     def __init__(self, bootstrap: str, directory: Path, name: str) -> None:
+        """Started at once; its log is ``name.log``."""
         self.port = free_port()
         self._command = [
             *(sys.executable, "-m", "cli", "process", "--bootstrap", bootstrap, "--threshold", THRESHOLD),
@@ -57,14 +59,14 @@ class WorkerProcess:
         self.process.kill()
         self.process.wait()
 
-    async def status(self) -> dict[str, object] | None:
+    async def status(self) -> dict[str, Any] | None:
         """What it says of itself, ``None`` while it does not answer."""
         try:
             async with (
                 aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session,
                 session.get(f"http://127.0.0.1:{self.port}/status") as answer,
             ):
-                status: dict[str, object] = await answer.json()
+                status: dict[str, Any] = await answer.json()
                 return status
         except (aiohttp.ClientError, TimeoutError):
             return None
@@ -123,7 +125,7 @@ async def settled(bootstrap: str, pair: list[WorkerProcess]) -> None:
             lags: dict[str, int] = {}
             for state in states:
                 if state and state["recovered"]:
-                    lags |= state["lag"]  # type: ignore[arg-type]
+                    lags |= state["lag"]
             if len(lags) == PARTITIONS and sum(lags.values()) == 0 and all(states):
                 return
             await asyncio.sleep(0.5)
@@ -155,7 +157,7 @@ async def log_of(bootstrap: str, topic: str) -> dict[int, Chunk]:
 
 @pytest.mark.timeout(300)
 async def test_killed_workers_change_nothing_of_what_readers_get(tmp_path: Path) -> None:
-    """Changes, snapshots and stored rows equal those of an uninterrupted run; what is emitted twice is the same twice."""
+    """Changes, snapshots and rows equal those of an uninterrupted run; what is emitted twice is the same twice."""
     rng = random.Random(20_261_120)
     broker = KafkaBroker(tmp_path / "kafka")
     await asyncio.to_thread(broker.start)

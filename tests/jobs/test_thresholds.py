@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from jobs.thresholds import limit, parse, parse_overrides
 from market.codes import Board
-from processors.thresholds import limit, parse, parse_overrides
 from schemas import UsageError
 
 

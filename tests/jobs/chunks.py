@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from processors.transport.chunk import Chunk
+from broker.chunk import Chunk
 from schemas import Tick, encode
 
 NINE_THIRTY = 1_795_138_200_000

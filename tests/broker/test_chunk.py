@@ -10,7 +10,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from processors.transport.chunk import take
+from broker.chunk import take
 
 Rows = list[tuple[int, int, bytes | None, bytes | None]]
 

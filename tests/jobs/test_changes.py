@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.changes import ChangeRow, Changes, basis_points
-from processors.thresholds import parse_overrides
+from jobs.changes import ChangeRow, Changes, basis_points
+from jobs.thresholds import parse_overrides
 from schemas import PriceChange, Tick, encode
-from tests.processors.chunks import chunk, tick
+from tests.jobs.chunks import chunk, tick
 
 
 def job(threshold: str = "0.01") -> Changes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from processors.transport.chunk import Chunk
+from broker.chunk import Chunk
 from schemas import LineMark, Origin, Snapshot, decode
 
 _SHANGHAI_MS = 8 * 3600 * 1000

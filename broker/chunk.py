@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
 import msgspec
+from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import FetchResult, PartitionRecords
 from aiokafka.errors import CorruptRecordException
 
@@ -20,6 +23,7 @@ class Chunk:
         start: the offset that was asked for; the first record's may be higher (compaction, control batches).
         end: the offset to ask for next.
         offsets, timestamps, keys, values: one entry a record; timestamps in ms since the epoch.
+        headers: likewise, where they were asked for.
         corrupt: whether a batch behind these records failed its checksum; nothing at or after ``end`` can be read.
     """
 
@@ -28,6 +32,7 @@ class Chunk:
         "_ticks",
         "corrupt",
         "end",
+        "headers",
         "keys",
         "offsets",
         "partition",
@@ -47,6 +52,7 @@ class Chunk:
         self.timestamps: list[int] = []
         self.keys: list[bytes | None] = []
         self.values: list[bytes | None] = []
+        self.headers: list[Sequence[tuple[str, bytes]]] = []
         self.corrupt = False
         self._ticks: list[Tick | None] | None = None
         self._bad: list[tuple[int, str]] = []
@@ -54,6 +60,14 @@ class Chunk:
     def __len__(self) -> int:
         """Records in the chunk."""
         return len(self.offsets)
+
+    def clip(self, end: int) -> None:
+        """Drop the records at and after an offset."""
+        kept = bisect_left(self.offsets, end)
+        for entries in (self.offsets, self.timestamps, self.keys, self.values, self.headers):
+            del entries[kept:]
+        self.end = min(self.end, end)
+        self._ticks, self._bad = None, []
 
     @property
     def ticks(self) -> list[Tick | None]:
@@ -80,12 +94,41 @@ class Chunk:
                 yield None
 
 
-def take(result: FetchResult) -> Chunk | None:
+def drain(fetcher: Any, partitions: Collection[TopicPartition] | None, *, headers: bool = False) -> list[Chunk]:
+    """Take over what an aiokafka fetcher holds of some partitions (``None``: of all), at most one chunk each.
+
+    Raises:
+        KafkaError: nothing could be taken, and a partition has failed (its offset is out of range, say).
+    """
+    chunks: list[Chunk] = []
+    for tp in list(fetcher._records):
+        if partitions and tp not in partitions:
+            if not fetcher._subscriptions.is_assigned(tp):
+                del fetcher._records[tp]
+            continue
+        result = fetcher._records[tp]
+        if type(result) is FetchResult:
+            del fetcher._records[tp]
+            fetcher._notify(fetcher._wait_consume_future)
+            chunk = take(result, headers=headers)
+            if chunk is not None:
+                chunks.append(chunk)
+        elif not chunks:
+            del fetcher._records[tp]
+            fetcher._notify(fetcher._wait_consume_future)
+            result.check_raise()
+    return chunks
+
+
+def take(result: FetchResult, *, headers: bool = False) -> Chunk | None:
     """Everything that a fetch result holds, as a chunk; the partition's position moves past it.
 
     Aborted transactions, control batches, checksums, offsets below the position, paused and lost partitions are
     treated as aiokafka's ``FetchResult.getall`` treats them, but for one thing: records before a corrupt batch are
     kept.
+
+    Args:
+        headers: whether the chunk carries the records' headers.
 
     Returns:
         ``None`` where aiokafka would give no records and leave the position.
@@ -95,14 +138,14 @@ def take(result: FetchResult) -> Chunk | None:
         return None
     records = result._partition_records
     chunk = Chunk(tp.topic, tp.partition, records.next_fetch_offset)
-    _unpack(records, chunk)
+    _unpack(records, chunk, headers=headers)
     records.next_fetch_offset = chunk.end
     result._update_position()
     result._partition_records = None
     return chunk
 
 
-def _unpack(records: PartitionRecords, chunk: Chunk) -> None:
+def _unpack(records: PartitionRecords, chunk: Chunk, *, headers: bool) -> None:
     batches = records._records
     read_committed = records._isolation_level == 1
     add_offset, add_time = chunk.offsets.append, chunk.timestamps.append
@@ -128,6 +171,8 @@ def _unpack(records: PartitionRecords, chunk: Chunk) -> None:
                     add_time(record.timestamp)
                     add_key(record.key)
                     add_value(record.value)
+                    if headers:
+                        chunk.headers.append(record.headers)
         chunk.end = batch.next_offset
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.snapshots import SnapshotRow, Snapshots
+from jobs.snapshots import SnapshotRow, Snapshots
 from schemas import Tick, encode
-from tests.processors.chunks import NINE_THIRTY, chunk, tick
+from tests.jobs.chunks import NINE_THIRTY, chunk, tick
 
 DAY = 86_400_000
 

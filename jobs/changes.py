@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from processors.thresholds import Threshold, Thresholds, limit
-from processors.transport.chunk import Chunk
+from broker.chunk import Chunk
+from jobs.thresholds import Threshold, Thresholds, limit
 from schemas import ChangeState, LineMark, Origin, PriceChange, decode
 
 

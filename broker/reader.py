@@ -1,0 +1,153 @@
+"""Reading topics outside of any group: bounded ranges of partitions, as chunks, at the caller's pace."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Collection, Mapping
+from types import TracebackType
+from typing import Self, cast
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from broker.chunk import Chunk, corrupt, drain
+from schemas import UsageError
+
+PATIENCE = 30.0
+"""Seconds for which a broker that has stopped answering is waited for."""
+
+
+class ReadError(Exception):
+    """A range could not be read to its end; the text says where reading stopped and why."""
+
+
+class ChunkReader:
+    """Reads ranges of partitions. A partition that the caller does not want just now is not fetched further.
+
+    Memory: of each partition at most ``fetch_bytes`` lie ready, beside what the caller holds.
+    """
+
+    def __init__(self, bootstrap: str, *, client_id: str, headers: bool = False, fetch_bytes: int = 1 << 20) -> None:
+        """Nothing connects before ``async with``.
+
+        Args:
+            headers: whether chunks carry the records' headers.
+            fetch_bytes: the most that one fetch brings of one partition.
+        """
+        self._bootstrap = bootstrap
+        self._headers = headers
+        self._ends: dict[TopicPartition, int] = {}
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=bootstrap.split(","),
+            client_id=client_id,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            max_partition_fetch_bytes=fetch_bytes,
+            fetch_max_wait_ms=50,
+        )
+
+    async def __aenter__(self) -> Self:
+        """Connect.
+
+        Raises:
+            UsageError: no broker answers.
+        """
+        try:
+            await self._consumer.start()
+        except (KafkaError, OSError) as error:
+            await self._consumer.stop()
+            raise UsageError(f"no Kafka broker answers at {self._bootstrap} (--bootstrap): {error}") from error
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Disconnect."""
+        await self._consumer.stop()
+
+    async def partitions(self, topic: str) -> list[TopicPartition]:
+        """The topic's partitions, rising.
+
+        Raises:
+            UsageError: there is no such topic.
+        """
+        cluster = await self._consumer._client.fetch_all_metadata()
+        found = cluster.partitions_for_topic(topic)
+        if not found:
+            raise UsageError(f"topic {topic} is not on {self._bootstrap}: run `ashare topics apply`")
+        return [TopicPartition(topic, number) for number in sorted(found)]
+
+    async def begins(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        """The first offset that each partition still holds."""
+        return cast("dict[TopicPartition, int]", await self._consumer.beginning_offsets(list(partitions)))
+
+    async def ends(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        """The offset that each partition's next record gets."""
+        return cast("dict[TopicPartition, int]", await self._consumer.end_offsets(list(partitions)))
+
+    async def at(self, partitions: Collection[TopicPartition], timestamp_ms: int) -> dict[TopicPartition, int]:
+        """The first offset of each partition whose record timestamp is not before a time; its end where there is none.
+
+        Record timestamps are receive times (``received`` in ms), not exchange times.
+        """
+        found = await self._consumer.offsets_for_times(dict.fromkeys(partitions, timestamp_ms))
+        ends = await self.ends(partitions)
+        return {tp: ends[tp] if found.get(tp) is None else found[tp].offset for tp in partitions}
+
+    def assign(self, ranges: Mapping[TopicPartition, tuple[int, int]]) -> None:
+        """Read these offsets from now on: from the first to before the second."""
+        left = {tp: span for tp, span in ranges.items() if span[0] < span[1]}
+        self._ends = {tp: end for tp, (_, end) in left.items()}
+        self._consumer.assign(list(left))
+        for tp, (start, _) in left.items():
+            self._consumer.seek(tp, start)
+
+    @property
+    def left(self) -> set[TopicPartition]:
+        """Partitions whose range is not read to its end."""
+        return set(self._ends)
+
+    async def fetch(self, wanted: Collection[TopicPartition] | None = None) -> list[Chunk]:
+        """The next chunks of the wanted partitions (``None``: of all that are left), at most one each.
+
+        Waits until there is at least one, or nothing of the wanted is left: then the list is empty. A chunk without
+        records is possible, where compaction or transactions left none.
+
+        Raises:
+            ReadError: an offset is not there any more, the log is damaged, or nothing came for ``PATIENCE`` seconds.
+        """
+        consumer, fetcher = self._consumer, self._consumer._fetcher
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            mine = self.left if wanted is None else self.left & set(wanted)
+            if not mine:
+                return []
+            consumer.resume(*mine)
+            consumer.pause(*(self.left - mine))
+            with fetcher._subscriptions.fetch_context():
+                try:
+                    chunks = drain(fetcher, mine, headers=self._headers)
+                except KafkaError as error:
+                    raise ReadError(f"{self._bootstrap}: {error!r}") from error
+                if not chunks:
+                    waiter = fetcher._create_fetch_waiter()
+                    await asyncio.wait([waiter], timeout=1.0)
+                    waiter.cancel()
+            if chunks:
+                return [self._clipped(chunk) for chunk in chunks]
+            if time.monotonic() > deadline:
+                places = ", ".join(f"{tp.topic}/{tp.partition}" for tp in sorted(mine)[:3])
+                raise ReadError(f"{self._bootstrap} brought nothing of {places} for {PATIENCE:g} s")
+
+    def _clipped(self, chunk: Chunk) -> Chunk:
+        """The chunk up to the end of its range; a partition that is through is not read on."""
+        tp = TopicPartition(chunk.topic, chunk.partition)
+        end = self._ends[tp]
+        if chunk.corrupt and chunk.end < end:
+            raise ReadError(str(corrupt(chunk)))
+        if chunk.end >= end:
+            del self._ends[tp]
+            self._consumer.pause(tp)
+            chunk.clip(end)
+        return chunk
