@@ -44,6 +44,7 @@ lock: $(READY) ## resolve the dependencies anew; ARGS=--upgrade takes newer vers
 	@$(COMPILE) --extra embedded --group dev --output-file requirements.lock pyproject.toml
 	@$(COMPILE) --constraints requirements.lock --output-file deploy/docker/requirements.lock pyproject.toml
 	@$(COMPILE) --constraints requirements.lock --group build --output-file deploy/docker/build-requirements.lock
+	@$(COMPILE) --group peers --output-file benchmarks/requirements.lock
 
 clean: ## remove .venv and caches; data/ stays
 	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist
