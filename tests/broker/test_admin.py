@@ -75,8 +75,10 @@ async def test_without_a_broker_the_address_is_named() -> None:
 
 async def test_every_client_puts_a_key_where_the_contract_says(bootstrap: str) -> None:
     """Both of librdkafka's names for Kafka's default placement, aiokafka's default, and partition_of agree."""
+    declared = dataclasses.replace(topics()[TICKS], name=f"placement-{uuid.uuid4().hex}")
+    await admin.apply(bootstrap, {declared.name: declared})
     landed: dict[str, list[tuple[str, int]]] = {}
-    expected = [(code, partition_of(code, topics()[TICKS].partitions)) for code in CODES]
+    expected = [(code, partition_of(code, declared.partitions)) for code in CODES]
     for partitioner in ("murmur2", "murmur2_random"):
         places = landed.setdefault(partitioner, [])
 
@@ -87,14 +89,14 @@ async def test_every_client_puts_a_key_where_the_contract_says(bootstrap: str) -
 
         producer = Producer({"bootstrap.servers": bootstrap, "partitioner": partitioner})
         for code in CODES:
-            producer.produce(TICKS, key=code, value=b"not a tick", on_delivery=delivered)
+            producer.produce(declared.name, key=code, value=b"not a tick", on_delivery=delivered)
         assert producer.flush(30) == 0
     async with AIOKafkaProducer(bootstrap_servers=bootstrap) as client:
-        sent = [await client.send(TICKS, b"not a tick", key=code.encode()) for code in CODES]
+        sent = [await client.send(declared.name, b"not a tick", key=code.encode()) for code in CODES]
         landed["aiokafka"] = [(code, (await one).partition) for code, one in zip(CODES, sent, strict=True)]
     for places in landed.values():
         assert sorted(places) == sorted(expected)
-    assert len({partition for _, partition in expected}) == topics()[TICKS].partitions
+    assert len({partition for _, partition in expected}) == declared.partitions
 
 
 def test_murmur2_is_kafkas() -> None:

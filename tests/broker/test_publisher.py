@@ -12,7 +12,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from broker import admin
 from broker.publisher import DeliveryError, Publisher, RecordTooLargeError
 from deploy.embedded import KafkaBroker, free_port
-from schemas import UsageError
+from schemas import DeadLetter, UsageError
+from schemas.dead_letters import to_kafka
 from schemas.topics import DEAD_LETTERS, TICKS, Topic
 
 
@@ -66,7 +67,8 @@ async def test_an_oversize_record_is_refused_before_it_is_sent(bootstrap: str) -
     with pytest.raises(RecordTooLargeError, match="bytes"):
         publisher.lane(TICKS, 0).add(b"k", b"x" * 1_100_000, 1)
     large = publisher.lane(DEAD_LETTERS, 0)
-    large.add(None, b"x" * 16_000_000, 1)
+    value, headers = to_kafka(DeadLetter(b"x" * 16_000_000, reason="large", part="frame", source="test", run=1, received=1))
+    large.add(None, value, 1, headers)
     await large.delivered()
     await publisher.stop()
 

@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
+from broker import admin
 from broker.publisher import Publisher
-from deploy.embedded import free_port
+from deploy.embedded import KafkaBroker, free_port
 from schemas import encode
 from schemas.topics import TICKS, partition_of, topics
 from tests.jobs.chunks import tick
@@ -76,6 +77,14 @@ async def _publish(bootstrap: str) -> None:
         lane = publisher.lane(TICKS, partition_of(code, topics()[TICKS].partitions))
         lane.add(code.encode(), encode(sent), sent.received // 1000)
     await publisher.stop()
+
+
+@pytest.fixture(scope="module")
+def bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A broker of these tests' own: what workers answer depends on every tick in it."""
+    with KafkaBroker(tmp_path_factory.mktemp("kafka")) as broker:
+        asyncio.run(admin.apply(broker.bootstrap))
+        yield broker.bootstrap
 
 
 @pytest.fixture(scope="module")
