@@ -69,6 +69,19 @@ class Chunk:
         self.end = min(self.end, end)
         self._ticks, self._bad = None, []
 
+    def select(self, indexes: Sequence[int]) -> None:
+        """Keep only the records at these indexes, which rise; ``start`` and ``end`` stay."""
+        if len(indexes) == len(self.offsets):
+            return
+        self.offsets = [self.offsets[i] for i in indexes]
+        self.timestamps = [self.timestamps[i] for i in indexes]
+        self.keys = [self.keys[i] for i in indexes]
+        self.values = [self.values[i] for i in indexes]
+        self.headers = [self.headers[i] for i in indexes] if self.headers else []
+        self._ticks = None if self._ticks is None else [self._ticks[i] for i in indexes]
+        places = {old: new for new, old in enumerate(indexes)} if self._bad else {}
+        self._bad = [(places[i], reason) for i, reason in self._bad if i in places]
+
     @property
     def ticks(self) -> list[Tick | None]:
         """The values as ticks, decoded once for all agents of a worker; ``None`` where a value is not a tick."""

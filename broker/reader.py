@@ -23,9 +23,10 @@ class ReadError(Exception):
 
 
 class ChunkReader:
-    """Reads ranges of partitions. A partition that the caller does not want just now is not fetched further.
+    """Reads ranges of partitions, each at the pace at which the caller wants it.
 
-    Memory: of each partition at most ``fetch_bytes`` lie ready, beside what the caller holds.
+    Memory: of each partition at most one fetch of ``fetch_bytes`` (or of one larger record) lies ready, beside what the
+    caller holds; the next is asked for when that one is taken.
     """
 
     def __init__(self, bootstrap: str, *, client_id: str, headers: bool = False, fetch_bytes: int = 1 << 20) -> None:
@@ -58,6 +59,9 @@ class ChunkReader:
         except (KafkaError, OSError) as error:
             await self._consumer.stop()
             raise UsageError(f"no Kafka broker answers at {self._bootstrap} (--bootstrap): {error}") from error
+        # The client would hold back every fetch for 0.1 s while some partition's last one lies untaken: here partitions
+        # are taken when their turn comes, and none may wait for another.
+        self._consumer._fetcher._prefetch_backoff = 0.0
         return self
 
     async def __aexit__(
@@ -96,7 +100,7 @@ class ChunkReader:
         return {tp: ends[tp] if found.get(tp) is None else found[tp].offset for tp in partitions}
 
     def assign(self, ranges: Mapping[TopicPartition, tuple[int, int]]) -> None:
-        """Read these offsets from now on: from the first to before the second."""
+        """Read these offsets from now on: from the first to before the second. What lay ready is dropped."""
         left = {tp: span for tp, span in ranges.items() if span[0] < span[1]}
         self._ends = {tp: end for tp, (_, end) in left.items()}
         self._consumer.assign(list(left))
@@ -117,14 +121,12 @@ class ChunkReader:
         Raises:
             ReadError: an offset is not there any more, the log is damaged, or nothing came for ``PATIENCE`` seconds.
         """
-        consumer, fetcher = self._consumer, self._consumer._fetcher
+        fetcher = self._consumer._fetcher
         deadline = time.monotonic() + PATIENCE
         while True:
             mine = self.left if wanted is None else self.left & set(wanted)
             if not mine:
                 return []
-            consumer.resume(*mine)
-            consumer.pause(*(self.left - mine))
             with fetcher._subscriptions.fetch_context():
                 try:
                     chunks = drain(fetcher, mine, headers=self._headers)

@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from schemas.records import PriceChange
 from schemas.topics import TICKS
 
-_FIXED = [
+FIXED = [
     ("ce_specversion", b"1.0"),
     ("ce_type", b"ashare.price-change.v1"),
     ("ce_source", b"ashare-stream/changes"),
     ("content-type", b"application/json"),
 ]
+"""The headers that are the same on every change."""
 
 
 def change_id(change: PriceChange, topic: str = TICKS) -> str:
@@ -28,4 +29,4 @@ def headers(change: PriceChange, topic: str = TICKS) -> list[tuple[str, bytes]]:
     """The CloudEvents headers of a change, always in the same order."""
     at = datetime.fromtimestamp(change.time // 1000, UTC)
     time = f"{at:%Y-%m-%dT%H:%M:%S}.{change.time % 1000:03d}Z"
-    return [("ce_id", change_id(change, topic).encode()), *_FIXED, ("ce_time", time.encode())]
+    return [("ce_id", change_id(change, topic).encode()), *FIXED, ("ce_time", time.encode())]
