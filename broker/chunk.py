@@ -155,6 +155,9 @@ def take(result: FetchResult, *, headers: bool = False) -> Chunk | None:
     records.next_fetch_offset = chunk.end
     result._update_position()
     result._partition_records = None
+    records._records_iterator = (
+        None  # it refers back to the records: a whole fetch would wait for the garbage collector
+    )
     return chunk
 
 

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from broker.chunk import Chunk
+from jobs.marks import Marked
 from jobs.thresholds import Threshold, Thresholds, limit
-from schemas import ChangeState, LineMark, Origin, PriceChange, decode
+from schemas import ChangeState, Origin, PriceChange, decode
+
+_EXACT = 10**11
+"""Prices below this (1/10,000 yuan) are off by far less than a quarter of a step when written as floats."""
 
 
-class ChangeRow:
+class ChangeRow(Marked):
     """Where the job stands with one code. Prices in 1/10,000 yuan.
 
     Attributes:
         last: last emitted price.
         volume, ticks: since the last emission; volume is ``None`` while no tick carried any.
-        marks: per line, run and number of the last tick applied.
         bound, yuan: the threshold in force from ``last``: whole 1/10,000 yuan, and yuan.
+        low, high: prices in yuan between which, in floating point too, nothing can be emitted.
     """
 
     __slots__ = (
         "bound",
         "code",
+        "high",
         "key",
         "last",
-        "marks",
+        "low",
         "offset",
         "partition",
         "received",
@@ -32,20 +37,21 @@ class ChangeRow:
         "yuan",
     )
 
-    def __init__(self, code: str, threshold: Threshold) -> None:
+    def __init__(self, code: str, threshold: Threshold, partition: int) -> None:
         """A code before its first tick."""
+        super().__init__()
         self.code = code
         self.key = code.encode()
         self.threshold = threshold
         self.last: int | None = None
         self.volume: int | float | None = None
         self.ticks = 0
-        self.marks: dict[str, tuple[int, int]] = {}
-        self.partition = 0
+        self.partition = partition
         self.offset = -1
         self.received = 0
         self.bound = 0
         self.yuan = 0.0
+        self.low, self.high = 1.0, 0.0
 
     def emitted(self, price: int) -> None:
         """Take a price as the last emitted one."""
@@ -53,6 +59,11 @@ class ChangeRow:
         self.volume = None
         self.ticks = 0
         self.bound, self.yuan = limit(self.threshold, self.code, price)
+        # A quarter of the smallest step covers what a float can be off, up to prices that are far beyond any.
+        if price + self.bound < _EXACT:
+            self.low, self.high = (price - self.bound - 0.25) / 10_000, (price + self.bound + 0.25) / 10_000
+        else:
+            self.low, self.high = 1.0, 0.0
 
     def record(self) -> ChangeState:
         """The row as its compacted topic keeps it."""
@@ -63,7 +74,7 @@ class ChangeRow:
             volume=self.volume,
             ticks=self.ticks,
             origin=Origin(self.partition, self.offset),
-            lines=[LineMark(source, run, n) for source, (run, n) in self.marks.items()],
+            lines=self.lines(),
         )
 
 
@@ -86,11 +97,11 @@ class Changes:
             RecordError: it is none.
         """
         state = decode(ChangeState, value)
-        row = ChangeRow(state.code, self._thresholds.of(state.code))
+        row = ChangeRow(state.code, self._thresholds.of(state.code), state.origin.partition)
         row.emitted(round(state.last * 10_000))
         row.volume, row.ticks = state.volume, state.ticks
-        row.partition, row.offset = state.origin.partition, state.origin.offset
-        row.marks = {line.source: (line.run, line.n) for line in state.lines}
+        row.offset = state.origin.offset
+        row.restore_lines(state.lines)
         return state.code, row
 
     def apply(self, rows: dict[str, ChangeRow], chunk: Chunk) -> tuple[list[PriceChange], set[ChangeRow]]:
@@ -104,25 +115,30 @@ class Changes:
         """
         changes: list[PriceChange] = []
         touched: set[ChangeRow] = set()
+        touch = touched.add
         partition = chunk.partition
         for offset, tick in zip(chunk.offsets, chunk.ticks, strict=True):
             if tick is None:
                 continue
             code = tick.code
-            row = rows.get(code)
-            if row is None:
-                row = rows[code] = ChangeRow(code, self._thresholds.of(code))
-            mark = row.marks.get(tick.source)
-            if mark is not None and (tick.run < mark[0] or (tick.run == mark[0] and tick.n <= mark[1])):
+            try:
+                row = rows[code]
+            except KeyError:
+                row = rows[code] = ChangeRow(code, self._thresholds.of(code), partition)
+            n = tick.n
+            if tick.source == row.source and tick.run == row.run and n > row.n:
+                row.n = n
+            elif not row.renew(tick.source, tick.run, n):
                 self.repeated += 1
                 continue
-            row.marks[tick.source] = (tick.run, tick.n)
-            row.partition, row.offset, row.received = partition, offset, tick.received
+            row.offset, row.received = offset, tick.received
             row.ticks += 1
             volume = tick.volume
             if volume is not None:
                 row.volume = volume if row.volume is None else row.volume + volume
-            touched.add(row)
+            touch(row)
+            if row.low <= tick.price <= row.high:
+                continue
             price = round(tick.price * 10_000)
             last = row.last
             if last is not None and -row.bound <= price - last <= row.bound:

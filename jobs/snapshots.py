@@ -5,19 +5,19 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from broker.chunk import Chunk
-from schemas import LineMark, Origin, Snapshot, decode
+from jobs.marks import Marked
+from schemas import Origin, Snapshot, decode
 
 _SHANGHAI_MS = 8 * 3600 * 1000
 _DAY_MS = 86_400_000
 _EPOCH = date(1970, 1, 1)
 
 
-class SnapshotRow:
+class SnapshotRow(Marked):
     """A code's latest state and session. Prices and turnover in 1/10,000 yuan.
 
     Attributes:
         day: the session's Shanghai date, as days since 1970-01-01.
-        marks: per line, run and number of the last tick applied.
     """
 
     __slots__ = (
@@ -28,7 +28,6 @@ class SnapshotRow:
         "high",
         "key",
         "low",
-        "marks",
         "offset",
         "open",
         "partition",
@@ -40,16 +39,16 @@ class SnapshotRow:
         "volume",
     )
 
-    def __init__(self, code: str, exchange: str) -> None:
+    def __init__(self, code: str, exchange: str, partition: int) -> None:
         """A code before its first tick."""
+        super().__init__()
         self.code = code
         self.key = code.encode()
         self.exchange = exchange
         self.day = -1
-        self.marks: dict[str, tuple[int, int]] = {}
         self.price = self.open = self.high = self.low = 0
         self.time = self.received = 0
-        self.partition = 0
+        self.partition = partition
         self.offset = -1
         self.ticks = 0
         self.volume: int | float | None = None
@@ -77,7 +76,7 @@ class SnapshotRow:
             low=self.low / 10_000,
             ticks=self.ticks,
             origin=Origin(self.partition, self.offset),
-            lines=[LineMark(source, run, n) for source, (run, n) in self.marks.items()],
+            lines=self.lines(),
             volume=self.volume,
             turnover=None if self.turnover is None else self.turnover / 10_000,
             previous_close=None if self.close is None else self.close / 10_000,
@@ -104,7 +103,7 @@ class Snapshots:
             RecordError: it is none.
         """
         kept = decode(Snapshot, value)
-        row = SnapshotRow(kept.code, kept.exchange)
+        row = SnapshotRow(kept.code, kept.exchange, kept.origin.partition)
         row.day = (date.fromisoformat(kept.session) - _EPOCH).days
         row.price, row.open, row.high, row.low = (
             round(p * 10_000) for p in (kept.price, kept.open, kept.high, kept.low)
@@ -112,8 +111,8 @@ class Snapshots:
         row.time, row.received, row.ticks, row.volume = kept.time, kept.received, kept.ticks, kept.volume
         row.turnover = None if kept.turnover is None else round(kept.turnover * 10_000)
         row.close = None if kept.previous_close is None else round(kept.previous_close * 10_000)
-        row.partition, row.offset = kept.origin.partition, kept.origin.offset
-        row.marks = {line.source: (line.run, line.n) for line in kept.lines}
+        row.offset = kept.origin.offset
+        row.restore_lines(kept.lines)
         return kept.code, row
 
     def apply(self, rows: dict[str, SnapshotRow], chunk: Chunk) -> set[SnapshotRow]:  # noqa: C901 - the hot loop
@@ -131,15 +130,17 @@ class Snapshots:
             if tick is None:
                 continue
             code = tick.code
-            row = rows.get(code)
-            if row is None:
-                row = rows[code] = SnapshotRow(code, tick.exchange)
-            mark = row.marks.get(tick.source)
-            if mark is not None and (tick.run < mark[0] or (tick.run == mark[0] and tick.n <= mark[1])):
+            try:
+                row = rows[code]
+            except KeyError:
+                row = rows[code] = SnapshotRow(code, tick.exchange, partition)
+            n = tick.n
+            if tick.source == row.source and tick.run == row.run and n > row.n:
+                row.n = n
+            elif not row.renew(tick.source, tick.run, n):
                 self.repeated += 1
                 continue
-            row.marks[tick.source] = (tick.run, tick.n)
-            row.partition, row.offset = partition, offset
+            row.offset = offset
             day = (tick.time + _SHANGHAI_MS) // _DAY_MS
             if day < row.day:
                 self.late += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import socket
 import sys
@@ -293,6 +294,9 @@ class Worker:
         """
         # The store's thread waits this long for the interpreter whenever the loop's thread is busy; stock is 5 ms.
         sys.setswitchinterval(0.001)
+        # Next to nothing here is garbage in cycles, and what is held of a market is long to look through.
+        gc.freeze()
+        gc.set_threshold(200_000, 20, 20)
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
         worker = FaustWorker(

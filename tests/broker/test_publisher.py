@@ -49,7 +49,7 @@ async def test_records_arrive_in_order_with_key_time_and_headers(bootstrap: str)
     lane = publisher.lane(declared.name, 0)
     sent = [b"%d" % n + b"." * 300 for n in range(5_000)]
     for n, value in enumerate(sent):
-        lane.add(b"key", value, 1_000 + n, [("h", b"1")] if n == 0 else ())
+        lane.add(b"key", value, 1_000 + n, [("h", b"1")] if n == 0 else [])
         if n % 500 == 0:
             await asyncio.sleep(0)
     await lane.delivered()
@@ -67,7 +67,9 @@ async def test_an_oversize_record_is_refused_before_it_is_sent(bootstrap: str) -
     with pytest.raises(RecordTooLargeError, match="bytes"):
         publisher.lane(TICKS, 0).add(b"k", b"x" * 1_100_000, 1)
     large = publisher.lane(DEAD_LETTERS, 0)
-    value, headers = to_kafka(DeadLetter(b"x" * 16_000_000, reason="large", part="frame", source="test", run=1, received=1))
+    value, headers = to_kafka(
+        DeadLetter(b"x" * 16_000_000, reason="large", part="frame", source="test", run=1, received=1)
+    )
     large.add(None, value, 1, headers)
     await large.delivered()
     await publisher.stop()
