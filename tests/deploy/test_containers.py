@@ -95,7 +95,7 @@ def test_the_image_is_built_from_every_package() -> None:
     """A room that ``.dockerignore`` leaves out would be missing from the image."""
     kept = {line[1:] for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines() if line.startswith("!")}
     packages = set(PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
-    assert packages | {"pyproject.toml", "README.md", "LICENSE"} == kept
+    assert packages | {"clients", "pyproject.toml", "README.md", "LICENSE"} == kept
 
 
 def test_the_version_is_one() -> None:
