@@ -1,0 +1,110 @@
+"""The client library's record types (``ashare_client/records.py``) as Python text, from the JSON Schemas.
+
+What a schema narrows (a range, a list of events) is not carried over: it may widen later, and a reader then takes a
+value that it does not know for unknown. Types and names can't change, so those are what the client holds a record to.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from schemas.json_schema import json_schema
+from schemas.topics import topics
+
+PATH = Path(__file__).parents[1] / "clients" / "python" / "ashare_client" / "records.py"
+
+_KINDS = ("tick", "snapshot", "price-change", "feed-event")
+_PLAIN = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
+_UNITS = {"ms since the epoch": "Milliseconds", "µs since the epoch": "Microseconds"}
+_WIDTH = 120
+_INDENT = " " * 4
+_DEEPER = _INDENT * 3
+
+_HEAD = '''\
+"""The records of the topics, and the topics' names. Made by `make schemas` from the JSON Schemas: do not edit.
+
+What a feed does not carry is `None`, never 0. Fields that a newer pipeline adds are ignored.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+Milliseconds = Annotated[int, msgspec.Meta(extra={"unit": "ms"})]
+Microseconds = Annotated[int, msgspec.Meta(extra={"unit": "us"})]
+'''
+
+_BASE = '''
+
+class Record(msgspec.Struct, frozen=True, gc=False):
+    """One record of a topic."""
+'''
+
+Schema = dict[str, Any]
+
+
+def text() -> str:
+    """What ``records.py`` holds."""
+    documents = [json_schema(kind) for kind in _KINDS]
+    types: dict[str, Schema] = {}
+    for document in documents:
+        types |= document.get("definitions", {})
+    for document in documents:
+        types[document["title"]] = document
+    return "".join(
+        [_HEAD, "\n", *_names(), _BASE, *(piece for schema in types.values() for piece in ("\n\n", *_type(schema)))]
+    )
+
+
+def _names() -> Iterator[str]:
+    for name, topic in topics().items():
+        if topic.record in _KINDS:
+            constant = name.split(".")[1].replace("-", "_").upper()
+            yield f'{constant} = "{name}"\n'
+
+
+def _type(schema: Schema) -> Iterator[str]:
+    yield f"class {schema['title']}(Record, frozen=True, gc=False, kw_only=True):\n"
+    summary, *more = schema["description"].replace("`null`", "`None`").split("\n\n")
+    yield f'{_INDENT}"""{summary}\n\n'
+    for paragraph in more:
+        yield textwrap.fill(paragraph, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT) + "\n\n"
+    yield f"{_INDENT}Attributes:\n"
+    for name, field in schema["properties"].items():
+        about = f"{name}: {_about(field)}."
+        yield textwrap.fill(about, _WIDTH, initial_indent=_INDENT * 2, subsequent_indent=_DEEPER) + "\n"
+    yield f'{_INDENT}"""\n\n'
+    for name, field in schema["properties"].items():
+        default = "" if name in schema["required"] else f" = {field['default']!r}"
+        yield f"{_INDENT}{name}: {_annotation(field)}{default}\n"
+
+
+def _about(field: Schema) -> str:
+    known = [value for value in field.get("enum", ()) if value is not None]
+    about = str(field["description"]) if "description" in field else f"See `{_annotation(field)}`"
+    return f"{about}: {', '.join(known)}" if known else about
+
+
+def _annotation(field: Schema) -> str:
+    """The Python type of a field."""
+    if "$ref" in field:
+        return str(field["$ref"]).rpartition("/")[2]
+    if "anyOf" in field:
+        return " | ".join(dict.fromkeys(_annotation(branch) for branch in field["anyOf"]))
+    types = [field["type"]] if isinstance(field["type"], str) else field["type"]
+    return " | ".join(_one(kind, field) for kind in types)
+
+
+def _one(kind: str, field: Schema) -> str:
+    if kind == "array":
+        return f"list[{_annotation(field['items'])}]"
+    unit = next((alias for words, alias in _UNITS.items() if words in field.get("description", "")), None)
+    if kind == "integer" and unit:
+        return unit
+    # A whole number of shares stays one.
+    return "int | float" if kind == "number" and "Shares" in field.get("description", "") else _PLAIN[kind]
