@@ -4,7 +4,8 @@ The rule of the contract: fields are added, never removed, renamed or retyped; a
 values may widen (a new event, a longer code), so readers take a value that they don't know for unknown; it may not
 narrow, since records of the released schema are replayed through today's code.
 
-Reads the subset that ``schemas.json_schema`` writes; a keyword that it does not know may not change at all.
+Reads the subset that ``schemas.json_schema`` writes; a keyword that it does not know may not change at all. The topics
+are compared as the AsyncAPI document declares them: their names, keys, partitions and policies stay too.
 """
 
 from __future__ import annotations
@@ -22,6 +23,60 @@ _UPPER = ("maximum", "exclusiveMaximum", "maxLength", "maxItems")
 def incompatible_changes(released: Schema, current: Schema) -> list[str]:
     """Each change that breaks a reader, in words that name the field (``$.origin.offset: removed``); empty if none."""
     return _Comparison(released, current).value("$", released, current)
+
+
+def incompatible_topics(released: Schema, current: Schema) -> list[str]:
+    """Each change of the AsyncAPI document that breaks a reader of a topic, in words that name it; empty if none.
+
+    What the records hold is compared kind by kind, with ``incompatible_changes``; their headers are compared here.
+    """
+    found = []
+    for name, before in released["channels"].items():
+        if now := current["channels"].get(name):
+            old, new = _promises(released, before), _promises(current, now)
+            found += [
+                f"{name}: {what} changed from {_text(old[what])} to {_text(new[what])}"
+                for what in old
+                if old[what] != new[what]
+            ]
+            if old["records"] == new["records"]:
+                for record in old["records"]:
+                    found += _headers(name, _message(released, record), _message(current, record), released, current)
+        else:
+            found.append(f"{name}: removed")
+    return found
+
+
+def _promises(document: Schema, channel: Schema) -> dict[str, Any]:
+    """What readers of a topic rely on and can't be told of, by its name in words.
+
+    Retention is a matter of operations, and may change; compaction is one of meaning.
+    """
+    binding = channel["bindings"]["kafka"]
+    records = list(channel["messages"])
+    return {
+        "address": channel["address"],
+        "key": [_message(document, record)["bindings"]["kafka"].get("key", {}).get("title") for record in records],
+        "records": records,
+        "partitions": binding["partitions"],
+        "cleanup.policy": binding["topicConfiguration"]["cleanup.policy"],
+    }
+
+
+def _message(document: Schema, record: str) -> Schema:
+    message: Schema = document["components"]["messages"][record]
+    return message
+
+
+def _headers(topic: str, before: Schema, now: Schema, released: Schema, current: Schema) -> list[str]:
+    """What breaks readers of a record's headers."""
+    if "headers" not in before:
+        return []
+    if "headers" not in now:
+        return [f"{topic}: headers removed"]
+    old, new = ({"definitions": document["components"]["schemas"]} for document in (released, current))
+    breaks = _Comparison(old, new).value("headers", before["headers"], now["headers"])
+    return [f"{topic}: {what}" for what in breaks]
 
 
 class _Comparison:

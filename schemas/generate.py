@@ -10,8 +10,7 @@ from pathlib import Path
 
 import orjson
 
-from schemas import client_records
-from schemas import asyncapi
+from schemas import asyncapi, client_records
 from schemas.compatibility import incompatible_changes, incompatible_topics
 from schemas.errors import UsageError
 from schemas.json_schema import KINDS, Schema, json_schema

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from schemas import UsageError, generate
-from schemas.compatibility import incompatible_changes
+from schemas import UsageError, asyncapi, generate
+from schemas.compatibility import incompatible_changes, incompatible_topics
 from schemas.json_schema import KINDS, json_schema
+from schemas.topics import topics
 
 Schema = dict[str, Any]
 Edit = Callable[[Schema], object]
@@ -135,6 +137,92 @@ HARMLESS: list[tuple[str, str, Edit]] = [
     ("bound dropped", "tick", lambda s: fields(s)["time"].pop("minimum")),
     ("definition written in place", "snapshot", lambda s: fields(s).update(origin=s["definitions"]["Origin"])),
 ]
+CHANGES = "ashare.price-changes.v1"
+
+
+def channel(document: Schema) -> Schema:
+    found: Schema = document["channels"][CHANGES]
+    return found
+
+
+def message(document: Schema) -> Schema:
+    found: Schema = document["components"]["messages"]["price-change"]
+    return found
+
+
+def cloud_event(document: Schema) -> Schema:
+    found: Schema = document["components"]["schemas"]["CloudEvent"]
+    return found
+
+
+def kafka(document: Schema) -> Schema:
+    found: Schema = channel(document)["bindings"]["kafka"]
+    return found
+
+
+TOPIC_BREAKS: list[tuple[str, Edit, str]] = [
+    ("topic removed", lambda d: d["channels"].pop(CHANGES), "removed"),
+    (
+        "address changed",
+        lambda d: channel(d).update(address="changes"),
+        f"address changed from {CHANGES!r} to 'changes'",
+    ),
+    ("partitions changed", lambda d: kafka(d).update(partitions=24), "partitions changed from 12 to 24"),
+    (
+        "compacted",
+        lambda d: kafka(d)["topicConfiguration"].update({"cleanup.policy": ["compact"]}),
+        "cleanup.policy changed from ['delete'] to ['compact']",
+    ),
+    (
+        "another key",
+        lambda d: message(d)["bindings"]["kafka"]["key"].update(title="source"),
+        "key changed from ['code'] to ['source']",
+    ),
+    ("key dropped", lambda d: message(d)["bindings"]["kafka"].pop("key"), "key changed from ['code'] to [None]"),
+    (
+        "another record",
+        lambda d: channel(d).update(messages={"tick": channel(d)["messages"].pop("price-change")}),
+        "records changed from ['price-change'] to ['tick']",
+    ),
+    ("headers dropped", lambda d: message(d).pop("headers"), "headers removed"),
+    (
+        "header dropped",
+        lambda d: cloud_event(d)["properties"].pop("ce_time"),
+        "headers.ce_time: removed",
+    ),
+    (
+        "header of another value",
+        lambda d: cloud_event(d)["properties"]["ce_type"].update({"const": "ashare.price-change.v2"}),
+        "headers.ce_type: narrowed, const from 'ashare.price-change.v1' to 'ashare.price-change.v2'",
+    ),
+]
+TOPIC_HARMLESS: list[tuple[str, Edit]] = [
+    ("topic added", lambda d: d["channels"].update({"ashare.new.v1": channel(d)})),
+    ("retention shortened", lambda d: kafka(d)["topicConfiguration"].update({"retention.ms": 1})),
+    ("more replicas", lambda d: kafka(d).update(replicas=3)),
+    ("texts rewritten", lambda d: (d["info"].update(description="…"), channel(d).update(summary="…"))),
+    ("header added", lambda d: cloud_event(d)["properties"].update(ce_subject={"type": "string"})),
+]
+
+
+@pytest.mark.parametrize(("edit", "said"), [pytest.param(*row[1:], id=row[0]) for row in TOPIC_BREAKS])
+def test_a_break_of_a_topic_is_named(edit: Edit, said: str) -> None:
+    """What readers of a topic rely on may not change: a key elsewhere, for one, loses the order of a code."""
+    released = asyncapi.document()
+    current = copy.deepcopy(released)
+    edit(current)
+    first, *others = incompatible_topics(released, current)
+    assert first == f"{CHANGES}: {said}"
+    assert all("records changed" in first or other.startswith(f"{CHANGES}: headers.") for other in others)
+
+
+@pytest.mark.parametrize("edit", [pytest.param(row[1], id=row[0]) for row in TOPIC_HARMLESS])
+def test_a_harmless_change_of_a_topic_passes(edit: Edit) -> None:
+    """What operations change, and what is added, breaks no reader."""
+    released = asyncapi.document()
+    current = copy.deepcopy(released)
+    edit(current)
+    assert incompatible_topics(released, current) == []
 
 
 @pytest.mark.parametrize(("kind", "edit", "said"), [pytest.param(*row[1:], id=row[0]) for row in BREAKS])
@@ -160,10 +248,27 @@ def test_a_break_is_not_released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(generate, "FOLDER", tmp_path)
     monkeypatch.setattr(generate, "RELEASED", tmp_path / "released")
     generate.write(release=True)
-    assert len(list((tmp_path / "released").iterdir())) == len(KINDS)
+    assert len(list((tmp_path / "released").iterdir())) == len(KINDS) + 1
     released = tmp_path / "released" / "tick.schema.json"
     stricter = released.read_bytes().replace(b'"seq"', b'"serial"')
     released.write_bytes(stricter)
     with pytest.raises(UsageError, match=r"tick: \$\.serial: removed \(renamed to seq\?\)"):
         generate.write(release=True)
     assert released.read_bytes() == stricter
+
+
+def test_another_document_is_not_released_under_the_same_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever holds 1.0.0 of the AsyncAPI document holds the same as everybody else."""
+    monkeypatch.setattr(generate, "FOLDER", tmp_path)
+    monkeypatch.setattr(generate, "RELEASED", tmp_path / "released")
+    generate.write(release=True)
+    generate.write(release=True)
+    topic = topics()[CHANGES]
+    monkeypatch.setitem(topics(), CHANGES, dataclasses.replace(topic, about="other words"))
+    with pytest.raises(UsageError, match="raise VERSION"):
+        generate.write(release=True)
+    monkeypatch.setattr(asyncapi, "VERSION", "1.0.1")
+    generate.write(release=True)
+    assert b"Other words." in (tmp_path / "released" / "asyncapi.json").read_bytes()

@@ -9,9 +9,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from schemas import RecordError, Tick, decode, encode
+from schemas import RecordError, Tick, asyncapi, decode, encode
 from schemas.dead_letters import from_kafka, to_kafka
-from schemas.generate import FOLDER, breaks, text
+from schemas.generate import ASYNCAPI, FOLDER, breaks, text, topic_breaks
 from schemas.json_schema import KINDS
 from schemas.topics import topics
 
@@ -57,6 +57,16 @@ REFUSED = [
 def test_schema_file_is_what_the_type_generates(kind: str) -> None:
     """A record type that changed without ``make schemas`` fails here."""
     assert (FOLDER / f"{kind}.schema.json").read_bytes() == text(kind)
+
+
+def test_asyncapi_document_is_what_types_topics_and_samples_generate() -> None:
+    """Any of the three that changed without ``make schemas`` fails here."""
+    assert (FOLDER / ASYNCAPI).read_bytes() == asyncapi.text()
+
+
+def test_topics_stay_as_released() -> None:
+    """No change since the release breaks those who read the topics or their headers."""
+    assert topic_breaks() == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
