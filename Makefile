@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format schemas lock clean
+.PHONY: help demo test check format schemas docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,8 +34,12 @@ format: $(READY) ## format the code and mend what ruff can mend
 	@$(BIN)/ruff check --quiet --fix --exit-zero .
 	@$(BIN)/ruff format --quiet .
 
-schemas: $(READY) ## write schemas/*.schema.json from the record types
+schemas: $(READY) ## write schemas/*.json, and what is made of them, from the record types
 	@$(BIN)/python -m schemas.generate
+
+docs: $(READY) ## a page of the topics and their records: docs/build/asyncapi.html
+	@$(BIN)/python -m deploy.embedded.node docs/asyncapi page.mjs schemas/asyncapi.json docs/build/asyncapi.html
+	@echo "docs/build/asyncapi.html: open it in a browser; it needs no network"
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
 	--python-version 3.11 $(ARGS)
