@@ -36,10 +36,10 @@ class _Partition:
 class Origins:
     """Changes and snapshots: the offset of a code's originating tick only rises, and what comes again does not rise.
 
-    After a crash the pipeline emits a stretch again, later in the same partition and identical. So a record whose origin
-    is not above the code's last one is a repeat, unless the tick topic was deleted and made anew: its offsets then
-    begin at 0 again. That is told by the receive time. A repeat was received before something that has been seen, but
-    the first record of a new topic was received after everything; then the partition's memory begins anew.
+    After a crash the pipeline emits a stretch again, later in the same partition and identical. So a record whose
+    origin is not above the code's last one is a repeat, unless the tick topic was deleted and made anew: its offsets
+    then begin at 0 again. That is told by the receive time: a repeat was received before something that has been seen,
+    but the first record of a new topic was received after everything. The partition's memory then begins anew.
     """
 
     def __init__(self, limit: int = REMEMBERED) -> None:
@@ -62,8 +62,7 @@ class Origins:
         elif last is None and len(known.last) >= self._limit:
             del known.last[next(iter(known.last))]
         known.last[code] = place
-        if received > known.received:
-            known.received = received
+        known.received = max(known.received, received)
         return False
 
 

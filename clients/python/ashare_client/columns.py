@@ -1,0 +1,172 @@
+"""A bounded range as columns: for Polars, pandas and Arrow, with types that do not depend on what came.
+
+One column per field of the record, an `origin` as `origin_partition` and `origin_offset`, then the place in Kafka:
+`kafka_partition`, `kafka_offset`, `kafka_timestamp`. Times are timestamps in UTC, in the unit that the record has;
+numbers of shares and yuan are floating point; `run`, being a name, stays a whole number. Rows are in the order of
+partitions and offsets.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+import msgspec
+
+from ashare_client.batch import Batch
+from ashare_client.errors import ArgumentError
+from ashare_client.records import LineMark, Record
+
+Kind = Literal["text", "texts", "float", "integer", "ms", "us", "marks"]
+
+_PLACE: dict[str, Kind] = {"kafka_partition": "integer", "kafka_offset": "integer", "kafka_timestamp": "ms"}
+_NAMES = frozenset({"run"})
+
+
+def schema(record: type[Record]) -> dict[str, Kind]:
+    """Column names and kinds of a record type."""
+    kinds: dict[str, Kind] = {}
+    for field in msgspec.inspect.type_info(record).fields:  # type: ignore[attr-defined]
+        kind = _kind(field.name, field.type)
+        if kind == "nested":
+            kinds |= {f"{field.name}_{name}": inner for name, inner in schema(field.type.cls).items()}
+        else:
+            kinds[field.name] = kind
+    return kinds
+
+
+def _kind(name: str, kind: Any) -> Any:
+    info = msgspec.inspect
+    unit = kind.extra["unit"] if isinstance(kind, info.Metadata) and kind.extra else None
+    kind = kind.type if isinstance(kind, info.Metadata) else kind
+    if isinstance(kind, info.UnionType):
+        kinds = {_kind(name, one) for one in kind.types if not isinstance(one, info.NoneType)}
+        return "texts" if "texts" in kinds else "float" if "float" in kinds else kinds.pop()
+    if unit and name not in _NAMES:
+        return unit
+    if isinstance(kind, info.ListType):
+        return "marks" if isinstance(kind.item_type, info.StructType) else "texts"
+    if isinstance(kind, info.StructType):
+        return "nested"
+    plain: dict[type, Kind] = {info.StrType: "text", info.FloatType: "float", info.IntType: "integer"}
+    return plain[type(kind)]
+
+
+class Columns:
+    """Records gathered column by column."""
+
+    def __init__(self, record: type[Record]) -> None:
+        """No rows yet."""
+        self.kinds = schema(record) | _PLACE
+        self.rows = 0
+        self._getters = [(name, _getter(name, record)) for name in schema(record)]
+        self._parts: dict[int, dict[str, list[Any]]] = {}
+
+    def add(self, batch: Batch[Any]) -> None:
+        """Put a batch's records at the end of their partitions."""
+        self.rows += len(batch)
+        start = 0
+        for partition, run in itertools.groupby(batch.partitions):
+            end = start + sum(1 for _ in run)
+            part = self._parts.setdefault(partition, {name: [] for name in self.kinds})
+            records = batch.records[start:end]
+            for name, get in self._getters:
+                part[name].extend(map(get, records))
+            part["kafka_partition"].extend(batch.partitions[start:end])
+            part["kafka_offset"].extend(batch.offsets[start:end])
+            part["kafka_timestamp"].extend(batch.timestamps[start:end])
+            start = end
+
+    def values(self) -> dict[str, list[Any]]:
+        """All columns, partition after partition."""
+        parts = [part for _, part in sorted(self._parts.items())]
+        columns: dict[str, list[Any]] = {}
+        for name, kind in self.kinds.items():
+            column: Iterable[Any] = itertools.chain.from_iterable(part.pop(name) for part in parts)
+            columns[name] = [_shaped(kind, value) for value in column] if kind in _SHAPES else list(column)
+        return columns
+
+    def polars(self) -> Any:
+        """A `polars.DataFrame`."""
+        pl = _imported("polars")
+        mark = pl.Struct({"source": pl.String, "run": pl.Int64, "n": pl.Int64})
+        types = {
+            "text": pl.String,
+            "texts": pl.List(pl.String),
+            "float": pl.Float64,
+            "integer": pl.Int64,
+            "ms": pl.Datetime("ms", "UTC"),
+            "us": pl.Datetime("us", "UTC"),
+            "marks": pl.List(mark),
+        }
+        numbers = {"ms", "us"}
+        columns = []
+        for name, values in self.values().items():
+            kind = self.kinds[name]
+            column = pl.Series(name, values, dtype=pl.Int64 if kind in numbers else types[kind], strict=True)
+            if kind in numbers:
+                column = column.cast(pl.Datetime(kind)).dt.replace_time_zone("UTC")
+            columns.append(column)
+        return pl.DataFrame(columns)
+
+    def arrow(self) -> Any:
+        """A `pyarrow.Table`."""
+        pa = _imported("pyarrow", "arrow")
+        mark = pa.struct([("source", pa.string()), ("run", pa.int64()), ("n", pa.int64())])
+        types = {
+            "text": pa.string(),
+            "texts": pa.list_(pa.string()),
+            "float": pa.float64(),
+            "integer": pa.int64(),
+            "ms": pa.timestamp("ms", "UTC"),
+            "us": pa.timestamp("us", "UTC"),
+            "marks": pa.list_(mark),
+        }
+        fields = pa.schema([(name, types[kind]) for name, kind in self.kinds.items()])
+        return pa.table(self.values(), schema=fields)
+
+    def pandas(self) -> Any:
+        """A `pandas.DataFrame`: whole numbers that may be missing are `Int64`, texts pandas' own type for them."""
+        pd = _imported("pandas")
+        columns = {}
+        for name, values in self.values().items():
+            kind = self.kinds[name]
+            if kind == "float":
+                columns[name] = pd.Series(values, dtype="float64")
+            elif kind == "integer":
+                columns[name] = pd.Series(values, dtype="Int64" if name in _OPTIONAL else "int64")
+            elif kind in {"ms", "us"}:
+                whole = pd.Series(values, dtype="Int64")
+                columns[name] = whole.astype(f"datetime64[{kind}]").dt.tz_localize("UTC")
+            else:
+                columns[name] = pd.Series(values, dtype="string" if kind == "text" else "object")
+        return pd.DataFrame(columns)
+
+
+_OPTIONAL = frozenset({"seq"})
+_SHAPES = frozenset({"float", "texts", "marks"})
+
+
+def _shaped(kind: Kind, value: Any) -> Any:
+    if value is None:
+        return None
+    if kind == "float":
+        return float(value)
+    if kind == "texts":
+        return [value] if isinstance(value, str) else value
+    return [{"source": mark.source, "run": mark.run, "n": mark.n} for mark in value if isinstance(mark, LineMark)]
+
+
+def _getter(name: str, record: type[Record]) -> Callable[[Any], Any]:
+    if name in record.__struct_fields__:
+        return lambda value: getattr(value, name)
+    outer, _, inner = name.partition("_")
+    return lambda value: getattr(getattr(value, outer), inner)
+
+
+def _imported(library: str, extra: str = "") -> Any:
+    try:
+        return __import__(library)
+    except ImportError as error:
+        raise ArgumentError(f"{library} is not installed: install ashare-client[{extra or library}]") from error

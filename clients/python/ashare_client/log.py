@@ -1,0 +1,312 @@
+"""The log as Kafka keeps it: one topic's partitions, read outside of any group or as a member of one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import (
+    AuthenticationFailedError,
+    CommitFailedError,
+    CorruptRecordException,
+    GroupAuthorizationFailedError,
+    IllegalStateError,
+    KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+    TopicAuthorizationFailedError,
+)
+
+from ashare_client.errors import ArgumentError, ClientError, NoBrokerError, NoTopicError, StateError
+
+log = logging.getLogger(__name__)
+
+ANSWER_SECONDS = 15.0
+"""How long the broker may take to say where a log begins and ends."""
+JOIN_SECONDS = 90.0
+"""How long a group may take to give out partitions: members that died are waited for until their session is over."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What came of one partition: its records, and the offset to go on from."""
+
+    partition: int
+    records: Sequence[Any]
+    end: int
+
+
+class UnplacedError(Exception):
+    """Partitions whose reading stands nowhere that the log has: the offset that was asked for, or `None`."""
+
+    def __init__(self, places: Mapping[int, int | None]) -> None:
+        """Made by `Log.fetch`."""
+        super().__init__(places)
+        self.places = places
+
+
+class LostError(Exception):
+    """The consumer itself failed, as it may when a broker goes; a new one is needed."""
+
+
+class Log:
+    """One topic on one cluster. Made, opened and closed on one event loop."""
+
+    def __init__(
+        self,
+        bootstrap: str,
+        topic: str,
+        *,
+        group: str | None,
+        options: Mapping[str, Any],
+        revoked: Callable[[set[int]], Awaitable[None]] | None = None,
+    ) -> None:
+        """Nothing connects before `open`.
+
+        Args:
+            options: handed to `AIOKafkaConsumer`: TLS, passwords, time-outs.
+            revoked: awaited when the group takes partitions away, before another member gets them.
+        """
+        self.bootstrap = bootstrap
+        self.topic = topic
+        self._group = group
+        self._options = options
+        self._listener = _Listener(revoked)
+        self._consumer: AIOKafkaConsumer | None = None
+
+    async def open(self) -> list[int]:
+        """Connect; gives the topic's partitions.
+
+        Raises:
+            ArgumentError: the address or an option is not one.
+            NoBrokerError: nobody answers.
+            NoTopicError: the topic is not there.
+        """
+        try:
+            consumer = AIOKafkaConsumer(
+                **{
+                    "bootstrap_servers": self.bootstrap.split(","),
+                    "client_id": "ashare-client",
+                    "group_id": self._group,
+                    "fetch_max_wait_ms": 100,
+                    **self._options,
+                    "enable_auto_commit": False,
+                    "auto_offset_reset": "none",
+                }
+            )
+        except (TypeError, ValueError, AssertionError) as error:
+            raise ArgumentError(f"{self.bootstrap!r} with options {sorted(self._options)}: {error}") from error
+        self._consumer = consumer
+        try:
+            await consumer.start()
+            # What the client itself knows of a topic that it does not read yet is nothing.
+            cluster = await consumer._client.fetch_all_metadata()  # noqa: SLF001
+        except AuthenticationFailedError as error:
+            await self.close()
+            raise NoBrokerError(f"{self.bootstrap} refuses this user: {error}: see options=") from error
+        except (KafkaError, OSError, ValueError) as error:
+            await self.close()
+            raise NoBrokerError(
+                f"no Kafka broker answers at {self.bootstrap} ({error}): is it running, and is this its address?"
+            ) from error
+        except BaseException:
+            await self.close()
+            raise
+        found = cluster.partitions_for_topic(self.topic)
+        if not found:
+            await self.close()
+            raise NoTopicError(f"{self.bootstrap} has no topic {self.topic}, or does not show it to this user")
+        return sorted(found)
+
+    async def join(self) -> set[int]:
+        """Become a member of the group; gives the partitions that it assigns, none if others have them all.
+
+        Raises:
+            NoBrokerError: the group did not come together.
+        """
+        self.consumer.subscribe([self.topic], listener=self._listener)
+        try:
+            async with asyncio.timeout(JOIN_SECONDS):
+                await self._listener.assigned.wait()
+        except TimeoutError as error:
+            raise NoBrokerError(
+                f"group {self._group} at {self.bootstrap} gave out no partitions within {JOIN_SECONDS:g} s"
+            ) from error
+        return {tp.partition for tp in self.consumer.assignment()}
+
+    def read(self, places: Mapping[int, int]) -> None:
+        """Outside of a group: read these partitions, from these offsets."""
+        self.consumer.assign([self._tp(partition) for partition in places])
+        for partition, offset in places.items():
+            self.seek(partition, offset)
+
+    def seek(self, partition: int, offset: int) -> None:
+        """Go on from an offset; nothing if the partition was taken away."""
+        if self._tp(partition) in self.consumer.assignment():
+            self.consumer.seek(self._tp(partition), offset)
+
+    def pause(self, partition: int) -> None:
+        """Read no more of a partition."""
+        if self._tp(partition) in self.consumer.assignment():
+            self.consumer.pause(self._tp(partition))
+
+    def resume(self, partition: int) -> None:
+        """Read on."""
+        if self._tp(partition) in self.consumer.assignment():
+            self.consumer.resume(self._tp(partition))
+
+    @property
+    def consumer(self) -> AIOKafkaConsumer:
+        """The consumer underneath.
+
+        Raises:
+            StateError: not open.
+        """
+        if self._consumer is None:
+            raise StateError(f"the reader of {self.topic} is not open: use it in `async with`")
+        return self._consumer
+
+    @property
+    def assigned(self) -> set[int]:
+        """The partitions that are this reader's now."""
+        return {tp.partition for tp in self.consumer.assignment()}
+
+    async def fetch(self, wait: float, limit: int) -> list[Part]:
+        """What has come, at most `limit` records; nothing after `wait` seconds without.
+
+        Raises:
+            UnplacedError: partitions stand nowhere that the log has.
+            LostError: the consumer failed in a way that a new one may get over.
+            ClientError: it is not to be got over.
+        """
+        consumer = self.consumer
+        try:
+            found = await consumer.getmany(timeout_ms=round(wait * 1000), max_records=limit)
+            # The position, not the last record: compaction and transactions leave offsets without records.
+            return [Part(tp.partition, records, await consumer.position(tp)) for tp, records in found.items()]
+        except OffsetOutOfRangeError as error:
+            raise UnplacedError({tp.partition: offset for tp, offset in error.args[0].items()}) from error
+        except NoOffsetForPartitionError as error:
+            raise UnplacedError({error.args[0].partition: None}) from error
+        except CorruptRecordException as error:
+            raise ClientError(f"{self.topic} at {self.bootstrap}: the log is damaged: {error}") from error
+        except (TopicAuthorizationFailedError, GroupAuthorizationFailedError) as error:
+            raise ClientError(f"{self.topic} at {self.bootstrap} does not let this user read: {error!r}") from error
+        except IllegalStateError:
+            return []  # taken away between being fetched and being asked for its position: it comes again elsewhere
+        except KafkaError as error:
+            raise LostError(repr(error)) from error
+
+    async def positions(self) -> dict[int, int]:
+        """The offset that each partition of this reader goes on from."""
+        consumer = self.consumer
+        return {tp.partition: await consumer.position(tp) for tp in consumer.assignment() - consumer.paused()}
+
+    async def begins(self, partitions: Iterable[int]) -> dict[int, int]:
+        """The first offset that each partition still holds."""
+        async with self._answer("begins"):
+            found = await self.consumer.beginning_offsets([self._tp(partition) for partition in partitions])
+        return {tp.partition: offset for tp, offset in found.items()}
+
+    async def ends(self, partitions: Iterable[int]) -> dict[int, int]:
+        """The offset that each partition's next record gets."""
+        async with self._answer("ends"):
+            found = await self.consumer.end_offsets([self._tp(partition) for partition in partitions])
+        return {tp.partition: offset for tp, offset in found.items()}
+
+    async def at(self, partitions: Iterable[int], ms: int) -> dict[int, int | None]:
+        """The first offset received at or after a time; `None` where there is none."""
+        async with self._answer("was at a time"):
+            found = await self.consumer.offsets_for_times({self._tp(partition): ms for partition in partitions})
+        return {tp.partition: None if place is None else place.offset for tp, place in found.items()}
+
+    async def keeps_since(self) -> float:
+        """The receive time (ms since the epoch) from which on retention can't have deleted anything.
+
+        Infinity where the broker does not tell.
+        """
+        chosen = {
+            name: value for name, value in self._options.items() if name.startswith(("security_", "ssl_", "sasl_"))
+        }
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap.split(","), **chosen)
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await admin.start()
+                (answer,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, self.topic)])
+            (resource,) = answer.to_object()["resources"]
+            config = {entry["config_names"]: entry["config_value"] for entry in resource["config_entries"]}
+            forever = config["retention.ms"] == "-1" or "delete" not in config["cleanup.policy"]
+            if config["retention.bytes"] != "-1":
+                return math.inf
+            return 0.0 if forever else time.time() * 1000 - int(config["retention.ms"])
+        except (KafkaError, TimeoutError, OSError, KeyError) as error:
+            log.info("%s: retention is not known: %r", self.topic, error)
+            return math.inf
+        finally:
+            await admin.close()
+
+    async def committed(self, partitions: Iterable[int]) -> dict[int, int | None]:
+        """Where the group stands; `None` where it never committed."""
+        async with self._answer("is committed"):
+            return {partition: await self.consumer.committed(self._tp(partition)) for partition in partitions}
+
+    async def commit(self, offsets: Mapping[int, int]) -> bool:
+        """Commit those of the offsets whose partitions are still assigned; false if the group has moved on.
+
+        Raises:
+            KafkaError: the broker refuses.
+        """
+        mine = {self._tp(p): offset for p, offset in offsets.items() if self._tp(p) in self.consumer.assignment()}
+        if not mine:
+            return False
+        try:
+            await self.consumer.commit(mine)
+        except (CommitFailedError, IllegalStateError) as error:
+            log.warning("%s: not committed, the group has moved on; records come again: %s", self.topic, error)
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Disconnect; a group is told that this member leaves."""
+        consumer, self._consumer = self._consumer, None
+        self._listener.assigned.clear()
+        if consumer is not None:
+            try:
+                await consumer.stop()
+            except KafkaError as error:
+                log.debug("closing: %r", error)
+
+    @contextlib.asynccontextmanager
+    async def _answer(self, what: str) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                yield
+        except (TimeoutError, KafkaError) as error:
+            raise NoBrokerError(f"{self.bootstrap} does not say where {self.topic} {what}: {error!r}") from error
+
+    def _tp(self, partition: int) -> TopicPartition:
+        return TopicPartition(self.topic, partition)
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+    """What the group does with partitions."""
+
+    def __init__(self, revoked: Callable[[set[int]], Awaitable[None]] | None) -> None:
+        self._revoked = revoked
+        self.assigned = asyncio.Event()
+
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        if self._revoked is not None and revoked:
+            await self._revoked({tp.partition for tp in revoked})
+
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:  # noqa: ARG002 - aiokafka's
+        self.assigned.set()

@@ -1,0 +1,32 @@
+"""What a reader counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Stats:
+    """Counters since the reader was opened.
+
+    Attributes:
+        fetched: records that came, from log or archive.
+        archived: those of them that came from the archive.
+        filtered: records that were not wanted: their code, board or size.
+        repeated: records that had come before.
+        malformed: records that could not be read and were skipped (`malformed="skip"`).
+        delivered: records put into batches for the caller.
+        skipped: offsets that were nowhere any more (`missing="skip"`).
+        commits: how often the group's position was committed.
+        reconnected: how often the consumer was made anew.
+    """
+
+    fetched: int = 0
+    archived: int = 0
+    filtered: int = 0
+    repeated: int = 0
+    malformed: int = 0
+    delivered: int = 0
+    skipped: int = 0
+    commits: int = 0
+    reconnected: int = 0

@@ -1,0 +1,539 @@
+"""One topic as a stream of typed records: what the readers of the single topics have in common.
+
+The records of a fetch are a batch. A batch is done when the caller asks for the next one; only then does the position
+move past it, and only then is it committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
+
+import msgspec
+from aiokafka.errors import ConsumerStoppedError, KafkaError
+
+from ashare_client.batch import Batch, Source
+from ashare_client.errors import ArgumentError, ClientError, NoBrokerError, NoTopicError, RecordError, StateError
+from ashare_client.log import Log, LostError, Part, UnplacedError
+from ashare_client.older import Older
+from ashare_client.places import End, Offsets, Start, read_place
+from ashare_client.records import Record
+from ashare_client.repeats import REMEMBERED, Repeats
+from ashare_client.selection import Selection
+from ashare_client.start import Holdings, Missing, Plan
+from ashare_client.stats import Stats
+
+log = logging.getLogger(__name__)
+
+R = TypeVar("R", bound=Record)
+
+_WAIT_SECONDS = 1.0
+_LEAVE_SECONDS = 5.0
+_BACKOFF = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+class Stream(Generic[R]):
+    """A topic's records, once each, in order per code.
+
+    Use it in `async with`, then `async for`; or in `async for` alone, which opens and closes it. It is used once.
+    """
+
+    record: ClassVar[type[Record]]
+    words: ClassVar[tuple[str, ...]] = ("latest", "earliest")
+
+    def __init__(
+        self,
+        bootstrap: str | Iterable[str],
+        topic: str,
+        *,
+        selection: Selection,
+        repeats: Repeats,
+        start: Start | str = "latest",
+        end: End | None = None,
+        group: str | None = None,
+        commit: Literal["batch", "manual"] = "batch",
+        archive: str | Path | None = None,
+        missing: Missing = "raise",
+        malformed: Literal["raise", "skip"] = "raise",
+        batch_size: int = 2_000,
+        patience: float = 30.0,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """See the readers of the single topics."""
+        servers = bootstrap if isinstance(bootstrap, str) else ",".join(bootstrap)
+        if not servers:
+            raise ArgumentError("bootstrap: name a broker: '127.0.0.1:9092'")
+        self._start = read_place("start", start, self.words)
+        self._end = None if end is None else read_place("end", end, ("now",))
+        _one_of("commit", commit, ("batch", "manual"))
+        _one_of("missing", missing, ("raise", "skip"))
+        _one_of("malformed", malformed, ("raise", "skip"))
+        if group is not None and self._end is not None:
+            raise ArgumentError("group: a range with an end belongs to no group: leave group or end out")
+        if group is None and commit == "manual":
+            raise ArgumentError("commit: 'manual' needs a group to commit for")
+        if batch_size < 1 or patience <= 0:
+            raise ArgumentError("batch_size and patience must be positive")
+        self.topic = topic
+        self.stats = Stats()
+        self._bootstrap = servers
+        self._group = group
+        self._by_batch = commit == "batch" and group is not None
+        self._missing: Missing = missing
+        self._skip_malformed = malformed == "skip"
+        self._limit = batch_size
+        self._patience = patience
+        self._options = dict(options or {})
+        self._selection = selection
+        self._repeats = repeats
+        self._decode = msgspec.json.Decoder(self.record).decode
+
+        self._older = Older(archive, topic)
+        self._state: Literal["new", "open", "closed"] = "new"
+        self._busy = False
+        self._failure: ClientError | None = None
+        self._log: Log | None = None
+        self._partitions: list[int] = []
+        self._position: dict[int, int] = {}
+        self._ends: dict[int, int] | None = None
+        self._backlog: deque[tuple[int, int, Iterator[list[Any]]]] = deque()
+        self._batch: Batch[R] = Batch()
+        self._handed = 0
+        self._heard: dict[str, int] = {}
+        self._uncommitted: dict[int, int] = {}
+        self._committer: asyncio.Task[None] | None = None
+        self._opened_at = 0.0
+
+    async def open(self) -> Self:
+        """Connect, and stand where `start` says; records that come from now on are read.
+
+        Raises:
+            StateError: it was opened before.
+            ClientError: as the sub-class says: no broker, no topic, a range that is gone.
+        """
+        if self._state != "new":
+            raise StateError(f"this reader of {self.topic} was opened before: make a new one")
+        self._state = "open"
+        self._opened_at = time.time()
+        try:
+            await self._connect()
+            if self._group is None:
+                await self._stand()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def close(self) -> None:
+        """Disconnect. The batch in hand is not done by this: leave `async with` without an error, or commit."""
+        self._state = "closed"
+        if self._log is not None:
+            await self._flush()
+            await self._log.close()
+
+    async def __aenter__(self) -> Self:
+        """Open."""
+        return await self.open()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close. Without an error, what was handed out is done; with one, the batch in hand comes again."""
+        if error is None and self._state == "open":
+            self._settle(self._handed)
+        await self.close()
+
+    async def __aiter__(self) -> AsyncGenerator[R, None]:
+        """Record after record."""
+        async with self._opened():
+            while (record := self.hand()) is not None or await self.advance():
+                if record is not None:
+                    yield record
+
+    async def batches(self) -> AsyncGenerator[Batch[R], None]:
+        """Batch after batch, none of them empty; what is left of one in hand comes first."""
+        async with self._opened():
+            while (batch := self.hand_rest()) is not None or await self.advance():
+                if batch is not None:
+                    yield batch
+
+    def hand(self) -> R | None:
+        """The next record of the batch in hand; `None` when all were handed out."""
+        index = self._handed
+        if index >= len(self._batch.records):
+            return None
+        self._handed = index + 1
+        return self._batch.records[index]
+
+    def hand_rest(self) -> Batch[R] | None:
+        """What has not been handed out of the batch in hand, as a batch; `None` when all was."""
+        if self._handed >= len(self._batch.records):
+            return None
+        rest = self._batch.rest(self._handed)
+        self._handed = len(self._batch)
+        return rest
+
+    async def advance(self) -> bool:
+        """The batch in hand is done: make the next one the one in hand; false at the end.
+
+        Raises:
+            ClientError: reading can't go on.
+        """
+        if self._busy:
+            raise StateError(f"two tasks read from one reader of {self.topic}: give each its own")
+        self._busy = True
+        try:
+            self._settle(len(self._batch))
+            return await self._next()
+        except ConsumerStoppedError:
+            return False  # closed by another task
+        finally:
+            self._busy = False
+
+    @property
+    def source(self) -> Source:
+        """Where the record in hand came from: the log, or the archive since the log's retention has passed."""
+        return self._batch.source
+
+    @property
+    def position(self) -> dict[int, int]:
+        """By partition, the offset behind the last record that was handed out: `start=` for whoever goes on."""
+        return self._position | self._batch.progress(self._handed)
+
+    async def commit(self) -> None:
+        """Commit `position` for the group: everything handed out so far, the record in hand included.
+
+        Raises:
+            StateError: there is no group, or it is not open.
+            NoBrokerError: the commit was not confirmed.
+        """
+        if self._group is None:
+            raise StateError("commit: there is no group to commit for: give group=")
+        try:
+            async with asyncio.timeout(self._patience):
+                if await self._reader.commit(self.position):
+                    self.stats.commits += 1
+        except (KafkaError, TimeoutError) as error:
+            raise NoBrokerError(f"{self._bootstrap}: the commit was not confirmed: {error!r}") from error
+
+    async def lag(self) -> dict[int, int]:
+        """By partition that this reader has, how many offsets lie between `position` and the log's end.
+
+        Raises:
+            StateError: it is not open.
+            NoBrokerError: the broker does not answer.
+        """
+        mine = self._reader.assigned or set(self._position)
+        position = self.position
+        unknown = {p: at for p, at in (await self._committed(mine - position.keys())).items() if at is not None}
+        ends = await self._reader.ends(mine)
+        return {p: max(0, ends[p] - at) for p, at in sorted((unknown | position).items()) if p in ends}
+
+    def age(self, code: str) -> float | None:
+        """Seconds since the newest record of a code that has come was received off the feed; `None` before any has.
+
+        Raises:
+            ArgumentError: the code is not among those that are read.
+        """
+        if not self._selection.wants(code):
+            raise ArgumentError(f"age: {code} is not read here: see codes= and boards=")
+        received = self._heard.get(code)
+        return None if received is None else time.time() - received / 1e6
+
+    def _keep(self, record: R) -> bool:  # noqa: ARG002 - for sub-classes
+        """Whether the caller wants a record that is no repeat."""
+        return True
+
+    def _gone(self, partition: int, key: bytes | None) -> None:
+        """A record without a value came: its key was deleted."""
+
+    def _hear(self, record: Any) -> None:
+        """Remember when a code was heard of last."""
+        heard = self._heard
+        if record.code not in heard and len(heard) >= REMEMBERED:
+            del heard[next(iter(heard))]
+        heard[record.code] = record.received
+
+    @property
+    def _reader(self) -> Log:
+        if self._log is None or self._state != "open":
+            raise StateError(f"the reader of {self.topic} is not open: use it in `async with`")
+        return self._log
+
+    async def _connect(self) -> None:
+        reader = Log(self._bootstrap, self.topic, group=self._group, options=self._options, revoked=self._taken_away)
+        self._partitions = await reader.open()
+        self._log = reader
+        if self._group is not None:
+            await reader.join()
+            await self._place(dict(await reader.committed(reader.assigned)))
+
+    async def _stand(self) -> None:
+        """Outside of a group: find out where to begin and to end, and begin."""
+        holdings = self._holdings()
+        named = isinstance(self._start, Offsets)
+        if not named and isinstance(self._end, Offsets):
+            self._partitions = sorted(self._end.by_partition.keys() & set(self._partitions))
+        plans = await holdings.plans(self._start, self._partitions)
+        self._partitions = sorted(plans)
+        if self._end is not None:
+            self._ends = await holdings.ends(self._end, self._partitions, named=named)
+        self._reader.read({p: plan.place for p, plan in plans.items()})
+        for p, plan in plans.items():
+            self._begin(p, plan)
+        self._finish()
+
+    async def _place(self, places: Mapping[int, int | None]) -> None:
+        """Begin in partitions at their offsets, or at `start` where the group has none, which is then its first.
+
+        Raises:
+            RangeError: an offset is gone.
+        """
+        reader, holdings = self._reader, self._holdings()
+        if fresh := [p for p, offset in places.items() if offset is None]:
+            if isinstance(self._start, Offsets) and set(fresh) - self._start.by_partition.keys():
+                raise ArgumentError(f"start: a group reads all partitions: name all of {self._partitions}")
+            named = isinstance(self._start, Offsets)
+            plans = await holdings.plans(self._start, self._partitions if named else fresh)
+            for p in fresh:
+                self._begin(p, plans[p])
+            # From here on the group stands somewhere, so that a member that dies before its first batch loses nothing.
+            await reader.commit({p: plans[p].first for p in fresh})
+        begins = await reader.begins(p for p, offset in places.items() if offset is not None)
+        ends = await reader.ends(begins)
+        for p, begin in begins.items():
+            offset = places[p]
+            assert offset is not None
+            if offset > ends[p]:
+                log.warning("%s/%d was made anew: it ends at %d, before %d", self.topic, p, ends[p], offset)
+                self._begin(p, Plan(begin))
+            else:
+                self._begin(p, holdings.plan(p, offset, begin))
+
+    def _begin(self, partition: int, plan: Plan) -> None:
+        """Read a partition as planned: the archive's part first, the log being held until it is through."""
+        reader = self._reader
+        self.stats.skipped += plan.skipped
+        reader.seek(partition, plan.place)
+        end = None if self._ends is None else self._ends[partition]
+        older = [(low, high if end is None else min(high, end)) for low, high in plan.older if end is None or low < end]
+        self._position[partition] = older[0][0] if older else plan.place
+        if older:
+            reader.pause(partition)
+            self._backlog.append((partition, plan.place, self._older.read(partition, older, self._limit)))
+
+    @contextlib.asynccontextmanager
+    async def _opened(self) -> AsyncIterator[None]:
+        """Open for an iteration, where nobody has."""
+        if self._state != "new":
+            yield
+            return
+        await self.open()
+        try:
+            yield
+        finally:
+            await self.close()
+
+    def _holdings(self) -> Holdings:
+        return Holdings(self._reader, self._older, self._missing)
+
+    async def _committed(self, partitions: set[int]) -> dict[int, int | None]:
+        return await self._reader.committed(partitions) if self._group is not None and partitions else {}
+
+    async def _next(self) -> bool:
+        progress = time.monotonic()
+        while True:
+            if self._failure is not None:
+                raise self._failure
+            if self._state != "open" or (self._ends is not None and not self._ends):
+                return False
+            batch = await self._take()
+            if batch is None:
+                if self._ends is not None and time.monotonic() - progress > self._patience:
+                    left = ", ".join(f"{self.topic}/{p}" for p in sorted(self._ends)[:3])
+                    raise NoBrokerError(f"{self._bootstrap} brought nothing of {left} for {self._patience:g} s")
+                continue
+            progress = time.monotonic()
+            self._batch, self._handed = batch, 0
+            if batch:
+                self.stats.delivered += len(batch)
+                return True
+            self._settle(0)
+
+    def _settle(self, handed: int) -> None:
+        """Take the first records of the batch in hand for done."""
+        done = self._batch.progress(handed)
+        if handed >= len(self._batch):
+            self._batch, self._handed = Batch(self._batch.source), 0
+        if not done:
+            return
+        self._position.update(done)
+        self._finish()
+        if self._by_batch:
+            self._uncommitted.update(done)
+            if self._committer is None or self._committer.done():
+                self._committer = asyncio.create_task(self._commit_behind())
+
+    def _finish(self) -> None:
+        """Read no more of partitions that have reached their end."""
+        if self._ends is None:
+            return
+        for p in [p for p, end in self._ends.items() if self._position[p] >= end]:
+            del self._ends[p]
+            self._reader.pause(p)
+
+    async def _take(self) -> Batch[R] | None:
+        """The next batch, which may be empty; `None` when nothing has come for a while."""
+        while self._backlog:
+            partition, place, reading = self._backlog[0]
+            records = await asyncio.to_thread(next, reading, None)
+            if not self._backlog or self._backlog[0][2] is not reading:
+                continue  # taken away meanwhile
+            if records is not None:
+                self.stats.archived += len(records)
+                return self._decoded([Part(partition, records, records[-1].offset + 1)], "archive")
+            self._backlog.popleft()
+            self._position[partition] = place
+            self._reader.resume(partition)
+            self._finish()
+            return self._decoded([], "archive")
+        try:
+            parts = await self._reader.fetch(_WAIT_SECONDS, self._limit)
+        except UnplacedError as error:
+            await self._place(error.places)
+            return None
+        except LostError as error:
+            await self._reconnect(error)
+            return None
+        if not parts and self._towards_an_end:
+            # Where a log ends in offsets without records (compaction, transactions), only the position moves.
+            moved = await self._reader.positions()
+            parts = [Part(p, [], at) for p, at in moved.items() if at > self._position.get(p, at)]
+        return self._decoded(parts, "log") if parts else None
+
+    @property
+    def _towards_an_end(self) -> bool:
+        return self._ends is not None
+
+    async def _reconnect(self, cause: Exception) -> None:
+        """Make the consumer anew, and go on from where it stood."""
+        log.warning("%s: connecting anew: %s", self.topic, cause)
+        self.stats.reconnected += 1
+        began = time.monotonic()
+        for attempt in range(1 << 30):
+            if self._log is not None:
+                await self._log.close()
+            if self._state != "open":
+                return
+            try:
+                await self._connect()
+            except (NoBrokerError, NoTopicError):
+                if self._ends is not None and time.monotonic() - began > self._patience:
+                    raise
+                await asyncio.sleep(_BACKOFF[min(attempt, len(_BACKOFF) - 1)])
+            else:
+                break
+        if self._group is None:
+            going = {p: at for p, at in self._position.items() if self._ends is None or p in self._ends}
+            waiting = {partition: place for partition, place, _ in self._backlog}
+            self._reader.read(going | waiting)
+            for partition in waiting:
+                self._reader.pause(partition)
+
+    def _decoded(self, parts: Sequence[Part], source: Source) -> Batch[R]:
+        """The records that the caller gets."""
+        batch: Batch[R] = Batch(source)
+        for part in parts:
+            end = part.end
+            if self._ends is not None:
+                if part.partition not in self._ends:
+                    continue
+                end = min(end, self._ends[part.partition])
+            batch.ends[part.partition] = end
+            self.stats.fetched += len(part.records)
+            self._decode_part(part, batch)
+        return batch
+
+    def _decode_part(self, part: Part, batch: Batch[R]) -> None:
+        stats, selection, decode, seen, hear = self.stats, self._selection, self._decode, self._repeats.seen, self._hear
+        partition, end = part.partition, batch.ends[part.partition]
+        for record in part.records:
+            offset = record.offset
+            if offset >= end:
+                break
+            if not selection.everything and not self._wants_key(record.key):
+                stats.filtered += 1
+                continue
+            if record.value is None:
+                self._gone(partition, record.key)
+                continue
+            try:
+                value: Any = decode(record.value)
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                if self._malformed(partition, offset, error):
+                    continue
+                batch.ends[partition] = offset
+                break
+            if seen(partition, value):
+                stats.repeated += 1
+                continue
+            hear(value)
+            if self._keep(value):
+                batch.add(value, partition, offset, record.timestamp)
+            else:
+                stats.filtered += 1
+
+    def _malformed(self, partition: int, offset: int, error: Exception) -> bool:
+        """Whether to go on past a record that can't be read; else what is before it is handed out, then this fails."""
+        place = f"{self.topic}/{partition} at offset {offset}"
+        if self._skip_malformed:
+            self.stats.malformed += 1
+            log.warning("%s can't be read and is skipped: %s", place, error)
+            return True
+        self._failure = RecordError(f"{place} can't be read: {error}; malformed='skip' goes on past it")
+        return False
+
+    def _wants_key(self, key: bytes | None) -> bool:
+        return self._selection.wants_key(key)
+
+    async def _taken_away(self, partitions: set[int]) -> None:
+        """The group takes partitions away: commit what is done, and forget where they stood.
+
+        What of them is in hand is handed out all the same, but not committed: its next owner reads it again.
+        """
+        await self._flush()
+        for partition in partitions:
+            self._position.pop(partition, None)
+            self._batch.ends.pop(partition, None)
+            self._uncommitted.pop(partition, None)
+        self._backlog = deque(entry for entry in self._backlog if entry[0] not in partitions)
+
+    async def _commit_behind(self) -> None:
+        """Commit what is done, while the caller works on what is next."""
+        while self._uncommitted and self._log is not None:
+            offsets, self._uncommitted = self._uncommitted, {}
+            try:
+                if await self._log.commit(offsets):
+                    self.stats.commits += 1
+            except (KafkaError, StateError) as error:
+                log.warning("%s: not committed, records may come again: %r", self.topic, error)
+
+    async def _flush(self) -> None:
+        """Wait until what is done is committed, but not for ever."""
+        if self._committer is not None and not self._committer.done():
+            await asyncio.wait([self._committer], timeout=_LEAVE_SECONDS)
+            if not self._committer.done():
+                log.warning("%s: not committed within %g s, records come again", self.topic, _LEAVE_SECONDS)
+                self._committer.cancel()
+
+
+def _one_of(argument: str, given: str, choice: tuple[str, ...]) -> None:
+    if given not in choice:
+        raise ArgumentError(f"{argument}: {given!r} is none of {', '.join(choice)}")
