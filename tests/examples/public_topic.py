@@ -1,0 +1,111 @@
+"""The public topic, written as the pipeline writes it, with every null and every largest number of a change."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from broker.publisher import Publisher
+from schemas import Origin, PriceChange, cloudevents, encode
+from schemas.records import INT64
+from schemas.topics import PRICE_CHANGES, TICKS, partition_of, topics
+
+FIRST = PriceChange(
+    code="600519",
+    price=1700.01,
+    previous=None,
+    change=None,
+    change_bp=None,
+    time=1795138200123,
+    received=1795138200187342,
+    volume=300,
+    ticks=1,
+    threshold=0.01,
+    origin=Origin(partition=7, offset=118420),
+)
+LARGEST = PriceChange(
+    code="000001",
+    price=1e15,
+    previous=0.0001,
+    change=999999999999999.9,
+    change_bp=-9.78,
+    time=253_402_300_799_999,  # the last that CloudEvents' ce_time can say
+    received=INT64,
+    volume=INT64,
+    ticks=INT64,
+    threshold=0.0,
+    origin=Origin(partition=11, offset=INT64 - 1),
+)
+ODD = PriceChange(
+    code="920799",
+    price=10.22,
+    previous=10.23,
+    change=-0.01,
+    change_bp=-9.78,
+    time=0,
+    received=2**53 + 1,  # the first integer that a double can't hold
+    volume=1234567.5,
+    ticks=2**31,
+    threshold=1e-4,
+    origin=Origin(partition=0, offset=0),
+)
+FOREIGN = PriceChange(
+    code="00700.HKEX",
+    price=612.5,
+    previous=612.0,
+    change=0.5,
+    change_bp=8.17,
+    time=1795138200124,
+    received=1795138200187343,
+    volume=None,
+    ticks=41,
+    threshold=0.3,
+    origin=Origin(partition=3, offset=2**53 + 1),
+)
+Line = dict[str, Any]
+
+KINDS = (FIRST, LARGEST, ODD, FOREIGN)
+
+
+class PublicTopic:
+    """The public topic, written by the pipeline's own publisher and encoder."""
+
+    def __init__(self, bootstrap: str) -> None:
+        """Nothing is published."""
+        self.bootstrap = bootstrap
+        self.published: list[PriceChange] = []
+
+    def publish(self, *changes: PriceChange) -> int:
+        """Publish changes, acknowledged; gives the time of their record timestamps, in ms since the epoch."""
+        now = time.time_ns() // 1_000_000
+        # In a thread of its own: pytest-asyncio's event loop belongs to the tests.
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(lambda: asyncio.run(self._publish(changes, now))).result()
+        self.published += changes
+        return now
+
+    async def _publish(self, changes: tuple[PriceChange, ...], now: int) -> None:
+        publisher = Publisher(self.bootstrap, client_id="changes")
+        await publisher.start(PRICE_CHANGES)
+        for change in changes:
+            lane = publisher.lane(PRICE_CHANGES, partition_of(change.code, topics()[PRICE_CHANGES].partitions))
+            lane.add(change.code.encode(), encode(change), now, cloudevents.headers(change, TICKS))
+        await publisher.stop()
+
+
+def as_printed(change: PriceChange) -> Line:
+    """What an example prints of a change."""
+    return {"ce_id": cloudevents.change_id(change), **json.loads(encode(change))}
+
+
+def by_code(lines: Iterable[Line]) -> dict[str, list[Line]]:
+    """Lines by their code: within it, order is promised."""
+    codes = defaultdict(list)
+    for line in lines:
+        codes[line["code"]].append(line)
+    return codes
