@@ -47,15 +47,19 @@ def environment() -> Mapping[str, str]:
     return {**os.environ, "PATH": os.pathsep.join([str(node().parent), os.environ.get("PATH", "")])}
 
 
-def with_packages(folder: Path, cache: Path = CACHE) -> Path:
+def with_packages(folder: Path, cache: Path | None = None) -> Path:
     """A copy of a folder of scripts with the packages that its lock names beside them: where to run them.
 
     Installed once for each content of the lock; the scripts are copied at every call. Scripts of packages don't run.
+
+    Args:
+        cache: where the copies are; ``CACHE`` by default.
 
     Raises:
         UsageError: no Node.js, or a package can't be had; the text has npm's own words.
     """
     digest = hashlib.sha256(b"".join((folder / name).read_bytes() for name in _MANIFESTS)).hexdigest()
+    cache = cache or CACHE
     place = cache / f"{folder.name}-{digest[:16]}"
     with _alone(cache):
         if not place.exists():
