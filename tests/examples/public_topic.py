@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import msgspec
+
 from broker.publisher import Publisher
 from schemas import Origin, PriceChange, cloudevents, encode
 from schemas.records import INT64
@@ -39,7 +41,7 @@ LARGEST = PriceChange(
     volume=INT64,
     ticks=INT64,
     threshold=0.0,
-    origin=Origin(partition=11, offset=INT64 - 1),
+    origin=Origin(partition=11, offset=INT64 - 10_000),
 )
 ODD = PriceChange(
     code="920799",
@@ -80,16 +82,21 @@ class PublicTopic:
         self.bootstrap = bootstrap
         self.published: list[PriceChange] = []
 
-    def publish(self, *changes: PriceChange) -> int:
-        """Publish changes, acknowledged; gives the time of their record timestamps, in ms since the epoch."""
-        now = time.time_ns() // 1_000_000
+    def publish(self, *changes: PriceChange) -> list[PriceChange]:
+        """Publish changes, acknowledged, each with an origin of its own; gives them as published."""
+        offsets = [change.origin.offset + number for number, change in enumerate(changes, len(self.published))]
+        numbered = [
+            msgspec.structs.replace(change, origin=Origin(partition=change.origin.partition, offset=offset))
+            for change, offset in zip(changes, offsets, strict=True)
+        ]
         # In a thread of its own: pytest-asyncio's event loop belongs to the tests.
         with ThreadPoolExecutor(1) as pool:
-            pool.submit(lambda: asyncio.run(self._publish(changes, now))).result()
-        self.published += changes
-        return now
+            pool.submit(lambda: asyncio.run(self._publish(numbered))).result()
+        self.published += numbered
+        return numbered
 
-    async def _publish(self, changes: tuple[PriceChange, ...], now: int) -> None:
+    async def _publish(self, changes: list[PriceChange]) -> None:
+        now = time.time_ns() // 1_000_000
         publisher = Publisher(self.bootstrap, client_id="changes")
         await publisher.start(PRICE_CHANGES)
         for change in changes:
