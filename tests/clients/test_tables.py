@@ -1,0 +1,89 @@
+"""A bounded range as a table: right types whatever came, and the same from all three libraries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from ashare_client import ArgumentError, FeedEvents, PriceChanges, RangeError, Snapshots, Ticks
+from schemas.records import FeedEvent, Record
+from tests.clients.topics import Written, change, snapshot, tick
+
+KAFKA = ["kafka_partition", "kafka_offset", "kafka_timestamp"]
+
+
+def bounded(kind: Any, topic: Written, **arguments: Any) -> Any:
+    return kind(topic.bootstrap, topic=topic.name, start="earliest", end="now", **arguments)
+
+
+async def test_price_changes_have_the_types_of_their_fields(topic: Written) -> None:
+    """Times are timestamps in UTC, in their own unit; nulls are nulls."""
+    await topic.put([change("600519", 0), change("600519", 1, 10.05, previous=10.0)])
+    table = await bounded(PriceChanges, topic).to_polars()
+    assert table.schema["time"] == pl.Datetime("ms", "UTC")
+    assert table.schema["received"] == pl.Datetime("us", "UTC")
+    assert table.schema["volume"] == pl.Float64
+    assert table["previous"].to_list() == [None, 10.0]
+    assert table["change"].to_list() == [None, 0.05]
+    assert table["origin_offset"].to_list() == table["kafka_offset"].to_list() == [0, 1]
+    assert table["time"].dt.epoch("ms").to_list() == [1_795_138_200_123, 1_795_138_200_124]
+    frame = await bounded(PriceChanges, topic).to_pandas()
+    arrow = await bounded(PriceChanges, topic).to_arrow()
+    assert list(frame.columns) == arrow.column_names == table.columns
+    assert frame["received"].dtype == "datetime64[us, UTC]"
+    assert frame["ticks"].dtype == "int64"
+    assert frame["time"].tolist() == arrow["time"].to_pylist() == table["time"].to_list()
+    assert arrow.schema.field("received").type == pa.timestamp("us", "UTC")
+
+
+@pytest.mark.parametrize("kind", [PriceChanges, Ticks, FeedEvents])
+async def test_an_empty_range_has_the_same_columns_and_types(topic: Written, kind: Any) -> None:
+    """A table of a quiet hour can be put beside one of a loud one."""
+    records: dict[Any, list[Record]] = {
+        PriceChanges: [change("600519", 0, 10.0, previous=9.9)],
+        Ticks: [tick("600519", 0)],
+        FeedEvents: [FeedEvent("gap", "client-test", 7, 0, 9_000, "why", 1_000, 2_000, "all")],
+    }
+    empty = [await getattr(bounded(kind, topic), name)() for name in ("to_polars", "to_pandas", "to_arrow")]
+    await topic.put(records[kind])
+    full = [await getattr(bounded(kind, topic), name)() for name in ("to_polars", "to_pandas", "to_arrow")]
+    assert [len(table) for table in empty] == [0, 0, 0]
+    assert [len(table) for table in full] == [1, 1, 1]
+    assert empty[0].schema == full[0].schema
+    assert empty[1].dtypes.to_dict() == full[1].dtypes.to_dict()
+    assert empty[2].schema == full[2].schema
+    assert full[0].columns[-3:] == KAFKA
+
+
+async def test_rows_are_in_the_order_of_partitions_and_offsets(topic: Written) -> None:
+    """Whatever the order in which they were fetched."""
+    codes = ["600519", "000001", "688981", "300750", "920000"]
+    await topic.put([tick(code, n) for n in range(50) for code in codes])
+    table = await bounded(Ticks, topic, batch_size=7).to_polars()
+    assert len(table) == 250
+    assert table.select(KAFKA[:2]).rows() == sorted(table.select(KAFKA[:2]).rows())
+    assert table["run"].dtype == pl.Int64
+
+
+async def test_a_snapshot_table_has_one_row_a_code(states: Written) -> None:
+    """The latest; its marks are a list."""
+    await states.put([snapshot("600519", n, 10.0 + n) for n in range(3)] + [snapshot("000001", 0, 5.0)])
+    reader = Snapshots(states.bootstrap, topic=states.name, end="now")
+    table = await reader.to_polars()
+    assert dict(zip(table["code"], table["price"], strict=True)) == {"600519": 12.0, "000001": 5.0}
+    assert table["lines"].to_list()[0][0].keys() == {"source", "run", "n"}
+    frame = await Snapshots(states.bootstrap, topic=states.name, end="now").to_pandas()
+    assert pd.api.types.is_float_dtype(frame["previous_close"])
+
+
+async def test_a_table_has_an_end_and_a_bound(topic: Written) -> None:
+    """Else it would gather for ever."""
+    await topic.put([tick("600519", n) for n in range(5)])
+    with pytest.raises(ArgumentError, match="end='now'"):
+        await Ticks(topic.bootstrap, topic=topic.name).to_polars()
+    with pytest.raises(RangeError, match="max_rows"):
+        await bounded(Ticks, topic).to_polars(max_rows=3)
