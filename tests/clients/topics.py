@@ -5,6 +5,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable
 
+from aiokafka import AIOKafkaProducer
+
 from broker import admin
 from broker.publisher import Publisher
 from schemas import Origin, PriceChange, Snapshot, Tick, encode
@@ -85,6 +87,16 @@ class Written:
         """Write one value as it is."""
         self.add(key, value, RECEIVED // 1000)
         await self._publisher.flush()
+
+    async def delete(self, key: str) -> None:
+        """Write a record without a value."""
+        producer = AIOKafkaProducer(bootstrap_servers=self.bootstrap)
+        await producer.start()
+        try:
+            partition = partition_of(key, self._partitions)
+            await producer.send_and_wait(self.name, None, key=key.encode(), partition=partition)
+        finally:
+            await producer.stop()
 
     def add(self, key: str, value: bytes, timestamp: int, with_headers: list[tuple[str, bytes]] | None = None) -> None:
         """Hand one record to the publisher."""

@@ -75,6 +75,7 @@ class Snapshots(Reader[Snapshot]):
         if self._stateful and self._end not in {None, Word("now")}:
             raise ArgumentError("end: the table of another time is not kept: give end='now', or none")
         self._table: dict[str, _Row] = {}
+        self._deleted: dict[str, int] = {}
         self._loaded = self._told = not self._stateful
         self._loading = False
 
@@ -139,11 +140,15 @@ class Snapshots(Reader[Snapshot]):
         for record, partition, offset, timestamp in zip(
             batch.records, batch.partitions, batch.offsets, batch.timestamps, strict=True
         ):
-            self._table[record.code] = _Row(record, partition, offset, timestamp)
+            if offset > self._deleted.get(record.code, -1):
+                self._table[record.code] = _Row(record, partition, offset, timestamp)
+        self._deleted.clear()
 
-    def _gone(self, partition: int, key: bytes | None) -> None:  # noqa: ARG002 - a code has one partition
-        if key is not None:
-            self._table.pop(key.decode("utf-8", "replace"), None)
+    def _gone(self, key: bytes | None, offset: int) -> None:
+        code = (key or b"").decode("utf-8", "replace")
+        self._table.pop(code, None)
+        # What lies before it in the same batch is not in the table yet.
+        self._deleted[code] = offset
 
     @property
     def _towards_an_end(self) -> bool:

@@ -251,7 +251,7 @@ class Stream(Generic[R]):
         """Whether the caller wants a record that is no repeat."""
         return True
 
-    def _gone(self, partition: int, key: bytes | None) -> None:
+    def _gone(self, key: bytes | None, offset: int) -> None:
         """A record without a value came: its key was deleted."""
 
     def _hear(self, record: Any) -> None:
@@ -472,7 +472,7 @@ class Stream(Generic[R]):
                 stats.filtered += 1
                 continue
             if record.value is None:
-                self._gone(partition, record.key)
+                self._gone(record.key, offset)
                 continue
             try:
                 value: Any = decode(record.value)

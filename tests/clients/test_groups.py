@@ -1,0 +1,205 @@
+"""Groups: a batch is committed when the caller is done with it, never before; after a kill nothing is missing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+import textwrap
+import uuid
+from collections.abc import Iterable
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from ashare_client import PriceChanges, RangeError
+from tests.clients.test_reading import delete_before, of
+from tests.clients.topics import PARTITIONS, Written, change
+
+CODES = ("600519", "000001", "688981", "300750", "920000")
+SECONDS = 60
+FAST = {"session_timeout_ms": 2_000, "heartbeat_interval_ms": 300}
+
+
+def group() -> str:
+    return f"client-{uuid.uuid4().hex}"
+
+
+async def committed(topic: Written, name: str) -> int:
+    """How many offsets the group has behind it, over all partitions."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=topic.bootstrap, group_id=name, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        places = [await consumer.committed(TopicPartition(topic.name, p)) for p in range(PARTITIONS)]
+        return sum(place or 0 for place in places)
+    finally:
+        await consumer.stop()
+
+
+async def test_a_batch_is_committed_when_the_next_is_asked_for(topic: Written) -> None:
+    """Not when it is handed out; without an error, leaving commits what was handed out."""
+    await topic.put([change("600519", n) for n in range(10)])
+    name = group()
+    async with PriceChanges(topic.bootstrap, topic=topic.name, start="earliest", group=name, batch_size=4) as changes:
+        read = aiter(changes)
+        async with asyncio.timeout(SECONDS):
+            for _ in range(4):
+                await anext(read)
+            assert await committed(topic, name) == 0
+            await anext(read)
+            while await committed(topic, name) == 0:  # noqa: ASYNC110 - the broker has no event to wait for
+                await asyncio.sleep(0.05)
+            assert await committed(topic, name) == 4
+    assert await committed(topic, name) == 5
+    async with PriceChanges(topic.bootstrap, topic=topic.name, start="latest", group=name) as changes:
+        assert (await anext(aiter(changes))).origin.offset == 5
+
+
+async def test_an_error_leaves_the_batch_in_hand_uncommitted(topic: Written) -> None:
+    """It comes again, whole."""
+    await topic.put([change("600519", n) for n in range(3)])
+    name = group()
+
+    async def fails() -> None:
+        async with PriceChanges(topic.bootstrap, topic=topic.name, start="earliest", group=name) as changes:
+            async for one in changes:
+                raise RuntimeError(str(one.origin.offset))
+
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="0"):
+            await fails()
+    assert await committed(topic, name) == 0
+
+
+async def test_a_caller_may_commit_by_itself(topic: Written) -> None:
+    """Then nothing else does."""
+    await topic.put([change("600519", n) for n in range(6)])
+    name = group()
+    reader = PriceChanges(
+        topic.bootstrap, topic=topic.name, start="earliest", group=name, commit="manual", batch_size=2
+    )
+    async with reader as changes:
+        read = aiter(changes)
+        async with asyncio.timeout(SECONDS):
+            for _ in range(3):
+                await anext(read)
+            await changes.commit()
+            for _ in range(3):
+                await anext(read)
+    assert await committed(topic, name) == 3
+
+
+async def test_a_group_begins_where_it_was_told_only_once(topic: Written) -> None:
+    """`latest` is when its first member opened: one that dies before its first batch loses nothing."""
+    await topic.put([change("600519", 0)])
+    name = group()
+    async with PriceChanges(topic.bootstrap, topic=topic.name, group=name):
+        pass
+    await topic.put([change("600519", 1)])
+    async with PriceChanges(topic.bootstrap, topic=topic.name, group=name) as changes, asyncio.timeout(SECONDS):
+        assert (await anext(aiter(changes))).origin.offset == 1
+        assert sum((await changes.lag()).values()) == 0
+
+
+async def test_a_group_whose_place_is_gone_says_so(topic: Written) -> None:
+    """It was away for longer than the log keeps; going on from what there is, is a choice."""
+    name = group()
+    async with PriceChanges(topic.bootstrap, topic=topic.name, group=name, start="earliest"):
+        await topic.put([change("600519", n) for n in range(10)])
+    await delete_before(topic, of("600519"), 4)
+    with pytest.raises(RangeError, match=r"0-3 is gone: the log begins at 4"):
+        await PriceChanges(topic.bootstrap, topic=topic.name, group=name).open()
+    async with PriceChanges(topic.bootstrap, topic=topic.name, group=name, missing="skip") as changes:
+        assert (await anext(aiter(changes))).origin.offset == 4
+        assert changes.stats.skipped == 4
+
+
+async def test_members_share_the_partitions_and_lose_nothing(topic: Written) -> None:
+    """While others come and go, every change reaches one of them at least once, and each in order per code."""
+    name = group()
+    got: dict[int, list[tuple[str, int]]] = {1: [], 2: []}
+    total = 300
+
+    async def member(number: int, enough: int) -> None:
+        async with PriceChanges(
+            topic.bootstrap, topic=topic.name, start="earliest", group=name, batch_size=5, options=FAST
+        ) as changes:
+            async for one in changes:
+                got[number].append((one.code, one.origin.offset))
+                if len(got[number]) >= enough:
+                    break
+                await asyncio.sleep(0)
+
+    async def write() -> None:
+        for n in range(total):
+            await topic.put([change(code, n) for code in CODES])
+            await asyncio.sleep(0.005)
+
+    async with asyncio.timeout(SECONDS):
+        writing = asyncio.create_task(write())
+        first = asyncio.create_task(member(1, 10**9))
+        await asyncio.sleep(0.5)
+        await member(2, 100)
+        await writing
+        while len(set(got[1]) | set(got[2])) < total * len(CODES):  # noqa: ASYNC110 - two tasks fill it
+            await asyncio.sleep(0.05)
+        first.cancel()
+        await asyncio.wait([first])
+    assert len(got[2]) == 100
+    for places in got.values():
+        assert len(set(places)) == len(places), "one member was given a change twice"
+        in_order(places)
+
+
+def in_order(places: Iterable[tuple[str, int]]) -> None:
+    for code in CODES:
+        offsets = [offset for of_code, offset in places if of_code == code]
+        assert offsets == sorted(offsets)
+
+
+READER = textwrap.dedent(
+    """
+    import asyncio, json, sys
+    from ashare_client import PriceChanges
+
+    async def main(bootstrap, topic, group, options):
+        async with PriceChanges(
+            bootstrap, topic=topic, start="earliest", group=group, batch_size=20, options=json.loads(options)
+        ) as changes:
+            async for batch in changes.batches():
+                for change in batch:
+                    print(json.dumps([change.code, change.origin.offset]), flush=True)
+                    await asyncio.sleep(0.001)
+
+    asyncio.run(main(*sys.argv[1:]))
+    """
+)
+
+
+async def test_a_kill_at_any_moment_loses_nothing(topic: Written) -> None:
+    """SIGKILL, several times: what was in hand comes again, the rest once, each life in order per code."""
+    name, total = group(), 200
+    await topic.put([change(code, n) for n in range(total) for code in CODES])
+    lives: list[list[tuple[str, int]]] = []
+    async with asyncio.timeout(SECONDS):
+        for enough in (137, 250, 10**9):
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-c", READER, topic.bootstrap, topic.name, name, json.dumps(FAST)),
+                stdout=asyncio.subprocess.PIPE,
+            )
+            assert process.stdout is not None
+            life: list[tuple[str, int]] = []
+            lives.append(life)
+            while len(life) < enough and len({p for each in lives for p in each}) < total * len(CODES):
+                line = await process.stdout.readline()
+                code, offset = json.loads(line)
+                life.append((code, offset))
+            process.send_signal(signal.SIGKILL)
+            await process.communicate()
+    assert {place for life in lives for place in life} == {(code, n) for code in CODES for n in range(total)}
+    for life in lives:
+        assert len(set(life)) == len(life)
+        in_order(life)
+    again = sum(map(len, lives)) - total * len(CODES)
+    assert again <= 2 * 3 * 20, "more came again than was in hand and on its way to being committed"
