@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import time
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from deploy.embedded.jars import ROOTS
 from schemas import PriceChange, encode
 from tests.examples.programs import EXAMPLES, Build, Program, go_program, java_program, node_program, python, tool
 from tests.examples.public_topic import FIRST, FOREIGN, KINDS, LARGEST, Line, PublicTopic, as_printed, by_code
+
+# The first run on a machine compiles Go's library and fetches packages.
+pytestmark = pytest.mark.timeout(300)
 
 BUILDS: dict[str, Build] = {
     "ashare-client": python("with_ashare_client.py"),
@@ -161,3 +165,12 @@ def unwrapped(envelope: Line) -> Line:
     payload = json.loads(envelope["payload"])
     assert envelope["key"] == payload["code"]
     return {"ce_id": dict(zip(names, values, strict=True))["ce_id"], **payload}
+
+
+def test_the_readme_runs_what_is_there() -> None:
+    """The commands of ``examples/README.md`` are of files that exist, in the folder that they are run in."""
+    readme = (EXAMPLES / "README.md").read_text("utf-8")
+    named = re.findall(r"[\w/-]+\.(?:sh|py|java|mjs)\b", readme)
+    assert len(named) >= 5
+    assert [name for name in named if not [*EXAMPLES.glob(name), *EXAMPLES.glob(f"*/{name}")]] == []
+    assert [folder.name for folder in EXAMPLES.iterdir() if folder.is_dir() and folder.name not in readme] == []
