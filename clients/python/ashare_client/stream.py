@@ -205,7 +205,7 @@ class Stream(Generic[R]):
     @property
     def position(self) -> dict[int, int]:
         """By partition, the offset behind the last record that was handed out: `start=` for whoever goes on."""
-        return self._position | self._batch.progress(self._handed)
+        return dict(sorted((self._position | self._batch.progress(self._handed)).items()))
 
     async def commit(self) -> None:
         """Commit `position` for the group: everything handed out so far, the record in hand included.
