@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 Headers = list[tuple[str, bytes]]
 _NO_HEADERS: Headers = []
-_Entry = tuple[bytes | None, bytes, int, Headers, int]
+_Entry = tuple[bytes | None, bytes | None, int, Headers, int]
 
 BATCH_BYTES = 512 << 10
 """A batch's size at which it is closed; below every topic's ``max.message.bytes``."""
@@ -64,16 +64,17 @@ class Lane:
         limit = int(declared.config["max.message.bytes"]) if declared else 1_048_588
         self._limit = limit - _RECORD_OVERHEAD
 
-    def add(self, key: bytes | None, value: bytes, timestamp_ms: int, headers: Headers = _NO_HEADERS) -> None:
+    def add(self, key: bytes | None, value: bytes | None, timestamp_ms: int, headers: Headers = _NO_HEADERS) -> None:
         """Queue one record; it is sent by itself. Never waits: see ``Publisher.room`` for back-pressure.
 
         Args:
+            value: ``None`` for a tombstone.
             timestamp_ms: the Kafka record timestamp, ms since the epoch.
 
         Raises:
             RecordTooLargeError: the topic does not take a record of this size.
         """
-        size = len(value) + (len(key) if key else 0)
+        size = (len(value) if value else 0) + (len(key) if key else 0)
         for name, content in headers:
             size += len(name) + len(content) + 4
         if size > self._limit:

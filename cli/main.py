@@ -8,7 +8,21 @@ import sys
 import typer
 
 from cli import settings
-from cli.commands import config, demo, kafka, process, produce, questdb, simulate, snapshot, store, tail, topics, verify
+from cli.commands import (
+    config,
+    demo,
+    kafka,
+    process,
+    produce,
+    questdb,
+    replay,
+    simulate,
+    snapshot,
+    store,
+    tail,
+    topics,
+    verify,
+)
 from schemas import UsageError
 
 app = typer.Typer(
@@ -20,7 +34,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for module in (demo, simulate, produce, process, kafka, questdb, verify, tail, snapshot, config):
+for module in (demo, simulate, produce, process, kafka, questdb, verify, tail, replay, snapshot, config):
     app.command(module.__name__.rpartition(".")[2])(module.command)
 app.add_typer(topics.app, name="topics")
 app.add_typer(store.app, name="store")

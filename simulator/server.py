@@ -8,7 +8,7 @@ import http
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,6 +34,7 @@ DRAINED_BYTES = 1 << 20
 """Without a pace, the next round waits until no client has more than this unsent."""
 _TOO_SLOW = 1013
 _GOODBYE_SECONDS = 2.0
+_LAST_SECONDS = 60.0
 _CLIENT_MESSAGE_BYTES = 1 << 20
 
 
@@ -106,22 +107,31 @@ class Client:
         if self._page is not None:
             self._page.close()
 
-    async def close(self, code: int, reason: str) -> None:
+    async def close(self, code: int, reason: str, seconds: float = _GOODBYE_SECONDS) -> None:
         """Say goodbye, and hang up on a client that does not take even that."""
         try:
-            async with asyncio.timeout(_GOODBYE_SECONDS):
+            async with asyncio.timeout(seconds):
                 await self._connection.close(code, reason)
         except TimeoutError:
             self._connection.transport.abort()
 
+    async def dismiss(self, message: bytes, code: int, reason: str) -> None:
+        """Send a last message behind all that was pushed, and say goodbye when it is taken."""
+        with contextlib.suppress(ConnectionClosed, TimeoutError):
+            async with asyncio.timeout(_LAST_SECONDS):
+                await self._connection.send(message, text=True)
+                while self.unsent:  # noqa: ASYNC110 - as in ``drained``
+                    await asyncio.sleep(0.005)
+        await self.close(code, reason)
 
-class Simulator:
-    """A market on a WebSocket."""
 
-    def __init__(self, source: Source, settings: Settings) -> None:
-        """A market that is not open yet."""
+class FeedServer:
+    """The server's side of the protocol; somebody else has the ticks, and pushes them."""
+
+    def __init__(self, knows: Callable[[str], bool], settings: Settings) -> None:
+        """A server that does not listen yet; ``knows`` says whether a client may subscribe a code."""
         self.counts = Counts()
-        self._source = source
+        self._knows = knows
         self._settings = settings
         self._ledger = Ledger(settings.ledger) if settings.ledger else None
         self._clients: dict[str, Client] = {}
@@ -161,44 +171,6 @@ class Simulator:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(server.wait_closed(), _GOODBYE_SECONDS)
 
-    async def run(self) -> Counts:
-        """Push the source's ticks when they are due, to its end; a cancel is an end too, and the ledger is finished.
-
-        Raises:
-            UsageError: the ledger can't be written, or a played file has a bad line.
-        """
-        try:
-            await self._push_all()
-        except asyncio.CancelledError:
-            self._finish()
-            raise
-        self._finish()
-        return self.counts
-
-    async def _push_all(self) -> None:
-        source, paced = self._source, self._settings.paced
-        if self._settings.wait_for_client:
-            await self._wanted.wait()
-        clock = asyncio.get_running_loop().time
-        self.counts.started = time.time_ns() // 1000
-        start = clock()
-        end = math.inf if self._settings.seconds is None else self._settings.seconds
-        last = math.nextafter(end, 0.0)  # a tick that is due at the end itself belongs to the time after it
-        while (due := source.next_due) is not None:
-            began = clock()
-            if paced:
-                if due >= end:
-                    break
-                if due > began - start:
-                    await asyncio.sleep(due - (began - start))
-                    began = clock()
-            else:
-                await self._drained()
-                if clock() - start >= end:
-                    break
-            self.push(source.take(min(began - start, last) if paced else math.inf, ROUND_TICKS))
-            await asyncio.sleep(max(0.0, began + ROUND_SECONDS - clock()) if paced else 0.0)
-
     def push(self, batch: Batch) -> None:
         """Give every client its part of a batch; clients with the same subscription share the very same bytes."""
         self.counts.ticks += len(batch.texts)
@@ -216,7 +188,18 @@ class Simulator:
                 if client.unsent > self._settings.queue_bytes:
                     self._leave_behind(client)
 
-    async def _drained(self) -> None:
+    async def subscribed(self) -> None:
+        """Wait until somebody has subscribed to something, for the first time."""
+        await self._wanted.wait()
+
+    async def farewell(self, message: bytes, code: int, reason: str) -> None:
+        """Send a last message behind all that was pushed, and close every connection.
+
+        Who has not taken all of it after ``_LAST_SECONDS`` is hung up on.
+        """
+        await asyncio.gather(*(client.dismiss(message, code, reason) for client in list(self._clients.values())))
+
+    async def drained(self) -> None:
         """Wait until somebody is there and all have room: a market without a pace is as fast as its clients are."""
         # Looked at in turns: the transport tells nobody but its own protocol when its buffer shrinks.
         while not self._groups or any(client.unsent > DRAINED_BYTES for client in self._clients.values()):  # noqa: ASYNC110
@@ -242,7 +225,7 @@ class Simulator:
     async def _serve(self, connection: ServerConnection) -> None:
         self._connections += 1
         name = f"connection-{self._connections:04d}"
-        session = Session(self._source.knows, all_market=self._settings.all_market)
+        session = Session(self._knows, all_market=self._settings.all_market)
         client = self._clients[name] = Client(name, connection, session, self._ledger)
         self.counts.by_connection[name] = 0
         log.info("%s from %s", name, connection.remote_address)
@@ -269,6 +252,53 @@ class Simulator:
         self._groups = groups
         if groups:
             self._wanted.set()
+
+
+class Simulator(FeedServer):
+    """A market on a WebSocket."""
+
+    def __init__(self, source: Source, settings: Settings) -> None:
+        """A market that is not open yet."""
+        super().__init__(source.knows, settings)
+        self._source = source
+
+    async def run(self) -> Counts:
+        """Push the source's ticks when they are due, to its end; a cancel is an end too, and the ledger is finished.
+
+        Raises:
+            UsageError: the ledger can't be written, or a played file has a bad line.
+        """
+        try:
+            await self._push_all()
+        except asyncio.CancelledError:
+            self._finish()
+            raise
+        self._finish()
+        return self.counts
+
+    async def _push_all(self) -> None:
+        source, paced = self._source, self._settings.paced
+        if self._settings.wait_for_client:
+            await self.subscribed()
+        clock = asyncio.get_running_loop().time
+        self.counts.started = time.time_ns() // 1000
+        start = clock()
+        end = math.inf if self._settings.seconds is None else self._settings.seconds
+        last = math.nextafter(end, 0.0)  # a tick that is due at the end itself belongs to the time after it
+        while (due := source.next_due) is not None:
+            began = clock()
+            if paced:
+                if due >= end:
+                    break
+                if due > began - start:
+                    await asyncio.sleep(due - (began - start))
+                    began = clock()
+            else:
+                await self.drained()
+                if clock() - start >= end:
+                    break
+            self.push(source.take(min(began - start, last) if paced else math.inf, ROUND_TICKS))
+            await asyncio.sleep(max(0.0, began + ROUND_SECONDS - clock()) if paced else 0.0)
 
     def _finish(self) -> None:
         self.counts.ended = time.time_ns() // 1000
