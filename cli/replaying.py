@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import secrets
 import signal
 import sys
@@ -81,6 +82,9 @@ async def run(wanted: Wanted) -> None:
     through = read_through(wanted, request)
     output = read_output(wanted, request, through, say=said)
     controls = Controls(seekable=output.seekable and through is None)
+    # A replay makes millions of short-lived objects and no cycles: looking for some would take a quarter of the time.
+    gc.freeze()
+    gc.set_threshold(200_000, 50, 50)
     own = asyncio.current_task()
     assert own is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, own.cancel)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import chain
+from operator import itemgetter
 
 from broker.chunk import Chunk
 from schemas import Tick
@@ -163,10 +165,10 @@ def _woven(topic: str, parts: list[Batch]) -> Batch:
     woven = Batch(topic)
     if not parts:
         return woven
-    times = [time for part in parts for time in part.times]
-    order = sorted(range(len(times)), key=times.__getitem__)
-    woven.times = [times[i] for i in order]
+    times = list(chain.from_iterable(part.times for part in parts))
+    in_order = itemgetter(*sorted(range(len(times)), key=times.__getitem__))
+    woven.times = list(in_order(times))
     for name in ("partitions", "offsets", "timestamps", "keys", "values", "headers", "ticks"):
-        joined = [entry for part in parts for entry in getattr(part, name)]
-        setattr(woven, name, [joined[i] for i in order] if joined else joined)
+        joined = list(chain.from_iterable(getattr(part, name) for part in parts))
+        setattr(woven, name, list(in_order(joined)) if joined else joined)
     return woven

@@ -20,10 +20,10 @@ from consumers.replay.pace import LONGEST_PAUSE_MS, Pace, Schedule
 from consumers.replay.selection import Selection
 from consumers.replay.through import Through
 
-STEP = 4_096
+STEP = 2_048
 """The most records of one write: between two, the loop is free for the network, the keyboard and the progress line."""
-SMALL_TAKE = 256
-"""Of each partition at once where a pace is kept, so that merging holds up no record that is due."""
+TAKE, PACED_TAKE = 1_024, 256
+"""Records of each partition that are merged at once: few where a pace is kept, so that it holds up none that is due."""
 _LATE_STEPS = 10_000
 _LATE_STEP_S = 0.0001
 
@@ -146,7 +146,7 @@ class Player:
                 self._merger.finish(partition)
                 if tail is not None:
                     self._feed_made(tail)
-        return self._merger.take(SMALL_TAKE if self._paced else None), points
+        return self._merger.take(PACED_TAKE if self._paced else TAKE), points
 
     def _feed(self, chunk: Chunk) -> None:
         self._points[chunk.partition] = Point(chunk.start, self._clocks[chunk.partition].state)

@@ -26,7 +26,7 @@ from market.codes import Board
 from schemas import UsageError
 from schemas.topics import partition_of, topics
 
-FETCH_BYTES = 512 << 10
+FETCH_BYTES = 256 << 10
 PACED_FETCH_BYTES = 64 << 10
 """Of one partition at once where a pace is kept: smaller, so that reading holds up no record that is due."""
 _SHOWN = 6

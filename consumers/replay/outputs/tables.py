@@ -9,19 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from consumers.replay.merge import Batch
-from consumers.replay.outputs.columns import Columns, Kind
+from consumers.replay.outputs.arrays import TYPES, arrow
+from consumers.replay.outputs.columns import Columns
 from consumers.replay.outputs.files import WholeFile
 from schemas import UsageError
 
-GROUP = 32_768
+GROUP = 16_384
 """Rows of a group: what is held in memory before it is written."""
-_TYPES: dict[Kind, pa.DataType] = {
-    "text": pa.string(),
-    "json": pa.string(),
-    "whole": pa.int64(),
-    "real": pa.float64(),
-    "bytes": pa.binary(),
-}
 _REPEATING = ("exchange", "source", "side", "kafka_topic")
 
 
@@ -35,7 +29,7 @@ class Table:
         """A table of one kind of record, its name as in ``topics.yaml``."""
         self.headers = kind == "dead-letter"
         self._columns = Columns(kind)
-        self._schema = pa.schema([(name, _TYPES[of]) for name, of in self._columns.kinds.items()])
+        self._schema = pa.schema([(name, TYPES[of]) for name, of in self._columns.kinds.items()])
         self._file = file
         self._form = form
         self._writer: Any = None
@@ -60,8 +54,8 @@ class Table:
 
     async def write(self, batch: Batch) -> None:
         """As ``Output.write``."""
-        columns = self._columns.of(batch)
-        arrays = [pa.array(column, of) for column, of in zip(columns, self._schema.types, strict=True)]
+        columns = zip(self._columns.of(batch), self._columns.kinds.values(), strict=True)
+        arrays = [arrow(column, of) for column, of in columns]
         rows = pa.RecordBatch.from_arrays(arrays, schema=self._schema)
         self._held.append(rows)
         self._rows += rows.num_rows

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -21,8 +20,6 @@ ORIGIN_HEADER = "ashare_replay_origin"
 COUNT_HEADER = "ashare_replay_records"
 """The header of an end marker that says how many records the replay wrote into its partition."""
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,249}")
-_STEP = 1_024
-"""Records between two looks at whether the broker keeps up."""
 _LIMIT_BYTES = 24 << 20
 
 
@@ -92,12 +89,9 @@ class ToTopic:
 
     async def write(self, batch: Batch) -> None:
         """As ``Output.write``."""
-        for start in range(0, len(batch), _STEP):
-            self._add(batch.slice(start, start + _STEP))
-            if self._publisher.full:
-                await self._publisher.room()
-            else:
-                await asyncio.sleep(0)
+        self._add(batch)
+        if self._publisher.full:
+            await self._publisher.room()
 
     def _add(self, batch: Batch) -> None:
         lanes, identity = self._lanes, self._id
