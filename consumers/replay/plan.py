@@ -41,22 +41,20 @@ class Holdings:
     def pieces(self, partition: int, start: int, end: int) -> tuple[list[Piece], list[tuple[int, int]]]:
         """A range as pieces in order, the log's own where it has them, and what neither holds."""
         begin, log_end = self.log[partition]
+        held = [Piece(archived=False, start=begin, end=log_end)]
+        for low, high in self.archive.get(partition, ()):
+            held.append(Piece(archived=True, start=low, end=min(high, begin)))
+            held.append(Piece(archived=True, start=max(low, log_end), end=high))
         pieces: list[Piece] = []
         missing: list[tuple[int, int]] = []
         at = start
-        for low, high in self.archive.get(partition, ()):
-            low, high = max(low, at), min(high, end, max(begin, at))  # noqa: PLW2901 - what is left of the span
+        for piece in sorted((piece for piece in held if piece.start < piece.end), key=lambda piece: piece.start):
+            low, high = max(piece.start, at), min(piece.end, end)
             if low >= high:
                 continue
             if low > at:
                 missing.append((at, low))
-            pieces.append(Piece(archived=True, start=low, end=high))
-            at = high
-        low, high = max(begin, at), min(end, log_end)
-        if low < high:
-            if low > at:
-                missing.append((at, low))
-            pieces.append(Piece(archived=False, start=low, end=high))
+            pieces.append(Piece(piece.archived, low, high))
             at = high
         if at < end:
             missing.append((at, end))

@@ -145,6 +145,12 @@ async def _planned(
         {tp.partition: (begins[tp], ends[tp]) for tp in places if tp.partition in wanted},
         {p: spans for p, spans in (archive.spans(topic) if archive else {}).items() if p in wanted},
     )
+    for partition, (_, log_end) in holdings.log.items():
+        if 0 < log_end < max((end for _, end in holdings.archive.get(partition, ())), default=0):
+            raise UsageError(
+                f"--archive {request.archive} has records of {topic}/{partition} behind the log's end, {log_end:,}:"
+                " it is the archive of another cluster, or of a topic that was made anew; name the right one"
+            )
     now = time.time_ns() // 1_000_000
     found = {
         purpose: await _at(reader, places, archive, topic, ms)
