@@ -24,6 +24,11 @@ log = logging.getLogger(__name__)
 
 AGENTS = ("snapshots", "storage", "changes")
 
+SNAPSHOT_SECONDS = 0.05
+"""Between two publications of a code's snapshot; the worker's memory, which HTTP reads, has every tick at once."""
+STATE_SECONDS = 0.1
+"""Between two publications of a code's state. What is newer comes again after a crash, and goes out again as it was."""
+
 Handler = Callable[[Any, Chunk], Awaitable[None]]
 
 
@@ -76,7 +81,7 @@ class SnapshotsAgent:
         self.published = 0
         self._table, self._job, self._letters = table, job, letters
         self._effects: EffectsByPartition[SnapshotRow] = EffectsByPartition(
-            lambda partition: Effects(publisher.lane(SNAPSHOTS, partition), letters.lane)
+            lambda partition: Effects(publisher.lane(SNAPSHOTS, partition), letters.lane, every=SNAPSHOT_SECONDS)
         )
 
     async def handle(self, event: Any, chunk: Chunk) -> None:
@@ -84,7 +89,7 @@ class SnapshotsAgent:
         self._letters.bury(chunk)
         touched = self._job.apply(self._table.rows(chunk.partition), chunk)
         self.published += len(touched)
-        await self._effects.of(chunk.partition).submit(event, touched)
+        await self._effects.of(chunk.partition).submit(event, touched, len(chunk))
 
     def forget(self) -> None:
         """Partitions were revoked."""
@@ -94,13 +99,18 @@ class SnapshotsAgent:
 class ChangesAgent:
     """Emits the price changes that are larger than the threshold."""
 
-    def __init__(self, table: StateTable, job: Changes, publisher: Publisher, letters: DeadLetterBox) -> None:
-        """An agent over the table's rows."""
+    def __init__(
+        self, table: StateTable, job: Changes, changes: Publisher, state: Publisher, letters: DeadLetterBox
+    ) -> None:
+        """An agent over the table's rows; changes leave by a publisher of their own, so that no rows go before them."""
         self.emitted = 0
-        self._table, self._job, self._publisher, self._letters = table, job, publisher, letters
+        self._table, self._job, self._publisher, self._letters = table, job, changes, letters
         self._effects: EffectsByPartition[ChangeRow] = EffectsByPartition(
             lambda partition: Effects(
-                publisher.lane(PRICE_CHANGES_STATE, partition), publisher.lane(PRICE_CHANGES, partition), letters.lane
+                state.lane(PRICE_CHANGES_STATE, partition),
+                changes.lane(PRICE_CHANGES, partition),
+                letters.lane,
+                every=STATE_SECONDS,
             )
         )
 
@@ -113,7 +123,7 @@ class ChangesAgent:
             headers = cloudevents.headers(change, chunk.topic)
             lane.add(change.code.encode(), encode(change), change.received // 1000, headers)
         self.emitted += len(changes)
-        await self._effects.of(chunk.partition).submit(event, touched)
+        await self._effects.of(chunk.partition).submit(event, touched, len(chunk))
 
     def forget(self) -> None:
         """Partitions were revoked."""
@@ -148,8 +158,11 @@ def attach(app: StreamApp, topic: Any, name: str, handle: Handler) -> None:
 
     async def run(stream: Any) -> None:
         async for event in stream.noack().events():
+            event.ack()
             try:
-                await handle(event, event.value)
+                for delivery in event.value:
+                    await handle(delivery, delivery.chunk)
+                    delivery.taken()
             except Exception:
                 log.exception("agent %s failed", name)
                 fatal(f"agent {name} failed")

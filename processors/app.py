@@ -13,8 +13,10 @@ from yarl import URL
 from processors.transport.consumer import BatchTransport
 from processors.transport.tables import StateTable, StateTableManager
 
-STREAM_BUFFER_CHUNKS = 4
-"""Chunks that wait before an agent; stock Faust's 4,096 events would be no bound for chunks of up to 1 MiB."""
+FETCH_BYTES = 256 << 10
+"""Of one partition in one fetch: some 1,300 ticks. Wider costs memory, and gains nothing more."""
+STREAM_BUFFER_FETCHES = 2
+"""Fetches that wait before an agent; stock Faust's 4,096 events would be no bound for them."""
 
 
 class StreamApp(faust.App):
@@ -54,7 +56,8 @@ def make_app(bootstrap: str, name: str, *, web_host: str, web_port: int, web_url
         store="memory://",
         autodiscover=False,
         TableManager=StateTableManager,
-        stream_buffer_maxsize=STREAM_BUFFER_CHUNKS,
+        stream_buffer_maxsize=STREAM_BUFFER_FETCHES,
+        consumer_max_fetch_size=FETCH_BYTES,
         # Topics are declared in schemas/topics.yaml, and there is no leader topic.
         topic_allow_declare=False,
         topic_disable_leader=True,

@@ -18,8 +18,9 @@ from schemas import Record, encode
 
 log = logging.getLogger(__name__)
 
-LIMIT = 8
-"""Chunks of a partition that may wait for their effects; then the agent stops taking more."""
+LIMIT = 50_000
+"""Ticks of a partition that may wait for their effects; then the agent stops taking more. Of what waits only the place
+in the log is held, and the rows that it moved."""
 
 
 class Acknowledgeable(Protocol):
@@ -45,28 +46,32 @@ R = TypeVar("R", bound=StateRow)
 class Effects(Generic[R]):
     """One partition's effects of one agent, conflated while an earlier round is on its way."""
 
-    def __init__(self, state: Lane, *before: Lane) -> None:
+    def __init__(self, state: Lane, *before: Lane, every: float = 0.0) -> None:
         """Effects that end in state rows.
 
         Args:
             state: where rows go.
             before: lanes whose records must be confirmed before the rows that count on them.
+            every: seconds between two rounds. All partitions' rounds fall on the same beat, and so into one request.
         """
         self._state = state
+        self._every = every
         self._before = before
         self._events: deque[Acknowledgeable] = deque()
         self._touched: set[R] = set()
+        self._ticks = 0
         self._work = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
         self._task = asyncio.create_task(self._run(), name=f"effects-{state.topic}-{state.partition}")
 
-    async def submit(self, event: Acknowledgeable, touched: Iterable[R]) -> None:
+    async def submit(self, event: Acknowledgeable, touched: Iterable[R], ticks: int) -> None:
         """Enter a chunk that was applied, and whose records are in the lanes before; waits while too many wait."""
         self._events.append(event)
+        self._ticks += ticks
         self._touched.update(touched)
         self._work.set()
-        if len(self._events) >= LIMIT:
+        if self._ticks >= LIMIT:
             self._room.clear()
             await self._room.wait()
 
@@ -74,6 +79,8 @@ class Effects(Generic[R]):
         try:
             while True:
                 await self._work.wait()
+                if self._every:
+                    await asyncio.sleep(self._every - asyncio.get_running_loop().time() % self._every)
                 self._work.clear()
                 await self._round()
         except asyncio.CancelledError:
@@ -85,6 +92,7 @@ class Effects(Generic[R]):
     async def _round(self) -> None:
         events, self._events = self._events, deque()
         touched, self._touched = self._touched, set()
+        self._ticks = 0
         # The rows are read now: what later chunks do to them must not go out before those chunks' changes.
         rows = [(row.key, encode(row.record()), row.received // 1000) for row in touched]
         for lane in self._before:

@@ -173,7 +173,8 @@ def without(batches: Sequence[TickBatch], partition: int, offset: int) -> list[T
             at = batch.offsets.index(offset)
             lists = (batch.offsets, batch.timestamps, batch.ticks)
             offsets, timestamps, ticks = ([*entries[:at], *entries[at + 1 :]] for entries in lists)
-            batch = TickBatch(batch.topic, batch.partition, offsets, timestamps, ticks)  # noqa: PLW2901
+            values = None if batch.values is None else [*batch.values[:at], *batch.values[at + 1 :]]
+            batch = TickBatch(batch.topic, batch.partition, offsets, timestamps, ticks, values)  # noqa: PLW2901
         if batch.ticks:
             kept.append(batch)
     return kept
@@ -181,14 +182,15 @@ def without(batches: Sequence[TickBatch], partition: int, offset: int) -> list[T
 
 def batch_of(chunk: Chunk) -> TickBatch:
     """A chunk as stores take it, without the values that are not ticks."""
-    ticks = chunk.ticks
+    ticks, values = cast("list[Tick]", chunk.ticks), cast("list[bytes]", chunk.values)
     if not chunk.bad:
-        return TickBatch(chunk.topic, chunk.partition, chunk.offsets, chunk.timestamps, cast("list[Tick]", ticks))
-    kept = [index for index, tick in enumerate(ticks) if tick is not None]
+        return TickBatch(chunk.topic, chunk.partition, chunk.offsets, chunk.timestamps, ticks, values)
+    kept = [index for index, tick in enumerate(chunk.ticks) if tick is not None]
     return TickBatch(
         chunk.topic,
         chunk.partition,
         [chunk.offsets[i] for i in kept],
         [chunk.timestamps[i] for i in kept],
-        [cast("Tick", ticks[i]) for i in kept],
+        [ticks[i] for i in kept],
+        [values[i] for i in kept],
     )

@@ -20,7 +20,7 @@ from jobs.thresholds import Thresholds
 from processors.agents import AGENTS, ChangesAgent, DeadLetterBox, SnapshotsAgent, StorageAgent, attach
 from processors.app import StreamApp, make_app
 from processors.storage import StorageWriter
-from processors.stores import open_store
+from processors.stores.apart import StoreApart
 from processors.transport.consumer import BatchConsumer
 from processors.transport.tables import StateTable
 from processors.watchdog import Check, Watchdog
@@ -84,6 +84,8 @@ class Worker:
     def _build(self) -> None:
         options, app = self.options, self.app
         self.publisher = Publisher(options.bootstrap, client_id=self.group)
+        # A client has one request on its way: changes must not wait behind rows.
+        self.changes_publisher = Publisher(options.bootstrap, client_id=f"{self.group}-changes")
         self.letters = DeadLetterBox(self.publisher.lane(DEAD_LETTERS, 0), self.group)
         self.snapshots_job = Snapshots()
         self.changes_job = Changes(options.thresholds)
@@ -99,7 +101,7 @@ class Worker:
             self.snapshots = SnapshotsAgent(table, self.snapshots_job, self.publisher, self.letters)
             self._attach(ticks, "snapshots", self.snapshots)
         if "storage" in options.agents:
-            self.writer = StorageWriter(open_store(options.store), lambda error: self.letters.refuse(error, TICKS))
+            self.writer = StorageWriter(StoreApart(options.store), lambda error: self.letters.refuse(error, TICKS))
             self._attach(ticks, "storage", StorageAgent(self.writer, self.letters))
         if "changes" in options.agents:
             state = app.StateTable(
@@ -108,7 +110,7 @@ class Worker:
                 restore=self.changes_job.restore,
                 key_type=str,
             )
-            self.changes = ChangesAgent(state, self.changes_job, self.publisher, self.letters)
+            self.changes = ChangesAgent(state, self.changes_job, self.changes_publisher, self.publisher, self.letters)
             self._attach(ticks, "changes", self.changes)
         app.install_routes = Routes(app, table, self.health, self.status).install
         app.on_partitions_revoked.connect(self._revoked)
@@ -149,6 +151,8 @@ class Worker:
     async def _start(self) -> None:
         self._check_port()
         await self.publisher.start(TICKS, SNAPSHOTS, PRICE_CHANGES, PRICE_CHANGES_STATE, DEAD_LETTERS)
+        if self.changes is not None:
+            await self.changes_publisher.start()
         if self.writer is not None:
             await self.writer.start()
         self._beating = asyncio.create_task(self._heartbeat(), name="heartbeat")
@@ -163,6 +167,7 @@ class Worker:
         if self._beating is not None:
             self._beating.cancel()
         try:
+            await self.changes_publisher.stop(10.0)
             await self.publisher.stop(10.0)
         except DeliveryError as error:
             log.error("stopping: %s; what they belong to is not committed and comes again", error)  # noqa: TRY400

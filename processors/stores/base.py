@@ -37,11 +37,12 @@ class UnstorableError(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class TickBatch:
-    """Ticks of one partition, with the place that each came from; the four lists are of one length.
+    """Ticks of one partition, with the place that each came from; the lists are of one length.
 
     Attributes:
         offsets: Kafka offsets, rising.
         timestamps: Kafka record timestamps, ms since the epoch.
+        values: the ticks' JSON as the log has it, where it is at hand.
     """
 
     topic: str
@@ -49,6 +50,7 @@ class TickBatch:
     offsets: Sequence[int]
     timestamps: Sequence[int]
     ticks: Sequence[Tick]
+    values: Sequence[bytes] | None = None
 
 
 class TickStore(Protocol):

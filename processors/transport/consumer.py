@@ -1,10 +1,10 @@
-"""Faust's Kafka consumer, on chunks: one message per partition and fetch, and commits that mean what they say.
+"""Faust's Kafka consumer, on chunks: one message per fetch, and commits that mean what they say.
 
 Replaced, with the reason (Faust 0.15.3):
 
 - ``getmany`` and ``_drain_messages``: a task is made and cancelled for each message there (50 of the 80 µs that one
-  costs).
-- ``_new_offset``, ``_add_gap``, ``ack``: see ``processors.transport.offsets``.
+  costs); and a message here is a whole fetch, since at a few thousand ticks a second a chunk holds two or three.
+- ``_new_offset``, ``_add_gap``, ``ack``: see ``processors.transport.offsets``. Chunks are acknowledged by themselves.
 - ``_commit_offsets``: the stock one books a failed commit as done (faust#692).
 - ``on_partitions_revoked``: the stock one forgets what is acknowledged before it commits (faust#502).
 - ``perform_seek``: without a committed offset the stock one leaves the position where it is, past what was dropped.
@@ -25,10 +25,9 @@ from aiokafka.errors import ConsumerStoppedError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage, Message
-from mode.utils.futures import notify
 
 from broker.chunk import Chunk, corrupt, drain
-from processors.transport.offsets import OffsetQueue, Ticket
+from processors.transport.offsets import Delivery, OffsetQueue
 from processors.watchdog import fatal
 
 log = logging.getLogger(__name__)
@@ -36,17 +35,13 @@ log = logging.getLogger(__name__)
 FETCH_WAIT_MS = 20
 """Longest that a fetch waits at the broker. A partition that was just drained can't be fetched while another fetch of
 the same broker waits, so this is what a quiet partition's tick can lose."""
+GATHER_SECONDS = 0.002
+"""Between two fetches at least: a wake-up costs as much as dozens of ticks. When there is much to do, it is over long
+before the next fetch is asked for."""
 DRAIN_PATIENCE = 20.0
 """Seconds that a rebalance or a stop waits for chunks in hand; what is not done by then comes again."""
 
 Fetched = tuple[int, dict[TP, Chunk]]
-
-
-class ChunkMessage(ConsumerMessage):
-    """A message whose value is a chunk; ``ticket`` is its place in the partition's offset queue."""
-
-    __slots__ = ("ticket",)
-    ticket: Ticket
 
 
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):
@@ -58,6 +53,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
     logger = logging.getLogger("faust.transport")
     seeks = 0
+    _fetched = 0.0
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -79,17 +75,21 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             raise ConsumerStoppedError
         # Faust never asks: without it a coordination error ends heartbeats and rejoins in silence.
         coordinator.check_errors()
-        deadline = time.monotonic() + timeout
+        begun = time.monotonic()
+        if begun < self._fetched + GATHER_SECONDS:
+            await asyncio.sleep(self._fetched + GATHER_SECONDS - begun)
+        deadline = begun + timeout
         with fetcher._subscriptions.fetch_context():
             while True:
                 if fetcher._subscriptions.reassignment_in_progress:
                     await fetcher._subscriptions.wait_for_assignment()
                 chunks = {TP(chunk.topic, chunk.partition): chunk for chunk in drain(fetcher, partitions)}
-                left = deadline - time.monotonic()
-                if chunks or left <= 0 or not self.consumer.flow_active:
+                now = time.monotonic()
+                if chunks or now >= deadline or not self.consumer.flow_active:
+                    self._fetched = now
                     return self.seeks, chunks
                 waiter = fetcher._create_fetch_waiter()
-                await asyncio.wait([waiter], timeout=left)
+                await asyncio.wait([waiter], timeout=deadline - now)
                 if not waiter.done():
                     waiter.cancel()
                     return self.seeks, {}
@@ -120,7 +120,9 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
 
 class BatchConsumer(driver.Consumer):
-    """Faust's consumer, delivering one ``ChunkMessage`` per partition and fetch.
+    """Faust's consumer; the value of a message is the list of a fetch's ``Delivery``, one a partition.
+
+    The message carries one of their partitions as its own, for Faust, which looks its streams up by it.
 
     Attributes:
         queues: chunks in hand, by partition.
@@ -163,7 +165,8 @@ class BatchConsumer(driver.Consumer):
         if not self.flow_active:
             await self.wait(self.can_resume_flow)  # type: ignore[arg-type]
         active = self._get_active_partitions()
-        if active:
+        # A stream that is full holds back every partition: they come in one message.
+        if active and not self._buffered_partitions:
             return await self._thread.getmany(active, 1.0), active
         self._room.clear()
         await self.wait_first(self._room.wait(), timeout=1.0)
@@ -178,32 +181,42 @@ class BatchConsumer(driver.Consumer):
             await self.perform_seek()
             return
         for tp, chunk in chunks.items():
-            # What was fetched before a seek comes again. Nothing else may be dropped here, a new generation's chunks
-            # least of all: their partitions' positions have moved past them.
-            if seeks != self._thread.seeks or not self.flow_active:
-                return
-            if tp in active or tp in self._buffered_partitions:
-                await self._follow(tp, chunk)
-                if chunk.offsets:
-                    yield tp, self._message(tp, chunk)
-                elif chunk.end > chunk.start:
-                    self._skip(tp, chunk)
-                if chunk.corrupt:
-                    raise corrupt(chunk)
+            await self._check_jump(tp, chunk)
+        # What was fetched before a seek comes again. Nothing else may be dropped here, a new generation's chunks least
+        # of all: their partitions' positions have moved past them. From here to the yield nothing else can run.
+        if seeks != self._thread.seeks or not self.flow_active:
+            return
+        mine = {tp: chunk for tp, chunk in chunks.items() if tp in active}
+        if deliveries := [delivery for tp, chunk in mine.items() if (delivery := self._entered(tp, chunk))]:
+            yield self._message(deliveries)
+        for chunk in mine.values():
+            if chunk.corrupt:
+                raise corrupt(chunk)
 
-    async def _follow(self, tp: TP, chunk: Chunk) -> None:
-        """Compare a chunk's start with where the last one ended; a jump is said loudly, since nobody else would.
+    def _entered(self, tp: TP, chunk: Chunk) -> Delivery | None:
+        """Enter a chunk into its partition's queue; one without records is done with that."""
+        self._follow(tp, chunk)
+        agents = len(self.app.agents) if chunk.offsets else 1
+        delivery = Delivery(chunk, self._queue(tp), time.monotonic(), agents)
+        if chunk.offsets:
+            return delivery
+        delivery.ack()
+        return None
 
-        A jump over records that the log still holds would be a loss of our own making: the process ends, and its
-        successor reads them.
+    async def _check_jump(self, tp: TP, chunk: Chunk) -> None:
+        """End the process where a chunk begins behind records that the log still holds and nobody read.
+
+        That would be a loss of our own making; the successor reads them.
         """
         expected = self.expected.get(tp)
+        if expected is not None and chunk.start > expected and (await self.earliest_offsets(tp))[tp] < chunk.start:
+            log.critical("%s/%s: offsets %s to %s were passed over", tp.topic, tp.partition, expected, chunk.start - 1)
+            fatal("records were passed over")
+
+    def _follow(self, tp: TP, chunk: Chunk) -> None:
+        """Compare a chunk's start with where the last one ended; a jump is said loudly, since nobody else would."""
+        expected = self.expected.get(tp)
         if expected is not None and chunk.start > expected:
-            if (await self.earliest_offsets(tp))[tp] < chunk.start:
-                log.critical(
-                    "%s/%s: offsets %s to %s were passed over", tp.topic, tp.partition, expected, chunk.start - 1
-                )
-                fatal("records were passed over")
             self.lost_to_retention += chunk.start - expected
             log.error(
                 "%s/%s: offsets %s to %s were deleted before they were read: retention is shorter than the lag",
@@ -218,12 +231,11 @@ class BatchConsumer(driver.Consumer):
     def _queue(self, tp: TP) -> OffsetQueue:
         return self.queues.setdefault(tp, OffsetQueue())
 
-    def _skip(self, tp: TP, chunk: Chunk) -> None:
-        queue = self._queue(tp)
-        queue.done(queue.deliver(chunk.end, time.monotonic()))
-
-    def _message(self, tp: TP, chunk: Chunk) -> ChunkMessage:
-        message = ChunkMessage(
+    def _message(self, deliveries: list[Delivery]) -> tuple[TP, Message]:
+        chunk = deliveries[0].chunk
+        assert chunk is not None
+        tp = TP(chunk.topic, chunk.partition)
+        return tp, ConsumerMessage(
             tp.topic,
             tp.partition,
             chunk.offsets[-1],
@@ -231,15 +243,13 @@ class BatchConsumer(driver.Consumer):
             0,
             None,
             None,
-            chunk,  # type: ignore[arg-type]
+            deliveries,  # type: ignore[arg-type]
             None,
             0,
             0,
             tp,
             generation_id=self.app.consumer_generation_id,
         )
-        message.ticket = self._queue(tp).deliver(chunk.end, time.monotonic())
-        return message
 
     async def _drain_messages(self, fetcher: Any) -> None:
         stopped = self._stopped.is_set
@@ -276,17 +286,15 @@ class BatchConsumer(driver.Consumer):
     # -- offsets -------------------------------------------------------------------------------------------------------
 
     def ack(self, message: Message) -> bool:
-        """Mark a chunk as done."""
-        if message.acked:
-            return False
+        """Every agent has taken the message over; its chunks are acknowledged one by one, when their effects are."""
         message.acked = True
         self._unacked_messages.discard(message)
-        queue = self.queues.get(message.tp)
-        # A chunk from before a rebalance or seek has its ticket in a queue that is gone.
-        if queue is not None and isinstance(message, ChunkMessage):
-            queue.done(message.ticket)
-        notify(self._waiting_for_ack)
         return True
+
+    @property
+    def in_hand(self) -> int:
+        """Chunks delivered and not done."""
+        return sum(queue.waiting for queue in self.queues.values())
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Gaps need no booking: a queue of chunks does not count single offsets."""
@@ -321,14 +329,11 @@ class BatchConsumer(driver.Consumer):
     async def wait_empty(self) -> None:
         """Wait, within bounds, until the chunks in hand are done, then commit."""
         deadline = time.monotonic() + DRAIN_PATIENCE
-        while self._unacked_messages and time.monotonic() < deadline:
-            await self._wait_for_ack(timeout=1)
-            self._clean_unacked_messages()
-        if self._unacked_messages:
-            log.error(
-                "%s chunks were not done after %s s and will come again", len(self._unacked_messages), DRAIN_PATIENCE
-            )
-            self._unacked_messages.clear()
+        while self.in_hand and time.monotonic() < deadline:  # noqa: ASYNC110 - acks come by the thousand, this ends soon
+            await asyncio.sleep(0.01)
+        if self.in_hand:
+            log.error("%s chunks were not done after %s s and will come again", self.in_hand, DRAIN_PATIENCE)
+            self.queues.clear()
             self.abandoned = True
         await self.commit()
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections import deque
 
+from broker.chunk import Chunk
+
 
 class Ticket:
     """A delivered chunk's place in its partition's queue."""
@@ -51,3 +53,35 @@ class OffsetQueue:
     def oldest(self) -> float | None:
         """When the chunk at the head was delivered, ``None`` with an empty queue."""
         return self._tickets[0].since if self._tickets else None
+
+
+class Delivery:
+    """A chunk on its way through the agents: each takes it in, and acknowledges it when its effects are confirmed.
+
+    Attributes:
+        chunk: ``None`` once every agent has taken it in: what waits for its acknowledgement needs no ticks.
+    """
+
+    __slots__ = ("_queue", "_ticket", "_unacknowledged", "_untaken", "chunk")
+
+    def __init__(self, chunk: Chunk, queue: OffsetQueue, now: float, agents: int) -> None:
+        """Enter the chunk into its partition's queue."""
+        self.chunk: Chunk | None = chunk
+        self._queue = queue
+        self._ticket = queue.deliver(chunk.end, now)
+        self._untaken = self._unacknowledged = agents
+
+    def taken(self) -> None:
+        """One agent has taken the chunk in."""
+        self._untaken -= 1
+        if not self._untaken:
+            self.chunk = None
+
+    def ack(self) -> bool:
+        """One agent is done with it; true if it was the last."""
+        self._unacknowledged -= 1
+        if self._unacknowledged:
+            return False
+        # After a rebalance or seek the queue is one that nobody looks at any more, and this changes nothing.
+        self._queue.done(self._ticket)
+        return True

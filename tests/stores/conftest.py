@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from deploy.embedded import QuestDB
-from tests.stores.places import Place, QuestDbPlace, SqlitePlace, fresh_table
+from tests.stores.places import Place, QuestDbPlace, SqliteApartPlace, SqlitePlace, fresh_table
 
 
 @pytest.fixture
@@ -18,10 +18,12 @@ def questdb_place(questdb: QuestDB) -> Iterator[QuestDbPlace]:
         yield place
 
 
-@pytest.fixture(params=["sqlite", "questdb"])
+@pytest.fixture(params=["sqlite", "sqlite apart", "questdb"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """An empty place."""
     if request.param == "sqlite":
         return SqlitePlace(tmp_path / "ticks")
+    if request.param == "sqlite apart":
+        return SqliteApartPlace(tmp_path / "ticks")
     questdb_place: QuestDbPlace = request.getfixturevalue("questdb_place")
     return questdb_place

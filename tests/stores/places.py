@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from processors.stores import TickBatch, TickStore
+from processors.stores.apart import StoreApart
 from processors.stores.questdb import QuestDbStore
 from processors.stores.sqlite import SqliteStore
 from processors.stores.urls import QuestDbUrl, parse
@@ -102,6 +103,15 @@ class SqlitePlace:
                 found += [dict(row) for row in connection.execute("SELECT * FROM ticks")]
                 assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
         return in_order(found)
+
+
+@dataclass
+class SqliteApartPlace(SqlitePlace):
+    """A directory that a child process writes."""
+
+    def store(self) -> TickStore:
+        """See ``Place``."""
+        return StoreApart(f"sqlite:///{self.directory}")
 
 
 @dataclass
