@@ -20,7 +20,7 @@ async def test_readers_go_on_after_a_broker_was_killed(tmp_path: Path) -> None:
     await asyncio.to_thread(broker.start)
     try:
         changes, states = await written(broker.bootstrap), await written(broker.bootstrap, compacted=True)
-        total = 300
+        total = 150
         readers: list[Stream[PriceChange] | Stream[Snapshot]] = [
             PriceChanges(broker.bootstrap, topic=changes.name, start="earliest"),
             PriceChanges(broker.bootstrap, topic=changes.name, start="earliest", group="team", batch_size=7),

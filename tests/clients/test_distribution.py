@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import json
+import re
 import subprocess
 import sys
 import textwrap
@@ -56,7 +57,7 @@ def test_it_imports_none_of_ours_and_nothing_undeclared() -> None:
                 assert node.level == 0
                 names.add(str(node.module).partition(".")[0])
     foreign = names - sys.stdlib_module_names - {"ashare_client"}
-    declared = {requirement.split(">")[0] for requirement in PROJECT["dependencies"]}
+    declared = {re.split("[<>=]", requirement)[0] for requirement in PROJECT["dependencies"]}
     assert declared == {"aiokafka", "msgspec"}
     assert foreign - {"pyarrow"} == declared
     assert not foreign & set(OURS)

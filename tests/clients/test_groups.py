@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import signal
 import sys
@@ -12,12 +13,13 @@ from collections.abc import Iterable
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
-from ashare_client import PriceChanges, RangeError
+from ashare_client import ArgumentError, PriceChanges, RangeError
 from tests.clients.test_reading import delete_before, of
-from tests.clients.topics import PARTITIONS, Written, change
+from tests.clients.topics import PARTITIONS, RECEIVED, Written, change, written
 
-CODES = ("600519", "000001", "688981", "300750", "920000")
+CODES = ("600519", "000001", "688000", "300750", "600010")  # on every partition
 SECONDS = 60
 FAST = {"session_timeout_ms": 2_000, "heartbeat_interval_ms": 300}
 
@@ -115,11 +117,43 @@ async def test_a_group_whose_place_is_gone_says_so(topic: Written) -> None:
         assert changes.stats.skipped == 4
 
 
+async def test_a_group_finds_its_topic_made_anew(bootstrap: str) -> None:
+    """Its place lies beyond the end: all that is there is new."""
+    old = await written(bootstrap)
+    async with PriceChanges(bootstrap, topic=old.name, group=old.name, start="earliest") as changes:
+        await old.put([change("600519", n) for n in range(5)])
+        read = aiter(changes)
+        async with asyncio.timeout(SECONDS):
+            for _ in range(5):
+                await anext(read)
+    await old.close()
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    await admin.delete_topics([old.name])
+    await admin.close()
+    new = await written(bootstrap, name=old.name)
+    await new.put([change("600519", n, received=RECEIVED + 10**9) for n in range(2)])
+    # Deleting a topic takes a group's place in it away, or it may be left: either way nothing new is passed over.
+    async with PriceChanges(bootstrap, topic=new.name, group=old.name, start="earliest") as changes:
+        async with asyncio.timeout(SECONDS):
+            assert (await anext(aiter(changes))).origin.offset == 0
+    await new.close()
+
+
+async def test_a_group_reads_all_partitions(topic: Written) -> None:
+    """Offsets to begin at must name them all."""
+    with pytest.raises(ArgumentError, match=r"name all of \[0, 1, 2\]"):
+        await PriceChanges(topic.bootstrap, topic=topic.name, group=group(), start={0: 0}).open()
+    await topic.put([change("600519", n) for n in range(3)])
+    places = dict.fromkeys(range(PARTITIONS), 0) | {of("600519"): 1}
+    async with PriceChanges(topic.bootstrap, topic=topic.name, group=group(), start=places) as changes:
+        assert (await anext(aiter(changes))).origin.offset == 1
+
+
 async def test_members_share_the_partitions_and_lose_nothing(topic: Written) -> None:
     """While others come and go, every change reaches one of them at least once, and each in order per code."""
     name = group()
     got: dict[int, list[tuple[str, int]]] = {1: [], 2: []}
-    total = 300
 
     async def member(number: int, enough: int) -> None:
         async with PriceChanges(
@@ -131,18 +165,26 @@ async def test_members_share_the_partitions_and_lose_nothing(topic: Written) -> 
                     break
                 await asyncio.sleep(0)
 
-    async def write() -> None:
-        for n in range(total):
+    enough = asyncio.Event()
+
+    async def write() -> int:
+        """Until the second member has come, read and gone: joining takes as long as it takes."""
+        for n in itertools.count():
             await topic.put([change(code, n) for code in CODES])
             await asyncio.sleep(0.005)
+            if enough.is_set():
+                return n + 1
+        raise AssertionError
 
     async with asyncio.timeout(SECONDS):
         writing = asyncio.create_task(write())
         first = asyncio.create_task(member(1, 10**9))
-        await asyncio.sleep(0.5)
+        while not got[1]:  # noqa: ASYNC110 - a task fills it
+            await asyncio.sleep(0.05)
         await member(2, 100)
-        await writing
-        while len(set(got[1]) | set(got[2])) < total * len(CODES):  # noqa: ASYNC110 - two tasks fill it
+        enough.set()
+        total = await writing
+        while len(set(got[1]) | set(got[2])) < total * len(CODES):  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.05)
         first.cancel()
         await asyncio.wait([first])

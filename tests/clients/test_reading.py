@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -22,10 +23,11 @@ from ashare_client import (
     StateError,
     Ticks,
 )
+from ashare_client.log import Log, LostError
 from deploy.embedded import free_port
 from schemas.records import FeedEvent
 from schemas.topics import partition_of
-from tests.clients.topics import PARTITIONS, RECEIVED, Written, change, tick
+from tests.clients.topics import PARTITIONS, RECEIVED, Written, change, tick, written
 
 PATIENCE = 30
 
@@ -243,6 +245,47 @@ async def test_retention_that_has_passed_is_an_error_that_names_what_there_is(to
     assert [c.origin.offset async for c in found] == [6, 7, 8]
     assert found.stats.skipped == 4
     assert [c.origin.offset for c in await everything(topic)] == [6, 7, 8, 9]
+
+
+async def test_a_time_that_retention_has_passed_is_told_from_the_topic_s_settings(bootstrap: str) -> None:
+    """The oldest record may be the first that ever was at that time, or the first that is left."""
+    now = int(time.time() * 1e6)
+    for retention_ms, lost in ((5_000, True), (3_600_000, False)):
+        topic = await written(bootstrap, retention_ms=retention_ms)
+        await topic.put([change("600519", n, received=now - 20_000_000 + n * 1000) for n in range(10)])
+        await delete_before(topic, of("600519"), 6)
+        start = (now - 20_000_000) // 1000 + 2
+        if lost:
+            with pytest.raises(RangeError, match=r"is gone: the log begins at 6"):
+                await everything(topic, start=start)
+        else:
+            assert len(await everything(topic, start=start)) == 4
+        assert len(await everything(topic, start=start + 6)) == 2
+        await topic.close()
+
+
+@pytest.mark.parametrize("group", [None, "team"])
+async def test_a_consumer_that_fails_is_made_anew(topic: Written, monkeypatch: pytest.MonkeyPatch, group: str) -> None:
+    """And reading goes on where it stood; what a group gives again is dropped."""
+    name = group and f"{group}-{topic.name}"
+    await topic.put([change("600519", n) for n in range(10)])
+    fetch, calls = Log.fetch, itertools.count(1)
+
+    async def failing(self: Log, wait: float, limit: int) -> Any:
+        if next(calls) in {2, 4}:
+            raise LostError("gone")
+        return await fetch(self, wait, limit)
+
+    monkeypatch.setattr(Log, "fetch", failing)
+    reader = PriceChanges(topic.bootstrap, topic=topic.name, start="earliest", group=name, batch_size=3)
+    found = []
+    async with reader, asyncio.timeout(PATIENCE):
+        async for one in reader:
+            found.append(one.origin.offset)
+            if len(found) == 10:
+                break
+    assert found == list(range(10))
+    assert reader.stats.reconnected == 2
 
 
 async def delete_before(topic: Written, partition: int, offset: int) -> None:

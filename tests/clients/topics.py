@@ -108,10 +108,12 @@ class Written:
         await self._publisher.stop()
 
 
-async def written(bootstrap: str, *, partitions: int = PARTITIONS, compacted: bool = False, name: str = "") -> Written:
-    """A new topic that nothing is deleted from."""
+async def written(
+    bootstrap: str, *, partitions: int = PARTITIONS, compacted: bool = False, retention_ms: int = -1, name: str = ""
+) -> Written:
+    """A new topic, from which by default nothing is deleted."""
     name = name or f"client-{uuid.uuid4().hex}"
-    config = {"cleanup.policy": "compact" if compacted else "delete", "retention.ms": "-1"}
+    config = {"cleanup.policy": "compact" if compacted else "delete", "retention.ms": str(retention_ms)}
     await admin.apply(bootstrap, {name: Topic(name, "code", "none", "test", partitions, 1, config)})
     publisher = Publisher(bootstrap, client_id="test")
     await publisher.start()

@@ -104,6 +104,7 @@ class Stream(Generic[R]):
         self._position: dict[int, int] = {}
         self._ends: dict[int, int] | None = None
         self._backlog: deque[tuple[int, int, Iterator[list[Any]]]] = deque()
+        self._pull: tuple[Iterator[list[Any]], asyncio.Future[list[Any] | None]] | None = None
         self._batch: Batch[R] = Batch()
         self._handed = 0
         self._heard: dict[str, int] = {}
@@ -134,6 +135,8 @@ class Stream(Generic[R]):
     async def close(self) -> None:
         """Disconnect. The batch in hand is not done by this: leave `async with` without an error, or commit."""
         self._state = "closed"
+        if self._pull is not None:
+            await asyncio.wait([self._pull[1]])
         if self._log is not None:
             await self._flush()
             await self._log.close()
@@ -393,7 +396,7 @@ class Stream(Generic[R]):
         """The next batch, which may be empty; `None` when nothing has come for a while."""
         while self._backlog:
             partition, place, reading = self._backlog[0]
-            records = await asyncio.to_thread(next, reading, None)
+            records = await self._pulled(reading)
             if not self._backlog or self._backlog[0][2] is not reading:
                 continue  # taken away meanwhile
             if records is not None:
@@ -417,6 +420,14 @@ class Stream(Generic[R]):
             moved = await self._reader.positions()
             parts = [Part(p, [], at) for p, at in moved.items() if at > self._position.get(p, at)]
         return self._decoded(parts, "log") if parts else None
+
+    async def _pulled(self, reading: Iterator[list[Any]]) -> list[Any] | None:
+        """The next records of an archive; a caller that gives up waiting finds them when it asks again."""
+        if self._pull is None or self._pull[0] is not reading:
+            self._pull = (reading, asyncio.ensure_future(asyncio.to_thread(next, reading, None)))
+        records = await asyncio.shield(self._pull[1])
+        self._pull = None
+        return records
 
     @property
     def _towards_an_end(self) -> bool:
