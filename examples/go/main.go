@@ -7,6 +7,7 @@ import (
 	"log"
 	"os"
 	"os/signal"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -27,32 +28,32 @@ type Change struct {
 	Origin    map[string]int64 `json:"origin"` // partition and offset of the tick
 }
 
-func main() {
-	start := map[string]kgo.Offset{"earliest": kgo.NewOffset().AtStart(), "latest": kgo.NewOffset().AtEnd()}[os.Args[3]]
-	client, err := kgo.NewClient(kgo.SeedBrokers(os.Args[1]), kgo.ConsumerGroup(os.Args[2]),
-		kgo.ConsumeTopics("ashare.price-changes.v1"), kgo.ConsumeResetOffset(start)) // where a new group begins
+func must(err error) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer client.Close() // commits what was printed last
+}
+
+func main() {
+	start := map[string]kgo.Offset{"earliest": kgo.NewOffset().AtStart(), "latest": kgo.NewOffset().AtEnd()}[os.Args[3]]
+	client, err := kgo.NewClient(kgo.SeedBrokers(os.Args[1]), kgo.ConsumerGroup(os.Args[2]), kgo.DisableAutoCommit(),
+		kgo.ConsumeTopics("ashare.price-changes.v1"), kgo.ConsumeResetOffset(start)) // where a new group begins
+	must(err)
+	defer client.Close()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	for out := json.NewEncoder(os.Stdout); ctx.Err() == nil; {
 		fetches := client.PollFetches(ctx)
 		for record := range fetches.RecordsAll() {
 			var change Change
-			if err := json.Unmarshal(record.Value, &change); err != nil {
-				log.Fatal(err)
-			}
-			for _, header := range record.Headers {
-				if header.Key == "ce_id" {
-					change.ID = string(header.Value)
-				}
-			}
-			out.Encode(change)
+			must(json.Unmarshal(record.Value, &change))
+			id := slices.IndexFunc(record.Headers, func(h kgo.RecordHeader) bool { return h.Key == "ce_id" })
+			change.ID = string(record.Headers[id].Value)
+			must(out.Encode(change))
 		}
-		if err := fetches.Err(); err != nil && ctx.Err() == nil {
-			log.Fatal(err)
+		must(client.CommitUncommittedOffsets(context.Background()))
+		if err := fetches.Err(); ctx.Err() == nil {
+			must(err)
 		}
 	}
 }

@@ -9,8 +9,8 @@ import java.math.BigDecimal;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
-import org.apache.kafka.common.errors.WakeupException;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.StringDeserializer;
 
@@ -33,15 +33,16 @@ public class PriceChanges {
                 "group.id", arguments[1],
                 "auto.offset.reset", arguments[2], // earliest or latest: where a group begins that is new
                 "enable.auto.commit", "false"), new StringDeserializer(), new ByteArrayDeserializer());
+        var ended = new AtomicBoolean();
         var reading = Thread.currentThread();
-        Runtime.getRuntime().addShutdownHook(new Thread(() -> {
-            consumer.wakeup();
-            try { reading.join(); } catch (InterruptedException ended) { }
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> { // Ctrl-C
+            ended.set(true);
+            try { reading.join(); } catch (InterruptedException hurried) { }
         }));
         try (consumer) {
             consumer.subscribe(List.of("ashare.price-changes.v1"));
-            while (true) {
-                var records = consumer.poll(Duration.ofSeconds(1));
+            while (!ended.get()) {
+                var records = consumer.poll(Duration.ofMillis(500));
                 for (var record : records) {
                     ObjectNode line = JSON.valueToTree(JSON.readValue(record.value(), Change.class));
                     // The same change may come twice, after a crash there or here: drop a ce_id that you have seen.
@@ -50,8 +51,6 @@ public class PriceChanges {
                 }
                 if (!records.isEmpty()) consumer.commitSync();
             }
-        } catch (WakeupException ended) {
-            // Ctrl-C; the consumer is closed.
         }
     }
 }

@@ -6,15 +6,17 @@ until Ctrl-C. The same change may come twice, after a crash there or here: drop 
 """
 
 import asyncio
-import contextlib
 import json
+import signal
 import sys
 
 from aiokafka import AIOKafkaConsumer
 
 
 async def main(bootstrap: str = "127.0.0.1:9092", group: str = "my-team", start: str = "latest") -> None:
-    """Read until cancelled; a batch is committed once all of it has been printed."""
+    """Read until Ctrl-C; a batch is committed once all of it has been printed."""
+    ended = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, ended.set)
     consumer = AIOKafkaConsumer(
         "ashare.price-changes.v1",
         bootstrap_servers=bootstrap,
@@ -24,8 +26,8 @@ async def main(bootstrap: str = "127.0.0.1:9092", group: str = "my-team", start:
     )
     await consumer.start()
     try:
-        while True:
-            batch = await consumer.getmany(timeout_ms=1000)
+        while not ended.is_set():
+            batch = await consumer.getmany(timeout_ms=500)
             for records in batch.values():
                 for record in records:
                     ce_id = dict(record.headers)["ce_id"].decode()
@@ -36,5 +38,4 @@ async def main(bootstrap: str = "127.0.0.1:9092", group: str = "my-team", start:
         await consumer.stop()
 
 
-with contextlib.suppress(KeyboardInterrupt):
-    asyncio.run(main(*sys.argv[1:]))
+asyncio.run(main(*sys.argv[1:]))
