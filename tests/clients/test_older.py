@@ -5,16 +5,15 @@ The archive here is a stand-in with the interface of ``ashare_client.archive``: 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from ashare_client import PriceChanges, RangeError, Ticks
+from ashare_client.archive import Span
 from ashare_client.older import covered, shown
 from tests.clients.test_reading import delete_before, of
 from tests.clients.topics import RECEIVED, Written, change, tick
@@ -22,24 +21,12 @@ from tests.clients.topics import RECEIVED, Written, change, tick
 CODE = "600519"
 
 
-class Span(NamedTuple):
-    """What the archive has of a partition."""
-
-    start: int
-    end: int
-
-
-class _StandIn(ModuleType):
-    """The module, its archives filled by a test."""
+class _StandIn:
+    """An archive that a test has filled."""
 
     def __init__(self, kept: dict[int, list[Any]], spans: dict[int, list[Span]]) -> None:
-        super().__init__("ashare_client.archive")
         self.kept = kept
         self.kept_spans = spans
-
-    def Archive(self, directory: Path) -> _StandIn:  # noqa: N802 - a class there
-        assert directory.is_dir()
-        return self
 
     def spans(self, topic: str) -> dict[int, list[Span]]:
         assert topic.startswith("client-")
@@ -77,7 +64,8 @@ async def archived(topic: Written, monkeypatch: pytest.MonkeyPatch, *spans: Span
     finally:
         await consumer.stop()
     kept = [record for record in kept if any(span.start <= record.offset < span.end for span in spans)]
-    monkeypatch.setitem(sys.modules, "ashare_client.archive", _StandIn({partition: kept}, {partition: list(spans)}))
+    stand_in = _StandIn({partition: kept}, {partition: list(spans)})
+    monkeypatch.setattr("ashare_client.older.Archive", lambda _: stand_in)
     return partition
 
 
@@ -86,7 +74,7 @@ async def test_a_range_goes_on_from_the_archive_into_the_log(
 ) -> None:
     """Every change once and in order; where each came from is told, and none is read from both."""
     await topic.put([change(CODE, n) for n in range(12)])
-    partition = await archived(topic, monkeypatch, Span(0, 5), Span(5, 9))
+    partition = await archived(topic, monkeypatch, Span(0, 9))
     await delete_before(topic, partition, 7)
     reader = PriceChanges(topic.bootstrap, topic=topic.name, start="earliest", end="now", archive=tmp_path)
     found = [(one.origin.offset, reader.source) async for one in reader]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ashare_client.archive import Archive
 from ashare_client.errors import ArgumentError
 
 Range = tuple[int, int]
@@ -29,42 +29,28 @@ class Older:
         """Opens the directory.
 
         Raises:
-            ArgumentError: there is none, or the libraries that read it are not installed.
+            ArgumentError: there is none.
+            ArchiveError: the library that reads it is not installed.
         """
         self.directory = directory
         self._topic = topic
-        self._archive: Any = None
-        if directory is None:
-            return
-        if not Path(directory).is_dir():
-            raise ArgumentError(f"archive: {directory} is no directory")
-        try:
-            # An extra: pyarrow is needed only here.
-            archive = importlib.import_module("ashare_client.archive")
-        except ImportError as error:
-            raise ArgumentError(f"archive: {error}: install ashare-client[archive]") from error
-        self._archive = archive.Archive(Path(directory))
+        self._archive: Archive | None = None
+        if directory is not None:
+            if not Path(directory).is_dir():
+                raise ArgumentError(f"archive: {directory} is no directory")
+            self._archive = Archive(directory)
 
     def spans(self, partition: int) -> list[Range]:
         """What there is of a partition, rising, neighbours joined."""
         if self._archive is None:
             return []
-        joined: list[Range] = []
-        for start, end in sorted(
-            (span.start, span.end) for span in self._archive.spans(self._topic).get(partition, ())
-        ):
-            if joined and start <= joined[-1][1]:
-                joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
-            else:
-                joined.append((start, end))
-        return joined
+        return [(span.start, span.end) for span in self._archive.spans(self._topic).get(partition, ())]
 
     def at(self, ms: int) -> dict[int, int]:
         """The first offset of each partition received at or after a time; partitions without one are left out."""
         if self._archive is None:
             return {}
-        found: dict[int, int] = self._archive.at(self._topic, ms)
-        return found
+        return self._archive.at(self._topic, ms)
 
     def cover(self, partition: int, start: int, end: int) -> Cover:
         """Which of a range there is."""
@@ -72,6 +58,7 @@ class Older:
 
     def read(self, partition: int, ranges: Sequence[Range], limit: int) -> Iterator[list[Any]]:
         """The records of ranges in order, in lists of at most `limit`; reads files, so it belongs into a thread."""
+        assert self._archive is not None, "what there is none of is not asked for"
         for start, end in ranges:
             for arrow in self._archive.read(self._topic, partition, start, end):
                 some = []
