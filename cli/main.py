@@ -9,6 +9,7 @@ import typer
 
 from cli import settings
 from cli.commands import (
+    archive,
     config,
     demo,
     kafka,
@@ -38,6 +39,7 @@ for module in (demo, simulate, produce, process, kafka, questdb, verify, tail, r
     app.command(module.__name__.rpartition(".")[2])(module.command)
 app.add_typer(topics.app, name="topics")
 app.add_typer(store.app, name="store")
+app.add_typer(archive.app, name="archive")
 
 
 @app.callback()

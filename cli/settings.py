@@ -77,7 +77,7 @@ _DECLARED = (
         "ASHARE_WEB_URL",
         "where other workers reach this one's HTTP server; default http://WEB_HOST:WEB_PORT",
     ),
-    Setting("archive", "--archive", "ASHARE_ARCHIVE", "archive directory, read where the log no longer reaches"),
+    Setting("archive", "--archive", "ASHARE_ARCHIVE", "archive directory; default: data/archive, where there is one"),
 )
 SETTINGS: Mapping[str, Setting] = {setting.name: setting for setting in _DECLARED}
 

@@ -7,15 +7,22 @@ import itertools
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli import archives
 from cli.settings import default, option
 from schemas import UsageError
 
 if TYPE_CHECKING:
-    from processors.stores.query import Result
+    from consumers.archive.sql import Result as Archived
+    from processors.stores.query import Result as Stored
+
+    Result = Archived | Stored
 
 app = typer.Typer(no_args_is_help=True, help="Read the stored ticks.")
 
@@ -32,10 +39,16 @@ def command(
     sql: Annotated[str, typer.Argument(metavar="SQL", help="one reading statement on the table ticks")],
     *,
     store: Annotated[str, option("store")] = default("store"),
+    archive: Annotated[Path | None, option("archive")] = default("archive"),
+    without: Annotated[
+        bool, typer.Option("--no-archive", help="ask the store alone, in its own SQL, though there is an archive")
+    ] = False,
     day: Annotated[
         list[str] | None,
         typer.Option(
-            "--day", metavar="YYYY-MM-DD", help="day to read, may be repeated; default: the newest ten (SQLite)"
+            "--day",
+            metavar="YYYY-MM-DD",
+            help="day to read, may be repeated; default: all, of SQLite without an archive the newest ten",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object a row and line")] = False,
@@ -46,13 +59,14 @@ def command(
     The table is `ticks`: one column per field of the tick (price and turnover in yuan, volume in shares, time in ms and
     received in µs since the epoch) and kafka_topic, kafka_partition, kafka_offset, kafka_timestamp.
 
+    Where there is an archive, it and the store are asked together, in DuckDB's SQL: the days that the archive has
+    closed are its, the others the store's. Else the store answers in its own SQL.
+
     Example: ashare store query "SELECT code, count(*), max(price) FROM ticks GROUP BY code ORDER BY 2 DESC LIMIT 10"
     """
-    from processors.stores.query import query
-
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other")
-    with query(store, sql, day or ()) as result:
+    with _answer(store, None if without else archives.existing(archive), sql, day or ()) as result:
         if result.note:
             sys.stderr.write(f"ashare: {result.note}\n")
         try:
@@ -68,17 +82,29 @@ def command(
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _answer(url: str, archive: Path | None, sql: str, days: Sequence[str]) -> AbstractContextManager[Result]:
+    """What store and archive say; the store alone where nothing is archived."""
+    if archive is not None:
+        from consumers.archive import sql as archived
+
+        if archived.holds_ticks(archive):
+            return archived.query(archive, archives.stored(url), sql, days)
+    from processors.stores.query import query
+
+    return query(url, sql, days)
+
+
 def _print_json(result: Result) -> None:
     import orjson
 
     for row in result.rows:
-        print(orjson.dumps(dict(zip(result.columns, row, strict=True)), default=_blob).decode())
+        print(orjson.dumps(dict(zip(result.columns, row, strict=True)), default=_plain).decode())
 
 
-def _blob(value: Any) -> str:
+def _plain(value: Any) -> float | str:
     if isinstance(value, bytes):
         return value.hex()
-    raise TypeError
+    return float(value) if isinstance(value, Decimal) else str(value)
 
 
 def _print_table(result: Result) -> None:

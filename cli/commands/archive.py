@@ -1,0 +1,200 @@
+"""``ashare archive …``: days that are over, as Parquet."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli import archives
+from cli.settings import SETTINGS, default, option
+from schemas import UsageError
+
+if TYPE_CHECKING:
+    from ashare_client.archive import Archive, Part, Span
+    from consumers.archive.run import Added, Request
+
+app = typer.Typer(invoke_without_command=True)
+
+Directory = Annotated[
+    Path | None,
+    typer.Option(
+        "--dir", "--archive", envvar=SETTINGS["archive"].env, help=f"the archive; default {archives.DIRECTORY}"
+    ),
+]
+
+
+@app.callback()
+def command(
+    context: typer.Context,
+    *,
+    directory: Directory = None,
+    topic: Annotated[
+        list[str] | None,
+        typer.Option("--topic", help="ticks or price-changes, may be repeated; default: both, or ticks of a store"),
+    ] = None,
+    day: Annotated[
+        list[str] | None,
+        typer.Option("--date", metavar="YYYY-MM-DD", help="Shanghai date, may be repeated; default: all that are over"),
+    ] = None,
+    include_today: Annotated[
+        bool, typer.Option("--include-today", help="also days that are not over; what comes later is added later")
+    ] = False,
+    from_store: Annotated[
+        str | None,
+        typer.Option(metavar="STORE", help="take ticks from sqlite:///DIR or questdb://HOST:9000 instead of the topic"),
+    ] = None,
+    bootstrap: Annotated[str, option("bootstrap")] = default("bootstrap"),
+) -> None:
+    """Keep days that are over as Parquet, for when Kafka has forgotten them.
+
+    A day is that of the records' own time, in Shanghai. Each run adds what the archive does not hold yet, also what
+    came late for a day that it has; so run it every day after midnight there, and twice does no harm. From the topic,
+    records are kept byte for byte; a store has only what it kept: each tick once, and its fields. DuckDB, Polars and
+    pandas read DIR/ticks/date=…/bucket=…/*.parquet as it is; `ashare replay`, the client library and `ashare store
+    query` read it where the log or the store ends.
+
+    Example: ashare archive --topic ticks --date 2026-11-20
+    Example: ashare archive --from-store sqlite:///data/ticks
+    """
+    if context.invoked_subcommand is not None:
+        context.obj = directory
+        return
+    import time
+
+    from cli.following import topic_name
+    from consumers.archive.kinds import kind_of
+    from consumers.archive.run import Request
+    from schemas.topics import PRICE_CHANGES, TICKS
+
+    names = [topic_name(name) for name in topic or ()] or ([TICKS] if from_store else [TICKS, PRICE_CHANGES])
+    if from_store and names != [TICKS]:
+        raise UsageError("a store holds ticks and nothing else: --from-store goes with --topic ticks")
+    days = frozenset(_date(text) for text in day or ())
+    now = time.time_ns() // 1_000_000
+    requests = [
+        Request(archives.directory(directory), name, kind_of(name), days, include_today, now)
+        for name in dict.fromkeys(names)
+    ]
+    for request in requests:
+        _print(request, _run(request, bootstrap, from_store))
+
+
+@app.command("list")
+def show(context: typer.Context, *, directory: Directory = None) -> None:
+    """Say what the archive holds: days, rows, bytes, and the offsets of each partition."""
+    from consumers.archive.run import clear_errors
+
+    archive = _archive(archives.directory(directory or context.obj))
+    with clear_errors():
+        for topic in archive.topics():
+            for manifest in archive.manifests(topic):
+                parts = manifest.parts
+                state = "" if manifest.closed else "  not closed"
+                print(
+                    f"{topic}  {manifest.date}  {sum(part.rows for part in parts):,} rows"
+                    f"  {_size(sum(part.bytes for part in parts))} in {len(parts)} parts{state}"
+                )
+                for partition in sorted({part.partition for part in parts}):
+                    print(f"  partition {partition}: {_spans(parts, partition)}")
+
+
+@app.command()
+def verify(context: typer.Context, *, directory: Directory = None) -> None:
+    """Read every file and hold it against its manifest; exit code 1 where something is wrong."""
+    from consumers.archive.check import faults
+    from consumers.archive.run import clear_errors
+
+    archive = _archive(archives.directory(directory or context.obj))
+    with clear_errors():
+        total = sum(len(day.parts) for topic in archive.topics() for day in archive.manifests(topic))
+        with _progress("verifying", "parts") as told:
+            done = 0
+
+            def one(_: Part) -> None:
+                nonlocal done
+                done += 1
+                told(done, total)
+
+            wrong = list(faults(archive, one))
+    for fault in wrong:
+        print(fault)
+    if wrong:
+        raise typer.Exit(1)
+    print(f"{archive.directory}: all {total:,} parts are as they were written")
+
+
+def _run(request: Request, bootstrap: str, from_store: str | None) -> list[Added]:
+    import asyncio
+    import logging
+
+    from broker.reader import ReadError
+    from consumers.archive import run
+
+    short = request.topic.split(".")[1]
+    if from_store:
+        with _progress(f"{short} from the store", "days") as told:
+            return run.from_store(request, archives.stored(from_store), told)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    try:
+        with _progress(short, "offsets") as told:
+            return asyncio.run(run.from_log(request, bootstrap, told))
+    except ReadError as error:
+        raise UsageError(f"{error}: nothing was archived; run it again") from error
+
+
+def _print(request: Request, added: list[Added]) -> None:
+    for day in added:
+        closed = "" if day.closed else ", the day is not closed"
+        print(
+            f"{day.topic}  {day.date}  {day.rows:,} rows added, {_size(day.bytes)} in {day.parts} parts{closed}",
+            flush=True,
+        )
+    if not added:
+        print(
+            f"{request.topic}  nothing new of the days asked for: {request.directory} holds what there is", flush=True
+        )
+
+
+def _archive(directory: Path) -> Archive:
+    from ashare_client.archive import Archive
+
+    if not directory.is_dir():
+        raise UsageError(f"{directory} is no archive: `ashare archive` makes one, --dir names another")
+    return Archive(directory)
+
+
+def _date(text: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError as error:
+        raise UsageError(f"--date {text!r} is no date: write it YYYY-MM-DD") from error
+
+
+def _spans(parts: list[Part], partition: int) -> str:
+    from ashare_client.archive import merged
+
+    spans: list[Span] = merged(span for part in parts if part.partition == partition for span in part.spans)
+    shown = ", ".join(f"{span.start:,}-{span.end - 1:,}" for span in spans[:5])
+    return f"{shown} and {len(spans) - 5:,} ranges more" if len(spans) > 5 else shown
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB" if size >= 100_000 else f"{size / 1e3:,.1f} kB"
+
+
+@contextmanager
+def _progress(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """A line that moves on a terminal, on standard error, and nothing elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -1,0 +1,158 @@
+"""An archive directory as its one writer sees it: locked, and moved from one whole state to the next.
+
+A day's new parts are written and verified below ``.partial``; then its new manifest is put beside the old one as
+``.json.next``. From there on the change is decided: parts are moved to their places, and the manifest takes the old
+one's. A run that was killed before has changed nothing, one that was killed after is finished by the next.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from ashare_client.archive import MANIFESTS, ArchiveError, Day, load
+from schemas import UsageError
+
+STAGING = ".partial"
+_LOCK = ".lock"
+_NEXT, _NEW = ".next", ".new"
+
+
+class Keeper:
+    """The writer of an archive, while it is entered."""
+
+    def __init__(self, directory: Path) -> None:
+        """Nothing is touched yet."""
+        self.directory = directory
+        self.staging = directory / STAGING
+        self._lock: int | None = None
+
+    def __enter__(self) -> Self:
+        """Lock the directory, made where it is missing; finish what a killed run had decided, clear what it had not.
+
+        Raises:
+            UsageError: it is not writable, or another process is writing it.
+        """
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(self.directory / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+            self._take()
+            self._recover()
+        except OSError as error:
+            self._release()
+            raise UsageError(
+                f"{self.directory} can't be used as an archive: {error.strerror}: {error.filename}"
+            ) from error
+        except BaseException:
+            self._release()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Clear what was not committed and unlock."""
+        shutil.rmtree(self.staging, ignore_errors=True)
+        self._release()
+
+    def commit(self, day: Day) -> None:
+        """Make a manifest, and the parts of it that are staged, the archive's.
+
+        Raises:
+            UsageError: the disk refused it; the day is as it was.
+        """
+        path = self.directory / MANIFESTS / day.topic / f"{day.date}.json"
+        new, decided = path.with_suffix(f".json{_NEW}"), path.with_suffix(f".json{_NEXT}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with new.open("wb") as file:
+                file.write(msgspec.json.format(msgspec.json.encode(day), indent=1))
+                file.flush()
+                os.fsync(file.fileno())
+            for part in day.parts:
+                if (self.staging / part.file).exists():
+                    _sync(self.staging / part.file, self.staging)
+            new.rename(decided)
+            _sync(decided, self.directory)
+        except OSError as error:
+            new.unlink(missing_ok=True)
+            raise UsageError(f"{path} could not be written ({error.strerror}): the day is as it was") from error
+        self._finish(decided)
+
+    def _take(self) -> None:
+        assert self._lock is not None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            owner = os.pread(self._lock, 32, 0).decode("ascii", "replace").strip()
+            raise UsageError(
+                f"{self.directory} is being written by another `ashare archive`"
+                f"{f' (process {owner})' if owner else ''}: wait until it is done"
+            ) from error
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _recover(self) -> None:
+        manifests = self.directory / MANIFESTS
+        for decided in sorted(manifests.glob(f"*/*.json{_NEXT}")):
+            self._finish(decided)
+        for new in manifests.glob(f"*/*.json{_NEW}"):
+            new.unlink()
+        if self.staging.exists():
+            shutil.rmtree(self.staging)
+
+    def _finish(self, decided: Path) -> None:
+        """Do what a manifest that was decided on says, as far as it is not done."""
+        try:
+            day = load(decided)
+        except ArchiveError as error:
+            raise UsageError(str(error)) from error
+        whole = {Path(part.file).parent.parent for part in day.parts}
+        for folder in whole:
+            # A day's first parts come in one move, for those who look at the files alone.
+            target = self.directory / folder
+            if not target.exists() and (self.staging / folder).exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                (self.staging / folder).rename(target)
+        for part in day.parts:
+            staged, placed = self.staging / part.file, self.directory / part.file
+            if staged.exists():
+                placed.parent.mkdir(parents=True, exist_ok=True)
+                staged.rename(placed)
+            elif not placed.exists():
+                raise UsageError(
+                    f"{placed} is missing, and {decided} was about to be finished: restore the one or remove the other"
+                )
+            _sync(placed, self.directory)
+        decided.rename(decided.with_suffix(""))
+        _sync(decided, self.directory)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _sync(path: Path, root: Path) -> None:
+    """Have the names of a path, up to a directory above it, on the disk."""
+    while path != root:
+        path = path.parent
+        with _opened(path) as descriptor:
+            os.fsync(descriptor)

@@ -1,0 +1,150 @@
+"""What an archive keeps of each kind of record: columns, made of the record types, and what tells a repeat. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from ashare_client.archive import FIELDS, Field, columns
+from schemas import PriceChange, Record, Tick, UsageError
+from schemas.topics import topics
+
+_TYPES: Mapping[str, pa.DataType] = {
+    "text": pa.string(),
+    "integer": pa.int64(),
+    "real": pa.float64(),
+    "number": pa.float64(),
+}
+HEADERS = pa.list_(pa.struct([("name", pa.string()), ("value", pa.binary())]))
+PLACE = (
+    pa.field("kafka_topic", pa.string()),
+    pa.field("kafka_partition", pa.int64()),
+    pa.field("kafka_offset", pa.int64()),
+    pa.field("kafka_timestamp", pa.int64()),
+    pa.field("kafka_repeated", pa.bool_()),
+    pa.field("kafka_key", pa.binary()),
+    pa.field("kafka_value", pa.binary()),
+    pa.field("kafka_headers", HEADERS),
+)
+"""The columns behind the record's fields: where it came from, and what the fields alone don't say.
+
+``kafka_repeated``: the partition has had the record before. ``kafka_value``: the JSON, only where it is not what the
+columns give.
+"""
+
+Getter = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of record.
+
+    Attributes:
+        name: as ``topics.yaml`` says it.
+        fields: in the order in which the pipeline writes them.
+        about: of a record, what it is about.
+        number: likewise, what only rises among those: a record whose does not is a repeat.
+    """
+
+    name: str
+    type: type[Record]
+    fields: tuple[Field, ...]
+    about: Getter
+    number: Getter
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the fields' columns."""
+        return [name for name, _ in columns(self.fields)]
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The schema of a part."""
+        plain = [pa.field(name, _TYPES[kind]) for name, kind in columns(self.fields)]
+        return pa.schema([*plain, *PLACE], metadata={FIELDS: msgspec.json.encode(self.fields)})
+
+    def arrays(self, records: Sequence[Record | None]) -> list[pa.Array]:
+        """The fields' columns; a record that could not be read is null in all of them."""
+        whole = None not in records
+        return [_array(_values(records, path, whole=whole), _TYPES[kind]) for path, kind in _paths(self.fields)]
+
+
+def kind_of(topic: str) -> Kind:
+    """The kind of a topic's records.
+
+    Raises:
+        UsageError: it is none that is archived.
+    """
+    declared = topics().get(topic)
+    kind = kinds().get(declared.record) if declared else None
+    if kind is None:
+        possible = ", ".join(name for name, one in topics().items() if one.record in kinds())
+        raise UsageError(f"topic {topic!r} is not archived: {possible} are (ticks and price-changes for short)")
+    return kind
+
+
+@cache
+def kinds() -> Mapping[str, Kind]:
+    """The kinds that can be archived, by name."""
+    return {
+        "tick": Kind("tick", Tick, _fields(Tick), attrgetter("code", "source"), attrgetter("run", "n")),
+        "price-change": Kind(
+            "price-change",
+            PriceChange,
+            _fields(PriceChange),
+            attrgetter("code", "origin.partition"),
+            attrgetter("origin.offset"),
+        ),
+    }
+
+
+def _fields(record: type[msgspec.Struct]) -> tuple[Field, ...]:
+    return tuple(_field(field.name, field.type) for field in msgspec.inspect.type_info(record).fields)  # type: ignore[attr-defined]
+
+
+def _field(name: str, kind: Any) -> Field:
+    info = msgspec.inspect
+    parts = list(kind.types) if isinstance(kind, info.UnionType) else [kind]
+    parts = [part.type if isinstance(part, info.Metadata) else part for part in parts]
+    found = {type(part) for part in parts} - {info.NoneType}
+    if found == {info.StructType}:
+        inner = next(part for part in parts if isinstance(part, info.StructType))
+        return Field(name, None, _fields(inner.cls))
+    if found <= {info.StrType, info.LiteralType}:
+        return Field(name, "text")
+    if found == {info.IntType}:
+        return Field(name, "integer")
+    if found == {info.FloatType}:
+        return Field(name, "real")
+    assert found == {info.IntType, info.FloatType}, f"{name}: a field of {found} has no column"
+    return Field(name, "number")
+
+
+def _paths(fields: Sequence[Field], prefix: str = "") -> list[tuple[str, str]]:
+    """Where each column's value is in a record, and its kind, in the order of ``columns``."""
+    found: list[tuple[str, str]] = []
+    for field in fields:
+        if field.kind is None:
+            found += _paths(field.fields, f"{prefix}{field.name}.")
+        else:
+            found.append((prefix + field.name, field.kind))
+    return found
+
+
+def _values(records: Sequence[Record | None], path: str, *, whole: bool) -> list[Any]:
+    get = attrgetter(path)
+    return list(map(get, records)) if whole else [None if record is None else get(record) for record in records]
+
+
+def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
+    try:
+        return pa.array(values, kind)
+    except pa.ArrowInvalid:
+        # A whole number that no float holds: the nearest; the record keeps its JSON beside it.
+        return pa.array([None if value is None else float(value) for value in values], kind)
