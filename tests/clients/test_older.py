@@ -1,6 +1,7 @@
 """What the log no longer holds comes from the archive, and the reader says so; a range that neither has is an error.
 
-The archive here is a stand-in with the interface of ``ashare_client.archive``: each hole is where a case needs it.
+One case takes the archive that ``ashare archive`` writes; in the others it is a stand-in with the same interface, so that
+each hole is where a case needs it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from ashare_client import PriceChanges, RangeError, Ticks
 from ashare_client.archive import Span
 from ashare_client.older import covered, shown
+from consumers.archive.kinds import kind_of
+from consumers.archive.run import Request, from_log
+from schemas.topics import PRICE_CHANGES
 from tests.clients.test_reading import delete_before, of
 from tests.clients.topics import RECEIVED, Written, change, tick
 
@@ -90,6 +94,18 @@ async def test_a_range_goes_on_from_the_archive_into_the_log(
     )
     table = await reader.to_polars()
     assert table["kafka_offset"].to_list() == list(range(2, 9))
+
+
+async def test_the_pipeline_s_own_archive_is_read(topic: Written, tmp_path: Path) -> None:
+    """As its writer leaves it: the changes are those that the log had, field for field."""
+    await topic.put([change(CODE, n, 10 + n / 100, previous=10.0) for n in range(500)])
+    before = [one async for one in PriceChanges(topic.bootstrap, topic=topic.name, start="earliest", end="now")]
+    await from_log(Request(tmp_path, topic.name, kind_of(PRICE_CHANGES), unfinished=True), topic.bootstrap)
+    await delete_before(topic, of(CODE), 450)
+    reader = PriceChanges(topic.bootstrap, topic=topic.name, start="earliest", end="now", archive=tmp_path)
+    found = [(one, reader.source) async for one in reader]
+    assert [one for one, _ in found] == before
+    assert [source for _, source in found] == ["archive"] * 450 + ["log"] * 50
 
 
 async def test_what_neither_holds_is_an_error_that_names_what_there_is(
