@@ -15,7 +15,7 @@ from broker.reader import ChunkReader
 from consumers.replay.plan import Piece
 from schemas import UsageError
 
-ARCHIVED_ROWS = 4_096
+ARCHIVED_ROWS = 2_048
 """Most records of a chunk that comes from the archive."""
 
 
