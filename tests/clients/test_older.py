@@ -1,7 +1,7 @@
 """What the log no longer holds comes from the archive, and the reader says so; a range that neither has is an error.
 
-One case takes the archive that ``ashare archive`` writes; in the others it is a stand-in with the same interface, so that
-each hole is where a case needs it.
+One case takes the archive that ``ashare archive`` writes; in the others it is a stand-in with the same interface,
+so that each hole is where a case needs it.
 """
 
 from __future__ import annotations
