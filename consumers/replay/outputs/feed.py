@@ -102,7 +102,7 @@ class ToFeed:
 
     async def close(self, *, complete: bool) -> None:
         """As ``Output.close``."""
-        end = {"type": "info", "event": "replay_end", "replay": self._id, "ticks": self.given, "complete": complete}
+        end = {"type": "info", "event": "replay_end", "replay": self._id, "records": self.given, "complete": complete}
         reason = "end of the replay" if complete else "the replay was ended"
         await self._server.close(msgspec.json.encode(end), NORMAL if complete else GOING_AWAY, reason)
 
