@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """The archive with DuckDB, cell by cell (# %%): duckdb_archive.py [ARCHIVE].
 
-`ashare archive` keeps closed days as Parquet, `ticks/date=…/bucket=…/`, sorted by code and time: any reader takes it as
-it is. Prices and turnover are in yuan, volume in shares, `time` in ms and `received` in µs since the epoch. A code lies
-in one Kafka partition, in order: `kafka_offset` says what came first.
+`ashare archive` keeps closed days as Parquet, `ticks/date=…/bucket=…/`, and any reader takes it as it is. Prices and
+turnover are in yuan, volume in shares, `time` in ms and `received` in µs since the epoch. A code lies in one Kafka
+partition in order, which is `kafka_offset`'s. What the topic has once more, as after a crash of the producer, is marked
+`kafka_repeated`; what could not be read has no `code`.
 """
 
 # %%
@@ -12,7 +13,8 @@ import sys
 import duckdb
 
 archive = sys.argv[1] if len(sys.argv) > 1 else "data/archive"
-ticks = duckdb.read_parquet(f"{archive}/ticks/*/*/*.parquet", hive_partitioning=True)
+parts = duckdb.read_parquet(f"{archive}/ticks/*/*/*.parquet", hive_partitioning=True)
+ticks = parts.filter("code IS NOT NULL AND NOT kafka_repeated")
 
 # %% What there is
 days = duckdb.sql("""
@@ -29,11 +31,8 @@ bars = duckdb.sql(
     """
     SELECT
         time_bucket(INTERVAL 1 MINUTE, make_timestamp_ms(time) + INTERVAL 8 HOURS) AS minute,
-        arg_min(price, kafka_offset) AS open,
-        max(price) AS high,
-        min(price) AS low,
-        arg_max(price, kafka_offset) AS close,
-        sum(volume) AS volume
+        arg_min(price, kafka_offset) AS open, max(price) AS high, min(price) AS low,
+        arg_max(price, kafka_offset) AS close, sum(volume) AS volume
     FROM ticks
     WHERE date = $day AND code = $code
     GROUP BY minute

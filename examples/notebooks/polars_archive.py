@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """The archive with Polars, cell by cell (# %%): polars_archive.py [ARCHIVE].
 
-`ashare archive` keeps closed days as Parquet, `ticks/date=…/bucket=…/`, sorted by code and time: any reader takes it as
-it is. Prices and turnover are in yuan, volume in shares, `time` in ms and `received` in µs since the epoch. A code lies
-in one Kafka partition, in order: `kafka_offset` says what came first.
+`ashare archive` keeps closed days as Parquet, `ticks/date=…/bucket=…/`, and any reader takes it as it is. Prices and
+turnover are in yuan, volume in shares, `time` in ms and `received` in µs since the epoch. A code lies in one Kafka
+partition in order, which is `kafka_offset`'s. What the topic has once more, as after a crash of the producer, is marked
+`kafka_repeated`; what could not be read has no `code`.
 """
 
 # %%
@@ -12,7 +13,8 @@ import sys
 import polars as pl
 
 archive = sys.argv[1] if len(sys.argv) > 1 else "data/archive"
-ticks = pl.scan_parquet(f"{archive}/ticks/**/*.parquet", hive_partitioning=True)
+parts = pl.scan_parquet(f"{archive}/ticks/**/*.parquet", hive_partitioning=True)
+ticks = parts.filter(pl.col("code").is_not_null(), ~pl.col("kafka_repeated"))
 
 # %% What there is: nothing is read here but the columns that are named
 days = (

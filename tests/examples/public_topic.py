@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from broker.publisher import Publisher
+from broker.publisher import Headers, Publisher
 from schemas import Origin, PriceChange, cloudevents, encode
 from schemas.records import INT64
 from schemas.topics import PRICE_CHANGES, TICKS, partition_of, topics
@@ -89,20 +89,25 @@ class PublicTopic:
             msgspec.structs.replace(change, origin=Origin(partition=change.origin.partition, offset=offset))
             for change, offset in zip(changes, offsets, strict=True)
         ]
-        # In a thread of its own: pytest-asyncio's event loop belongs to the tests.
-        with ThreadPoolExecutor(1) as pool:
-            pool.submit(lambda: asyncio.run(self._publish(numbered))).result()
+        send(self.bootstrap, PRICE_CHANGES, ((c.code, encode(c), cloudevents.headers(c, TICKS)) for c in numbered))
         self.published += numbered
         return numbered
 
-    async def _publish(self, changes: list[PriceChange]) -> None:
-        now = time.time_ns() // 1_000_000
-        publisher = Publisher(self.bootstrap, client_id="changes")
-        await publisher.start(PRICE_CHANGES)
-        for change in changes:
-            lane = publisher.lane(PRICE_CHANGES, partition_of(change.code, topics()[PRICE_CHANGES].partitions))
-            lane.add(change.code.encode(), encode(change), now, cloudevents.headers(change, TICKS))
+
+def send(bootstrap: str, topic: str, records: Iterable[tuple[str, bytes, Headers]]) -> None:
+    """Publish records (key, value, headers) as the pipeline does, stamped with the time that it is, acknowledged."""
+
+    async def publish() -> None:
+        publisher = Publisher(bootstrap, client_id="examples")
+        await publisher.start(topic)
+        for key, value, headers in records:
+            lane = publisher.lane(topic, partition_of(key, topics()[topic].partitions))
+            lane.add(key.encode(), value, time.time_ns() // 1_000_000, headers)
         await publisher.stop()
+
+    # In a thread of its own: pytest-asyncio's event loop belongs to the tests.
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: asyncio.run(publish())).result()
 
 
 def as_printed(change: PriceChange) -> Line:

@@ -5,21 +5,20 @@ from __future__ import annotations
 import random
 import runpy
 import statistics
+import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from processors.stores.columns import COLUMNS
-from schemas import Tick
-from schemas.topics import partition_of
+from broker.publisher import Headers
+from deploy.embedded import KafkaBroker
+from schemas import Tick, encode, topics
 from tests.examples.programs import EXAMPLES
-from tests.stores.places import batch, expected
+from tests.examples.public_topic import send
 
 DAYS = (date(2026, 11, 19), date(2026, 11, 20))
 CODES = ("000001", "300750", "600519", "688981")
@@ -57,20 +56,28 @@ TICKS = {day: drawn(day) for day in DAYS}
 LAST = TICKS[DAYS[-1]]
 
 
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two days, in the archive's layout."""
-    root = tmp_path_factory.mktemp("archive")
-    types = {"TEXT": pa.string(), "INTEGER": pa.int64(), "REAL": pa.float64(), "NUMERIC": pa.float64()}
-    columns = pa.schema([(column.name, types[column.sqlite]) for column in COLUMNS])
-    for day, ticks in TICKS.items():
-        for partition in {partition_of(code, 12) for code in CODES}:
-            folder = root / "ticks" / f"date={day}" / f"bucket={partition:02d}"
-            folder.mkdir(parents=True)
-            rows = expected([batch([t for t in ticks if partition_of(t.code, 12) == partition], partition=partition)])
-            rows.sort(key=lambda row: (row["code"], row["time"]))
-            pq.write_table(pa.Table.from_pylist(rows, columns), folder / "part-0.parquet", compression="zstd")
-    return root
+@pytest.fixture(scope="package")
+def archive(broker: KafkaBroker, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two days, put into an archive from the topic, which has some ticks once more, and one that can't be read."""
+    folder = tmp_path_factory.mktemp("archive")
+    ticks = [tick for day in DAYS for tick in TICKS[day]]
+    again = random.Random(1).sample(LAST, 100)
+    records: list[tuple[str, bytes, Headers]] = [(tick.code, encode(tick), []) for tick in (*ticks, *again)]
+    send(broker.bootstrap, topics.TICKS, [*records, ("600519", b"{", [])])
+    ashare = str(Path(sys.executable).with_name("ashare"))
+    command = [
+        ashare,
+        "archive",
+        "--topic=ticks",
+        "--include-today",
+        f"--dir={folder}",
+        "--bootstrap",
+        broker.bootstrap,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "rows added" in done.stdout
+    return folder
 
 
 @pytest.fixture
