@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
+from cli.archives import existing
 from cli.following import topic_name
 from cli.serving import ReplayServer
 from consumers.replay import bounds, pace, selection
@@ -142,7 +143,7 @@ def read_request(wanted: Wanted, *, now: int) -> Request:
         boards=selection.read_boards(wanted.boards, kind),
         pace=pace.parse(text),
         longest_pause=longest,
-        archive=wanted.archive,
+        archive=existing(wanted.archive),
         partial=wanted.partial,
         scan=wanted.scan,
         lateness=None if wanted.lateness is None else bounds.duration(wanted.lateness, flag="--lateness"),

@@ -35,8 +35,10 @@ class Holdings:
         return min(first, begin) if end > begin else first
 
     def end(self, partition: int) -> int:
-        """The offset behind the last that either holds."""
-        return max([self.log[partition][1], *(end for _, end in self.archive.get(partition, ()))])
+        """The offset behind the last: the log's, or the archive's where the log has never held anything."""
+        log_end = self.log[partition][1]
+        spans = self.archive.get(partition, ())
+        return spans[-1][1] if spans and not log_end else log_end
 
     def pieces(self, partition: int, start: int, end: int) -> tuple[list[Piece], list[tuple[int, int]]]:
         """A range as pieces in order, the log's own where it has them, and what neither holds."""

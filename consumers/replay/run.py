@@ -103,7 +103,7 @@ async def replay(
     reader = ChunkReader(request.bootstrap, client_id="ashare-replay", headers=wants_headers, fetch_bytes=fetch_bytes)
     async with reader:
         planned = await _planned(request, reader, archive, say)
-        source = Source(reader, archive, request.topic, planned.pieces)
+        source = Source(reader, archive, request.topic, planned.pieces, headers=wants_headers)
         selection = Selection(*_times(request.start, request.end), codes=request.codes, boards=request.boards)
         starts = {p: pieces[0].start if pieces else 0 for p, pieces in planned.pieces.items()}
         player = Player(
@@ -145,12 +145,6 @@ async def _planned(
         {tp.partition: (begins[tp], ends[tp]) for tp in places if tp.partition in wanted},
         {p: spans for p, spans in (archive.spans(topic) if archive else {}).items() if p in wanted},
     )
-    for partition, (_, log_end) in holdings.log.items():
-        if 0 < log_end < max((end for _, end in holdings.archive.get(partition, ())), default=0):
-            raise UsageError(
-                f"--archive {request.archive} has records of {topic}/{partition} behind the log's end, {log_end:,}:"
-                " it is the archive of another cluster, or of a topic that was made anew; name the right one"
-            )
     now = time.time_ns() // 1_000_000
     found = {
         purpose: await _at(reader, places, archive, topic, ms)
@@ -162,11 +156,22 @@ async def _planned(
     if planned.missing:
         raise UsageError(_not_held(request, planned, holdings, archive))
     if planned.archived:
+        _check_same(request, holdings)
         logged = planned.records - planned.archived
         say(f"{planned.archived:,} offsets from the archive {request.archive}, {logged:,} from the log")
     else:
         say(f"{planned.records:,} offsets from the log")
     return planned
+
+
+def _check_same(request: Request, holdings: plan.Holdings) -> None:
+    """Make sure, as far as offsets tell, that the archive is of this log: those of a topic made anew begin anew."""
+    for partition, (_, log_end) in holdings.log.items():
+        if 0 < log_end < max((end for _, end in holdings.archive.get(partition, ())), default=0):
+            raise UsageError(
+                f"--archive {request.archive} has records of {request.topic}/{partition} behind the log's end,"
+                f" {log_end:,}: it is the archive of another cluster, or of a topic that was made anew; name the right one"
+            )
 
 
 def _partitions(request: Request, count: int) -> set[int]:
@@ -198,9 +203,11 @@ def _not_held(request: Request, planned: plan.Plan, holdings: plan.Holdings, arc
     if archive is None:
         kept = "no archive was named: --archive DIR reads one"
     else:
-        spans = "; ".join(f"{p}: {_ranges(holdings.archive.get(p, ()))}" for p in partitions[:_SHOWN])
         days = archive.days(request.topic)
-        kept = f"the archive holds {spans or 'nothing'}{f', days {days[0]} to {days[-1]}' if days else ''}"
+        spans = "; ".join(f"{p}: {_ranges(holdings.archive.get(p, ()))}" for p in partitions[:_SHOWN])
+        kept = (
+            f"the archive {archive.directory} holds {f'{spans}, days {days[0]} to {days[-1]}' if days else 'nothing'}"
+        )
     return (
         f"{request.topic}: neither log nor archive holds offsets {lacking}{more}. The log holds {log}; {kept}."
         " Ask for what there is, or --partial to leave out what is not"

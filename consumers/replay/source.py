@@ -58,7 +58,7 @@ class Archived:
         found: dict[int, int] = self._archive.at(topic, timestamp_ms) if topic in self._archive.topics() else {}
         return found
 
-    def chunks(self, topic: str, partition: int, start: int, end: int) -> Iterator[Chunk]:
+    def chunks(self, topic: str, partition: int, start: int, end: int, *, headers: bool) -> Iterator[Chunk]:
         """A range's records, in chunks; holes, as compaction leaves them, stay holes."""
         at = start
         for batch in self._archive.read(topic, partition, start, end):
@@ -71,7 +71,7 @@ class Archived:
                 chunk.timestamps = [record.timestamp for record in records]
                 chunk.keys = [record.key for record in records]
                 chunk.values = [record.value for record in records]
-                chunk.headers = [record.headers for record in records]
+                chunk.headers = [record.headers for record in records] if headers else []
                 chunk.end = at = chunk.offsets[-1] + 1
                 yield chunk
         if at < end:
@@ -84,9 +84,16 @@ class Source:
     """Chunks of each partition of a plan, in order."""
 
     def __init__(
-        self, reader: ChunkReader, archive: Archived | None, topic: str, pieces: Mapping[int, Sequence[Piece]]
+        self,
+        reader: ChunkReader,
+        archive: Archived | None,
+        topic: str,
+        pieces: Mapping[int, Sequence[Piece]],
+        *,
+        headers: bool,
     ) -> None:
-        """A source before its first chunk."""
+        """A source before its first chunk; ``headers`` says whether the reader's chunks carry them."""
+        self._headers = headers
         self._reader = reader
         self._archive = archive
         self._topic = topic
@@ -109,7 +116,7 @@ class Source:
                 low = max(start, piece.start)
                 if piece.archived:
                     assert self._archive is not None
-                    chunks = self._archive.chunks(self._topic, partition, low, piece.end)
+                    chunks = self._archive.chunks(self._topic, partition, low, piece.end, headers=self._headers)
                     self._archived.setdefault(partition, []).append(chunks)
                 else:
                     ranges[TopicPartition(self._topic, partition)] = (low, piece.end)

@@ -43,6 +43,12 @@ def test_a_hole_that_neither_fills_is_missing_unless_a_part_is_enough() -> None:
     assert plan.pieces[0] == [Piece(True, 10, 40), Piece(True, 60, 100), Piece(False, 100, 200)]
 
 
+def test_a_log_that_never_held_anything_leaves_all_to_the_archive() -> None:
+    """As on a new cluster. Else the log's end is the end."""
+    assert planned(Edge.EARLIEST, Edge.END, Holdings({0: (0, 0)}, {0: [(5, 9)]})).pieces == {0: [Piece(True, 5, 9)]}
+    assert planned(Edge.EARLIEST, Edge.END, Holdings({0: (0, 3)}, {0: [(5, 9)]})).pieces == {0: [Piece(False, 0, 3)]}
+
+
 def test_an_offset_that_the_log_has_lost_is_missing() -> None:
     assert planned(Offsets(every=0), Edge.END).missing == {0: [(0, 100)]}
 
