@@ -170,7 +170,7 @@ def _check_same(request: Request, holdings: plan.Holdings) -> None:
         if 0 < log_end < max((end for _, end in holdings.archive.get(partition, ())), default=0):
             raise UsageError(
                 f"--archive {request.archive} has records of {request.topic}/{partition} behind the log's end,"
-                f" {log_end:,}: it is the archive of another cluster, or of a topic that was made anew; name the right one"
+                f" {log_end:,}: it is another cluster's, or of a topic that was made anew; name the right one"
             )
 
 

@@ -111,7 +111,7 @@ async def test_another_logs_archive_is_refused(archived: tuple[Recorded, Path], 
     (manifests / recorded.topic).rename(manifests / short.topic)
     assert await lines(play, short.request(archive=directory)) == values(short.ticks)
     await lose(short)
-    with pytest.raises(UsageError, match="another cluster, or of a topic that was made anew"):
+    with pytest.raises(UsageError, match="another cluster's, or of a topic that was made anew"):
         await lines(play, short.request(archive=directory, start=Offsets(every=0)))
 
 
