@@ -87,7 +87,10 @@ def command(
 
 @app.command("list")
 def show(context: typer.Context, *, directory: Directory = None) -> None:
-    """Say what the archive holds: days, rows, bytes, and the offsets of each partition."""
+    """Say what the archive holds: days, rows, bytes, and the offsets of each partition.
+
+    Example: ashare archive list --dir data/archive
+    """
     from consumers.archive.run import clear_errors
 
     archive = _archive(archives.directory(directory or context.obj))
@@ -106,7 +109,10 @@ def show(context: typer.Context, *, directory: Directory = None) -> None:
 
 @app.command()
 def verify(context: typer.Context, *, directory: Directory = None) -> None:
-    """Read every file and hold it against its manifest; exit code 1 where something is wrong."""
+    """Read every file and hold it against its manifest; exit code 1 where something is wrong.
+
+    Example: ashare archive verify --dir data/archive
+    """
     from consumers.archive.check import faults
     from consumers.archive.run import clear_errors
 

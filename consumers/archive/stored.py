@@ -139,21 +139,22 @@ def _connected(path: Path) -> sqlite3.Connection:
 class QuestDbTicks:
     """QuestDB's table, over its HTTP port; answers are streamed."""
 
-    def __init__(self, http: str) -> None:
+    def __init__(self, http: str, *, table: str = "ticks") -> None:
         """Nothing connects yet; ``http`` is the server's root."""
         self._http = http
+        self._table = table
 
     def days(self) -> list[str]:
         """See ``StoredTicks``."""
         shanghai = "timestamp_floor('d', dateadd('h', 8, timestamp))"
-        rows = self._answer(f"SELECT DISTINCT {shanghai} day FROM ticks ORDER BY day")  # noqa: S608 - nothing of a user's
+        rows = self._answer(f"SELECT DISTINCT {shanghai} day FROM {self._table} ORDER BY day")  # noqa: S608 - nothing of a user's
         next(rows, None)
         return [row[0][:10] for row in rows]
 
     def rows(self, day: str, topic: str | None = None) -> Rows:
         """See ``StoredTicks``."""
         start = day_start(date.fromisoformat(day))
-        sql = f"SELECT {', '.join(NAMES)} FROM ticks"  # noqa: S608 - our own names
+        sql = f"SELECT {', '.join(NAMES)} FROM {self._table}"  # noqa: S608 - our own names
         sql += f" WHERE timestamp >= {start * 1000} AND timestamp < {(start + DAY_MS) * 1000}"
         if topic is not None:
             quoted = topic.replace("'", "''")

@@ -60,7 +60,8 @@ def tick(n: int, *, time: int = NOON, **other: Any) -> Tick:
 
 def raw(tick: Tick, **other: Any) -> Raw:
     """A tick as the producer writes it."""
-    return Raw(**({"value": encode(tick), "timestamp": tick.received // 1000, "key": tick.code.encode()} | other))
+    fields: dict[str, Any] = {"value": encode(tick), "timestamp": tick.received // 1000, "key": tick.code.encode()}
+    return Raw(**(fields | other))
 
 
 def ticks(count: int, *, first: int = 0, time: int = NOON) -> list[Raw]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -49,7 +50,7 @@ def test_layout(archive: Path) -> None:
         assert {chunk.compression for chunk in _columns(path)} == {"ZSTD"}
 
 
-def _columns(path: Path) -> list[object]:
+def _columns(path: Path) -> list[Any]:
     group = pq.ParquetFile(path).metadata.row_group(0)
     return [group.column(index) for index in range(group.num_columns)]
 
@@ -60,9 +61,8 @@ def test_duckdb(archive: Path) -> None:
     names = [*Tick.__struct_fields__, "kafka_topic", "kafka_partition", "kafka_offset", "kafka_timestamp"]
     found = relation.order("source, run, n").select(*names).fetchall()
     assert [dict(zip(names, row, strict=True)) for row in found] == rows()
-    assert duckdb.sql(
-        "SELECT date::text, bucket::int, count(*) FROM relation GROUP BY ALL ORDER BY ALL"
-    ).fetchall() == [
+    counts = relation.aggregate("date::text AS day, bucket::int AS bucket, count(*) AS rows").order("ALL").fetchall()
+    assert counts == [
         (DAY, 3, 150),
         (DAY, 11, 50),
         (NEXT, 11, 100),
@@ -83,7 +83,7 @@ def test_what_is_no_tick(tmp_path: Path) -> None:
     """It has a row without fields, its bytes, and the day of its receipt."""
     keep(tmp_path, [chunk([*ticks(3), Raw(b"nothing", MIDNIGHT), Raw(b'{"code":"600519"}')])])
     files = f"{tmp_path}/ticks/*/*/*.parquet"
-    found = duckdb.sql(f"SELECT date::text, kafka_offset, code, kafka_value FROM '{files}' ORDER BY 2").fetchall()
+    found = duckdb.execute(f"SELECT date::text, kafka_offset, code, kafka_value FROM '{files}' ORDER BY 2").fetchall()
     assert [row[:2] for row in found] == [(DAY, 0), (DAY, 1), (DAY, 2), (NEXT, 3), (DAY, 4)]
     assert [row[2:] for row in found[3:]] == [(None, b"nothing"), (None, b'{"code":"600519"}')]
     assert [row[3] for row in found[:3]] == [None] * 3

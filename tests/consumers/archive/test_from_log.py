@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 from pathlib import Path
 
+import duckdb
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
@@ -154,10 +155,8 @@ async def test_repeats(bootstrap: str, tmp_path: Path) -> None:
         await source.put(ticks(3, first=9))
         await closed(source, tmp_path)
         assert records(tmp_path, source.topic) == (await source.read())[0]
-    import duckdb
-
     files = f"{tmp_path}/{source.topic}/*/*/*.parquet"
-    found = duckdb.sql(f"SELECT kafka_offset FROM '{files}' WHERE kafka_repeated ORDER BY 1").fetchall()
+    found = duckdb.execute(f"SELECT kafka_offset FROM '{files}' WHERE kafka_repeated ORDER BY 1").fetchall()
     assert found == [(10,), (11,), (12,)]
 
 
