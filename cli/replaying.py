@@ -195,8 +195,9 @@ def read_output(wanted: Wanted, request: Request, through: Through | None, *, sa
     kind = through.kind if through else request.kind
     name = wanted.replay_id or f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
     if wanted.to_topic is not None:
+        output = ToTopic(wanted.bootstrap, wanted.to_topic, source=request.topic, replay_id=name, say=say)
         say(f"replay id {name}")
-        return ToTopic(wanted.bootstrap, wanted.to_topic, source=request.topic, replay_id=name, say=say)
+        return output
     if wanted.serve is not None:
         if kind != "tick" or through:
             raise UsageError(
