@@ -7,11 +7,10 @@ one's. A run that was killed before has changed nothing, one that was killed aft
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -49,7 +48,7 @@ class Keeper:
         except OSError as error:
             self._release()
             raise UsageError(
-                f"{self.directory} can't be used as an archive: {error.strerror}: {error.filename}"
+                f"{self.directory} can't be used as an archive: {error.strerror}: {error.filename or ''}"
             ) from error
         except BaseException:
             self._release()
@@ -77,11 +76,10 @@ class Keeper:
                 file.write(msgspec.json.format(msgspec.json.encode(day), indent=1))
                 file.flush()
                 os.fsync(file.fileno())
-            for part in day.parts:
-                if (self.staging / part.file).exists():
-                    _sync(self.staging / part.file, self.staging)
+            staged = [self.staging / part.file for part in day.parts]
+            _sync([path for path in staged if path.exists()], self.staging)
             new.rename(decided)
-            _sync(decided, self.directory)
+            _sync([decided], self.directory)
         except OSError as error:
             new.unlink(missing_ok=True)
             raise UsageError(f"{path} could not be written ({error.strerror}): the day is as it was") from error
@@ -136,23 +134,17 @@ class Keeper:
                 raise UsageError(
                     f"{placed} is missing, and {decided} was about to be finished: restore the one or remove the other"
                 )
-            _sync(placed, self.directory)
+        _sync([self.directory / part.file for part in day.parts], self.directory)
         decided.rename(decided.with_suffix(""))
-        _sync(decided, self.directory)
+        _sync([decided], self.directory)
 
 
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[int]:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _sync(path: Path, root: Path) -> None:
-    """Have the names of a path, up to a directory above it, on the disk."""
-    while path != root:
-        path = path.parent
-        with _opened(path) as descriptor:
+def _sync(paths: Iterable[Path], root: Path) -> None:
+    """Have the names of paths, up to a directory above them, on the disk."""
+    folders = {folder for path in paths for folder in path.parents if folder.is_relative_to(root)}
+    for folder in sorted(folders, reverse=True):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
             os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -74,7 +74,8 @@ def query(directory: Path, live: Live | None, sql: str, days: Sequence[str] = ()
         for day in days:
             if day not in known:
                 raise UsageError(f"neither store nor archive has ticks of {day}")
-        files = [str(directory / part.file) for day in manifests for part in day.parts]
+        root = directory.resolve()
+        files = [str(root / part.file) for day in manifests for part in day.parts]
         open_days = {day.date for day in manifests if not day.closed}
         table = _Stored(live, stored, open_days, archive.spans(TICKS) if open_days else {})
         connection = duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": spill})
@@ -83,7 +84,7 @@ def query(directory: Path, live: Live | None, sql: str, days: Sequence[str] = ()
             connection.register("_stored", table)
             connection.execute(_view(files))
             # What the view reads stays allowed, anything else of the machine is not.
-            connection.execute(f"SET allowed_directories = [{_text(str(directory))}, {_text(spill)}]")
+            connection.execute(f"SET allowed_directories = [{_text(str(root))}, {_text(spill)}]")
             connection.execute("SET enable_external_access = false")
             connection.execute("SET lock_configuration = true")
             with _clear_sql(table):

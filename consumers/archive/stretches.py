@@ -78,6 +78,7 @@ class Stretches:
         self._decode = decoder(kind.type).decode
         self._marks = Marks(kind)
         self._open: dict[str, Stretch] = {}
+        self._bare: Span | None = None
         self.first_day: str | None = None
 
     def warm(self, values: Sequence[bytes | None]) -> None:
@@ -91,10 +92,16 @@ class Stretches:
             whole: the chunk is of the log: offsets that it covers and has no record of have none. Else it is of a
                 store, which has dropped repeats, and some ticks under the place of theirs.
         """
+        if not chunk.offsets:
+            self._pass(chunk)
+            return
+        if self._bare is not None and self._bare.end == chunk.start:
+            chunk.start = self._bare.start
+        self._bare = None
         records = self._decoded(chunk.values)
         repeated = self._marks.repeated(records) if whole else [False] * len(records)
         days = self._days(records, chunk.timestamps)
-        if self.first_day is None and days:
+        if self.first_day is None:
             self.first_day = days[0]
         for day in filter(self._wanted, dict.fromkeys(days)):
             if whole and days.count(day) == len(days):
@@ -108,6 +115,9 @@ class Stretches:
 
     def rest(self) -> Iterator[Stretch]:
         """What is left."""
+        for stretch in self._open.values():
+            if self._bare is not None and stretch.spans[-1].end == self._bare.start:
+                stretch.spans[-1] = Span(stretch.spans[-1].start, self._bare.end)
         while self._open:
             yield self._open.pop(next(iter(self._open)))
 
@@ -125,6 +135,12 @@ class Stretches:
             _headers(chunk.headers, rows),
         ]
         return pa.RecordBatch.from_arrays(arrays, schema=self._kind.schema)
+
+    def _pass(self, chunk: Chunk) -> None:
+        """Offsets without any record: the next record stands for them, or else the last one."""
+        before = self._bare
+        joined = before is not None and before.end == chunk.start
+        self._bare = Span(before.start if before is not None and joined else chunk.start, chunk.end)
 
     def _put(self, day: str, batch: pa.RecordBatch, spans: Iterable[Span]) -> None:
         stretch = self._open.setdefault(day, Stretch(day, self._partition))
@@ -165,8 +181,6 @@ class Stretches:
 
     def _days(self, records: Sequence[Record | None], timestamps: Sequence[int]) -> list[str]:
         """The Shanghai date of each record's time; that of its receipt where it can't be read."""
-        if not records:
-            return []
         if None in records:
             times = [
                 min(max(timestamp, 0), LATEST) if record is None else record.time  # type: ignore[attr-defined]
@@ -181,8 +195,7 @@ class Stretches:
 def _spans(chunk: Chunk) -> list[Span]:
     """The offsets that each record stands for: its own, those without a record before it, and behind the last."""
     ends = [offset + 1 for offset in chunk.offsets]
-    if ends:
-        ends[-1] = chunk.end
+    ends[-1] = chunk.end
     return list(map(Span, [chunk.start, *ends[:-1]], ends))
 
 

@@ -96,6 +96,23 @@ def test_what_is_held(tmp_path: Path) -> None:
     assert archive.spans(TICKS) == {0: [Span(5, 40)], 11: [Span(0, 1)]}
 
 
+def test_offsets_without_records(tmp_path: Path) -> None:
+    """What a log has no record of, at the beginning, between and at the end, belongs to the span of its neighbours."""
+    keep(
+        tmp_path,
+        [
+            chunk([], start=0, end=3),
+            chunk(ticks(5), start=3),
+            chunk([], start=8, end=10),
+            chunk([], start=10, end=11),
+            chunk(ticks(5, first=5), start=11, end=20),
+            chunk([], start=20, end=22),
+        ],
+    )
+    assert Archive(tmp_path).spans(TICKS) == {0: [Span(0, 22)]}
+    assert [record.offset for record in records(tmp_path)] == [*range(3, 8), *range(11, 16)]
+
+
 def test_at_a_time(tmp_path: Path, small: None) -> None:
     """The first offset stamped at or after a time, in stamps that don't rise; partitions without one are left out."""
     rng = random.Random(1)

@@ -69,11 +69,13 @@ def ticks(count: int, *, first: int = 0, time: int = NOON) -> list[Raw]:
     return [raw(tick(n, time=time + n)) for n in range(first, first + count)]
 
 
-def chunk(records: Sequence[Raw], *, partition: int = 0, start: int = 0, topic: str = TICKS) -> Chunk:
-    """Records at successive offsets."""
+def chunk(
+    records: Sequence[Raw], *, partition: int = 0, start: int = 0, end: int | None = None, topic: str = TICKS
+) -> Chunk:
+    """Records at successive offsets; behind them none up to ``end``."""
     made = Chunk(topic, partition, start)
-    made.end = start + len(records)
-    made.offsets = list(range(start, made.end))
+    made.offsets = list(range(start, start + len(records)))
+    made.end = start + len(records) if end is None else end
     made.timestamps = [record.timestamp for record in records]
     made.keys = [record.key for record in records]
     made.values = [record.value for record in records]
