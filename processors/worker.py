@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, cast
 
+import uvloop
 from faust import Worker as FaustWorker
 
 from broker.publisher import DeliveryError, Publisher
@@ -302,6 +303,8 @@ class Worker:
         # Next to nothing here is garbage in cycles, and what is held of a market is long to look through.
         gc.freeze()
         gc.set_threshold(200_000, 20, 20)
+        # The policy, since Faust's own thread for Kafka makes its loop by it too.
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
         worker = FaustWorker(

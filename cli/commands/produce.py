@@ -26,9 +26,10 @@ def command(
 
     Example: ASHARE_FEED_TOKEN_FILE=token.txt ashare produce --url wss://feed.example/stock --symbols 600519,000001
     """
-    import asyncio
     import logging
     import sys
+
+    import uvloop
 
     from producer.run import ProducerOptions, run
 
@@ -37,7 +38,7 @@ def command(
     logging.getLogger("aiokafka").setLevel(
         logging.CRITICAL
     )  # 60 lines a second while a broker is away: run says it once
-    asyncio.run(
+    uvloop.run(
         run(
             ProducerOptions(
                 bootstrap=bootstrap,

@@ -56,8 +56,9 @@ def command(
     Example: ashare simulate --port 8765 --rate 5000 --start "2026-11-20 09:29:50"
     Example: ashare simulate --play ticks.csv --speed x10
     """
-    import asyncio
     import logging
+
+    import uvloop
 
     from simulator.run import FLAT, generated, recorded, simulate
     from simulator.server import Settings
@@ -81,4 +82,4 @@ def command(
         compression=compression,
         ledger=ledger,
     )
-    asyncio.run(simulate(source, settings, say=lambda line: print(line, flush=True)))
+    uvloop.run(simulate(source, settings, say=lambda line: print(line, flush=True)))
