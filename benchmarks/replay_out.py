@@ -117,9 +117,14 @@ def outputs(bootstrap: str, ticks: int, directory: Path) -> None:
 
 def paces(bootstrap: str, ticks: int, factors: Sequence[float]) -> None:
     """How far from the original spacing records come, over ``SECONDS`` of each pace."""
-    for factor in factors:
+    # One code of ten: a broad market's 1,000 ticks/s, so that ten times of it is not yet flat out.
+    some = ",".join(f"{600_000 + number}" for number in range(0, 2_000, 4))
+    for factor, options in [
+        *((factor, ()) for factor in factors),
+        *((factor, ("--codes", some)) for factor in factors),
+    ]:
         until = f"offset:{min(ticks, int(SECONDS * RATE * factor)) // 12}"
-        count, rate, late = spacing(bootstrap, factor, "--to", until)
+        count, rate, late = spacing(bootstrap, factor, "--to", until, *options)
         p50, p99 = late[len(late) // 2], late[int(len(late) * 0.99)]
         _say(
             f"x{factor:<4g} {count:>9,} records at {rate:>7,.0f}/s: p50 {p50:5.2f} ms, p99 {p99:5.2f} ms,"

@@ -86,6 +86,37 @@ class Lane:
         if not self._flight:
             publisher.wake(self)
 
+    def extend(
+        self,
+        keys: Sequence[bytes | None],
+        values: Sequence[bytes | None],
+        timestamps_ms: Sequence[int],
+        headers: Sequence[Headers],
+    ) -> None:
+        """``add`` for many records at once; those before one that is too large are queued.
+
+        Raises:
+            RecordTooLargeError: as for ``add``.
+        """
+        put, before, total = self._waiting.append, len(self._waiting), 0
+        try:
+            for key, value, timestamp, some in zip(keys, values, timestamps_ms, headers, strict=True):
+                size = (len(value) if value else 0) + (len(key) if key else 0)
+                for name, content in some:
+                    size += len(name) + len(content) + 4
+                if size > self._limit:
+                    raise RecordTooLargeError(
+                        f"{self.topic}: a record of {size:,} bytes, the topic takes {self._limit:,}"
+                    )
+                size += _RECORD_OVERHEAD
+                put((key, value, timestamp, some, size))
+                total += size
+        finally:
+            self._added += len(self._waiting) - before
+            self._publisher.unacknowledged_bytes += total
+            if not self._flight:
+                self._publisher.wake(self)
+
     async def delivered(self) -> None:
         """Wait until everything added so far is acknowledged by all replicas.
 

@@ -124,7 +124,15 @@ class Merger:
                     held.batch = None
 
     def take(self, limit: int | None = None) -> Batch:
-        """Everything whose place in the order is known; empty when all is given out.
+        """Everything whose place in the order is known, in order; empty when all is given out.
+
+        Args:
+            limit: as for ``take_apart``.
+        """
+        return _woven(self._topic, self.take_apart(limit))
+
+    def take_apart(self, limit: int | None = None) -> list[Batch]:
+        """The same, each partition for itself: for those who keep the order of partitions alone.
 
         Args:
             limit: about the most records of each partition at once; the order is the same whatever it is.
@@ -155,7 +163,7 @@ class Merger:
             one.at = end
             if end == len(batch):
                 one.batch = None
-        return _woven(self._topic, parts)
+        return parts
 
 
 def _woven(topic: str, parts: list[Batch]) -> Batch:

@@ -51,6 +51,10 @@ class Stock:
     starts: Mapping[int, int]
 
 
+Ahead = asyncio.Task[tuple[list[Batch], Mapping[int, Point]]]
+"""What is given out next, on its way."""
+
+
 class Player:
     """Plays a range once. Memory: one chunk a partition, and two merged batches.
 
@@ -113,20 +117,21 @@ class Player:
             UsageError, ReadError: as source and output raise them.
         """
         complete = False
-        ahead: asyncio.Task[tuple[Batch, Mapping[int, Point]]] | None = None
+        ahead: Ahead | None = None
         try:
             await self._output.open(sorted(self._stock.starts))
             ahead = asyncio.create_task(self._next())
             while True:
-                batch, points = await ahead
-                if not len(batch):
+                batches, points = await ahead
+                if not batches:
                     break
-                self._checkpoints.add(batch.times[0], points, self.given)
+                self._checkpoints.add(batches[0].times[0], points, self.given)
                 ahead = asyncio.create_task(self._next())
-                rest = await self._give(batch)
-                while rest is not None:
-                    ahead, rest = await self._jump(rest, ahead)
-                    rest = await self._give(rest) if rest is not None else None
+                for batch in batches:
+                    rest = await self._give(batch)
+                    while rest is not None:
+                        ahead, rest = await self._jump(rest, ahead)
+                        rest = await self._give(rest) if rest is not None else None
             complete = True
         finally:
             if ahead is not None:
@@ -135,8 +140,11 @@ class Player:
                     await ahead
             await self._output.close(complete=complete)
 
-    async def _next(self) -> tuple[Batch, Mapping[int, Point]]:
-        """The next batch in order, and from where its partitions have to be read to get it again."""
+    async def _next(self) -> tuple[list[Batch], Mapping[int, Point]]:
+        """The next batch in order, and from where its partitions have to be read to get it again.
+
+        None at the end; one for each partition where the output can tell no more than that.
+        """
         points = dict(self._points)
         while needs := self._merger.needs:
             for chunk in await self._source.fetch(needs):
@@ -146,7 +154,10 @@ class Player:
                 self._merger.finish(partition)
                 if tail is not None:
                     self._feed_made(tail)
-        return self._merger.take(PACED_TAKE if self._paced else TAKE), points
+        if self._output.apart and not self._paced:
+            return self._merger.take_apart(TAKE), points
+        batch = self._merger.take(PACED_TAKE if self._paced else TAKE)
+        return [batch] if len(batch) else [], points
 
     def _feed(self, chunk: Chunk) -> None:
         self._points[chunk.partition] = Point(chunk.start, self._clocks[chunk.partition].state)
@@ -214,9 +225,7 @@ class Player:
         finally:
             timer.cancel()
 
-    async def _jump(
-        self, rest: Batch, ahead: asyncio.Task[tuple[Batch, Mapping[int, Point]]]
-    ) -> tuple[asyncio.Task[tuple[Batch, Mapping[int, Point]]], Batch | None]:
+    async def _jump(self, rest: Batch, ahead: Ahead) -> tuple[Ahead, Batch | None]:
         """Go to another time of the range; gives the batch to wait for, and what to give out before it."""
         by, self._controls.jump = self._controls.jump, 0
         era = self._key - self._key % ERA
@@ -228,9 +237,9 @@ class Player:
             rest = _since(rest, target)
             if len(rest):
                 return ahead, rest
-            batch, _ = await ahead
-            batch = _since(batch, target)
+            batches, _ = await ahead
             self._merger.skip(target)
+            batch = _since(batches[0], target) if batches else rest
             return asyncio.create_task(self._next()), batch if len(batch) else None
         ahead.cancel()
         with contextlib.suppress(asyncio.CancelledError):

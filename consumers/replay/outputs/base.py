@@ -14,11 +14,13 @@ class Output(Protocol):
     Attributes:
         typed: wants ``Batch.ticks`` where the records are ticks.
         headers: wants the records' headers.
+        apart: can tell the order within each partition alone: flat out, a batch may be of one partition.
         seekable: a replay may jump within the range; else what was written has to be the range, each record once.
     """
 
     typed: bool
     headers: bool
+    apart: bool
     seekable: bool
 
     @property

@@ -63,6 +63,7 @@ class ToFeed:
 
     typed = True
     headers = False
+    apart = False
     seekable = True
 
     def __init__(self, server: FeedServer, *, paced: bool, replay_id: str) -> None:

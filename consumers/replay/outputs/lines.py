@@ -33,7 +33,7 @@ class Sink(Protocol):
 class Lines:
     """An output of lines."""
 
-    headers = False
+    apart = False
 
     def __init__(self, sink: Sink, kind: str, form: Format, *, seekable: bool = False) -> None:
         """Lines of one kind of record, its name as in ``topics.yaml``."""

@@ -23,6 +23,7 @@ class Table:
     """An output to one file, zstd-compressed. The same records give the same bytes."""
 
     typed = True
+    apart = False
     seekable = False
 
     def __init__(self, file: WholeFile, kind: str, form: Literal["parquet", "arrow"]) -> None:

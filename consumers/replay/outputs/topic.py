@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import repeat
 
 from broker import admin
 from broker.publisher import Lane, Publisher, RecordTooLargeError
@@ -28,6 +29,7 @@ class ToTopic:
 
     typed = False
     headers = True
+    apart = True
     seekable = False
     unreadable = 0
 
@@ -94,15 +96,23 @@ class ToTopic:
             await self._publisher.room()
 
     def _add(self, batch: Batch) -> None:
-        lanes, identity = self._lanes, self._id
+        identity = self._id
         self._given.update(batch.partitions)
         self._last = batch.timestamps[-1]
-        headers = batch.headers or [()] * len(batch)
-        rows = zip(batch.partitions, batch.offsets, batch.keys, batch.values, batch.timestamps, headers, strict=True)
+        own = batch.headers or repeat((), len(batch))
         try:
-            for partition, offset, key, value, timestamp, own in rows:
-                mine = [*own, identity, (ORIGIN_HEADER, b"%d:%d" % (partition, offset))]
-                lanes[partition].add(key, value, timestamp, mine)
+            if batch.partition is not None:
+                origin = b"%d:%%d" % batch.partition
+                headers = [
+                    [*some, identity, (ORIGIN_HEADER, origin % offset)]
+                    for some, offset in zip(own, batch.offsets, strict=True)
+                ]
+                self._lanes[batch.partition].extend(batch.keys, batch.values, batch.timestamps, headers)
+                return
+            rows = zip(batch.partitions, batch.offsets, batch.keys, batch.values, batch.timestamps, own, strict=True)
+            for partition, offset, key, value, timestamp, some in rows:
+                mine = [*some, identity, (ORIGIN_HEADER, b"%d:%d" % (partition, offset))]
+                self._lanes[partition].add(key, value, timestamp, mine)
         except RecordTooLargeError as error:
             raise UsageError(f"--to-topic {self._name}: {error}") from error
 

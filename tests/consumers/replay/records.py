@@ -50,7 +50,7 @@ class FakeChunks:
 class Remembering:
     """An output that keeps the places of what it was given, and what else happened."""
 
-    typed = headers = False
+    typed = headers = apart = False
     seekable = True
     unreadable = 0
 
