@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.transport.offsets import OffsetQueue
+from processors.transport.offsets import Delivery, OffsetQueue
+from tests.jobs.chunks import chunk, tick
 
 
 def test_nothing_is_committable_before_a_chunk_is_done() -> None:
@@ -46,3 +47,17 @@ def test_the_committable_offset_is_the_end_of_the_unbroken_head(sizes: list[int]
         done.add(index)
         head = next((i for i in range(len(ends)) if i not in done), len(ends))
         assert queue.committable == (ends[head - 1] if head else None)
+
+
+def test_a_chunk_is_done_when_every_agent_is() -> None:
+    """Taken in by all, its ticks go; acknowledged by all, its offset may be committed, whatever came between."""
+    queue = OffsetQueue()
+    delivery = Delivery(chunk([tick(1, 10.0)], start=7), queue, 0.0, 2)
+    delivery.taken()
+    assert not delivery.ack()
+    assert delivery.chunk is not None, "the second agent has not seen it yet"
+    delivery.taken()
+    assert delivery.chunk is None
+    assert queue.committable is None
+    assert delivery.ack()
+    assert queue.committable == 8
