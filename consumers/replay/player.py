@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping
@@ -14,6 +13,7 @@ from broker.chunk import Chunk
 from consumers.replay.checkpoints import Checkpoints, Point
 from consumers.replay.clock import ERA, PartitionClock, exchange_times, time_of
 from consumers.replay.controls import Controls
+from consumers.replay.lookahead import Lookahead, Ready
 from consumers.replay.merge import Batch, Merger
 from consumers.replay.outputs.base import Output
 from consumers.replay.pace import LONGEST_PAUSE_MS, Pace, Schedule
@@ -51,12 +51,8 @@ class Stock:
     starts: Mapping[int, int]
 
 
-Ahead = asyncio.Task[tuple[list[Batch], Mapping[int, Point]]]
-"""What is given out next, on its way."""
-
-
 class Player:
-    """Plays a range once. Memory: one chunk a partition, and two merged batches.
+    """Plays a range once. Memory: one chunk a partition, and what ``lookahead.RECORDS`` bounds.
 
     Attributes:
         given: records that were given out.
@@ -117,16 +113,15 @@ class Player:
             UsageError, ReadError: as source and output raise them.
         """
         complete = False
-        ahead: Ahead | None = None
+        ahead: Lookahead | None = None
         try:
             await self._output.open(sorted(self._stock.starts))
-            ahead = asyncio.create_task(self._next())
+            ahead = Lookahead(self._next)
             while True:
-                batches, points = await ahead
+                batches, points = await ahead.take()
                 if not batches:
                     break
                 self._checkpoints.add(batches[0].times[0], points, self.given)
-                ahead = asyncio.create_task(self._next())
                 for batch in batches:
                     rest = await self._give(batch)
                     while rest is not None:
@@ -135,29 +130,27 @@ class Player:
             complete = True
         finally:
             if ahead is not None:
-                ahead.cancel()
-                with contextlib.suppress(asyncio.CancelledError, Exception):
-                    await ahead
+                await ahead.stop()
             await self._output.close(complete=complete)
 
-    async def _next(self) -> tuple[list[Batch], Mapping[int, Point]]:
-        """The next batch in order, and from where its partitions have to be read to get it again.
-
-        None at the end; one for each partition where the output can tell no more than that.
-        """
+    async def _next(self) -> Ready:
+        """The next batch in order; one for each partition where the output can tell no more than that."""
         points = dict(self._points)
         while needs := self._merger.needs:
-            for chunk in await self._source.fetch(needs):
+            # Where a pace is kept, one after the other: a dozen chunks at a stretch would hold up what is due.
+            for chunk in await self._source.fetch({min(needs)} if self._paced else needs):
                 self._feed(chunk)
+                if self._paced:
+                    await asyncio.sleep(0)
             for partition in self._merger.needs - set(self._source.left):
                 tail = self._through.finish(partition) if self._through else None
                 self._merger.finish(partition)
                 if tail is not None:
                     self._feed_made(tail)
         if self._output.apart and not self._paced:
-            return self._merger.take_apart(TAKE), points
+            return Ready(self._merger.take_apart(TAKE), points)
         batch = self._merger.take(PACED_TAKE if self._paced else TAKE)
-        return [batch] if len(batch) else [], points
+        return Ready([batch] if len(batch) else [], points)
 
     def _feed(self, chunk: Chunk) -> None:
         self._points[chunk.partition] = Point(chunk.start, self._clocks[chunk.partition].state)
@@ -225,32 +218,29 @@ class Player:
         finally:
             timer.cancel()
 
-    async def _jump(self, rest: Batch, ahead: Ahead) -> tuple[Ahead, Batch | None]:
-        """Go to another time of the range; gives the batch to wait for, and what to give out before it."""
+    async def _jump(self, rest: Batch, ahead: Lookahead) -> tuple[Lookahead, Batch | None]:
+        """Go to another time of the range; gives what to take from, and what to give out before it."""
         by, self._controls.jump = self._controls.jump, 0
         era = self._key - self._key % ERA
         target = max(era, (self._key or rest.times[0]) + by)
         self._schedule.restart()
         await self._output.jumped()
-        if by > 0:
-            self._least = target
-            rest = _since(rest, target)
-            if len(rest):
-                return ahead, rest
-            batches, _ = await ahead
-            self._merger.skip(target)
-            batch = _since(batches[0], target) if batches else rest
-            return asyncio.create_task(self._next()), batch if len(batch) else None
-        ahead.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await ahead
-        points = self._checkpoints.before(target)
         self._least = target
+        if by > 0:
+            rest = _since(rest, target)
+            while not len(rest):
+                batches, _ = await ahead.take()
+                if not batches:
+                    break
+                rest = _since(batches[0], target)
+            return ahead, rest if len(rest) else None
+        await ahead.stop()
+        points = self._checkpoints.before(target)
         self._points = dict(points)
         self._clocks = {partition: PartitionClock(point.clock) for partition, point in points.items()}
         self._merger = Merger(self._stock.topic, self._stock.starts)
         self._source.rewind({partition: point.offset for partition, point in points.items()})
-        return asyncio.create_task(self._next()), None
+        return Lookahead(self._next), None
 
 
 def _since(batch: Batch, key: int) -> Batch:

@@ -11,6 +11,7 @@ import pytest
 
 from consumers.replay.checkpoints import MOST, Checkpoints, Point
 from consumers.replay.controls import Controls
+from consumers.replay.lookahead import RECORDS, Lookahead, Ready
 from consumers.replay.merge import Batch
 from consumers.replay.pace import Pace
 from consumers.replay.player import Player, Stock
@@ -58,6 +59,31 @@ async def test_the_whole_range_comes_out_in_order_once(size: int) -> None:
     assert output.events == [[0, 1, 2], True]
     assert playing.given == 1_700
     assert playing.at == LOG[1][-1]
+
+
+async def test_what_is_made_ready_is_bounded_and_errors_come_behind_it() -> None:
+    """A slow output does not let the range pile up; what was read before an error is given out before it is raised."""
+    made = 0
+
+    async def make() -> Ready:
+        nonlocal made
+        made += 1
+        if made == 40:
+            raise UsageError("the log is gone")
+        await asyncio.sleep(0)
+        one = Batch("topic")
+        one.offsets = [0] * 1_000
+        return Ready([one], {})
+
+    ahead = Lookahead(make)
+    for _ in range(200):
+        await asyncio.sleep(0)
+    assert made == -(-RECORDS // 1_000)
+    for _ in range(39):
+        assert len((await ahead.take()).batches[0]) == 1_000
+    with pytest.raises(UsageError, match="log is gone"):
+        await ahead.take()
+    await ahead.stop()
 
 
 async def test_what_is_not_selected_does_not_come_out() -> None:
@@ -116,7 +142,8 @@ LEFT, RIGHT = b"\x1b[D", b"\x1b[C"
 
 @pytest.mark.parametrize("size", [3, 300])
 @pytest.mark.parametrize(
-    ("key", "by"), [(RIGHT, MINUTE), (LEFT, -MINUTE), (RIGHT * 3, 3 * MINUTE), (LEFT * 9, -(10**9))]
+    ("key", "by"),
+    [(RIGHT, MINUTE), (LEFT, -MINUTE), (RIGHT * 3, 3 * MINUTE), (LEFT * 9, -(10**9)), (b"\x1b[A" * 9, 90 * MINUTE)],
 )
 async def test_a_jump_goes_on_from_that_time_in_the_same_order(size: int, key: bytes, by: int) -> None:
     """Forward nothing between comes out; back what was there comes again, each record once more, none is lost."""
