@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
+import pyarrow as pa
 from aiokafka import TopicPartition
 
 from ashare_client.archive import Archive, ArchiveError, Day, Span, merged
@@ -103,6 +104,7 @@ async def from_log(request: Request, bootstrap: str, progress: Progress | None =
         ReadError: the log does not give what it has.
     """
     request.check()
+    _settle()
     topic = request.topic
     with clear_errors(), Keeper(request.directory) as keeper:
         archive = Archive(request.directory)
@@ -141,6 +143,7 @@ def from_store(request: Request, store: Store, progress: Progress | None = None)
         UsageError: the archive can't be written, or the store can't be read.
     """
     request.check()
+    _settle()
     with clear_errors(), Keeper(request.directory) as keeper:
         archive = Archive(request.directory)
         days = [day for day in store.days() if request.wanted(day)]
@@ -152,6 +155,11 @@ def from_store(request: Request, store: Store, progress: Progress | None = None)
             if progress is not None:
                 progress(number + 1, len(days))
         return _commit(keeper, archive, request, sink, lambda day: day in days)
+
+
+def _settle() -> None:
+    """Let Arrow take its memory where Python does: its own allocator keeps some 60 MB more, and is no faster here."""
+    pa.set_memory_pool(pa.system_memory_pool())
 
 
 @contextmanager

@@ -19,10 +19,10 @@ from consumers.archive.kinds import HEADERS, Kind
 from market.times import LATEST, trading_date
 from schemas import Record, decoder
 
-PART_ROWS = 131_072
-"""Rows of a part, at most: some 2.5 MB of ticks."""
+PART_ROWS = 65_536
+"""Rows at which a part is cut: some 1.3 MB of ticks."""
 MOST_ROWS = 2 * PART_ROWS
-MOST_BYTES = 128 << 20
+MOST_BYTES = 64 << 20
 
 
 @dataclass

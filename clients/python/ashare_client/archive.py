@@ -23,8 +23,10 @@ from ashare_client.errors import ClientError
 
 MANIFESTS = "manifests"
 VERSION = 1
-WINDOW = 32_768
-"""Offsets that `Archive.read` has in memory at once: some 5 MB of ticks."""
+WINDOW = 16_384
+"""Offsets that `Archive.read` has in memory at once: some 2 MB of ticks."""
+_AT_ONCE = 4_096
+"""Rows that are made into records at once: some 4 MB."""
 FIELDS = b"ashare.fields"
 """The key of a part's own metadata under which it says of which fields, in which order, its records are made."""
 
@@ -185,18 +187,20 @@ class Archive:
         Of a part that was made from a store, it is the JSON that the pipeline writes of the same fields.
         """
         del topic  # what a batch is made of is said by its part, so that fields which are added later don't matter
-        column = batch.column
-        return map(
-            ArchivedRecord._make,
-            zip(
-                column("kafka_offset").to_pylist(),
-                column("kafka_timestamp").to_pylist(),
-                listed(column("kafka_key")),
-                values(batch),
-                _headers(column("kafka_headers")),
-                strict=True,
-            ),
-        )
+        for start in range(0, batch.num_rows, _AT_ONCE):
+            some = batch.slice(start, _AT_ONCE)
+            column = some.column
+            yield from map(
+                ArchivedRecord._make,
+                zip(
+                    column("kafka_offset").to_pylist(),
+                    column("kafka_timestamp").to_pylist(),
+                    listed(column("kafka_key")),
+                    values(some),
+                    _headers(column("kafka_headers")),
+                    strict=True,
+                ),
+            )
 
     def _paths(self, topic: str) -> list[Path]:
         root = self.directory / MANIFESTS / topic
@@ -398,7 +402,7 @@ class _File:
 class _Opened:
     """The parts that were used last: reading goes over each several times, window by window."""
 
-    _MOST = 4
+    _MOST = 2
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -442,11 +446,13 @@ def _pieces(parts: Sequence[Part], files: Sequence[_File], low: int, high: int) 
     return sorted(pieces, key=lambda piece: piece[0])
 
 
-def _sorted(tables: Sequence[Any]) -> Iterator[Any]:
+def _sorted(tables: list[Any]) -> Sequence[Any]:
+    """Tables as batches in the order of offsets; not a generator, which would hold every step while it waits."""
     pa, _, _ = _arrow()
     table = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
-    if table.num_rows:
-        yield from table.sort_by("kafka_offset").combine_chunks().to_batches()
+    tables.clear()
+    batches: Sequence[Any] = table.sort_by("kafka_offset").combine_chunks().to_batches() if table.num_rows else ()
+    return batches
 
 
 @lru_cache(1)
