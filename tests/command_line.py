@@ -18,6 +18,9 @@ def parse(arguments: list[str]) -> set[str]:
     command: Any = typer.main.get_command(app)
     context = command.make_context("ashare", list(arguments))
     while hasattr(command, "resolve_command"):
-        name, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
+        left = [*context._protected_args, *context.args]
+        if not left and command.invoke_without_command:
+            break
+        name, command, rest = command.resolve_command(context, left)
         context = command.make_context(name, rest, parent=context)
     return {parameter.envvar for parameter in command.params if parameter.envvar}
