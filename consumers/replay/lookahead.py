@@ -25,9 +25,10 @@ class Ready(NamedTuple):
 class Lookahead:
     """Runs ahead in a task of its own."""
 
-    def __init__(self, make: Callable[[], Awaitable[Ready]]) -> None:
-        """Begins at once; ``make`` makes the next batches, and none at the end."""
+    def __init__(self, make: Callable[[], Awaitable[Ready]], limit: int = RECORDS) -> None:
+        """Begins at once; ``make`` makes the next batches, and none at the end. ``limit`` is in records."""
         self._make = make
+        self._limit = limit
         self._ready: deque[Ready] = deque()
         self._records = 0
         self._came, self._room = asyncio.Event(), asyncio.Event()
@@ -70,7 +71,7 @@ class Lookahead:
                 if not made.batches:
                     self._ended = True
                     return
-                while self._records >= RECORDS:
+                while self._records >= self._limit:
                     self._room.clear()
                     await self._room.wait()
         except Exception as error:  # noqa: BLE001 - whoever takes hears of it

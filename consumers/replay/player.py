@@ -13,7 +13,7 @@ from broker.chunk import Chunk
 from consumers.replay.checkpoints import Checkpoints, Point
 from consumers.replay.clock import ERA, PartitionClock, exchange_times, time_of
 from consumers.replay.controls import Controls
-from consumers.replay.lookahead import Lookahead, Ready
+from consumers.replay.lookahead import RECORDS, Lookahead, Ready
 from consumers.replay.merge import Batch, Merger
 from consumers.replay.outputs.base import Output
 from consumers.replay.pace import LONGEST_PAUSE_MS, Pace, Schedule
@@ -116,7 +116,7 @@ class Player:
         ahead: Lookahead | None = None
         try:
             await self._output.open(sorted(self._stock.starts))
-            ahead = Lookahead(self._next)
+            ahead = self._ahead()
             while True:
                 batches, points = await ahead.take()
                 if not batches:
@@ -132,6 +132,10 @@ class Player:
             if ahead is not None:
                 await ahead.stop()
             await self._output.close(complete=complete)
+
+    def _ahead(self) -> Lookahead:
+        # Flat out the broker is never far ahead, and one batch is enough.
+        return Lookahead(self._next, RECORDS if self._paced else 1)
 
     async def _next(self) -> Ready:
         """The next batch in order; one for each partition where the output can tell no more than that."""
@@ -240,7 +244,7 @@ class Player:
         self._clocks = {partition: PartitionClock(point.clock) for partition, point in points.items()}
         self._merger = Merger(self._stock.topic, self._stock.starts)
         self._source.rewind({partition: point.offset for partition, point in points.items()})
-        return Lookahead(self._next), None
+        return self._ahead(), None
 
 
 def _since(batch: Batch, key: int) -> Batch:
