@@ -19,8 +19,8 @@ from consumers.archive.kinds import HEADERS, Kind
 from market.times import LATEST, trading_date
 from schemas import Record, decoder
 
-PART_ROWS = 65_536
-"""Rows at which a part is cut: some 1.3 MB of ticks."""
+PART_ROWS = 49_152
+"""Rows at which a part is cut: some 1 MB of ticks."""
 MOST_ROWS = 2 * PART_ROWS
 MOST_BYTES = 64 << 20
 
