@@ -17,14 +17,6 @@ from schemas import UsageError
 from tests.stores.places import SqliteApartPlace, batch, expected, tick
 
 
-def child(of: int | None = None) -> psutil.Process:
-    """The one process that writes for this one."""
-    (found,) = [
-        process for process in psutil.Process(of).children() if "processors.stores.apart" in " ".join(process.cmdline())
-    ]
-    return found
-
-
 async def test_errors_come_as_what_they_are(tmp_path: Path) -> None:
     """What can't be used, and what can't be kept, with its place; the store goes on afterwards."""
     with pytest.raises(UsageError, match="sqlite:///"):
@@ -47,9 +39,10 @@ async def test_errors_come_as_what_they_are(tmp_path: Path) -> None:
 async def test_a_child_that_was_killed_is_replaced_by_the_next_write(tmp_path: Path) -> None:
     """The write that meets the death fails as one to repeat; repeated, it keeps everything."""
     place = SqliteApartPlace(tmp_path / "ticks")
-    store = place.store()
+    store = StoreApart(f"sqlite:///{tmp_path / 'ticks'}")
     await store.open()
-    child().kill()
+    assert store._child is not None
+    store._child.kill()
     with pytest.raises(StoreError, match="has ended with -9"):
         await store.write([batch([tick(1)])])
     assert await store.write([batch([tick(1), tick(2)])]) == 2
@@ -76,7 +69,7 @@ def test_the_child_ends_with_its_worker_even_when_that_is_killed(tmp_path: Path)
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as worker:
         assert worker.stdout is not None
         assert worker.stdout.readline() == "open\n"
-        writer = child(worker.pid)
+        (writer,) = psutil.Process(worker.pid).children()
         worker.kill()
     deadline = time.monotonic() + 10
     while writer.is_running() and writer.status() != psutil.STATUS_ZOMBIE:
