@@ -89,6 +89,7 @@ def command(
     from broker.publisher import DeliveryError
     from broker.reader import ReadError
     from cli.replaying import Wanted, run, said
+    from cli.without import Without
 
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     logging.getLogger("websockets").setLevel(logging.CRITICAL)
@@ -118,6 +119,8 @@ def command(
         scan=scan,
         lateness=lateness,
     )
+    # pyarrow would import it, 55 MB, to ask whether what it is given is one of its frames.
+    Without("pandas").install()
     try:
         asyncio.run(run(wanted))
     except BrokenPipeError:

@@ -21,7 +21,7 @@ ORIGIN_HEADER = "ashare_replay_origin"
 COUNT_HEADER = "ashare_replay_records"
 """The header of an end marker that says how many records the replay wrote into its partition."""
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,249}")
-_LIMIT_BYTES = 24 << 20
+_LIMIT_BYTES = 12 << 20
 
 
 class ToTopic:
