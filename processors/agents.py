@@ -24,9 +24,9 @@ log = logging.getLogger(__name__)
 
 AGENTS = ("snapshots", "storage", "changes")
 
-SNAPSHOT_SECONDS = 0.05
+SNAPSHOT_SECONDS = 0.2
 """Between two publications of a code's snapshot; the worker's memory, which HTTP reads, has every tick at once."""
-STATE_SECONDS = 0.1
+STATE_SECONDS = 0.5
 """Between two publications of a code's state. What is newer comes again after a crash, and goes out again as it was."""
 
 Handler = Callable[[Any, Chunk], Awaitable[None]]

@@ -7,6 +7,7 @@ either would lose both.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 LIMIT = 50_000
 """Ticks of a partition that may wait for their effects; then the agent stops taking more. Of what waits only the place
 in the log is held, and the rows that it moved."""
+
+_PHASES = 4
 
 
 class Acknowledgeable(Protocol):
@@ -52,7 +55,8 @@ class Effects(Generic[R]):
         Args:
             state: where rows go.
             before: lanes whose records must be confirmed before the rows that count on them.
-            every: seconds between two rounds. All partitions' rounds fall on the same beat, and so into one request.
+            every: seconds between two rounds, unless half of ``LIMIT`` waits before. Rounds of a quarter of the
+                partitions fall on the same beat: few enough not to stop everything else, and most go in one request.
         """
         self._state = state
         self._every = every
@@ -61,6 +65,7 @@ class Effects(Generic[R]):
         self._touched: set[R] = set()
         self._ticks = 0
         self._work = asyncio.Event()
+        self._enough = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
         self._task = asyncio.create_task(self._run(), name=f"effects-{state.topic}-{state.partition}")
@@ -71,6 +76,8 @@ class Effects(Generic[R]):
         self._ticks += ticks
         self._touched.update(touched)
         self._work.set()
+        if self._ticks >= LIMIT // 2:
+            self._enough.set()
         if self._ticks >= LIMIT:
             self._room.clear()
             await self._room.wait()
@@ -80,14 +87,21 @@ class Effects(Generic[R]):
             while True:
                 await self._work.wait()
                 if self._every:
-                    await asyncio.sleep(self._every - asyncio.get_running_loop().time() % self._every)
+                    await self._beat()
                 self._work.clear()
+                self._enough.clear()
                 await self._round()
         except asyncio.CancelledError:
             raise
         except Exception:
             log.exception("effects of %s/%s failed", self._state.topic, self._state.partition)
             fatal("effects failed")
+
+    async def _beat(self) -> None:
+        phase = self._state.partition % _PHASES / _PHASES * self._every
+        left = self._every - (asyncio.get_running_loop().time() + phase) % self._every
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._enough.wait(), left)
 
     async def _round(self) -> None:
         events, self._events = self._events, deque()

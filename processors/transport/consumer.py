@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 FETCH_WAIT_MS = 20
 """Longest that a fetch waits at the broker. A partition that was just drained can't be fetched while another fetch of
 the same broker waits, so this is what a quiet partition's tick can lose."""
-GATHER_SECONDS = 0.002
+GATHER_SECONDS = 0.004
 """Between two fetches at least: a wake-up costs as much as dozens of ticks. When there is much to do, it is over long
 before the next fetch is asked for."""
 DRAIN_PATIENCE = 20.0
