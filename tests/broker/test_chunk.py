@@ -39,7 +39,13 @@ async def difficult(bootstrap: str) -> TopicPartition:
             for n in range(5):
                 await producer.send_and_wait(topic, b"%s-%d" % (outcome.encode(), n), partition=0)
             await (producer.commit_transaction() if outcome == "commit" else producer.abort_transaction())
-    return TopicPartition(topic, 0)
+    # A transaction's marker follows the answer to its commit: wait for the last of the 3 behind 75 records.
+    tp = TopicPartition(topic, 0)
+    async with AIOKafkaConsumer(bootstrap_servers=bootstrap, isolation_level="read_committed") as consumer:
+        async with asyncio.timeout(20):
+            while (await consumer.end_offsets([tp]))[tp] < 78:  # noqa: ASYNC110 - the broker has no event for it
+                await asyncio.sleep(0.01)
+    return tp
 
 
 async def read(bootstrap: str, tp: TopicPartition, isolation: str, start: int, *, chunks: bool) -> tuple[Rows, int]:
