@@ -99,12 +99,7 @@ class StoreApart:
             return
         assert child.stdin is not None
         child.stdin.close()
-        try:
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await child.communicate()
-        except TimeoutError:
-            child.kill()
-            await child.wait()
+        await _ended(child)
 
     async def _ask(self, request: _Open | _Write) -> int:
         child = self._child
@@ -118,19 +113,30 @@ class StoreApart:
             await child.stdin.drain()
             size = int.from_bytes(await child.stdout.readexactly(4), "big")
             answer = _answer.decode(await child.stdout.readexactly(size))
-        except BaseException as error:
-            # Whatever it was, question and answer no longer alternate: the next write has a child of its own.
+        except (OSError, asyncio.IncompleteReadError) as error:
+            self._child = None
+            raise StoreError(f"the process that writes {self._url} has ended with {await _ended(child)}") from error
+        except BaseException:
+            # Question and answer no longer alternate: the next write has a child of its own.
             self._child = None
             with contextlib.suppress(ProcessLookupError):
                 child.kill()
-            if not isinstance(error, OSError | asyncio.IncompleteReadError):
-                raise
-            raise StoreError(f"the process that writes {self._url} has ended with {await child.wait()}") from error
+            raise
         if isinstance(answer, _Done):
             return answer.new
         if answer.kind == "unstorable":
             raise UnstorableError(answer.text, answer.partition, answer.offset)
         raise (UsageError if answer.kind == "usage" else StoreError)(answer.text)
+
+
+async def _ended(child: asyncio.subprocess.Process) -> int:
+    """The exit code of a child that has no more to do; one that does not end is killed."""
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            return await child.wait()
+    except TimeoutError:
+        child.kill()
+        return await child.wait()
 
 
 def _packed(batch: TickBatch) -> _Ticks:
