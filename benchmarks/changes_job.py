@@ -145,7 +145,8 @@ async def run(contender: Contender, bootstrap: str, load: Load, number: int) -> 
             filled = await watch.fill(before + load.changes, seconds=contender.seconds + 20, quiet=15)
             spent = used(process.pid)
         finally:
-            os.killpg(process.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
     rate = filled.rate * load.ticks / load.changes
     found, wrong = await _compare(bootstrap, output, load)

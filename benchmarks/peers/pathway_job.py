@@ -20,13 +20,12 @@ class Tick(pw.Schema):  # type: ignore[misc]
 
     code: str
     price: float
-    time: int
 
 
 ticks = pw.io.kafka.read(
     SETTINGS, topic=os.environ["BENCH_INPUT"], format="json", schema=Tick, autocommit_duration_ms=100
 )
-prices = ticks.select(ticks.code, ticks.time, price=pw.cast(int, pw.this.price * 10_000 + 0.5))
+prices = ticks.select(ticks.code, price=pw.cast(int, pw.this.price * 10_000 + 0.5))
 changes = prices.deduplicate(
     value=prices.price, instance=prices.code, acceptor=lambda new, old: abs(new - old) > THRESHOLD
 )

@@ -40,5 +40,5 @@ async def emit(stream: faust.StreamT[bytes]) -> None:
 
 
 if __name__ == "__main__":
-    sys.argv = ["bench-faust", "worker", "--without-web", "-l", "warning"]
+    sys.argv = ["bench-faust", "worker", "--without-web", "-l", "warn"]
     app.main()
