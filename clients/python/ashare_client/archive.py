@@ -23,8 +23,8 @@ from ashare_client.errors import ClientError
 
 MANIFESTS = "manifests"
 VERSION = 1
-WINDOW = 16_384
-"""Offsets that `Archive.read` has in memory at once: some 2 MB of ticks."""
+WINDOW = 8_192
+"""Offsets that `Archive.read` has in memory at once: some 1 MB of ticks."""
 _AT_ONCE = 4_096
 """Rows that are made into records at once: some 4 MB."""
 FIELDS = b"ashare.fields"
