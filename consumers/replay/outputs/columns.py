@@ -10,31 +10,18 @@ import msgspec
 
 from consumers.replay.merge import Batch
 from schemas import (
-    ChangeState,
     DeadLetter,
-    FeedEvent,
-    PriceChange,
     Record,
     RecordError,
-    Snapshot,
-    Threshold,
     Tick,
     dead_letters,
     decoder,
 )
+from schemas.json_schema import KINDS
 
 Kind = Literal["text", "whole", "real", "bytes", "json"]
 """``json`` is a nested field as JSON text."""
 
-_RECORDS: dict[str, type[Record]] = {
-    "tick": Tick,
-    "snapshot": Snapshot,
-    "price-change": PriceChange,
-    "change-state": ChangeState,
-    "feed-event": FeedEvent,
-    "dead-letter": DeadLetter,
-    "threshold": Threshold,
-}
 PLACE: dict[str, Kind] = {
     "kafka_topic": "text",
     "kafka_partition": "whole",
@@ -58,7 +45,7 @@ class Columns:
     def __init__(self, kind: str) -> None:
         """Columns for a record type's name in ``topics.yaml``, "" for a topic that is not declared."""
         self.unreadable = 0
-        self._record = _RECORDS.get(kind)
+        self._record = KINDS.get(kind)
         self.kinds: dict[str, Kind] = dict(_BARE) if self._record is None else _fields(self._record)
         self._decode: Callable[[bytes], Any] | None = None
         if self._record not in (None, Tick, DeadLetter):
