@@ -140,7 +140,8 @@ class FeedEvent(Record, frozen=True, gc=False):
     """What happened to a line, and so what is *not* known: ``ashare.feed-events.v1``, keyed by ``source``.
 
     ``n`` is the number of the last tick before the event. A gap names the time between which ticks may be missing
-    (``start``, ``end``, µs since the epoch, local clock) and the codes concerned, or ``"all"``.
+    (``start``, ``end``, µs since the epoch, local clock) and the codes concerned, or ``"all"``: what was made of their
+    ticks around that time may lack some. ``id`` names the event: source, run, and the run's count of events.
     """
 
     event: Annotated[
@@ -155,6 +156,8 @@ class FeedEvent(Record, frozen=True, gc=False):
             "overflow",
             "spooling",
             "stopped",
+            "switched",
+            "never_seen",
         ],
         Meta(description="What happened"),
     ]
@@ -166,6 +169,16 @@ class FeedEvent(Record, frozen=True, gc=False):
     start: Microseconds | None = None
     end: Microseconds | None = None
     codes: Annotated[list[Code] | Literal["all"] | None, Meta(description="Codes concerned")] = None
+    id: Annotated[str, Meta(description="SOURCE/RUN/COUNT, the same however often the event is sent")] | None = None
+    detected: (
+        Annotated[
+            Literal["sequence", "disconnect", "silence", "overflow", "volume"],
+            Meta(description="How a gap was found"),
+        ]
+        | None
+    ) = None
+    missed: Annotated[int, Meta(ge=0, le=INT64, description="Shares that traded in the gap, if known")] | None = None
+    line: Annotated[str, Meta(description="The connection that delivers from now on, of several")] | None = None
 
 
 class DeadLetter(Record, frozen=True, gc=False):

@@ -163,11 +163,12 @@ class FeedEvent(Record, frozen=True, gc=False, kw_only=True):
     """What happened to a line, and so what is *not* known: `ashare.feed-events.v1`, keyed by `source`.
 
     `n` is the number of the last tick before the event. A gap names the time between which ticks may be missing
-    (`start`, `end`, µs since the epoch, local clock) and the codes concerned, or `"all"`.
+    (`start`, `end`, µs since the epoch, local clock) and the codes concerned, or `"all"`: what was made of their ticks
+    around that time may lack some. `id` names the event: source, run, and the run's count of events.
 
     Attributes:
-        event: What happened: connected, disconnected, gap, overflow, refused, resubscribed, spooling, started, stopped,
-            subscribed.
+        event: What happened: connected, disconnected, gap, never_seen, overflow, refused, resubscribed, spooling,
+            started, stopped, subscribed, switched.
         source: Line id: one upstream connection.
         run: Start of this line's producer, ms since the epoch.
         n: The run's own count of ticks, no holes over all partitions.
@@ -176,6 +177,10 @@ class FeedEvent(Record, frozen=True, gc=False, kw_only=True):
         start: Local time, µs since the epoch.
         end: Local time, µs since the epoch.
         codes: Codes concerned.
+        id: SOURCE/RUN/COUNT, the same however often the event is sent.
+        detected: How a gap was found: disconnect, overflow, sequence, silence, volume.
+        missed: Shares that traded in the gap, if known.
+        line: The connection that delivers from now on, of several.
     """
 
     event: str
@@ -187,3 +192,7 @@ class FeedEvent(Record, frozen=True, gc=False, kw_only=True):
     start: Microseconds | None = None
     end: Microseconds | None = None
     codes: list[str] | str | None = None
+    id: str | None = None
+    detected: str | None = None
+    missed: int | None = None
+    line: str | None = None
