@@ -1,0 +1,226 @@
+"""When silence means that ticks are missing: in trading hours, and never for a single code.
+
+Lunch, night, holidays and the auctions without trades are quiet; 09:31 is not, nor is trading after hours. What counts
+here is ticks: that the connection itself is alive is shown by any frame, and judged by the heartbeat.
+
+Nothing here does I/O. ``now`` is in seconds that only rise, ``wall`` in ms since the epoch.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from market.codes import Board, UnknownCode, instrument
+from market.sessions import Phase, sessions
+from market.times import DAY_MS, day_start, shanghai_date
+from producer.feeds.decoded import FeedTick
+
+PATIENCE = 10.0
+"""Seconds without a tick of the whole market, or of so many codes that some of them always trade."""
+MANY = 100
+"""So many codes are as good as the market; fewer are given more time in proportion."""
+AFTER_HOURS_PATIENCE = 120.0
+"""At the closing price some stocks trade now and then."""
+BOARD_PATIENCE = 30.0
+LONGEST = 300.0
+"""Patience doubles while silence goes on after a reconnection, up to this."""
+
+_LOUD = {Phase.MORNING: PATIENCE, Phase.AFTERNOON: PATIENCE, Phase.AFTER_HOURS: AFTER_HOURS_PATIENCE}
+_CONTINUOUS = (Phase.MORNING, Phase.AFTERNOON)
+_REPLAYED_MS = 600_000  # a market whose clock is further from ours than this is a recording or a simulation
+_WINDOW = 60
+
+
+class MarketClock:
+    """What time it is on the market of a feed: the local time, unless what flows is a recording or a simulation.
+
+    A single old tick, as feeds push from their cache after a subscription, moves nothing: the market's own time has to
+    go on for some seconds.
+    """
+
+    def __init__(self) -> None:
+        """The local time, until ticks say otherwise."""
+        self._offset = 0
+        self._candidate: tuple[int, float] | None = None
+
+    def heard(self, time: int, wall: int, now: float) -> None:
+        """A tick of exchange time ``time`` came just now."""
+        offset = time - wall
+        if abs(offset) < _REPLAYED_MS:
+            self._offset, self._candidate = 0, None
+        elif self._candidate is None or abs(offset - self._candidate[0]) > _REPLAYED_MS:
+            self._candidate = (offset, now)
+        elif now - self._candidate[1] >= 2.0 and offset >= self._candidate[0] - 1_500:
+            self._offset = offset
+            self._candidate = (offset, now)
+        elif now - self._candidate[1] >= 2.0:
+            self._candidate = (offset, now)
+
+    def at(self, wall: int) -> int:
+        """The market's time when the local one is ``wall``."""
+        return wall + self._offset
+
+
+def loud_since(ms: int, exchange: str = "SSE", board: Board = Board.MAIN) -> tuple[float, float] | None:
+    """How many seconds ago trading began that makes a whole market's silence suspicious, and the patience with it.
+
+    ``None`` while nothing need come: no trading day, lunch, an auction, before and after.
+    """
+    day = shanghai_date(ms)
+    since_midnight = (ms - day_start(day)) % DAY_MS
+    for session in sessions(day, exchange, board):
+        if session.start <= since_midnight < session.end and session.phase in _LOUD:
+            return (since_midnight - session.start) / 1000, _LOUD[session.phase]
+    return None
+
+
+def trading_stretch(ms: int) -> tuple[str, Phase] | None:
+    """The day and phase of continuous trading that an exchange time lies in, ``None`` outside of it."""
+    day = shanghai_date(ms)
+    since_midnight = (ms - day_start(day)) % DAY_MS
+    for session in sessions(day):
+        if session.start <= since_midnight < session.end and session.phase in _CONTINUOUS:
+            return day.isoformat(), session.phase
+    return None
+
+
+@dataclass(frozen=True)
+class Silent:
+    """Ticks should have come and did not, for so many seconds; ``board`` where it is one of several."""
+
+    seconds: float
+    board: Board | None = None
+
+    def __str__(self) -> str:
+        what = "any code" if self.board is None else f"the board {self.board.value}"
+        return f"no tick of {what} for {self.seconds:.0f} s of trading"
+
+
+class Silence:
+    """Watches one line. ``heard`` takes what came, ``verdict`` says whether too long nothing did."""
+
+    def __init__(self, codes: int | None, *, now: float) -> None:
+        """Watch from ``now`` on.
+
+        Args:
+            codes: how many are subscribed, ``None`` for the whole market.
+        """
+        self.clock = MarketClock()
+        self._patience_of = 0.0
+        self._last = now
+        self._clocked = now - 1.0
+        self._doublings = 0
+        self._boards = _Boards(now)
+        self.subscribed(codes, now)
+
+    def subscribed(self, codes: int | None, now: float) -> None:
+        """So many codes are subscribed from now on; begin to wait anew."""
+        if codes is None or codes >= MANY:
+            self._patience_of = 1.0
+        else:
+            self._patience_of = MANY / codes if codes > 1 else 0.0
+        self._last = now
+        self._boards.subscribed(now)
+
+    def gave_up(self) -> None:
+        """The connection was ended for its silence: be more patient with the next, until it delivers."""
+        self._doublings = min(self._doublings + 1, 16)
+
+    def heard(self, ticks: Sequence[FeedTick], wall: int, now: float) -> None:
+        """Ticks of one frame."""
+        self._doublings = 0
+        self._last = now
+        if now - self._clocked >= 0.5:
+            self._clocked = now
+            self.clock.heard(ticks[-1].time, wall, now)
+        self._boards.heard(ticks, now)
+
+    def verdict(self, wall: int, now: float) -> Silent | None:
+        """Whether ticks are missing, by their absence; ``None`` where all is well, or nothing need come."""
+        market = self.clock.at(wall)
+        try:
+            loud = loud_since(market)
+        except ValueError:
+            return None
+        self._boards.tick(now)
+        if loud is None or not self._patience_of:
+            return None
+        began, patience = loud
+        silent = min(now - self._last, began)
+        patience = min(patience * self._patience_of * 2.0**self._doublings, max(LONGEST, patience * self._patience_of))
+        if silent >= patience:
+            return Silent(silent)
+        return self._board_verdict(market, began, now)
+
+    def _board_verdict(self, market: int, began: float, now: float) -> Silent | None:
+        if trading_stretch(market) is None:
+            return None
+        for board, silent in self._boards.silent(now):
+            if min(silent, began) >= BOARD_PATIENCE * 2.0**self._doublings:
+                return Silent(min(silent, began), board)
+        return None
+
+
+class _Boards:
+    """Which boards are heard, second by second. Only a board that is heard in most seconds can fall silent.
+
+    The codes of a second's first frames are looked at, and those of all its frames while some board is missing.
+    """
+
+    def __init__(self, now: float) -> None:
+        self._of: dict[str, Board] = {}
+        self._last: dict[Board, float] = {}
+        self._seconds: dict[Board, deque[float]] = {}
+        self._due: set[Board] = set()
+        self._until = now
+
+    def subscribed(self, now: float) -> None:
+        self._last.clear()
+        self._seconds.clear()
+        self._due.clear()
+        self._until = now
+
+    def heard(self, ticks: Iterable[FeedTick], now: float) -> None:
+        if now >= self._until:
+            self._until = now + 1.0
+            self._due = set(self._last) or set(Board)
+        elif not self._due:
+            return
+        boards = self._of
+        for tick in ticks:
+            board = boards.get(tick.code)
+            if board is None:
+                board = self._board(tick.code)
+            if board in self._due or board not in self._last:
+                self._due.discard(board)
+                self._last[board] = now
+                heard = self._seconds.setdefault(board, deque(maxlen=_WINDOW))
+                if not heard or now - heard[-1] >= 0.9:
+                    heard.append(now)
+                if not self._due:
+                    return
+
+    def tick(self, now: float) -> None:
+        for heard in self._seconds.values():
+            while heard and now - heard[0] > 2 * _WINDOW:
+                heard.popleft()
+
+    def silent(self, now: float) -> Iterable[tuple[Board, float]]:
+        """Boards that were heard in most seconds of a minute, and for how long they have not been."""
+        for board, last in self._last.items():
+            heard = self._seconds[board]
+            often = sum(1 for at in heard if last - at <= _WINDOW)
+            if board is not Board.OTHER and often >= _WINDOW // 2 and now - last >= BOARD_PATIENCE:
+                yield board, now - last
+
+    def _board(self, code: str) -> Board:
+        if len(self._of) > 65_536:
+            self._of.clear()
+        try:
+            board = instrument(code).board
+        except UnknownCode:
+            board = Board.OTHER
+        self._of[code] = board
+        return board
