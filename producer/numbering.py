@@ -20,7 +20,7 @@ class Numbering:
         self.run = run
         self.n = 0
 
-    def stamp(self, tick: FeedTick, received: int) -> bytes:
+    def stamp(self, tick: FeedTick, received: int, quality: str | None = None) -> bytes:
         """The record of the run's next tick, as Kafka gets it; ``received`` is µs since the epoch."""
         self.n = n = self.n + 1
         return _encode(
@@ -38,5 +38,6 @@ class Numbering:
                 tick.side,
                 tick.seq,
                 tick.previous_close,
+                quality,
             )
         )

@@ -15,6 +15,7 @@ from msgspec import Meta
 
 _CODE = 'Six digits for an A share, else "digits.EXCHANGE"'
 _SCOPE = '"default", "board:STAR" or "code:600519"'
+_QUALITY = "What the quality gate found, comma between several (off_grid, backwards …; more to come); null: nothing"
 _SHARES = Meta(ge=0, description="Shares; whole for A shares")
 INT64 = 2**63 - 1
 """What every store and language holds; a larger integer is refused, so that no store has to."""
@@ -58,6 +59,7 @@ class Tick(Record, frozen=True, gc=False):
     side: Annotated[Literal["buy", "sell"], Meta(description="Who took the liquidity")] | None = None
     seq: Annotated[int, Meta(ge=-INT64, le=INT64, description="The provider's own sequence number")] | None = None
     previous_close: Price | None = None
+    quality: Annotated[str, Meta(min_length=1, description=_QUALITY)] | None = None
 
 
 class Origin(Record, frozen=True, gc=False):

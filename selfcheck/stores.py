@@ -72,7 +72,7 @@ def _count(server: str) -> int:
         return int(json.load(answer)["dataset"][0][0])
 
 
-_TEXTS = frozenset({"code", "exchange", "source", "side", "kafka_topic"})
+_TEXTS = frozenset({"code", "exchange", "source", "side", "quality", "kafka_topic"})
 _FRACTIONS = frozenset({"price", "volume", "turnover", "previous_close"})
 
 

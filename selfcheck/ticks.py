@@ -31,6 +31,7 @@ COLUMNS = (
     "side",
     "seq",
     "previous_close",
+    "quality",
 )
 """The fields of a tick record, and so the columns of a store's row before its place."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
@@ -82,7 +82,7 @@ def query(directory: Path, live: Live | None, sql: str, days: Sequence[str] = ()
         try:
             connection.execute("SET preserve_insertion_order = false")
             connection.register("_stored", table)
-            connection.execute(_view(files))
+            connection.execute(_view(files, _fields(connection, files)))
             # What the view reads stays allowed, anything else of the machine is not.
             connection.execute(f"SET allowed_directories = [{_text(str(root))}, {_text(spill)}]")
             connection.execute("SET enable_external_access = false")
@@ -134,16 +134,23 @@ def _absent(batch: pa.RecordBatch, held: dict[int, list[Span]]) -> pa.Array:
     return pc.invert(reduce(pc.or_, inside)) if inside else pa.repeat(True, batch.num_rows)  # noqa: FBT003 - a value
 
 
-def _view(files: Sequence[str]) -> str:
-    names = ", ".join(NAMES)
-    view = f"CREATE VIEW ticks AS SELECT {names} FROM _stored"  # noqa: S608 - our own names
+def _view(files: Sequence[str], there: Collection[str]) -> str:
+    view = f"CREATE VIEW ticks AS SELECT {', '.join(NAMES)} FROM _stored"  # noqa: S608 - our own names
     if files:
-        listed = ", ".join(map(_text, files))
-        view += (
-            f" UNION ALL SELECT {names} FROM read_parquet([{listed}], hive_partitioning = false, union_by_name = true)"  # noqa: S608
-            " WHERE NOT kafka_repeated AND code IS NOT NULL"
-        )
+        names = ", ".join(name if name in there else f"NULL AS {name}" for name in NAMES)
+        view += f" UNION ALL SELECT {names} FROM {_parts(files)} WHERE NOT kafka_repeated AND code IS NOT NULL"  # noqa: S608
     return view
+
+
+def _parts(files: Sequence[str]) -> str:
+    return f"read_parquet([{', '.join(map(_text, files))}], hive_partitioning = false, union_by_name = true)"
+
+
+def _fields(connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -> set[str]:
+    """The columns that any of the parts has: all of them may be older than a field of today's."""
+    if not files:
+        return set()
+    return {name for name, *_ in connection.execute(f"DESCRIBE SELECT * FROM {_parts(files)}").fetchall()}  # noqa: S608
 
 
 def _text(value: str) -> str:

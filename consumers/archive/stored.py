@@ -7,7 +7,7 @@ import http.client
 import io
 import re
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from datetime import date
 from itertools import groupby
@@ -105,16 +105,17 @@ class SqliteTicks:
     def rows(self, day: str, topic: str | None = None) -> Rows:
         """See ``StoredTicks``."""
         path = self._directory / f"ticks-{day}.sqlite"
-        sql = f"SELECT {', '.join(NAMES)} FROM ticks"  # noqa: S608 - our own names
+        which = ""
         values: tuple[str, ...] = ()
         if topic is not None:
-            sql += " WHERE kafka_topic = ? ORDER BY kafka_partition, kafka_offset"
+            which = " WHERE kafka_topic = ? ORDER BY kafka_partition, kafka_offset"
             values = (topic,)
         try:
             with closing(_connected(path)) as connection:
                 if connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None:
                     return  # a worker is just making it
-                cursor = connection.execute(sql, values)
+                there = {row[1] for row in connection.execute("PRAGMA table_info(ticks)")}
+                cursor = connection.execute(f"SELECT {_selected(there)} FROM ticks{which}", values)  # noqa: S608 - our names
                 while rows := cursor.fetchmany(ROWS):
                     yield rows
         except sqlite3.Error as error:
@@ -154,7 +155,8 @@ class QuestDbTicks:
     def rows(self, day: str, topic: str | None = None) -> Rows:
         """See ``StoredTicks``."""
         start = day_start(date.fromisoformat(day))
-        sql = f"SELECT {', '.join(NAMES)} FROM {self._table}"  # noqa: S608 - our own names
+        there = {row[0] for row in self._answer(f"SELECT \"column\" FROM table_columns('{self._table}')")}  # noqa: S608 - nothing of a user's
+        sql = f"SELECT {_selected(there)} FROM {self._table}"  # noqa: S608 - our own names
         sql += f" WHERE timestamp >= {start * 1000} AND timestamp < {(start + DAY_MS) * 1000}"
         if topic is not None:
             quoted = topic.replace("'", "''")
@@ -185,6 +187,11 @@ class QuestDbTicks:
             ) from error
         finally:
             connection.close()
+
+
+def _selected(there: Collection[str]) -> str:
+    """The columns ``NAMES`` of a table, null where it was made before them."""
+    return ", ".join(name if name in there else f"NULL AS {name}" for name in NAMES)
 
 
 def _reason(body: bytes) -> str:

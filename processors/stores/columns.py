@@ -43,12 +43,15 @@ COLUMNS = (
     Column("side", "TEXT", "SYMBOL", nullable=True),
     Column("seq", "INTEGER", "LONG", nullable=True),
     Column("previous_close", "REAL", "DOUBLE", nullable=True),
+    Column("quality", "TEXT", "SYMBOL", nullable=True),
     Column("kafka_topic", "TEXT", "SYMBOL"),
     Column("kafka_partition", "INTEGER", "LONG"),
     Column("kafka_offset", "INTEGER", "LONG"),
     Column("kafka_timestamp", "INTEGER", "LONG"),
 )
 NAMES = tuple(column.name for column in COLUMNS)
+ADDED = tuple(column for column in COLUMNS if column.name == "quality")
+"""Columns that tables from before them lack: a writer adds them, behind the others; a reader takes them for null."""
 
 
 def rows(batch: TickBatch) -> Iterator[tuple[Any, ...]]:

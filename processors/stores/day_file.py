@@ -15,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from processors.stores.columns import COLUMNS, KEY, NAMES, TABLE
+from processors.stores.columns import ADDED, COLUMNS, KEY, NAMES, TABLE
 from schemas import UsageError
 
 LAYOUT = "ashare-stream ticks"
@@ -27,6 +27,7 @@ _TABLE = (
     + ", ".join(f"{name} {kind}{'' if nullable else ' NOT NULL'}" for name, kind, _, nullable in COLUMNS)
     + f", PRIMARY KEY ({', '.join(KEY)})) WITHOUT ROWID"
 )
+_ALWAYS = [column.name for column in COLUMNS if column not in ADDED]
 _META = "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID"
 
 _NAME = re.compile(r"ticks-(\d{4}-\d{2}-\d{2})\.sqlite")
@@ -50,8 +51,11 @@ def day_paths(directory: Path) -> dict[str, Path]:
     return dict(sorted(found))
 
 
-def check_layout(connection: sqlite3.Connection, path: Path, schema: str = "main") -> None:
+def check_layout(connection: sqlite3.Connection, path: Path, schema: str = "main") -> frozenset[str]:
     """Make sure that a database is one of ours, of this version.
+
+    Returns:
+        The columns of its table: an older file may lack those of ``ADDED``.
 
     Raises:
         UsageError: it is not; the text says what it is and what to do.
@@ -74,8 +78,9 @@ def check_layout(connection: sqlite3.Connection, path: Path, schema: str = "main
             f"{path} has version {meta.get('version')} of the layout, this program reads and writes {VERSION}: "
             f"use another directory, or the program's version that made it"
         )
-    if missing := [name for name in NAMES if name not in columns]:
-        raise UsageError(f"{path}: its table {TABLE} was changed, it lacks {missing[0]}: use another directory")
+    if lacking := [name for name in _ALWAYS if name not in columns]:
+        raise UsageError(f"{path}: its table {TABLE} was changed, it lacks {lacking[0]}: use another directory")
+    return frozenset(columns)
 
 
 def _foreign(path: Path) -> UsageError:
@@ -137,6 +142,10 @@ class DayFile:
                 meta = [("layout", LAYOUT), ("version", str(VERSION))]
                 self._connection.executemany("INSERT INTO meta VALUES (?, ?)", meta)
                 execute(_TABLE)
+            there = check_layout(self._connection, self.path)
+            for column in ADDED:
+                if column.name not in there:
+                    execute(f"ALTER TABLE {TABLE} ADD COLUMN {column.name} {column.sqlite}")
             execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:

@@ -12,7 +12,7 @@ from msgspec.structs import astuple
 from processors.stores.base import TickBatch
 
 _SYMBOL = str.maketrans({character: f"\\{character}" for character in " ,=\\\n\r"})
-_CACHED = 65_536  # prefixes kept per topic: codes × sources × sides
+_CACHED = 65_536  # prefixes kept per topic: codes × sources × sides × qualities
 
 
 def symbol(text: str) -> str:
@@ -22,7 +22,7 @@ def symbol(text: str) -> str:
 
 def encoder(table: str) -> Callable[[TickBatch], bytes]:
     """What turns batches into lines, one line a tick; it keeps what it escaped."""
-    topics: dict[str, dict[tuple[str, str, str, str | None], str]] = {}
+    topics: dict[str, dict[tuple[str | None, ...], str]] = {}
 
     def encode(batch: TickBatch) -> bytes:
         if len(topics) > 1:
@@ -33,21 +33,21 @@ def encoder(table: str) -> Callable[[TickBatch], bytes]:
         partition = batch.partition
         lines = []
         for tick, offset, timestamp in zip(batch.ticks, batch.offsets, batch.timestamps, strict=True):
-            (code, exchange, price, time, received, source, run, n, volume, turnover, side, seq, previous) = astuple(
-                tick
+            code, exchange, price, time, received, source, run, n, volume, turnover, side, seq, close, quality = (
+                astuple(tick)
             )
-            key = (code, exchange, source, side)
+            key = (code, exchange, source, side, quality)
             prefix = prefixes.get(key)
             if prefix is None:
-                symbols = {"code": code, "exchange": exchange, "source": source, "side": side}
+                symbols = {"code": code, "exchange": exchange, "source": source, "side": side, "quality": quality}
                 prefix = prefixes[key] = _prefix(table, symbols | {"kafka_topic": batch.topic})
             optional = "" if volume is None else f"volume={volume!r},"
             if turnover is not None:
                 optional += f"turnover={turnover!r},"
             if seq is not None:
                 optional += f"seq={seq}i,"
-            if previous is not None:
-                optional += f"previous_close={previous!r},"
+            if close is not None:
+                optional += f"previous_close={close!r},"
             lines.append(
                 f"{prefix}price={price!r},time={time}i,received={received}i,run={run}i,n={n}i,{optional}"
                 f"kafka_partition={partition}i,kafka_offset={offset}i,kafka_timestamp={timestamp}i {time}\n"

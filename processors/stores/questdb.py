@@ -12,7 +12,7 @@ import aiohttp
 import orjson
 
 from processors.stores.base import StoreError, TickBatch, UnstorableError
-from processors.stores.columns import COLUMNS, KEY, TABLE, unstorable
+from processors.stores.columns import ADDED, COLUMNS, KEY, TABLE, unstorable
 from processors.stores.ilp import encoder
 from processors.stores.urls import QuestDbUrl
 from schemas import UsageError
@@ -93,6 +93,10 @@ class QuestDbStore:
         await self._sql(session, _ddl(self._table))
         columns = await self._sql(session, _COLUMNS.format(self._table))
         types = {name: kind for name, kind, _, _ in columns}
+        for column in ADDED:
+            if column.name not in types:
+                await self._sql(session, f"ALTER TABLE {self._table} ADD COLUMN {column.name} {column.questdb}")
+                types[column.name] = column.questdb
         for name, kind in _expected().items():
             if types.get(name) != kind:
                 found = f"is {types[name]}, not {kind}" if name in types else "is missing"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -81,25 +81,25 @@ def _attach(connection: sqlite3.Connection, paths: Sequence[Path]) -> None:
             connection.execute(f"DETACH {schema}")
             made = _attach_one(connection, path, schema, "mode=ro&immutable=1")
         if made:
-            selects.append(f"SELECT {', '.join(NAMES)} FROM {schema}.{TABLE}")  # noqa: S608 - our own names
+            names = (name if name in made else f"NULL AS {name}" for name in NAMES)
+            selects.append(f"SELECT {', '.join(names)} FROM {schema}.{TABLE}")  # noqa: S608 - our own names
     if not selects:
         raise UsageError(f"{paths[0].parent} holds no ticks yet")
     connection.execute(f"CREATE TEMP VIEW {TABLE} AS {' UNION ALL '.join(selects)}")
 
 
-def _attach_one(connection: sqlite3.Connection, path: Path, schema: str, mode: str) -> bool:
-    """Attach a day's file; False if a worker is just making it and nothing is in it."""
+def _attach_one(connection: sqlite3.Connection, path: Path, schema: str, mode: str) -> Collection[str]:
+    """Attach a day's file; the columns of its table, none if a worker is just making it and nothing is in it."""
     try:
         connection.execute(f"ATTACH ? AS {schema}", (f"file:{quote(str(path.absolute()))}?{mode}",))
         tables = f"SELECT 1 FROM {schema}.sqlite_master LIMIT 1"  # noqa: S608 - our own name
         if connection.execute(tables).fetchone() is None:
-            return False
-        check_layout(connection, path, schema)
+            return ()
+        return check_layout(connection, path, schema)
     except sqlite3.OperationalError:
         raise
     except sqlite3.DatabaseError as error:
         raise UsageError(f"{path}: {error}: move it away, or name the days to read with --day") from error
-    return True
 
 
 def _authorize(action: int, name: str | None, *_: Any) -> int:

@@ -68,6 +68,8 @@ class Tick(Record, frozen=True, gc=False, kw_only=True):
         side: Who took the liquidity: buy, sell.
         seq: The provider's own sequence number.
         previous_close: Yuan.
+        quality: What the quality gate found, comma between several (off_grid, backwards …; more to come); null:
+            nothing.
     """
 
     code: str
@@ -83,6 +85,7 @@ class Tick(Record, frozen=True, gc=False, kw_only=True):
     side: str | None = None
     seq: int | None = None
     previous_close: float | None = None
+    quality: str | None = None
 
 
 class Snapshot(Record, frozen=True, gc=False, kw_only=True):
