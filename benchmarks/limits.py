@@ -1,50 +1,39 @@
 """What nothing here can be faster than: reading a topic without doing anything with it, and each step on top of that.
 
 ``python -m benchmarks.limits``: the same ticks from the same Kafka, by chunks, by chunks with typed decoding, by
-aiokafka's ``getmany`` and by librdkafka's ``consume``, one after the other, again and again.
+aiokafka's ``getmany`` and by librdkafka's ``consume``, one after the other, again and again; then the values alone,
+without Kafka, through orjson and msgspec.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
-import statistics
-import sys
-import tempfile
 import time
+from argparse import Namespace
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import confluent_kafka
+import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from benchmarks.kafka import own_kafka, read
 from benchmarks.load import Load
-from broker import admin
-from broker.reader import ChunkReader
-from deploy.embedded import KafkaBroker
+from benchmarks.results import Result, begin, finish, options
+from schemas import Tick, decoder, encode
 from schemas.topics import TICKS, topics
 
 PARTITIONS = topics()[TICKS].partitions
 Way = Callable[[str, int], Awaitable[int]]
 
 
-async def chunks(bootstrap: str, _: int, *, decoded: bool = False) -> int:
-    """As the workers read, with or without decoding every tick."""
-    count = 0
-    async with ChunkReader(bootstrap, client_id="bench-limits", fetch_bytes=256 << 10) as reader:
-        partitions = await reader.partitions(TICKS)
-        begins, ends = await reader.begins(partitions), await reader.ends(partitions)
-        reader.assign({tp: (begins[tp], ends[tp]) for tp in partitions})
-        while fetched := await reader.fetch():
-            for chunk in fetched:
-                count += len(chunk.ticks) if decoded else len(chunk)
-    return count
+async def chunks(bootstrap: str, _: int) -> int:
+    """As the workers read."""
+    return sum([len(chunk) async for fetched in read(bootstrap, TICKS) for chunk in fetched])
 
 
-async def decoded_chunks(bootstrap: str, ticks: int) -> int:
+async def decoded_chunks(bootstrap: str, _: int) -> int:
     """With every tick decoded and checked."""
-    return await chunks(bootstrap, ticks, decoded=True)
+    return sum([len(chunk.ticks) async for fetched in read(bootstrap, TICKS) for chunk in fetched])
 
 
 async def getmany(bootstrap: str, ticks: int) -> int:
@@ -65,7 +54,7 @@ async def getmany(bootstrap: str, ticks: int) -> int:
 async def librdkafka(bootstrap: str, ticks: int) -> int:
     """confluent-kafka: an object a record, made in C; fetching in threads of its own."""
 
-    def read() -> int:
+    def consume() -> int:
         consumer = confluent_kafka.Consumer(
             {"bootstrap.servers": bootstrap, "group.id": "bench-limits", "enable.auto.commit": False}
         )
@@ -76,7 +65,7 @@ async def librdkafka(bootstrap: str, ticks: int) -> int:
         consumer.close()
         return count
 
-    return await asyncio.to_thread(read)
+    return await asyncio.to_thread(consume)
 
 
 WAYS: dict[str, Way] = {
@@ -87,36 +76,46 @@ WAYS: dict[str, Way] = {
 }
 
 
-async def measure(ticks: int, repeats: int) -> dict[str, list[float]]:
-    """Ticks/s of each way, each time."""
-    rates: dict[str, list[float]] = {name: [] for name in WAYS}
-    with tempfile.TemporaryDirectory(prefix="ashare-bench-kafka-") as directory, KafkaBroker(Path(directory)) as kafka:
-        await admin.apply(kafka.bootstrap)
-        await Load(ticks).publish(kafka.bootstrap)
-        for _ in range(repeats):
+async def rate(way: Way, bootstrap: str, ticks: int) -> tuple[float, float]:
+    """Ticks/s and µs of CPU a tick of one way, connecting included."""
+    begun, used = time.perf_counter(), time.process_time()
+    count = await way(bootstrap, ticks)
+    seconds, cpu = time.perf_counter() - begun, time.process_time() - used
+    assert count == ticks, f"{way.__name__} read {count} of {ticks}"
+    return ticks / seconds, cpu / ticks * 1e6
+
+
+def alone(values: list[bytes], decode: Callable[[bytes], object]) -> float:
+    """Values/s of a decoder."""
+    begun = time.perf_counter()
+    for value in values:
+        decode(value)
+    return len(values) / (time.perf_counter() - begun)
+
+
+async def measure(given: Namespace, result: Result) -> None:
+    """Every way in turn."""
+    async with own_kafka() as bootstrap:
+        await Load(given.ticks).publish(bootstrap)
+        for _ in range(given.repeats):
             for name, way in WAYS.items():
-                begun = time.perf_counter()
-                count = await way(kafka.bootstrap, ticks)
-                assert count == ticks, f"{name} read {count} of {ticks}"
-                rates[name].append(ticks / (time.perf_counter() - begun))
-    return rates
+                got, cpu = await rate(way, bootstrap, given.ticks)
+                result.add(name, {"ticks/s": got, "µs CPU a tick": cpu})
+    values = [encode(tick) for tick in Load(min(given.ticks, 300_000)).draw()]
+    for _ in range(given.repeats):
+        for name, decode in {
+            "orjson.loads, no Kafka": orjson.loads,
+            "msgspec, typed, no Kafka": decoder(Tick).decode,
+        }.items():
+            result.add(name, {"ticks/s": (got := alone(values, decode)), "µs CPU a tick": 1e6 / got})
 
 
 def main() -> None:
-    """Print the medians, or everything as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ticks", type=int, default=2_000_000)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--json", action="store_true")
-    given = parser.parse_args()
-    rates = asyncio.run(measure(given.ticks, given.repeats))
-    if given.json:
-        sys.stdout.write(json.dumps(rates, indent=1) + "\n")
-        return
-    for name, each in rates.items():
-        sys.stdout.write(
-            f"{name:20} {statistics.median(each):>12,.0f} ticks/s ({min(each):,.0f} to {max(each):,.0f})\n"
-        )
+    """Measure, and print."""
+    given = options(__doc__, ticks=2_000_000, repeats=3).parse_args()
+    result = begin(given, "limits")
+    asyncio.run(measure(given, result))
+    finish(result, given)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import signal
 import time
+from asyncio.subprocess import Process
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -35,6 +39,16 @@ def used(pid: int) -> Used:
     except psutil.NoSuchProcess:
         pass
     return Used(cpu, rss)
+
+
+async def ended(process: Process) -> None:
+    """Kill what was started, with all of its session where it leads one."""
+    with contextlib.suppress(ProcessLookupError):
+        if os.getpgid(process.pid) == process.pid:
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+    await process.wait()
 
 
 @dataclass(frozen=True)
