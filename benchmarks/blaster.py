@@ -11,37 +11,50 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Iterator
+from datetime import date
 
 import uvloop
 from websockets.asyncio.server import ServerConnection, serve
 
-from simulator import framing
-from simulator.run import generated
+from benchmarks.load import START
+from simulator.market import Market
+from simulator.universe import universe
 
 _BLOCK = 256 << 10
 _UNSENT = 1 << 20
-_FAR = 1e6  # seconds of the market's own time: everything is due
+_DAY = date(2026, 11, 20)
+_TEXT = 0x81
+"""A whole text message in one frame (RFC 6455, 5.2); a server does not mask."""
 
 
 def texts(ticks: int, codes: int) -> Iterator[list[str]]:
     """The ticks' JSON, some thousand at a time."""
-    source = generated(rate="flat", codes=codes, seed=1)
-    left = ticks
-    while left:
-        batch = source.take(_FAR, min(left, 5_000)).texts
-        left -= len(batch)
-        yield batch
+    market = Market(universe(codes, 1), 1, _DAY)
+    for at in range(0, ticks, 5_000):
+        yield market.take([START + n // 100 for n in range(at, min(ticks, at + 5_000))])[1]
 
 
 def frames(ticks: int, per_frame: int, codes: int = 5_400) -> list[bytes]:
     """The frames' JSON."""
-    return [frame for some in texts(ticks, codes) for frame in framing.payloads(some, per_frame)]
+    return [
+        ('{"ticks":[' + ",".join(some[at : at + per_frame]) + "]}").encode()
+        for some in texts(ticks, codes)
+        for at in range(0, len(some), per_frame)
+    ]
 
 
 def _blocks(ticks: int, per_frame: int, codes: int) -> list[bytes]:
     """The bytes of all frames, in pieces."""
-    whole = b"".join(framing.wire(framing.payloads(some, per_frame)) for some in texts(ticks, codes))
+    whole = b"".join(part for frame in frames(ticks, per_frame, codes) for part in (_head(len(frame)), frame))
     return [whole[at : at + _BLOCK] for at in range(0, len(whole), _BLOCK)]
+
+
+def _head(length: int) -> bytes:
+    if length <= 125:
+        return bytes((_TEXT, length))
+    if length < 1 << 16:
+        return bytes((_TEXT, 126)) + length.to_bytes(2, "big")
+    return bytes((_TEXT, 127)) + length.to_bytes(8, "big")
 
 
 async def blast(blocks: list[bytes]) -> None:
@@ -54,6 +67,8 @@ async def blast(blocks: list[bytes]) -> None:
         await asyncio.to_thread(sys.stdin.readline)
         transport = connection.transport
         for block in blocks:
+            if transport.is_closing():
+                return
             transport.write(block)
             while transport.get_write_buffer_size() > _UNSENT:  # noqa: ASYNC110 - nobody tells when it shrinks
                 await asyncio.sleep(0.0005)

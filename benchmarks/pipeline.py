@@ -1,129 +1,138 @@
-"""The whole pipeline, from the socket to store and price changes, rate by rate: latency, CPU and memory.
+"""The whole pipeline, from the socket to store and price changes, rate by rate, until it no longer keeps up.
 
-``python -m benchmarks.pipeline``: for each rate one run of ``ashare verify``, which starts the stack, pushes, and
-compares everything that came out with what went in; beside it, what every process used. Two raw hops through the same
-kind of broker at the same rate stand beside the latency. Nothing else should run meanwhile.
+``python -m benchmarks.pipeline``: for each rate a run of ``ashare verify``, which starts the stack, pushes, and
+compares everything that came out with what went in; beside it, what every process used. With ``--until-behind`` it goes
+on above the last rate, in steps of a quarter. Its latencies begin with the first tick that a cold pipeline ever sees;
+``benchmarks.latency`` has those of one that runs. Nothing else should run meanwhile.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import sys
-import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
 
 import psutil
 
-from benchmarks.hops import Latency
-from benchmarks.hops import measure as raw_hops
-from deploy.embedded import KafkaBroker
+from benchmarks.results import Result, Value, begin, finish, options
+from benchmarks.running import shares, uses
+from benchmarks.working import status
 
 RATES = (400, 5_000, 10_000, 30_000, 50_000, 100_000)
-_ROLES = {
-    "kafka.Kafka": "kafka",
-    "processors.stores.apart": "store",
-    " simulate ": "simulator",
-    " produce ": "producer",
-    " process ": "worker",
-}
-_START = 12.0
-"""Seconds that a stack takes to start, at most: what is sampled before does not count."""
+_MOST = 400_000
+_KEEPING_UP = 0.93
+"""Stored over pushed, the tail after the last tick included; below it the pipeline is behind."""
+_PATIENCE = 240.0
 
 
-@dataclass(frozen=True)
-class Step:
-    """One rate's outcome.
+async def step(rate: int, per_frame: int, given: Namespace) -> dict[str, Value]:
+    """One rate.
 
-    Attributes:
-        verdict: what ``ashare verify --json`` said.
-        cpu: percent of one core, by process, in the middle of the run.
-        rss: MB, by process, at the end of that.
-        hops: two raw hops at the same rate.
+    Raises:
+        RuntimeError: the check gave no verdict.
     """
-
-    rate: int
-    verdict: dict[str, Any]
-    cpu: dict[str, float]
-    rss: dict[str, float]
-    hops: Latency | None
-
-
-def _processes(since: float) -> dict[str, tuple[float, float]]:
-    """CPU seconds and MB by role, of what was started since."""
-    found: dict[str, tuple[float, float]] = {}
-    for process in psutil.process_iter():
-        try:
-            if process.create_time() < since:
-                continue
-            line = " ".join(process.cmdline()) + " "
-            role = next((role for mark, role in _ROLES.items() if mark in line and "leash" not in line), None)
-            if role is not None:
-                times = process.cpu_times()
-                found[role] = (times.user + times.system, process.memory_info().rss / 1e6)
-        except psutil.Error:
-            continue
-    return found
-
-
-async def step(rate: int, seconds: int, per_frame: int, more: Sequence[str], *, hops: bool) -> Step:
-    """One rate."""
-    since = time.time() - 0.1
-    command = [sys.executable, "-m", "cli", "verify", "--json", "--rate", str(rate), "--seconds", str(seconds)]
+    more = ["--codes", str(given.codes)] if given.codes else []
     verify = await asyncio.create_subprocess_exec(
-        *(*command, "--ticks-per-frame", str(per_frame), *more),
+        *(sys.executable, "-m", "cli", "verify", "--json", "--rate", str(rate), "--seconds", f"{given.seconds:g}"),
+        *("--ticks-per-frame", str(per_frame), *more, *given.more),
         stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
     )
-    await asyncio.sleep(_START + seconds * 0.1)
-    first, at = _processes(since), time.time()
-    await asyncio.sleep(max(1.0, seconds * 0.6 - 2))
-    second, span = _processes(since), time.time() - at
-    output, _ = await verify.communicate()
-    cpu = {role: round(100 * (second[role][0] - first[role][0]) / span, 1) for role in second if role in first}
-    raw = None
-    if hops:
-        with tempfile.TemporaryDirectory(prefix="ashare-bench-") as directory:
-            broker = KafkaBroker(Path(directory))
-            await asyncio.to_thread(broker.start)
+    answer = asyncio.create_task(verify.communicate())
+    looking = asyncio.create_task(_looked(verify.pid, given.seconds))
+    try:
+        # Pushing, draining and comparing take longer than pushing alone.
+        output, said = await asyncio.wait_for(answer, given.seconds * 6 + _PATIENCE)
+    except TimeoutError:
+        verify.terminate()
+        raise RuntimeError(f"ashare verify gave no verdict on {rate} ticks/s") from None
+    finally:
+        looking.cancel()
+    looked = (await asyncio.gather(looking, return_exceptions=True))[0]
+    try:
+        verdict = json.loads(output)
+    except json.JSONDecodeError as error:
+        raise RuntimeError(f"ashare verify gave no verdict: {said.decode(errors='replace')[-1000:]}") from error
+    late = verdict["latency_ms"]
+    return {
+        "pushed/s": verdict["rate_sent"],
+        "stored/s": verdict["rate_stored"],
+        "ok": verdict["ok"],
+        "p50 ms": late["p50"],
+        "p99 ms": late["p99"],
+        "max ms": late["max"],
+        **(looked if isinstance(looked, dict) else {}),
+    }
+
+
+async def _looked(root: int, seconds: float) -> dict[str, Value]:
+    """CPU (% of a core) and memory (MB) of every process in the middle of the run, and the worker's chunks."""
+    while "producer" not in uses(root):  # noqa: ASYNC110 - another process
+        await asyncio.sleep(0.2)
+    await asyncio.sleep(seconds * 0.25)
+    port = _web_port(root)
+    first, then, at = uses(root), await status(port), time.monotonic()
+    await asyncio.sleep(seconds * 0.5)
+    second, now, passed = uses(root), await status(port), time.monotonic() - at
+    looked: dict[str, Value] = {f"CPU % {role}": share for role, share in shares(first, second, passed).items()}
+    looked |= {f"MB {role}": round(second[role][1]) for role in sorted(second)}
+    if then and now and "chunks" in now and now["chunks"] > then["chunks"]:
+        looked["ticks a chunk"] = (now["ticks"] - then["ticks"]) / (now["chunks"] - then["chunks"])
+    return looked
+
+
+def _web_port(root: int) -> int:
+    for process in psutil.Process(root).children(recursive=True):
+        line = process.cmdline()
+        if "--web-port" in line:
+            return int(line[line.index("--web-port") + 1])
+    return 0
+
+
+def _rates(asked: Sequence[int]) -> Iterator[int]:
+    """Those asked for, then further ones."""
+    yield from asked
+    rate = asked[-1]
+    while (rate := int(round(rate * 1.25, -3))) <= _MOST:
+        yield rate
+
+
+async def climb(given: Namespace, result: Result) -> None:
+    """Every rate in turn, the whole ladder as often as asked."""
+    for _ in range(given.repeats):
+        for rate in _rates(given.rates):
+            if rate > given.rates[-1] and not given.until_behind:
+                break
+            per_frame = given.ticks_per_frame or (1 if rate <= 10_000 else 50)
+            row = f"{rate:,} ticks/s; {per_frame} a frame"
             try:
-                raw = await raw_hops(broker.bootstrap, rate, min(seconds, 10))
-            finally:
-                await asyncio.to_thread(broker.stop)
-    return Step(rate, json.loads(output), cpu, {role: round(mb) for role, (_, mb) in second.items()}, raw)
-
-
-async def climb(given: argparse.Namespace) -> list[Step]:
-    """Every rate in turn."""
-    steps: list[Step] = []
-    for rate in given.rates:
-        per_frame = given.ticks_per_frame or (1 if rate <= 10_000 else 50)
-        done = await step(rate, given.seconds, per_frame, given.more, hops=given.hops and rate <= 30_000)
-        verdict, at = done.verdict, done.verdict["latency_ms"]
-        beside = f", two raw hops {done.hops.p50:g} / {done.hops.p99:g}" if done.hops else ""
-        sys.stderr.write(
-            f"{rate:>7,}/s, {per_frame} a frame: stored {verdict['rate_stored']:,.0f}/s, p50 {at['p50']:g} ms,"
-            f" p99 {at['p99']:g} ms{beside}; ok {verdict['ok']}; CPU % {done.cpu}; MB {done.rss}\n"
-        )
-        steps.append(done)
-    return steps
+                done = await step(rate, per_frame, given)
+            except RuntimeError as error:
+                result.add(row, {"ok": False, "error": str(error)[:300]})
+                break
+            result.add(row, done)
+            stored, pushed = done["stored/s"], done["pushed/s"]
+            assert isinstance(stored, float | int)
+            assert isinstance(pushed, float | int)
+            if rate >= given.rates[-1] and (not done["ok"] or stored < _KEEPING_UP * min(rate, pushed)):
+                break
 
 
 def main() -> None:
-    """Print everything as JSON; progress goes to stderr."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rates", nargs="*", type=int, default=list(RATES))
-    parser.add_argument("--seconds", type=int, default=20)
+    """Measure, and print."""
+    parser = options(__doc__, repeats=1, seconds=20.0)
+    parser.add_argument("--rates", nargs="+", type=int, default=list(RATES), help="rising")
     parser.add_argument("--ticks-per-frame", type=int, default=0, help="default: 1 up to 10,000/s, then 50")
-    parser.add_argument("--hops", action="store_true", help="two raw hops at the same rate beside it, up to 30,000/s")
+    parser.add_argument("--codes", type=int, default=0, help="stocks of the market; default: all")
+    parser.add_argument("--until-behind", action="store_true", help="go on above the last rate until it is behind")
     parser.add_argument("more", nargs="*", help="more of ashare verify's options, after --")
-    steps = asyncio.run(climb(parser.parse_args()))
-    sys.stdout.write(json.dumps([asdict(one) for one in steps], indent=1) + "\n")
+    given = parser.parse_args()
+    result = begin(given, "pipeline")
+    asyncio.run(climb(given, result))
+    finish(result, given)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ THRESHOLD = 500
 DIRECTORY = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
 
 app = faust.App(
-    "bench-naive",
+    os.environ.get("BENCH_GROUP", "bench-naive"),
     broker=f"kafka://{os.environ.get('BENCH_BOOTSTRAP', '127.0.0.1:9092')}",
     value_serializer="raw",
     store="memory://",
