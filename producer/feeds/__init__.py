@@ -1,0 +1,31 @@
+"""The providers, by name: one module and one row each. ``provider.py`` says what is in a module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from producer.feeds.post import POST
+from producer.feeds.provider import Provider
+from schemas import UsageError
+
+_ROWS = (POST,)
+
+_PROVIDERS = MappingProxyType({row.name: row for row in _ROWS})
+
+
+def feeds() -> Mapping[str, Provider]:
+    """Every provider, by name, in the order of the table."""
+    return _PROVIDERS
+
+
+def provider(name: str) -> Provider:
+    """The provider of a name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    try:
+        return _PROVIDERS[name]
+    except KeyError:
+        raise UsageError(f"--feed {name} is none of: {', '.join(_PROVIDERS)}") from None

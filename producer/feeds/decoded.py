@@ -16,7 +16,11 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
 
 
 class FeedTick(msgspec.Struct, frozen=True, gc=False):
-    """A pushed tick, read and checked, in the units of ``schemas.Tick``; nobody has numbered it yet."""
+    """A pushed tick, read and checked, in the units of ``schemas.Tick``; nobody has numbered it yet.
+
+    ``cumulative`` is what the day has traded so far, in shares, where the feed says that and not the trade: ``volume``
+    and ``turnover`` are then the difference to the push before on this connection, ``None`` on a code's first.
+    """
 
     code: str
     exchange: str
@@ -27,6 +31,7 @@ class FeedTick(msgspec.Struct, frozen=True, gc=False):
     side: Literal["buy", "sell"] | None = None
     seq: int | None = None
     previous_close: float | None = None
+    cumulative: int | float | None = None
 
 
 class Letter(msgspec.Struct, frozen=True, gc=False):
@@ -38,16 +43,48 @@ class Letter(msgspec.Struct, frozen=True, gc=False):
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
-    """The server's word on a request; ``trades_only`` is true where it says that it filters by itself."""
+    """The server's word on a request.
 
-    kind: Literal["subscribed", "refused", "other"]
+    Attributes:
+        kind: ``subscribed``: a subscription was taken. ``logged_in``: the token was. ``pong``: a heartbeat was heard.
+            ``refused``: a request was, or codes of it; the line lives. Where no code is named, it is the request that
+            has no answer yet. ``unauthorised``: the token is refused, and no attempt will change that. ``kicked``:
+            another login took this one's place. ``throttled``: too much was asked; ``wait`` says for how long to ask
+            nothing. ``closing``: the server is about to close, and a new connection will do. ``other``: to be logged.
+        text: the server's words, one printable line.
+        trades_only: the server says that it filters by itself.
+        codes: those that the answer names, in the one form of ``market.codes``; ``None`` where it names none.
+        whole: ``codes`` are all that the connection has, not only those of the request.
+        wait: seconds.
+    """
+
+    kind: Literal[
+        "subscribed", "logged_in", "pong", "refused", "unauthorised", "kicked", "throttled", "closing", "other"
+    ]
     text: str
     trades_only: bool = False
+    codes: tuple[str, ...] | None = None
+    whole: bool = False
+    wait: float | None = None
+
+
+class Packet(msgspec.Struct, frozen=True, gc=False):
+    """A provider's own number of a frame; ``channel`` names what it counts. Without holes nothing is lost."""
+
+    channel: str
+    number: int
 
 
 class Decoded(msgspec.Struct, gc=False):
-    """All that one frame holds. Ticks and letters are in the order of the frame."""
+    """All that one frame holds. Ticks and letters are in the order of the frame.
+
+    ``repeats`` and ``unpriced`` count ticks that are none: sent before, and told by the provider's number or by the
+    day's volume; or without a price (suspended, or not traded yet).
+    """
 
     ticks: list[FeedTick]
     letters: list[Letter]
     answers: list[Answer]
+    packet: Packet | None = None
+    repeats: int = 0
+    unpriced: int = 0

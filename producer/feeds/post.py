@@ -17,7 +17,7 @@ Nothing here does I/O.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import lru_cache
 from typing import Literal
@@ -28,6 +28,7 @@ import orjson
 from market.codes import UnknownCode, instrument
 from market.times import DAY_MS, EARLIEST, LATEST, parse_time
 from producer.feeds.decoded import Answer, Decoded, FeedTick, Frame, Letter
+from producer.feeds.provider import Capabilities, Codes, Message, Options, Provider, with_query
 from producer.feeds.rescue import pieces
 
 Symbols = str | list[str]
@@ -206,6 +207,75 @@ class PostDecoder:
             self._exchanges.clear()
         self._exchanges[code] = found.exchange
         return found.exchange
+
+
+CAPABILITIES = Capabilities(
+    about="whatever the server has; the protocol of the post that the project grew from",
+    url="ws://127.0.0.1:8765",
+    login="query",
+    second_login="allowed",
+    array=True,
+    string=True,
+    wildcard=True,
+    trades_filter=True,
+    changes="add_remove",
+    acknowledgement="codes",
+    heartbeat_reply=True,
+    carries=("volume", "turnover", "side", "seq", "previous_close"),
+    time_unit="s, ms, µs or ns, number or text",
+    price_form="number or text",
+    side_codes='"buy", "sell"',
+)
+
+
+class PostFeed:
+    """The post's protocol as a ``Feed``."""
+
+    capabilities = CAPABILITIES
+
+    def __init__(self, options: Options) -> None:
+        """See ``Feed``."""
+        self._options = options
+        self._decoder = PostDecoder(foreign=options.foreign)
+
+    def address(self, url: str, token: str | None, codes: Codes) -> str:  # noqa: ARG002 - they go into a request
+        """The token goes into the query as ``token``."""
+        return with_query(url, "token", token) if token else url
+
+    def headers(self, token: str | None) -> Mapping[str, str]:  # noqa: ARG002 - it goes into the query
+        """None."""
+        return {}
+
+    def greeting(self, token: str | None) -> list[Message]:  # noqa: ARG002 - it goes into the query
+        """None."""
+        return []
+
+    def subscribe(self, codes: Codes) -> list[Message]:
+        """One request, with the wildcard for the whole market."""
+        return [subscribe(self._symbols(codes), trades_only=self._options.trades_only)]
+
+    def unsubscribe(self, codes: Codes) -> list[Message]:
+        """One request."""
+        return [unsubscribe(self._symbols(codes))]
+
+    def heartbeat(self) -> Message | None:
+        """The protocol has none that every server knows: WebSocket pings do."""
+        return None
+
+    def decode(self, frame: Frame) -> Decoded:
+        """See ``PostDecoder``."""
+        return self._decoder.decode(frame)
+
+    def reset(self) -> None:
+        """Nothing is known of a connection."""
+
+    def _symbols(self, codes: Codes) -> Symbols:
+        if codes is None:
+            return "*"
+        return ",".join(codes) if self._options.as_string else list(codes)
+
+
+POST = Provider("post", CAPABILITIES, PostFeed)
 
 
 def _number(text: str, field: str) -> float:
