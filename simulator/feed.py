@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import compress
 from typing import Protocol
 
+import orjson
+
 from simulator.clock import MarketClock
 from simulator.market import Market
+
+_DAY_MS = 86_400_000
+_CHINA_MS = 8 * 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,49 @@ class Source(Protocol):
 
     def knows(self, code: str) -> bool:
         """Whether a client may subscribe this code."""
+
+
+class EqualTrades:
+    """A source in which some trades share millisecond, price and volume with the one before, as real ones do.
+
+    Of Shanghai's trades one fifth does. Such a trade takes the place of another tick, so that the rate stays the same.
+    """
+
+    def __init__(self, source: Source, share: float, seed: int) -> None:
+        """``share`` of all ticks, 0 to 1; the seed says which."""
+        self._source = source
+        self._share = share
+        self._draw = random.Random(f"equal trades {seed}").random
+        self._before: tuple[str, str] | None = None
+
+    @property
+    def next_due(self) -> float | None:
+        """As ``Source.next_due``."""
+        return self._source.next_due
+
+    def take(self, elapsed: float, limit: int) -> Batch:
+        """As ``Source.take``; one tick asks for one draw, so that the batches' sizes change nothing."""
+        batch = self._source.take(elapsed, limit)
+        before, draw, share = self._before, self._draw, self._share
+        if before is not None and batch.texts and _day(before[1]) != _day(batch.texts[0]):
+            before = None
+        for i, text in enumerate(batch.texts):
+            if draw() < share and before is not None:
+                batch.codes[i], batch.texts[i] = before
+                batch.traded[i] = True
+            elif batch.traded[i]:
+                before = (batch.codes[i], text)
+        self._before = before
+        return batch
+
+    def knows(self, code: str) -> bool:
+        """As ``Source.knows``."""
+        return self._source.knows(code)
+
+
+def _day(text: str) -> int:
+    """The date in China of a tick's JSON, as a number of days."""
+    return int((orjson.loads(text)["time"] + _CHINA_MS) // _DAY_MS)
 
 
 class GeneratedFeed:

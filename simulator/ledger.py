@@ -1,4 +1,10 @@
-"""The ledger: what was sent to each connection, byte for byte, for whoever checks what became of it."""
+"""The ledger: what was sent to each connection, for whoever checks what became of it.
+
+``connection-NNNN.jsonl`` holds a line ``{"ticks":[…]}`` for each frame of ticks: of the post's feed the very bytes, of
+the others what a right client makes of the frame, with only those fields that the feed carries. What a connection was
+not sent in a gap is in ``withheld-connection-NNNN.jsonl``, and each injected fault is a line of ``faults.jsonl``, when
+it is over.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +17,7 @@ import orjson
 from schemas import UsageError
 
 FINISHED = "finished.json"
+FAULTS = "faults"
 _BUFFER = 1 << 20
 
 
@@ -26,7 +33,7 @@ class Ledger:
         self._folder = folder
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            if any(folder.glob("connection-*.jsonl")) or (folder / FINISHED).exists():
+            if any(folder.glob("*.jsonl")) or (folder / FINISHED).exists():
                 raise UsageError(f"{folder} already holds a ledger: remove it, or name another folder with --ledger")
         except OSError as error:
             raise UsageError(f"no ledger can be kept in {folder}: {error.strerror}") from error

@@ -6,22 +6,26 @@ import asyncio
 import math
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from market.times import TimeError, parse_time, shanghai_date
 from schemas import UsageError
 from simulator.clock import MarketClock, default_start
-from simulator.feed import GeneratedFeed, Source
+from simulator.exchange import Simulator
+from simulator.feed import EqualTrades, GeneratedFeed, Source
 from simulator.market import Market
+from simulator.misbehaviour import ALL
+from simulator.misbehaviour.trading import EqualMs
 from simulator.playback import PlayedFeed
 from simulator.schedule import opening, steady
-from simulator.server import Settings, Simulator
+from simulator.server import Settings
 from simulator.universe import universe
 
 OPENING = "opening"
 FLAT = "flat"
 ORIGINAL = "original"
+_LARGEST_SHARE = 0.9
 _FLAT_RATE = 100_000.0
 """How fast the market's own clock runs when nothing holds the ticks back: ticks a second of exchange time."""
 
@@ -67,6 +71,22 @@ def moment(start: str | None) -> int:
         return parse_time(start, today=shanghai_date(default_start(now)))
     except TimeError as error:
         raise UsageError(f"--start: {error}") from error
+
+
+def with_equal_trades(source: Source, share: float, seed: int) -> Source:
+    """The source with a share of trades that share millisecond, price and volume with the one before.
+
+    Raises:
+        UsageError: the share is not one of 0 to 0.9.
+    """
+    if not 0.0 <= share <= _LARGEST_SHARE:
+        raise UsageError(f"--equal-ms {share:g} is no share: give 0 to {_LARGEST_SHARE}, as 0.2 for one fifth")
+    return EqualTrades(source, share, seed) if share else source
+
+
+def equal_share(asked: float, misbehave: Sequence[str]) -> float:
+    """The share that is asked for, else that of real trades where the misbehaviour has them in it."""
+    return EqualMs.share if not asked and {ALL, EqualMs.name}.intersection(misbehave) else asked
 
 
 async def simulate(source: Source, settings: Settings, say: Callable[[str], None]) -> None:

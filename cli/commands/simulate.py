@@ -11,6 +11,19 @@ import typer
 from cli.settings import default, option, secret
 
 
+class Protocol(StrEnum):
+    """The providers whose protocols the market speaks."""
+
+    POST = "post"
+    ALLTICK = "alltick"
+    XTICK = "xtick"
+    ITICK = "itick"
+    INFOWAY = "infoway"
+    TICKFLOW = "tickflow"
+    MASSIVE = "massive"
+    BINANCE = "binance"
+
+
 class Tier(StrEnum):
     """What a client's token is worth."""
 
@@ -20,6 +33,7 @@ class Tier(StrEnum):
 
 def command(
     *,
+    feed: Annotated[Protocol, typer.Option(help="whose protocol it speaks")] = Protocol.POST,
     host: Annotated[str, typer.Option(help="address to listen on; 0.0.0.0 for every interface")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="port to listen on, 0 for any free one", min=0, max=65535)] = 8765,
     rate: Annotated[
@@ -48,19 +62,35 @@ def command(
         int, typer.Option(help="unsent MiB at which a slow client is closed with 1013", min=1, max=4096)
     ] = 64,
     compression: Annotated[bool, typer.Option("--compression", help="offer permessage-deflate")] = False,
+    connections: Annotated[
+        int | None, typer.Option(help="connections that a token may have; default: as the provider documents it", min=1)
+    ] = None,
+    equal_ms: Annotated[
+        float, typer.Option(help="share of trades with the ms, price and volume of the one before; Shanghai: 0.2")
+    ] = 0.0,
+    misbehave: Annotated[
+        str | None, typer.Option(help="kinds of misbehaviour, comma-separated, or 'all' that a right client survives")
+    ] = None,
+    misbehave_every: Annotated[float, typer.Option(help="seconds from one misbehaviour to the next", min=0.1)] = 2.0,
+    kill_line_every: Annotated[
+        float | None, typer.Option(help="reset one connection after the other, one every so many seconds", min=0.1)
+    ] = None,
 ) -> None:
     """A simulated A-share market on a WebSocket, from a seed or from a recording.
 
-    It speaks the feed's protocol: {"action":"subscribe","symbols":["600519","000001"]}, "600519,000001" or "*".
+    It speaks the post's protocol, {"action":"subscribe","symbols":["600519","000001"]}, "600519,000001" or "*", or with
+    --feed that of a provider, whose limits it holds: what a subscription looks like there, docs/providers.md tells.
+    With --misbehave it does what providers do on bad days; each fault stands in the ledger's faults.jsonl.
 
     Example: ashare simulate --port 8765 --rate 5000 --start "2026-11-20 09:29:50"
     Example: ashare simulate --play ticks.csv --speed x10
+    Example: ashare simulate --feed alltick --misbehave kill,silence --misbehave-every 5
     """
     import logging
 
     import uvloop
 
-    from simulator.run import FLAT, generated, recorded, simulate
+    from simulator.run import FLAT, equal_share, generated, recorded, simulate, with_equal_trades
     from simulator.server import Settings
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -69,6 +99,8 @@ def command(
         source, pace = recorded(play, speed=speed, start=start), speed
     else:
         source, pace = generated(rate=rate, codes=codes, seed=seed, start=start), rate
+    kinds = [] if misbehave is None else [name.strip() for name in misbehave.split(",")]
+    source = with_equal_trades(source, equal_share(equal_ms, kinds), seed)
     settings = Settings(
         host=host,
         port=port,
@@ -81,5 +113,11 @@ def command(
         queue_bytes=queue_mib << 20,
         compression=compression,
         ledger=ledger,
+        feed=feed.value,
+        connections=connections,
+        misbehave=kinds,
+        misbehave_every=misbehave_every,
+        seed=seed,
+        kill_line_every=kill_line_every,
     )
     uvloop.run(simulate(source, settings, say=lambda line: print(line, flush=True)))

@@ -15,9 +15,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from schemas import UsageError
+from simulator.exchange import Simulator
 from simulator.feed import Source
 from simulator.run import generated, recorded
-from simulator.server import Counts, Settings, Simulator
+from simulator.server import Counts, Settings
 
 START = "2026-11-20 09:29:50"
 

@@ -10,18 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.feed import Batch, Subscription
-from simulator.protocol import Session, authorised
+from simulator.feeds.post import PostSession, authorised
+from simulator.feeds.provider import Handshake, Terms
 
 CODES = frozenset({"000001", "000002", "600519"})
 
 
-def session(*, all_market: bool = True) -> Session:
-    return Session(CODES.__contains__, all_market=all_market)
+def session(*, all_market: bool = True) -> PostSession:
+    return PostSession(Terms(knows=CODES.__contains__, all_market=all_market), Handshake("/"), 0.0)
 
 
-def answers(of: Session, message: Any) -> list[Any]:
+def answers(of: PostSession, message: Any) -> list[Any]:
     text = message if isinstance(message, str | bytes) else orjson.dumps(message)
-    return [orjson.loads(answer) for answer in of.receive(text)]
+    return [orjson.loads(answer) for answer in of.receive(text, 1.0).frames]
 
 
 @pytest.mark.parametrize(
@@ -147,7 +148,7 @@ def test_any_message_gets_an_answer(message: Any) -> None:
         text = message if isinstance(message, str | bytes) else orjson.dumps(message)
     except orjson.JSONEncodeError:
         return
-    assert session().receive(text)
+    assert session().receive(text, 1.0).frames
 
 
 @pytest.mark.parametrize(
@@ -164,7 +165,7 @@ def test_any_message_gets_an_answer(message: Any) -> None:
 )
 def test_a_token_is_taken_from_the_query_or_a_header(path: str, headers: list[tuple[str, str]]) -> None:
     """All the ways in which providers ask for it."""
-    assert authorised("s3cret", path, headers)
+    assert authorised(Terms("s3cret"), Handshake(path, headers))
 
 
 @pytest.mark.parametrize(
@@ -183,5 +184,5 @@ def test_a_token_is_taken_from_the_query_or_a_header(path: str, headers: list[tu
 )
 def test_a_wrong_or_missing_token_is_refused(path: str, headers: list[tuple[str, str]]) -> None:
     """Without a token of its own the market lets everybody in."""
-    assert not authorised("s3cret", path, headers)
-    assert authorised(None, path, headers)
+    assert not authorised(Terms("s3cret"), Handshake(path, headers))
+    assert authorised(Terms(), Handshake(path, headers))

@@ -7,19 +7,34 @@ likewise, and ``{"action":"ping"}``. Each message gets an answer; what is wrong 
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Sequence
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import orjson
 
+from simulator import framing
 from simulator.feed import Subscription
+from simulator.feeds.prints import Print
+from simulator.feeds.provider import (
+    POLICY_VIOLATION,
+    Handshake,
+    Provider,
+    Refusal,
+    Reply,
+    Sent,
+    Session,
+    Terms,
+    Trouble,
+    chunks,
+)
 
 ALL = "*"
 _NAMED = 10
 _SHOWN = 40
 _TOKEN_HEADERS = ("x-token", "token")
+_PONG = {"type": "pong"}
+_NUMBERS = ("price", "time", "volume", "turnover", "previous_close", "seq")
 
 
 class MessageError(Exception):
@@ -31,27 +46,60 @@ class MessageError(Exception):
         self.code = code
 
 
-class Session:
-    """One connection's side of the protocol. ``subscription`` is what it is to be pushed."""
+class PostSession(Session):
+    """One connection. The terms' ``all_market`` says whether its tier may ask for ``*``."""
 
-    def __init__(self, knows: Callable[[str], bool], *, all_market: bool = True) -> None:
-        """A connection without a subscription; ``all_market`` says whether its tier may ask for ``*``."""
-        self._knows = knows
-        self._all_market = all_market
-        self.subscription = Subscription()
+    def __init__(self, terms: Terms, handshake: Handshake, now: float) -> None:
+        """See ``Session``."""
+        super().__init__(terms, handshake, now)
+        self.account = next(iter(_offered(handshake)), "")
 
-    def receive(self, message: str | bytes) -> list[bytes]:
+    def receive(self, message: str | bytes, now: float) -> Reply:
         """Follow one message; the answers to it, in order, as JSON."""
+        self.heard = now
         try:
             answers = self._follow(_parse(message))
         except MessageError as error:
-            answers = [{"type": "error", "code": error.code, "message": str(error)}]
-        return [orjson.dumps(answer) for answer in answers]
+            answers = [_error(error.code, str(error))]
+        return Reply([orjson.dumps(answer).decode() for answer in answers], beat=answers == [_PONG])
+
+    def encode(self, prints: Sequence[Print]) -> list[Sent]:
+        """``{"ticks":[…]}``, the ticks as the market wrote them; the bytes are those of the server's quick way."""
+        return [self._frame(part) for part in chunks(prints, self.terms.ticks_per_frame)]
+
+    def says(self, trouble: Trouble) -> Reply:
+        """Errors like those that messages get."""
+        match trouble:
+            case "unauthorised":
+                return Reply([UNAUTHORISED.decode()], (POLICY_VIOLATION, "unauthorized"))
+            case "throttled":
+                return _ending("throttled", "too many requests: come back later")
+            case "kicked":
+                return _ending("kicked", "another connection has logged in with this token")
+            case "too_many_codes":
+                return Reply([orjson.dumps(_error("too_many_codes", "too many codes for one connection")).decode()])
+            case "error":
+                return Reply([orjson.dumps(_error("internal", "internal error")).decode()])
+
+    def _frame(self, prints: Sequence[Print]) -> Sent:
+        (payload,) = framing.payloads([self._text(one) for one in prints], len(prints))
+        ticks = [orjson.loads(one.text) for one in prints if one.genuine]
+        return Sent(payload, binary=False, ticks=ticks)
+
+    def _text(self, one: Print) -> str:
+        if one.genuine and not self.form.swapped:
+            return one.text
+        tick = orjson.loads(one.text)
+        if not one.genuine:
+            tick["price"] = 0
+        if self.form.swapped:
+            tick |= {name: str(tick[name]) for name in _NUMBERS if tick.get(name) is not None}
+        return orjson.dumps(tick).decode()
 
     def _follow(self, request: dict[str, Any]) -> list[dict[str, Any]]:
         action = request.get("action")
         if action == "ping":
-            return [{"type": "pong"}]
+            return [_PONG]
         if action == "subscribe":
             return self._subscribe(request)
         if action == "unsubscribe":
@@ -64,19 +112,22 @@ class Session:
             raise MessageError("malformed", f"trades_only must be true or false, not {trades_only!r}")
         symbols = _symbols(request)
         if symbols is None:
-            if not self._all_market:
+            if not self.terms.all_market:
                 raise MessageError(
                     "wildcard_refused",
                     "this token's tier does not include the whole market: subscribe codes, or use an all-market token",
                 )
-            self.subscription = Subscription(None, trades_only)
+            self.subscription, self.fresh = Subscription(None, trades_only), None
             return [self._subscribed(ALL)]
-        known = [code for code in symbols if self._knows(code)]
-        unknown = [code for code in symbols if not self._knows(code)]
+        known = [code for code in symbols if self.terms.knows(code)]
+        unknown = [code for code in symbols if not self.terms.knows(code)]
         answers = []
         if known or not unknown:
             have = self.subscription.codes
+            if len(frozenset(known).union(have or ())) > (self.terms.codes_per_connection or math.inf):
+                raise MessageError("too_many_codes", "too many codes for one connection")
             self.subscription = Subscription(None if have is None else have.union(known), trades_only)
+            self.fresh = frozenset(known)
             answers.append(self._subscribed(known))
         if unknown:
             text = f"no such code: {', '.join(unknown[:_NAMED])}{', …' if len(unknown) > _NAMED else ''}"
@@ -100,17 +151,23 @@ class Session:
         return [{"type": "unsubscribed", "symbols": symbols}]
 
 
-def authorised(token: str | None, path: str, headers: Iterable[tuple[str, str]]) -> bool:
+def authorised(terms: Terms, handshake: Handshake) -> bool:
     """Whether a handshake has the token: ``?token=``, ``Authorization: Bearer``, ``X-Token`` or ``token`` header."""
-    if token is None:
-        return True
-    offered = parse_qs(urlsplit(path).query).get("token", [])
-    for name, value in headers:
+    return terms.token is None or any(map(terms.takes, _offered(handshake)))
+
+
+def _offered(handshake: Handshake) -> list[str]:
+    offered = [token] if (token := handshake.query("token")) is not None else []
+    for name, value in handshake.headers:
         if name.lower() in _TOKEN_HEADERS:
             offered.append(value)
         elif name.lower() == "authorization" and value[:7].lower() == "bearer ":
             offered.append(value[7:].strip())
-    return any(hmac.compare_digest(one.encode("utf-8", "surrogateescape"), token.encode()) for one in offered)
+    return offered
+
+
+def _admit(terms: Terms, handshake: Handshake) -> Refusal | None:
+    return None if authorised(terms, handshake) else Refusal(401, UNAUTHORISED)
 
 
 UNAUTHORISED = orjson.dumps(
@@ -121,6 +178,14 @@ UNAUTHORISED = orjson.dumps(
     }
 )
 """The body of the 401 that refuses a handshake."""
+
+
+def _error(code: str, message: str) -> dict[str, Any]:
+    return {"type": "error", "code": code, "message": message}
+
+
+def _ending(code: str, message: str) -> Reply:
+    return Reply([orjson.dumps(_error(code, message)).decode()], (POLICY_VIOLATION, message))
 
 
 def _parse(message: str | bytes) -> dict[str, Any]:
@@ -141,3 +206,6 @@ def _symbols(request: dict[str, Any]) -> list[str] | None:
     if not isinstance(given, list) or not given or not all(isinstance(code, str) and code for code in given):
         raise MessageError("invalid_symbols", 'symbols must be an array of codes, a string "600519,000001" or "*"')
     return None if ALL in given else list(dict.fromkeys(given))
+
+
+POST = Provider("post", PostSession, _admit, answers_beats=True, whole_market=True)

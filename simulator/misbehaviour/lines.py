@@ -1,0 +1,139 @@
+"""Connections that end, or live on without a tick. Each is a gap that a right client announces."""
+
+from __future__ import annotations
+
+from simulator.feeds.provider import Provider
+from simulator.misbehaviour.kind import Kind, LineKind
+
+
+class Kill(LineKind):
+    """The connection is reset.
+
+    A right client reconnects, subscribes again and announces one gap; its ticks are lost.
+    """
+
+    name = "kill"
+
+
+class Close(LineKind):
+    """A close frame, 1012 (the server restarts). As ``kill``: one gap, ticks lost."""
+
+    name = "close"
+    ending = "closed"
+    code = 1012
+
+
+class Kick(LineKind):
+    """The words for a second login on the token, and the end.
+
+    A right client reconnects, once; again and again would mean two producers on one token, and it would stop and say
+    so. One gap, ticks lost.
+    """
+
+    name = "kick"
+    words = "kicked"
+    ending = "closed"
+
+
+class Throttle(LineKind):
+    """The words for too many requests, the end, and HTTP 429 for a second.
+
+    A right client waits longer and longer, and comes back. One gap, ticks lost.
+    """
+
+    name = "throttle"
+    words = "throttled"
+    ending = "closed"
+    shut_seconds = 1.0
+    detected_after = 15.0
+
+
+class Silence(LineKind):
+    """The socket stays open, and nothing comes over it, not even an answer.
+
+    A right client notices within some 10 s of a session that no tick comes, reconnects and announces one gap that
+    begins with the last tick; ticks are lost.
+    """
+
+    name = "silence"
+    ending = "open"
+    answers = False
+    detected_after = 20.0
+
+
+class ErrorThenSilence(LineKind):
+    """An error frame, and no tick after it, while messages are answered. As ``silence``: one gap, ticks lost."""
+
+    name = "error-then-silence"
+    words = "error"
+    ending = "open"
+    detected_after = 20.0
+
+
+class AcknowledgedWithoutData(LineKind):
+    """The connection is reset, and the next subscription of its codes is acknowledged and never leads to data.
+
+    A right client notices as with ``silence``, on the new connection, and the gap goes on: it may be announced as one
+    or as two, and covers all from the reset on. Ticks are lost.
+    """
+
+    name = "ack-without-data"
+    empty_subscriptions = 1
+    detected_after = 35.0
+
+
+class RefusedToken(Kind):
+    """Every token is refused, in the provider's own way.
+
+    A right client stops the line, says why in plain words, and does not come back. No part of ``all``.
+    """
+
+    name = "refused-token"
+    survivable = False
+    standing = True
+
+    def suits(self, provider: Provider) -> bool:
+        """All but Binance, which asks for none."""
+        return provider.name != "binance"
+
+
+class TooManyCodes(Kind):
+    """A connection takes 100 codes, whatever is documented: what is above is refused, or silently cut off (AllTick).
+
+    A right client says which codes were refused, or never seen, and goes on with the others. It never gets the ticks of
+    those, which are in no page of the ledger; so this is no part of ``all``.
+    """
+
+    name = "too-many-codes"
+    survivable = False
+    standing = True
+    limit = 100
+
+
+class HeartbeatWithoutReply(Kind):
+    """Heartbeats get no answer.
+
+    A right client goes by what comes in, whatever it is, and goes on: no ticks are lost.
+    """
+
+    name = "heartbeat-without-reply"
+    standing = True
+
+    def suits(self, provider: Provider) -> bool:
+        """Those that answer them otherwise."""
+        return provider.answers_beats
+
+
+class Greeting(Kind):
+    """Each connection is greeted with a sentence that is not JSON.
+
+    A right client counts it, keeps it as a dead letter if it likes, and goes on: no ticks are lost.
+    """
+
+    name = "greeting"
+    standing = True
+    sentence = "Welcome to the market, have a nice day"
+
+
+LINES: tuple[type[LineKind], ...] = (Kill, Close, Kick, Throttle, Silence, ErrorThenSilence, AcknowledgedWithoutData)
+STANDING: tuple[type[Kind], ...] = (RefusedToken, TooManyCodes, HeartbeatWithoutReply, Greeting)
