@@ -72,6 +72,7 @@ class Simulator(FeedServer):
         strikes = Strikes(
             self,
             self.kinds,
+            after=settings.misbehave_after,
             every=settings.misbehave_every,
             seed=settings.seed,
             kill_line_every=settings.kill_line_every,

@@ -1,4 +1,4 @@
-"""The WebSocket shell: connections, what each is pushed, and what becomes of one that breaks the rules or is too slow."""
+"""The WebSocket shell: connections, what each is pushed, and what becomes of one that is too slow or breaks rules."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ class Settings:
     Attributes:
         feed: whose protocol is spoken.
         connections: how many a token may have; ``None`` as the provider documents it.
-        misbehave: names of kinds, one of which is done every ``misbehave_every`` seconds; ``seed`` chooses.
+        misbehave: names of kinds, one of which is done every ``misbehave_every`` seconds, from ``misbehave_after`` on;
+            ``seed`` chooses.
         kill_line_every: seconds from one connection's reset to the next one's.
     """
 
@@ -68,7 +69,8 @@ class Settings:
     feed: str = POST.name
     connections: int | None = None
     misbehave: Sequence[str] = ()
-    misbehave_every: float = 2.0
+    misbehave_every: float = 1.0
+    misbehave_after: float = 3.0
     seed: int = 0
     kill_line_every: float | None = None
 

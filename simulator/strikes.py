@@ -30,14 +30,19 @@ class Strikes:
         server: FeedServer,
         kinds: Sequence[Kind],
         *,
+        after: float,
         every: float,
         seed: int,
         kill_line_every: float | None,
         seconds: float | None,
     ) -> None:
-        """``seconds`` is how long the market will push, from the call of ``run`` on."""
+        """``seconds`` is how long the market will push, from the call of ``run`` on.
+
+        The first ``after`` seconds are left in peace: a client has to have seen the market to know that it is silent.
+        """
         self._server = server
         self._kinds = [kind for kind in kinds if not kind.standing]
+        self._after = after
         self._every = every
         self._draw = random.Random(f"strikes {seed}")
         self._kill_line_every = kill_line_every
@@ -56,6 +61,7 @@ class Strikes:
                 group.create_task(self._kill_lines(self._kill_line_every))
 
     async def _misbehave(self) -> None:
+        await asyncio.sleep(self._after)
         for kind in self._cycle():
             await asyncio.sleep(self._every)
             if isinstance(kind, LineKind) and time.monotonic() + kind.detected_after > self._until:

@@ -71,7 +71,7 @@ def command(
     misbehave: Annotated[
         str | None, typer.Option(help="kinds of misbehaviour, comma-separated, or 'all' that a right client survives")
     ] = None,
-    misbehave_every: Annotated[float, typer.Option(help="seconds from one misbehaviour to the next", min=0.1)] = 2.0,
+    misbehave_every: Annotated[float, typer.Option(help="seconds from one misbehaviour to the next", min=0.1)] = 1.0,
     kill_line_every: Annotated[
         float | None, typer.Option(help="reset one connection after the other, one every so many seconds", min=0.1)
     ] = None,

@@ -80,4 +80,4 @@ class LineKind(Kind):
     answers: ClassVar[bool] = True
     empty_subscriptions: ClassVar[int] = 0
     shut_seconds: ClassVar[float] = 0.0
-    detected_after: ClassVar[float] = 10.0
+    detected_after: ClassVar[float] = 6.0

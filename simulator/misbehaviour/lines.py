@@ -45,7 +45,7 @@ class Throttle(LineKind):
     words = "throttled"
     ending = "closed"
     shut_seconds = 1.0
-    detected_after = 15.0
+    detected_after = 8.0
 
 
 class Silence(LineKind):
@@ -79,7 +79,7 @@ class AcknowledgedWithoutData(LineKind):
 
     name = "ack-without-data"
     empty_subscriptions = 1
-    detected_after = 35.0
+    detected_after = 20.0
 
 
 class RefusedToken(Kind):
