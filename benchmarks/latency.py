@@ -33,7 +33,10 @@ async def ages(running: Stack, rate: int, seconds: float, warm: float) -> list[f
         await asyncio.sleep(warm)
         watch.take()
         await asyncio.sleep(seconds)
-        return [age / 1000 for age in watch.take()]
+        running.check()
+        if not (seen := watch.take()):
+            raise SystemExit(f"no price change came at {rate:,} ticks/s: see whether `ashare verify` is ok")
+        return [age / 1000 for age in seen]
     finally:
         looking.cancel()
         await asyncio.gather(looking, return_exceptions=True)

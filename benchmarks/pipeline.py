@@ -64,6 +64,7 @@ async def step(rate: int, per_frame: int, given: Namespace) -> dict[str, Value]:
         "p50 ms": late["p50"],
         "p99 ms": late["p99"],
         "max ms": late["max"],
+        "error": verdict["error"] and verdict["error"][:300],
         **(looked if isinstance(looked, dict) else {}),
     }
 

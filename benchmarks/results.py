@@ -71,7 +71,8 @@ class Result:
     def table(self) -> list[list[str]]:
         """Heads and rows, for people."""
         rows = self.rows
-        names = list(dict.fromkeys(name for row in rows.values() for name in row))
+        told = ((name, values) for row in rows.values() for name, values in row.items())
+        names = list(dict.fromkeys(name for name, values in told if any(value is not None for value in values)))
         return [
             ["", *names],
             *([row, *(shown(values.get(name, [])) for name in names)] for row, values in rows.items()),

@@ -1,0 +1,163 @@
+"""What the quality gate costs: the producer's way from a frame to the publisher's lanes, with it and without.
+
+``python -m benchmarks.gate``: frames of the post's protocol through ``Intake.take``, 50 ticks each unless told. Every
+variant takes the same frames in turn, round after round, and the figure is the median of the rounds' CPU times, since
+the machine may be shared. What sends to Kafka is left out, which makes the gate's share larger than it is of a whole
+producer. ``two lines`` takes every frame twice, by both lines of an arbiter.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import orjson
+
+from market.codes import a_share_prefixes
+from producer.arbitration import Arbiter
+from producer.feeds.decoded import Frame
+from producer.feeds.post import PostDecoder
+from producer.intake import Intake
+from producer.numbering import Numbering
+from producer.quality import Gate
+
+START = 1_795_138_200_000  # 2026-11-20 09:30 in Shanghai, ms since the epoch
+
+
+class Nowhere:
+    """A publisher's side of an intake, which keeps nothing."""
+
+    full = False
+
+    def __init__(self) -> None:
+        """Nothing came."""
+        self.bytes = 0
+
+    def lane(self, topic: str, partition: int) -> Nowhere:
+        """Itself."""
+        del topic, partition
+        return self
+
+    def add(self, key: bytes | None, value: bytes, timestamp_ms: int, headers: Sequence[Any] = ()) -> None:
+        """Take a record."""
+        del key, timestamp_ms, headers
+        self.bytes += len(value)
+
+
+def frames(ticks: int, a_frame: int, codes: int) -> list[Frame]:
+    """A market that walks: most ticks are of few codes, prices move by a tick or stay."""
+    chance = random.Random(7)
+    prefixes = [r.prefix for r in a_share_prefixes()]
+    names = [f"{prefixes[n % len(prefixes)]}{n:06d}"[:3] + f"{n // len(prefixes):03d}" for n in range(codes)]
+    closes = [chance.randint(300, 20_000) for _ in names]
+    fen = list(closes)
+    made = []
+    for number in range(ticks // a_frame):
+        now = START + number * a_frame // 5
+        pushed = []
+        for _ in range(a_frame):
+            at = min(int(chance.expovariate(4 / codes)), codes - 1)
+            low, high = closes[at] * 92 // 100, closes[at] * 108 // 100
+            fen[at] = min(max(fen[at] + chance.choice((-1, 0, 0, 1)), low), high)
+            volume = 100 * chance.randint(1, 20)
+            pushed.append(
+                {
+                    "code": names[at],
+                    "price": fen[at] / 100,
+                    "time": now,
+                    "volume": volume,
+                    "turnover": fen[at] * volume / 100,
+                    "side": chance.choice(("buy", "sell")),
+                    "previous_close": closes[at] / 100,
+                }
+            )
+        made.append(Frame(orjson.dumps({"ticks": pushed}), binary=False, received=(now + 40) * 1000))
+    return made
+
+
+def intake(gate: Gate | None = None, arbiter: Arbiter | None = None, line: int = 0) -> Intake:
+    """A way that ends nowhere."""
+    publisher: Any = Nowhere()
+    return Intake(
+        publisher, Numbering("bench", 1), PostDecoder(), trades_only=False, gate=gate, arbiter=arbiter, line=line
+    )
+
+
+def plain() -> list[Intake]:
+    """Without a gate."""
+    return [intake()]
+
+
+def gated() -> list[Intake]:
+    """With it."""
+    return [intake(Gate())]
+
+
+def two_lines() -> list[Intake]:
+    """With it, behind the arbiter of two lines."""
+    gate, arbiter = Gate(), Arbiter()
+    return [intake(gate, arbiter, line) for line in (0, 1)]
+
+
+VARIANTS: dict[str, Callable[[], list[Intake]]] = {"without": plain, "gate": gated, "two lines": two_lines}
+
+
+async def cost(ways: list[Intake], load: Sequence[Frame]) -> float:
+    """CPU seconds of taking the second half of the frames, by each way; in the first, every code is new to it."""
+    begun = 0.0
+    for number, frame in enumerate(load):
+        if number == len(load) // 2:
+            gc.collect()
+            begun = time.process_time()
+        for way in ways:
+            await way.take(frame)
+    spent = time.process_time() - begun
+    gates = {id(way.gate): way.gate for way in ways if way.gate is not None}
+    assert not any(gate.counts for gate in gates.values()), "a load that is well"
+    return spent
+
+
+async def measure(ticks: int, a_frame: int, codes: int, rounds: int) -> dict[str, list[float]]:
+    """CPU µs a tick of each variant in each round."""
+    load = frames(ticks, a_frame, codes)
+    count = (len(load) - len(load) // 2) * a_frame
+    costs: dict[str, list[float]] = {name: [] for name in VARIANTS}
+    order = list(VARIANTS)
+    for number in range(rounds):
+        for name in order if number % 2 else reversed(order):
+            costs[name].append(await cost(VARIANTS[name](), load) / count * 1e6)
+    return costs
+
+
+def main() -> None:
+    """Print the medians, and what the gate takes of the throughput."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ticks", type=int, default=200_000)
+    parser.add_argument("--frame", type=int, default=50, help="ticks a frame")
+    parser.add_argument("--codes", type=int, default=5_000)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    costs = asyncio.run(measure(given.ticks, given.frame, given.codes, given.rounds))
+    if given.json:
+        sys.stdout.write(json.dumps(costs) + "\n")
+        return
+    base = statistics.median(costs["without"])
+    for name, all_ in costs.items():
+        middle = statistics.median(all_)
+        sys.stdout.write(
+            f"{name:10} {middle:6.3f} µs a tick ({min(all_):.3f} to {max(all_):.3f})  {1e6 / middle:>9,.0f} ticks/s"
+            f"  throughput {base / middle - 1:+.1%}\n"
+        )
+
+
+if __name__ == "__main__":
+    main()
