@@ -23,6 +23,7 @@ from cli.commands import (
     tail,
     topics,
     verify,
+    watchlist,
 )
 from schemas import UsageError
 
@@ -40,6 +41,7 @@ for module in (demo, simulate, produce, process, kafka, questdb, verify, tail, r
 app.add_typer(topics.app, name="topics")
 app.add_typer(store.app, name="store")
 app.add_typer(archive.app, name="archive")
+app.add_typer(watchlist.app, name="watchlist")
 
 
 @app.callback()

@@ -32,13 +32,51 @@ _DECLARED = (
     Setting(
         "bootstrap", "--bootstrap", "ASHARE_KAFKA_BOOTSTRAP", "Kafka brokers, HOST:PORT[,HOST:PORT]", "127.0.0.1:9092"
     ),
-    Setting("url", "--url", "ASHARE_FEED_URL", "the feed's WebSocket, ws:// or wss://", "ws://127.0.0.1:8765"),
-    Setting("token", "--token", "ASHARE_FEED_TOKEN", "the feed's token, sent in the query", secret=True),
     Setting(
-        "symbols", "--symbols", "ASHARE_FEED_SYMBOLS", "JSON array, comma string or *, sent in the form given", "*"
+        "feed", "--feed", "ASHARE_FEED", "the provider whose protocol is spoken; `ashare feeds` lists them", "post"
     ),
     Setting(
-        "source", "--source", "ASHARE_FEED_SOURCE", "line id of this connection, written into every tick", "post-1"
+        "url",
+        "--url",
+        "ASHARE_FEED_URL",
+        "the feed's WebSocket, ws:// or wss://; default: the provider's own, for post ws://127.0.0.1:8765",
+    ),
+    Setting("token", "--token", "ASHARE_FEED_TOKEN", "the feed's token, sent where the provider wants it", secret=True),
+    Setting(
+        "symbols",
+        "--symbols",
+        "ASHARE_FEED_SYMBOLS",
+        "JSON array, comma string or *, sent to post in the form given; @FILE reads a watchlist",
+        "*",
+    ),
+    Setting(
+        "watchlist",
+        "--watchlist",
+        "ASHARE_FEED_WATCHLIST",
+        "file of the codes, one a line: watched while running, and changed by `ashare watchlist`",
+    ),
+    Setting(
+        "lines", "--lines", "ASHARE_FEED_LINES", "connections to deal the codes to; default: as many as the codes need"
+    ),
+    Setting(
+        "arbitrate",
+        "--arbitrate",
+        "ASHARE_FEED_ARBITRATE",
+        "two connections for the same codes, made into one stream: the first arrival wins",
+        default=False,
+    ),
+    Setting(
+        "second_url",
+        "--second-url",
+        "ASHARE_FEED_SECOND_URL",
+        "where the second connection of --arbitrate dials; default: --url",
+    ),
+    Setting(
+        "source",
+        "--source",
+        "ASHARE_FEED_SOURCE",
+        "line id, written into every tick; SOURCE-1, SOURCE-2 … with several lines; default for another feed: FEED-1",
+        "post-1",
     ),
     Setting("trades_only", "--trades-only", "ASHARE_FEED_TRADES_ONLY", "only stocks with actual trades", default=False),
     Setting(
@@ -54,6 +92,30 @@ _DECLARED = (
         "--heartbeat-message",
         "ASHARE_FEED_HEARTBEAT_MESSAGE",
         'text to send with each ping, for feeds that ask for it: \'{"action":"ping"}\'',
+    ),
+    Setting(
+        "volume_unit",
+        "--volume-unit",
+        "ASHARE_FEED_VOLUME_UNIT",
+        "what the feed's volume counts, instead of what is declared: shares, lots, or by board lots,STAR=shares",
+    ),
+    Setting(
+        "turnover",
+        "--turnover",
+        "ASHARE_FEED_TURNOVER",
+        "turnover instead of what is declared: carried, computed (price x shares) or none",
+    ),
+    Setting(
+        "time_unit",
+        "--time-unit",
+        "ASHARE_FEED_TIME_UNIT",
+        "of the feed's time, if declared wrong: auto, s, ms, us, ns",
+    ),
+    Setting(
+        "http_port",
+        "--http-port",
+        "ASHARE_FEED_HTTP_PORT",
+        "port of the producer's HTTP on 127.0.0.1: health, metrics, watchlist; 0 for any; default: none",
     ),
     Setting("agents", "--agents", "ASHARE_AGENTS", "agents of this worker", "snapshots,storage,changes"),
     Setting("store", "--store", "ASHARE_STORE", "sqlite:///DIR or questdb://HOST:9000", "sqlite:///data/ticks"),

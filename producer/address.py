@@ -58,7 +58,26 @@ def read(url: str, token: str | None = None) -> Address:
         parts = parts._replace(query=f"{parts.query}&{added}" if parts.query else added)
         shown += ("&" if parts.query != added else "?") + f"token={_MASK}"
         secrets.append(token)
-    dialled = urlunsplit(parts)
+    return _checked(urlunsplit(parts), shown, secrets)
+
+
+def aimed(url: str, token: str | None, dialled: str) -> Address:
+    """The address that a feed's protocol makes of ``url`` and the token, which may stand anywhere in ``dialled``.
+
+    Raises:
+        UsageError: ``url`` is no WebSocket address, or what was made of it can't be dialled.
+    """
+    read(url, token)
+    given = read(url)
+    before, after = urlsplit(url.strip()), urlsplit(dialled)
+    shown = given.shown
+    if before.path.rstrip("/") == after.path.rstrip("/") and after.query:
+        names = [name for name, _ in parse_qsl(after.query, keep_blank_values=True)]
+        shown = f"{shown.partition('?')[0]}?{urlencode([(name, _MASK) for name in names], safe='*')}"
+    return _checked(dialled, shown, [*given.secrets, *([token] if token else [])])
+
+
+def _checked(dialled: str, shown: str, secrets: list[str]) -> Address:
     try:
         parse_uri(dialled)
     except (InvalidURI, ValueError):

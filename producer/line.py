@@ -1,4 +1,4 @@
-"""One upstream connection and its whole life: dial, subscribe, read, lose, say what was missed, dial again."""
+"""One upstream connection and its whole life: dial, subscribe, read, watch, lose, say what was missed, dial again."""
 
 from __future__ import annotations
 
@@ -6,21 +6,23 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, Literal, TypeVar
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from producer import symbols as wanted
-from producer.address import Address
-from producer.backoff import Backoff
+from producer.absence import Absence, Kicks, ShutDoors
 from producer.connection import MAX_MESSAGE_BYTES, FrameConnection
-from producer.feeds import post
-from producer.feeds.decoded import Answer, Frame
-from producer.intake import Intake
-from producer.retrying import CONNECTION_ERRORS, after_closing, after_dialling
-from schemas import FeedEvent, UsageError
+from producer.continuity import CumulativeVolumes, PacketNumbers, merged
+from producer.feeds.decoded import Answer, Decoded, Frame
+from producer.outlet import Outlet, now
+from producer.retrying import CONNECTION_ERRORS, after_closing, after_dialling, token_refused
+from producer.silence import Silence, trading_stretch
+from producer.speaking import End, Pace, Speaker, clock
+from producer.subscription import Subscription
+from producer.upstream import Upstream
+from schemas import UsageError
 
 log = logging.getLogger(__name__)
 
@@ -28,54 +30,89 @@ T = TypeVar("T")
 
 OPEN_SECONDS = 10.0
 CLOSE_SECONDS = 2.0
-SILENT_BEATS = 3
-"""Heartbeats without a single byte after which a connection counts as dead."""
-REFUSAL_SECONDS = 5.0
-"""After a refusal, with neither an acknowledgement nor a tick for so long, nothing will come."""
+LOGIN_SECONDS = 10.0
+ANSWER_SECONDS = 5.0
+"""After a refusal, with neither an acknowledgement nor a tick for so long, nothing will come. Where not every request
+was answered, or none ever is, ticks are expected from then on."""
+LOOK_SECONDS = 0.2
+UNSEEN_SECONDS = 300.0
+"""A line that ran for less of a session says nothing of codes that it has not seen."""
 _REFUSALS = 20  # announced per connection; a server that repeats itself must not fill the topic
+_HOLES = 1_000  # likewise
+_RESTARTS = frozenset({1001, 1012, 1013})  # going away, restart, try again later: no other login closes with these
 
-Happening = Literal[
-    "started", "connected", "subscribed", "refused", "disconnected", "resubscribed", "gap", "overflow", "stopped"
-]
+State = Literal["starting", "connecting", "connected", "subscribed", "waiting", "idle", "stopped"]
 
 
 class Line:
     """Keeps one subscription alive until it is told to stop."""
 
     def __init__(
-        self,
-        address: Address,
-        symbols: str | list[str],
-        intake: Intake,
-        *,
-        trades_only: bool = False,
-        heartbeat: float = 20.0,
-        heartbeat_message: str | None = None,
-        backoff: Backoff | None = None,
+        self, upstream: Upstream, codes: Sequence[str] | None, outlet: Outlet, pace: Pace, *, name: str = ""
     ) -> None:
-        """A line to ``address`` that feeds ``intake``.
+        """A line that feeds ``outlet``.
 
         Args:
-            heartbeat: seconds between protocol pings; 0 sends none, and then silence is no sign of death either.
-            heartbeat_message: sent with every heartbeat, for servers that want a message of their own.
+            codes: to subscribe, ``None`` for the whole market; ``want`` changes them.
+            name: of this connection, for the log and the events.
         """
-        self._address = address
-        self._symbols = symbols
-        self._intake = intake
-        self._trades_only = trades_only
-        self._heartbeat = heartbeat
-        self._heartbeat_message = heartbeat_message
-        self._backoff = backoff or Backoff()
+        able = upstream.feed.capabilities
+        self.name = name
+        self.state: State = "starting"
+        self.problem: str | None = None
+        """What went wrong last, or ended the line; ``None`` while all is well."""
+        self.subscription = Subscription(
+            upstream.feed, None if codes is None else tuple(codes), able.changes, able.acknowledgement
+        )
+        self.packets = PacketNumbers() if able.sequence == "packet" else None
+        self.volumes = CumulativeVolumes() if able.volume_is == "cumulative" else None
+        self._upstream = upstream
+        self._able = able
+        self._outlet = outlet
+        self._pace = pace
+        self._address = upstream.aim(codes)
+        self._absence = Absence()
+        self._kicks = Kicks()
+        self._doors = ShutDoors()
+        self._silence = Silence(None if codes is None else len(codes), now=clock())
+        self._changed = asyncio.Event()
         self._worked = False
         """A handshake succeeded in this run."""
         self._ever_subscribed = False
-        self._missing_since: int | None = None
-        """Where the gap begins that no subscription has closed yet, µs since the epoch."""
-        self._subscribed = False
+        self._stretch: Any = None
+        self._stretch_since = 0.0
+        self._begin()
+
+    def _begin(self) -> None:
+        """What is known of a connection that is new."""
+        self._upstream.feed.reset()
+        self.subscription.opened()
+        if self.packets is not None:
+            self.packets.reset()
+        self._speaker = Speaker(
+            self._upstream.feed, self.subscription, self._pace, self._upstream.greeting(), changed=self._list_changed
+        )
+        self._end: End | UsageError | None = None
+        self._opened = clock()
+        self._heard = False
         self._flowing = False
+        self._ticked_at = self._confirmed_at = 0
+        self._taking_since: float | None = None
         self._refusal: str | None = None
-        self._refused_until = 0.0
-        self._refusals = 0
+        self._refused_at = 0.0
+        self._refusals = self._holes = 0
+        self._kicked = False
+        self._wait = 0.0
+        self._silence.subscribed(self._watched, self._opened)
+
+    def want(self, codes: Sequence[str] | None) -> None:
+        """Subscribe these instead, without a new connection where the feed allows it."""
+        wanted = None if codes is None else tuple(codes)
+        if wanted != self.subscription.wanted:
+            self.subscription.want(wanted)
+            self._absence.keep(wanted)
+            self._changed.set()
+            self._speaker.wake()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Stay connected until ``stop`` is set; then everything that came off the socket has been taken in.
@@ -83,43 +120,64 @@ class Line:
         Raises:
             UsageError: the feed refuses what it is asked in a way that no further attempt changes.
         """
-        self._announce("started")
+        self._outlet.say("started")
         reason = "told to stop"
         try:
             while not stop.is_set():
+                if self.subscription.wanted == ():
+                    await self._idle(stop)
+                    continue
                 asked = await self._live(stop)
                 if not stop.is_set():
                     await self._rest(asked, stop)
         except asyncio.CancelledError:
             reason = "cut short"
-            self._announce(
-                "overflow", reason="frames that had come were given up, as the stop could not wait for Kafka"
+            self._outlet.say(
+                "overflow",
+                reason="frames that had come were given up, as the stop could not wait for Kafka",
+                detected="overflow",
             )
             raise
         except BaseException as error:
-            reason = self._address.scrub(str(error) or type(error).__name__)
+            reason = self.problem = self._said(error)
             raise
         finally:
-            self._announce("stopped", reason=reason)
+            self.state = "stopped"
+            self._never_seen()
+            self._outlet.down(now(), reason)
+            self._outlet.say("stopped", reason=reason)
+
+    async def _idle(self, stop: asyncio.Event) -> None:
+        """No code is on this line: nothing to connect for, until there is."""
+        self.state = "idle"
+        self._changed.clear()
+        await _unless(stop, self._changed.wait())
 
     async def _live(self, stop: asyncio.Event) -> float:
-        """One connection from dialling to its end; gives the seconds that the server asked to wait."""
+        """One connection from dialling to its end; gives the seconds to wait at least before the next."""
+        self.state = "connecting"
+        self._begin()
+        self._address = self._upstream.aim(self.subscription.wanted)
         try:
             connection = await _unless(stop, self._dial())
         except CONNECTION_ERRORS as error:
             asked = after_dialling(error, self._address, worked=self._worked)
-            log.warning("no connection to %s: %s", self._address.shown, self._said(error))
+            self.problem = self._said(error)
+            log.warning("%sno connection to %s: %s", self._prefix, self._address.shown, self.problem)
             return asked
         if connection is None:
             return 0.0
         if self._worked:
-            self._intake.counters.reconnects += 1
+            self._outlet.reconnected()
         self._worked = True
-        self._subscribed = self._flowing = self._intake.filtered = False
-        self._refusal, self._refusals = None, 0
-        log.info("connected to %s", self._address.shown)
-        self._announce("connected", reason=self._address.shown)
-        helpers = [asyncio.create_task(self._close_at(stop, connection)), asyncio.create_task(self._beat(connection))]
+        self.state = "connected"
+        self._opened = clock()
+        log.info("%sconnected to %s", self._prefix, self._address.shown)
+        self._outlet.say("connected", reason=self._address.shown)
+        helpers = [
+            asyncio.create_task(work)
+            for work in (self._close_at(stop, connection), self._speak(connection), self._watch(connection))
+        ]
         try:
             await self._read(connection)
         except ConnectionClosed as closed:
@@ -128,156 +186,294 @@ class Line:
         finally:
             for helper in helpers:
                 helper.cancel()
-            await asyncio.gather(*helpers, return_exceptions=True)
+            for failure in await asyncio.gather(*helpers, return_exceptions=True):
+                if isinstance(failure, Exception):
+                    log.error("%sa task of the line failed", self._prefix, exc_info=failure)
             await connection.close()
-        return 0.0
+        return self._wait
 
-    def _dial(self) -> Coroutine[Any, Any, FrameConnection]:
-        return _opened(
-            connect(
-                self._address.url,
-                proxy=None,
-                compression=None,
-                max_size=MAX_MESSAGE_BYTES,
-                open_timeout=OPEN_SECONDS,
-                close_timeout=CLOSE_SECONDS,
-                ping_interval=self._heartbeat or None,
-                ping_timeout=None,  # _beat judges silence: the library would blame the server for our own back-pressure
-                create_connection=FrameConnection,
-            )
+    async def _dial(self) -> FrameConnection:
+        for bucket in self._pace.dials:
+            await asyncio.sleep(bucket.book(clock()))
+        connection = await connect(
+            self._address.url,
+            additional_headers=self._upstream.headers(),
+            proxy=None,
+            compression=None,
+            max_size=MAX_MESSAGE_BYTES,
+            open_timeout=OPEN_SECONDS,
+            close_timeout=CLOSE_SECONDS,
+            ping_interval=None,  # the speaker pings, since providers count pings as well, and judges who is to blame
+            ping_timeout=None,
+            create_connection=FrameConnection,
         )
+        assert isinstance(connection, FrameConnection)
+        return connection
 
     async def _read(self, connection: FrameConnection) -> None:
-        """Subscribe, then take in frames until the connection ends."""
-        await connection.send(post.subscribe(self._symbols, trades_only=self._trades_only))
-        take, numbering = self._intake.take, self._intake.numbering
+        """Take in frames until the connection ends."""
+        outlet = self._outlet
         while True:
-            for frame in await self._frames(connection):
-                before = numbering.n
-                decoded = await take(frame)
+            for frame in await connection.frames():
+                before = outlet.n
+                self._heard = True
+                self._taking_since = clock()
+                decoded = await outlet.take(frame)
+                self._taking_since = None
                 for answer in decoded.answers:
                     self._answered(answer)
-                if decoded.ticks and not self._flowing:
-                    self._flowing = True
-                    self._backoff.reset()
-                    self._confirm(before, "ticks arrive")
+                if decoded.packet is not None or decoded.ticks:
+                    self._ticked(decoded, frame, before)
 
-    async def _frames(self, connection: FrameConnection) -> list[Frame]:
-        """What came; after a refusal that left nothing subscribed, only for a while."""
-        if self._refusal is None or self._ever_subscribed:
-            return await connection.frames()
-        try:
-            async with asyncio.timeout_at(self._refused_until):
-                return await connection.frames()
-        except TimeoutError:
-            raise self._refused() from None
+    def _ticked(self, decoded: Decoded, frame: Frame, before: int) -> None:
+        if self.packets is not None or self.volumes is not None:
+            self._count(decoded, frame, before)
+        if not decoded.ticks:
+            return
+        self._ticked_at = frame.received
+        subscription = self.subscription
+        if subscription.unseen:
+            subscription.saw(decoded.ticks)
+        self._silence.heard(decoded.ticks, frame.received // 1000, clock())
+        if not self._flowing:
+            self._flowing = True
+            self._pace.backoff.reset()
+        if not subscription.confirmed and self._speaker.asked_at is not None and self._speaker.idle:
+            # Of several requests, ticks show that one was taken; the others show it by their answers, or with time.
+            one_of_one = subscription.first <= 1 or subscription.answered_in_full
+            if one_of_one:
+                self._confirm(before, "ticks arrive")
+
+    def _count(self, decoded: Decoded, frame: Frame, before: int) -> None:
+        """Announce what the stream's own figures say is missing."""
+        holes = []
+        if self.packets is not None and decoded.packet is not None:
+            hole = self.packets.came(decoded.packet.number, frame.received, decoded.packet.channel)
+            holes += [hole] if hole else []
+        if self.volumes is not None:
+            holes += self.volumes.came(decoded.ticks, frame.received)
+        for hole in merged(holes):
+            self._holes += 1
+            if self._holes <= _HOLES:
+                log.warning("%sgap: %s", self._prefix, hole.reason)
+                self._outlet.gap(hole, before)
+
+    async def _speak(self, connection: FrameConnection) -> None:
+        end = await self._speaker.run(connection)
+        if end is not None:
+            await self._give_up(connection, end)
+
+    def _list_changed(self) -> None:
+        """Requests for another list have been queued on this connection."""
+        subscription = self.subscription
+        self._silence.subscribed(self._watched, clock())
+        log.info("%sthe list of codes changed", self._prefix)
+        if subscription.confirmed:
+            self._outlet.say("subscribed", reason="the list of codes changed", codes=subscription.concerned())
+
+    @property
+    def _watched(self) -> int | None:
+        wanted = self.subscription.wanted
+        return None if wanted is None or self.subscription.everything else len(wanted)
 
     def _answered(self, answer: Answer) -> None:
         text = self._address.scrub(answer.text)
-        if answer.kind == "subscribed":
-            self._intake.filtered = answer.trades_only
-            self._confirm(self._intake.numbering.n, "acknowledged")
-        elif answer.kind == "refused":
-            if self._refusal is None:
-                self._refused_until = asyncio.get_running_loop().time() + REFUSAL_SECONDS
-            self._refusal = text
-            self._refusals += 1
-            log.error("the feed refuses: %s", text)
-            if self._refusals <= _REFUSALS:
-                self._announce("refused", reason=text)
+        match answer.kind:
+            case "subscribed":
+                self._acknowledged(answer)
+            case "refused":
+                self._refuse(answer, text)
+            case "logged_in":
+                self._speaker.logged_in = True
+                self._speaker.wake()
+            case "unauthorised":
+                self._end = self._end or token_refused(self._address, text)
+            case "kicked":
+                self._kicked = True
+                log.warning("%sanother login takes this connection over: %s", self._prefix, text)
+            case "throttled":
+                log.warning("%sthe feed is throttling: %s", self._prefix, text)
+                self._wait = max(self._wait, answer.wait or 0.0)
+                self._speaker.hold(answer.wait or 0.0)
+            case "closing":
+                log.info("%sthe feed is about to close: %s", self._prefix, text)
+            case _:
+                log.debug("the feed says: %s", text)
+
+    def _acknowledged(self, answer: Answer) -> None:
+        subscription = self.subscription
+        self._outlet.filters(answer.trades_only)
+        subscription.answered(answer)
+        lacking = subscription.missing(answer) if answer.whole else []
+        if lacking:
+            text = f"{len(lacking):,} codes are not among those that the feed says it has taken"
+            log.error("%s%s", self._prefix, text)
+            self._outlet.say("refused", reason=text, codes=lacking)
+        if subscription.answered_in_full and self._speaker.idle:
+            self._confirm(self._outlet.n, "acknowledged")
+
+    def _refuse(self, answer: Answer, text: str) -> None:
+        if self._refusal is None:
+            self._refused_at = clock()
+        self._refusal = self.problem = text
+        self._refusals += 1
+        self.subscription.answered(answer)
+        log.error("%sthe feed refuses: %s", self._prefix, text)
+        if self._refusals <= _REFUSALS:
+            self._outlet.say("refused", reason=text, codes=list(answer.codes) if answer.codes else None)
+
+    def _confirm(self, n: int, how: str) -> None:
+        """Ticks can be expected from now on; an open gap ends here."""
+        subscription = self.subscription
+        if subscription.confirmed:
+            return
+        subscription.confirmed = True
+        self.state, self.problem = "subscribed", None
+        self._confirmed_at = now()
+        self._silence.subscribed(self._watched, clock())
+        again, self._ever_subscribed = self._ever_subscribed, True
+        log.info("%s%s (%s)", self._prefix, "resubscribed" if again else "subscribed", how)
+        self._outlet.up()
+        self._outlet.say("resubscribed" if again else "subscribed", n=n, reason=how, codes=subscription.concerned())
+        hole = self._absence.end(self._confirmed_at, None if subscription.everything else subscription.wanted)
+        if hole is not None:
+            seconds = (hole.end - hole.start) / 1e6
+            log.warning("%sgap of %.1f s: ticks in it were not received", self._prefix, seconds)
+            self._outlet.gap(hole, n)
+
+    async def _watch(self, connection: FrameConnection) -> None:
+        """End a connection that waits in vain: for its login, for its subscription, for ticks in trading hours."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            end = self._end or self._overdue(clock())
+            if end is not None:
+                await self._give_up(connection, end)
+                return
+            self._follow_session()
+
+    def _overdue(self, at: float) -> End | UsageError | None:
+        """Why it is time to end the connection, if it is."""
+        subscription, speaker = self.subscription, self._speaker
+        if not speaker.logged_in and at - self._opened > LOGIN_SECONDS:
+            return End(f"the login was not answered in {LOGIN_SECONDS:g} s")
+        if self._taking_since is not None and at - self._taking_since > LOOK_SECONDS:
+            self._silence.subscribed(self._watched, at)  # it is Kafka that is waited for
+        if subscription.confirmed:
+            return self._silent(at)
+        if self._refusal is not None:
+            if at - self._refused_at <= ANSWER_SECONDS:
+                return None
+            return End(f"the feed refuses: {self._refusal}") if self._ever_subscribed else self._refused()
+        expected = self._flowing or subscription.acknowledgement == "none"
+        if expected and speaker.idle and speaker.asked_at is not None and at - speaker.asked_at > ANSWER_SECONDS:
+            self._confirm(self._outlet.n, "nothing was said against it")
+            return None
+        return self._silent(at)
+
+    def _silent(self, at: float) -> End | None:
+        silent = self._silence.verdict(time.time_ns() // 1_000_000, at)
+        if silent is None:
+            return None
+        self._silence.gave_up()
+        since = now() - int(silent.seconds * 1e6) if silent.board else max(self._ticked_at, self._confirmed_at)
+        return End(str(silent), "silence", since)
+
+    async def _give_up(self, connection: FrameConnection, end: End | UsageError) -> None:
+        self._end = self._end or end
+        await connection.close(reason="given up")
+
+    def _lost(self, connection: FrameConnection, closed: ConnectionClosed) -> None:
+        """Say that the connection ended, and remember since when nothing is known.
+
+        Raises:
+            UsageError: it ended in a way that no further attempt changes.
+        """
+        end, lived = self._end, clock() - self._opened
+        since = now() - int((asyncio.get_running_loop().time() - connection.heard) * 1e6)
+        if isinstance(end, End):
+            reason, detected, since = end.reason, end.detected, end.since or since
         else:
-            log.debug("the feed says: %s", text)
+            reason, detected = self._said(end or closed), "disconnect"
+        if self.subscription.confirmed:
+            self._absence.begin(since, self.subscription.concerned(), detected, reason)
+            self._absence.keep(self.subscription.wanted)
+            self._outlet.down(since, reason)
+        self.problem = reason
+        log.warning("%sconnection to %s lost: %s", self._prefix, self._address.shown, reason)
+        self._outlet.say("disconnected", reason=reason)
+        if isinstance(end, UsageError):
+            raise end
+        self._judge(closed, lived)
+        if self._refusal is not None and not self._ever_subscribed:
+            raise self._refused()
+
+    def _judge(self, closed: ConnectionClosed, lived: float) -> None:
+        """Tell an end that another attempt mends from one that only the user can.
+
+        Raises:
+            UsageError: it is the user's; the text says what to change.
+        """
+        if self._end is None:
+            after_closing(closed, self._address, subscribed=self.subscription.confirmed, final=self._able.final_closes)
+        if not self._kicked_out(closed):
+            self._kicks.stayed()
+        elif self._kicks.kicked(lived):
+            raise UsageError(
+                f"another login took over the connection to {self._address.shown} again and again:"
+                " two producers on one token? Stop one of them, or give each a token of its own"
+            )
+        speechless = "close" in self._able.token_refused and not self._heard and self._end is None
+        if not self._ever_subscribed and self._doors.shut(clock(), speechless=speechless):
+            raise token_refused(self._address, "it closes every connection without a word")
+
+    def _kicked_out(self, closed: ConnectionClosed) -> bool:
+        """Whether another login ended the connection, by what the feed said or, where it says nothing, by closing."""
+        said = closed.rcvd
+        silently = self._able.second_login == "kicks the first" and self.subscription.confirmed and self._end is None
+        return self._kicked or (silently and said is not None and said.code not in _RESTARTS)
+
+    def _follow_session(self) -> None:
+        """Count the codes that were not seen, stretch of trading by stretch of trading."""
+        stretch = trading_stretch(self._silence.clock.at(time.time_ns() // 1_000_000))
+        if stretch == self._stretch:
+            return
+        self._never_seen()
+        self._stretch, self._stretch_since = stretch, clock()
+        if stretch is not None:
+            self.subscription.new_session()
+
+    def _never_seen(self) -> None:
+        """Announce the codes asked for of which no tick came in the stretch of trading that ends."""
+        unseen = sorted(self.subscription.unseen)
+        if self._stretch is None or not unseen or clock() - self._stretch_since < UNSEEN_SECONDS:
+            return
+        log.warning("%s%d codes were asked for and not seen in this session", self._prefix, len(unseen))
+        self._outlet.say("never_seen", reason="asked for, and not one tick in this session", codes=unseen)
+
+    async def _rest(self, asked: float, stop: asyncio.Event) -> None:
+        self.state = "waiting"
+        delay = self._pace.backoff.next(asked)
+        log.info("%snext attempt in %.1f s", self._prefix, delay)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), delay)
 
     def _refused(self) -> UsageError:
         return UsageError(
             f"the feed at {self._address.shown} refused the subscription: {self._refusal}: check --symbols and --token"
         )
 
-    def _confirm(self, n: int, how: str) -> None:
-        """Ticks can be expected from now on; an open gap ends here."""
-        if self._subscribed:
-            return
-        self._subscribed = True
-        again, self._ever_subscribed = self._ever_subscribed, True
-        codes = wanted.concerned(self._symbols)
-        log.info("%s (%s)", "resubscribed" if again else "subscribed", how)
-        self._announce("resubscribed" if again else "subscribed", n=n, reason=how, codes=codes)
-        if self._missing_since is not None:
-            now = _now()
-            reason = "ticks between two subscriptions were not received"
-            self._announce("gap", n=n, reason=reason, start=self._missing_since, end=now, codes=codes)
-            log.warning("gap of %.1f s: ticks in it were not received", (now - self._missing_since) / 1e6)
-            self._missing_since = None
-
-    def _lost(self, connection: FrameConnection, closed: ConnectionClosed) -> None:
-        """Say that the connection ended, and remember since when nothing is known.
-
-        Raises:
-            UsageError: it ended over what was asked.
-        """
-        silent = asyncio.get_running_loop().time() - connection.heard
-        if self._subscribed and self._missing_since is None:
-            self._missing_since = _now() - int(silent * 1e6)
-        reason = self._said(closed)
-        log.warning("connection to %s lost: %s", self._address.shown, reason)
-        self._announce("disconnected", reason=reason)
-        after_closing(closed, self._address, subscribed=self._subscribed)
-        if self._refusal is not None and not self._ever_subscribed:
-            raise self._refused()
-
-    async def _beat(self, connection: FrameConnection) -> None:
-        """Send the heartbeat's message; end a connection on which nothing is heard, not even a pong."""
-        if not self._heartbeat:
-            return
-        clock = asyncio.get_running_loop().time
-        while True:
-            await asyncio.sleep(self._heartbeat)
-            if connection.held_back:
-                continue
-            if clock() - connection.heard > SILENT_BEATS * self._heartbeat:
-                log.warning("nothing heard from %s for %d heartbeats", self._address.shown, SILENT_BEATS)
-                await connection.close(reason="silent")
-                return
-            if self._heartbeat_message is not None:
-                with contextlib.suppress(ConnectionClosed):
-                    await connection.send(self._heartbeat_message)
-
-    async def _rest(self, asked: float, stop: asyncio.Event) -> None:
-        delay = self._backoff.next(asked)
-        log.info("next attempt in %.1f s", delay)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), delay)
-
-    def _said(self, error: Exception) -> str:
+    def _said(self, error: BaseException) -> str:
         return self._address.scrub(str(error) or type(error).__name__)
 
-    def _announce(
-        self,
-        event: Happening,
-        *,
-        n: int | None = None,
-        reason: str | None = None,
-        start: int | None = None,
-        end: int | None = None,
-        codes: Any = None,
-    ) -> None:
-        numbering = self._intake.numbering
-        number = numbering.n if n is None else n
-        self._intake.announce(
-            FeedEvent(event, numbering.source, numbering.run, number, _now(), reason, start, end, codes)
-        )
+    @property
+    def _prefix(self) -> str:
+        return f"{self.name}: " if self.name else ""
 
     @staticmethod
     async def _close_at(stop: asyncio.Event, connection: FrameConnection) -> None:
         """Begin the closing handshake; what the server sent before it ends is still read."""
         await stop.wait()
         await connection.close()
-
-
-async def _opened(dialling: connect) -> FrameConnection:
-    connection = await dialling
-    assert isinstance(connection, FrameConnection)
-    return connection
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
@@ -291,7 +487,3 @@ async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None
             task.cancel()
         await asyncio.gather(task, stopped, return_exceptions=True)
     return None if task.cancelled() else task.result()
-
-
-def _now() -> int:
-    return time.time_ns() // 1000

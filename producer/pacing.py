@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 
 Message = str | bytes
 
+PING: Message = b"\x00protocol ping"
+"""Stands for a ping of the WebSocket protocol, which providers count like any message."""
+
 
 class TokenBucket:
     """At most so many messages in any stretch of time, and each so long after the one before.
@@ -55,10 +58,16 @@ class TokenBucket:
         if self._rate is not None:
             self._tokens -= 1.0
 
+    def book(self, now: float) -> float:
+        """Take the next token that will be there, and give the seconds until then: for one that waits by itself."""
+        wait = self.wait(now)
+        self.take(now + wait)
+        return wait
+
     def _fill(self, now: float) -> None:
         if self._rate is not None and self._last is not None:
             self._tokens = min(self._content, self._tokens + max(0.0, now - self._filled) * self._rate)
-        self._filled = now
+        self._filled = max(self._filled, now)
 
 
 @dataclass
@@ -70,7 +79,7 @@ class Outbox:
 
     buckets: Sequence[TokenBucket]
     _requests: deque[Message] = field(default_factory=deque, init=False)
-    _beat: Message | None = field(default=None, init=False)
+    _beats: dict[Message, None] = field(default_factory=dict, init=False)
     _not_before: float = field(default=0.0, init=False)
 
     def ask(self, messages: Sequence[Message]) -> None:
@@ -79,7 +88,7 @@ class Outbox:
 
     def beat(self, message: Message) -> None:
         """Queue a heartbeat; one that still waits is as good as two."""
-        self._beat = message
+        self._beats[message] = None
 
     def drop_requests(self) -> None:
         """Forget the requests that have not gone: the list that they asked for is another by now."""
@@ -96,7 +105,7 @@ class Outbox:
 
     def wait(self, now: float) -> float | None:
         """Seconds until ``next`` gives a message; ``None`` while there is none to send."""
-        if self._beat is None and not self._requests:
+        if not self._beats and not self._requests:
             return None
         return max(self._not_before - now, *(bucket.wait(now) for bucket in self.buckets), 0.0)
 
@@ -105,10 +114,11 @@ class Outbox:
         wait = self.wait(now)
         if wait is None or wait > 1e-9:
             return None
-        message = self._beat
-        if message is None:
+        if self._beats:
+            message = next(iter(self._beats))
+            del self._beats[message]
+        else:
             message = self._requests.popleft()
-        self._beat = None
         for bucket in self.buckets:
             bucket.take(now)
         return message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Collection
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -52,7 +53,7 @@ def after_dialling(error: Exception, address: Address, *, worked: bool) -> float
 def _after_answer(error: InvalidStatus, address: Address, *, worked: bool) -> float:
     status = error.response.status_code
     if status in _REFUSED:
-        raise _token_refused(address, f"HTTP {status}")
+        raise token_refused(address, f"HTTP {status}")
     if status in _LATER or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return _retry_after(error.response.headers.get("Retry-After"))
     if worked:
@@ -62,17 +63,23 @@ def _after_answer(error: InvalidStatus, address: Address, *, worked: bool) -> fl
     )
 
 
-def after_closing(closed: ConnectionClosed, address: Address, *, subscribed: bool) -> None:
+def after_closing(closed: ConnectionClosed, address: Address, *, subscribed: bool, final: Collection[int] = ()) -> None:
     """Judge how a connection ended; returns where another attempt may help.
+
+    Args:
+        final: the provider's own close codes after which none does, whatever stood before.
 
     Raises:
         UsageError: the server closed it over the token before it had accepted a subscription.
     """
-    if not subscribed and closed.rcvd is not None and closed.rcvd.code in _REFUSED_CLOSE:
-        raise _token_refused(address, f"close code {closed.rcvd.code}")
+    if closed.rcvd is None:
+        return
+    if closed.rcvd.code in final or (not subscribed and closed.rcvd.code in _REFUSED_CLOSE):
+        raise token_refused(address, f"close code {closed.rcvd.code}")
 
 
-def _token_refused(address: Address, how: str) -> UsageError:
+def token_refused(address: Address, how: str) -> UsageError:
+    """What is said of a token that the feed does not take, and what to change."""
     return UsageError(
         f"the feed at {address.shown} refused the token ({how}):"
         " check --token, ASHARE_FEED_TOKEN or ASHARE_FEED_TOKEN_FILE"

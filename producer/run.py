@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import signal
 import time
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any, cast
 
 from broker.publisher import Publisher
-from producer import address, symbols
 from producer.backoff import Backoff
-from producer.feeds.post import PostDecoder
-from producer.intake import Intake
+from producer.dealing import Dealer
+from producer.feeds.provider import Capabilities
+from producer.intake import Counters, Intake
 from producer.line import Line
+from producer.local import LocalServer
 from producer.numbering import Numbering
-from schemas import UsageError
+from producer.outlet import Single
+from producer.pacing import TokenBucket
+from producer.plan import Plan, ProducerOptions, plan
+from producer.speaking import Pace
+from producer.supervisor import Supervisor
+from producer.upstream import Upstream
+from producer.watching import Watch
 from schemas.topics import DEAD_LETTERS, FEED_EVENTS, TICKS
 
 log = logging.getLogger(__name__)
@@ -24,24 +32,8 @@ log = logging.getLogger(__name__)
 REPORT_SECONDS = 10.0
 STOP_SECONDS = 10.0
 """How long frames in hand may take into the publisher after the word to stop; delivering them has its own limit."""
-_SOURCE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
-
-@dataclass(frozen=True)
-class ProducerOptions:
-    """What ``ashare produce`` is told; the settings of the same names say what each means."""
-
-    bootstrap: str
-    url: str
-    symbols: str = "*"
-    token: str | None = field(default=None, repr=False)
-    source: str = "post-1"
-    trades_only: bool = False
-    foreign: bool = False
-    heartbeat: float = 20.0
-    heartbeat_message: str | None = None
-    first_delay: float = 0.5
-    longest_delay: float = 60.0
+__all__ = ["Producer", "ProducerOptions", "run"]
 
 
 async def run(options: ProducerOptions) -> None:
@@ -51,73 +43,140 @@ async def run(options: ProducerOptions) -> None:
         UsageError: a setting is wrong, no broker answers, a topic is missing, or the feed refuses what it is asked.
         DeliveryError: the broker did not take what was in hand when it was time to stop.
     """
-    where = address.read(options.url, options.token)
-    codes = symbols.read(options.symbols)
-    _check(options)
-    publisher = Publisher(options.bootstrap, client_id=f"ashare-producer-{options.source}")
-    numbering = Numbering(options.source, time.time_ns() // 1_000_000)
-    intake = Intake(publisher, numbering, PostDecoder(foreign=options.foreign), trades_only=options.trades_only)
-    line = Line(
-        where,
-        codes,
-        intake,
-        trades_only=options.trades_only,
-        heartbeat=options.heartbeat,
-        heartbeat_message=options.heartbeat_message,
-        backoff=Backoff(options.first_delay, options.longest_delay),
-    )
+    what = plan(options)
+    publisher = Publisher(options.bootstrap, client_id=f"ashare-producer-{what.sources[0]}")
+    producer = Producer(what, options, publisher)
     await publisher.start(TICKS, FEED_EVENTS, DEAD_LETTERS)
-    log.info("line %s, run %d: %s to %s", options.source, numbering.run, where.shown, options.bootstrap)
     try:
-        await _until_told(line, intake, publisher)
+        if producer.server is not None:
+            await producer.server.start()
+            log.info("local HTTP on http://127.0.0.1:%d", producer.server.port)
+        log.info("%s, run %d, to %s", ", ".join(what.sources), producer.run_id, options.bootstrap)
+        await producer.until_told()
     finally:
+        if producer.server is not None:
+            await producer.server.stop()
         await publisher.stop()
-        log.info("stopped: %s; %s records delivered", intake.counters, f"{publisher.acknowledged:,}")
+        log.info("stopped: %s; %s records delivered", total(producer.counters), f"{publisher.acknowledged:,}")
 
 
-async def _until_told(line: Line, intake: Intake, publisher: Publisher) -> None:
-    """Run the line until a signal; a second one, or ``STOP_SECONDS``, cuts short what it still reads."""
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    running = asyncio.create_task(line.run(stop))
+class Producer:
+    """The lines of a plan with all that belongs to them."""
 
-    def told() -> None:
-        if stop.is_set():
-            log.warning("told twice: what is still on the socket is given up")
-            running.cancel()
-        else:
-            log.info("stopping: what is in hand is delivered first")
-            stop.set()
-            loop.call_later(STOP_SECONDS, running.cancel)
+    def __init__(self, what: Plan, options: ProducerOptions, publisher: Publisher) -> None:
+        """Nothing runs yet.
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told)
-    reporting = asyncio.create_task(_report(intake, publisher))
-    try:
-        await running
-    except asyncio.CancelledError:
-        if not stop.is_set():
-            raise
-    finally:
-        reporting.cancel()
+        Raises:
+            UsageError: a line can't be dialled, or asked for its codes.
+        """
+        self.run_id = time.time_ns() // 1_000_000
+        self.intakes: list[Intake] = []
+        self._what = what
+        self._options = options
+        self._publisher = publisher
+        able = what.provider.capabilities
+        # Attempts to connect are apart per token, whichever line makes them.
+        self._dials = [TokenBucket(apart=able.reconnect_apart)] if able.reconnect_apart else []
+        dealer = Dealer(len(what.sources), able.codes_per_connection)
+        dealt = [None] * len(what.sources) if what.codes is None else dealer.deal(what.codes)
+        groups = [self._group(source, codes) for source, codes in zip(what.sources, dealt, strict=True)]
+        self.supervisor = Supervisor(groups, dealer)
+        self.watch = Watch(what.file, what.codes, self.supervisor.want)
+        self.server = (
+            None
+            if options.http_port is None
+            else LocalServer(self.supervisor, self.watch, self._measures, options.http_port)
+        )
+
+    @property
+    def counters(self) -> list[Counters]:
+        """Of each line's intake."""
+        return [intake.counters for intake in self.intakes]
+
+    async def until_told(self) -> None:
+        """Run the lines until a signal; a second one, or ``STOP_SECONDS``, cuts short what they still read."""
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        running = asyncio.create_task(self.supervisor.run(stop))
+
+        def told() -> None:
+            if stop.is_set():
+                log.warning("told twice: what is still on the socket is given up")
+                running.cancel()
+            else:
+                log.info("stopping: what is in hand is delivered first")
+                stop.set()
+                loop.call_later(STOP_SECONDS, running.cancel)
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
+            loop.add_signal_handler(number, told)
+        helpers = [asyncio.create_task(work) for work in (self._report(), self.watch.run())]
+        try:
+            await running
+        except asyncio.CancelledError:
+            if not stop.is_set():
+                raise
+        finally:
+            for helper in helpers:
+                helper.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+
+    def _group(self, source: str, codes: Sequence[str] | None) -> list[Line]:
+        """The lines that bring the same codes."""
+        what, options = self._what, self._options
+        numbering = Numbering(source, self.run_id)
+        feed = what.provider.make(what.options)
+        intake = Intake(self._publisher, numbering, cast("Any", feed), trades_only=options.trades_only)
+        self.intakes.append(intake)
+        return [Line(Upstream(feed, what.urls[0], options.token), codes, Single(intake), self._pace(), name=source)]
+
+    def _pace(self) -> Pace:
+        able, options = self._what.provider.capabilities, self._options
+        return Pace(
+            buckets=[bucket_of(able)],
+            dials=self._dials,
+            heartbeat=options.heartbeat,
+            heartbeat_message=options.heartbeat_message,
+            backoff=Backoff(options.first_delay, options.longest_delay),
+        )
+
+    def _measures(self) -> dict[str, int]:
+        """What the local server shows as counters."""
+        publisher = self._publisher
+        return {f"{name}_total": value for name, value in numbers(total(self.counters)).items()} | {
+            "records_acknowledged_total": publisher.acknowledged,
+            "records_resent_total": publisher.resent,
+            "kafka_clients_rebuilt_total": publisher.rebuilt,
+        }
+
+    async def _report(self) -> None:
+        ticks, acknowledged, publisher = 0, 0, self._publisher
+        while True:
+            await asyncio.sleep(REPORT_SECONDS)
+            counted = total(self.counters)
+            log.info("%.0f ticks/s; so far %s", (counted.ticks - ticks) / REPORT_SECONDS, counted)
+            if publisher.unacknowledged_bytes and publisher.acknowledged == acknowledged:
+                waiting = publisher.unacknowledged_bytes / 2**20
+                log.warning("Kafka acknowledged nothing in %.0f s; %.1f MiB wait in memory", REPORT_SECONDS, waiting)
+            ticks, acknowledged = counted.ticks, publisher.acknowledged
 
 
-async def _report(intake: Intake, publisher: Publisher) -> None:
-    ticks, acknowledged = 0, 0
-    while True:
-        await asyncio.sleep(REPORT_SECONDS)
-        rate = (intake.counters.ticks - ticks) / REPORT_SECONDS
-        log.info("%.0f ticks/s; so far %s", rate, intake.counters)
-        if publisher.unacknowledged_bytes and publisher.acknowledged == acknowledged:
-            waiting = publisher.unacknowledged_bytes / 2**20
-            log.warning("Kafka acknowledged nothing in %.0f s; %.1f MiB wait in memory", REPORT_SECONDS, waiting)
-        ticks, acknowledged = intake.counters.ticks, publisher.acknowledged
+def bucket_of(able: Capabilities) -> TokenBucket:
+    """What a provider lets one connection send."""
+    return TokenBucket(able.messages, able.messages_seconds, apart=able.messages_apart)
 
 
-def _check(options: ProducerOptions) -> None:
-    if not _SOURCE.fullmatch(options.source):
-        raise UsageError(f"--source {options.source!r}: 1 to 64 of letters, digits, dot, dash and underscore")
-    if options.heartbeat < 0:
-        raise UsageError("--heartbeat is a number of seconds, or 0 for none")
+def numbers(counters: Counters) -> dict[str, int]:
+    """The counters that are plain numbers, by name."""
+    return {one.name: value for one in fields(counters) if isinstance(value := getattr(counters, one.name), int)}
+
+
+def total(counters: Sequence[Counters]) -> Counters:
+    """The sum of all lines."""
+    summed = Counters()
+    for one in counters:
+        for name, value in numbers(one).items():
+            setattr(summed, name, getattr(summed, name) + value)
+    return summed

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from market.codes import Board, UnknownCode, instrument
+from market.codes import EXCHANGES, Board, UnknownCode, instrument
 from market.sessions import Phase, sessions
 from market.times import DAY_MS, day_start, shanghai_date
 from producer.feeds.decoded import FeedTick
@@ -112,6 +112,7 @@ class Silence:
         self._last = now
         self._clocked = now - 1.0
         self._doublings = 0
+        self._abroad = False
         self._boards = _Boards(now)
         self.subscribed(codes, now)
 
@@ -135,6 +136,7 @@ class Silence:
         if now - self._clocked >= 0.5:
             self._clocked = now
             self.clock.heard(ticks[-1].time, wall, now)
+            self._abroad = ticks[-1].exchange not in EXCHANGES
         self._boards.heard(ticks, now)
 
     def verdict(self, wall: int, now: float) -> Silent | None:
@@ -145,6 +147,8 @@ class Silence:
         except ValueError:
             return None
         self._boards.tick(now)
+        if self._abroad:
+            return None  # exchanges whose hours are not known here
         if loud is None or not self._patience_of:
             return None
         began, patience = loud

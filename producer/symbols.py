@@ -29,6 +29,13 @@ def read(text: str) -> str | list[str]:
     return codes
 
 
+def codes(symbols: str | list[str]) -> list[str] | None:
+    """The codes one by one, as they were given; ``None`` for ``*`` alone."""
+    if symbols == WILDCARD:
+        return None
+    return [code.strip() for code in symbols.split(",")] if isinstance(symbols, str) else symbols
+
+
 def concerned(symbols: str | list[str]) -> list[str] | str:
     """The codes that a gap concerns: all of those subscribed, or ``"all"``."""
     codes = [code.strip() for code in symbols.split(",")] if isinstance(symbols, str) else symbols

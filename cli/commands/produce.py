@@ -10,14 +10,23 @@ from cli.settings import default, option, secret
 def command(
     *,
     bootstrap: Annotated[str, option("bootstrap")] = default("bootstrap"),
-    url: Annotated[str, option("url")] = default("url"),
+    feed: Annotated[str, option("feed")] = default("feed"),
+    url: Annotated[str | None, option("url")] = default("url"),
     token: Annotated[str | None, option("token")] = default("token"),
     symbols: Annotated[str, option("symbols")] = default("symbols"),
+    watchlist: Annotated[str | None, option("watchlist")] = default("watchlist"),
+    lines: Annotated[int | None, option("lines")] = default("lines"),
+    arbitrate: Annotated[bool, option("arbitrate")] = default("arbitrate"),
+    second_url: Annotated[str | None, option("second_url")] = default("second_url"),
     source: Annotated[str, option("source")] = default("source"),
     trades_only: Annotated[bool, option("trades_only")] = default("trades_only"),
     foreign: Annotated[bool, option("foreign")] = default("foreign"),
     heartbeat: Annotated[float, option("heartbeat")] = default("heartbeat"),
     heartbeat_message: Annotated[str | None, option("heartbeat_message")] = default("heartbeat_message"),
+    volume_unit: Annotated[str | None, option("volume_unit")] = default("volume_unit"),
+    turnover: Annotated[str | None, option("turnover")] = default("turnover"),
+    time_unit: Annotated[str | None, option("time_unit")] = default("time_unit"),
+    http_port: Annotated[int | None, option("http_port")] = default("http_port"),
 ) -> None:
     """Take ticks off a feed's WebSocket and put them into Kafka, one record a tick, keyed by code.
 
@@ -25,6 +34,7 @@ def command(
     cannot be read goes to ashare.dead-letters.v1. SIGTERM or Ctrl-C stops it once everything in hand is delivered.
 
     Example: ASHARE_FEED_TOKEN_FILE=token.txt ashare produce --url wss://feed.example/stock --symbols 600519,000001
+    Example: ASHARE_FEED_TOKEN_FILE=token.txt ashare produce --feed alltick --watchlist codes.txt --http-port 6070
     """
     import logging
     import sys
@@ -42,14 +52,23 @@ def command(
         run(
             ProducerOptions(
                 bootstrap=bootstrap,
-                url=url,
+                feed=feed,
+                url=url or None,
                 token=secret("token", token),
                 symbols=symbols,
+                watchlist=watchlist or None,
+                lines=lines,
+                arbitrate=arbitrate,
+                second_url=second_url or None,
                 source=source,
                 trades_only=trades_only,
                 foreign=foreign,
                 heartbeat=heartbeat,
                 heartbeat_message=heartbeat_message or None,
+                volume_unit=volume_unit or None,
+                turnover=turnover or None,
+                time_unit=time_unit or None,
+                http_port=http_port,
             )
         )
     )

@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
 from websockets.asyncio.server import ServerConnection
 
 from broker.publisher import Publisher
-from producer import address, symbols
+from producer import symbols
 from producer.backoff import Backoff
 from producer.connection import MAX_MESSAGE_BYTES
-from producer.feeds.post import PostDecoder
+from producer.feeds import provider
+from producer.feeds.provider import Options
 from producer.intake import Intake
 from producer.line import Line
 from producer.numbering import Numbering
+from producer.outlet import Single
+from producer.speaking import Pace
+from producer.upstream import Upstream
 from schemas import UsageError
 
 RUN = 1_795_138_000_000
@@ -30,17 +34,18 @@ class Producer:
 
     def __init__(self, publisher: Publisher, source: str, url: str, asked: str, **options: Any) -> None:
         """Start at once."""
-        trades_only = options.get("trades_only", False)
-        self.intake = Intake(publisher, Numbering(source, RUN), PostDecoder(), trades_only=trades_only)
+        trades_only = options.pop("trades_only", False)
+        given = symbols.read(asked)
+        feed = provider("post").make(Options(trades_only=trades_only, as_string=isinstance(given, str)))
+        self.intake = Intake(publisher, Numbering(source, RUN), cast("Any", feed), trades_only=trades_only)
         self.stop = asyncio.Event()
-        line = Line(
-            address.read(url, options.pop("token", None)),
-            symbols.read(asked),
-            self.intake,
-            backoff=Backoff(0.01, 0.05),
-            **options,
+        self.line = Line(
+            Upstream(feed, url, options.pop("token", None)),
+            symbols.codes(given),
+            Single(self.intake),
+            Pace(backoff=Backoff(0.01, 0.05), **options),
         )
-        self.running = asyncio.create_task(line.run(self.stop))
+        self.running = asyncio.create_task(self.line.run(self.stop))
         self._publisher = publisher
 
     async def finish(self) -> None:

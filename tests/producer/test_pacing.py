@@ -79,6 +79,12 @@ def test_a_provider_that_throttles_is_left_alone_for_so_long() -> None:
     assert sent(outbox, 10) == [(5.0, "a")]
 
 
+def test_a_turn_that_is_booked_is_taken() -> None:
+    """Two lines of one token that reconnect at once dial one after the other."""
+    dials = TokenBucket(apart=3.0)
+    assert [dials.book(now) for now in (0.0, 0.5, 1.0, 20.0)] == [0.0, 2.5, 5.0, 0.0]
+
+
 def test_a_list_that_was_replaced_is_not_sent_any_more() -> None:
     """Requests that still wait can be dropped; the heartbeat stays."""
     outbox = Outbox([TokenBucket()])

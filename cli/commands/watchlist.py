@@ -1,0 +1,132 @@
+"""``ashare watchlist``: the codes that a producer subscribes, shown and changed while it runs."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.settings import default, option
+from schemas import UsageError
+
+app = typer.Typer(
+    help="Show and change the codes that a producer subscribes, while it runs or before.", no_args_is_help=True
+)
+
+File = Annotated[str | None, option("watchlist")]
+Port = Annotated[int | None, option("http_port")]
+Codes = Annotated[list[str], typer.Argument(help="codes, each one argument or with commas: 600519 000001,688981")]
+_TIMEOUT = 10.0
+
+
+@app.command()
+def show(watchlist: File = default("watchlist"), http_port: Port = default("http_port")) -> None:
+    """Print the codes, one a line.
+
+    Example: ashare watchlist show --watchlist codes.txt
+    """
+    _print(_List(watchlist, http_port).read())
+
+
+@app.command()
+def add(codes: Codes, watchlist: File = default("watchlist"), http_port: Port = default("http_port")) -> None:
+    """Subscribe more codes.
+
+    Example: ashare watchlist add 600519 000001 --watchlist codes.txt
+    """
+    _List(watchlist, http_port).change(add=codes)
+
+
+@app.command()
+def remove(codes: Codes, watchlist: File = default("watchlist"), http_port: Port = default("http_port")) -> None:
+    """Subscribe codes no more.
+
+    Example: ashare watchlist remove 600519 --http-port 6070
+    """
+    _List(watchlist, http_port).change(remove=codes)
+
+
+@app.command()
+def replace(codes: Codes, watchlist: File = default("watchlist"), http_port: Port = default("http_port")) -> None:
+    """Subscribe these codes and no others; @FILE reads them from a file.
+
+    Example: ashare watchlist replace @tomorrow.txt --watchlist codes.txt
+    """
+    from producer.watchlist import load
+
+    named = [code for some in codes for code in (load(Path(some[1:])) if some.startswith("@") else [some])]
+    _List(watchlist, http_port).change(codes=named)
+
+
+class _List:
+    """The list of a running producer, by its local HTTP, or of its file where none answers."""
+
+    def __init__(self, file: str | None, port: int | None) -> None:
+        if not file and not port:
+            raise UsageError("name the list: --watchlist FILE, or --http-port of the running producer, or both")
+        self._file = Path(file) if file else None
+        self._port = port
+
+    def read(self) -> list[str]:
+        from producer.watchlist import load
+
+        answer = self._ask()
+        if answer is not None:
+            return list(answer["codes"] or ["*"])
+        assert self._file is not None
+        return load(self._file)
+
+    def change(self, **how: list[str]) -> None:
+        from producer import watchlist
+
+        given = {name: watchlist.codes(codes) for name, codes in how.items()}
+        answer = self._ask(given)
+        if answer is not None:
+            kept = f", saved in {answer['file']}" if answer["file"] else ", until it ends: it has no --watchlist"
+            print(f"the producer subscribes {len(answer['codes']):,} codes{kept}")
+            return
+        assert self._file is not None
+        before = watchlist.load(self._file) if self._file.exists() else []
+        now = watchlist.changed(given.get("codes", before), given.get("add", ()), given.get("remove", ()))
+        if not now:
+            raise UsageError("no code would be left: stop the producer instead")
+        watchlist.save(self._file, now)
+        print(f"{self._file} has {len(now):,} codes; a producer that watches it subscribes them within a second or two")
+
+    def _ask(self, change: dict[str, list[str]] | None = None) -> dict[str, Any] | None:
+        """The producer's answer; ``None`` where none runs and there is a file."""
+        if not self._port:
+            return None
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self._port}/watchlist",
+            data=None if change is None else json.dumps(change).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=_TIMEOUT) as answer:
+                return dict(json.load(answer))
+        except urllib.error.HTTPError as error:
+            raise UsageError(f"the producer does not do that: {_why(error)}") from None
+        except OSError as error:
+            if self._file is not None:
+                return None
+            raise UsageError(
+                f"no producer answers on port {self._port} ({error}): start it with --http-port {self._port},"
+                " or name its --watchlist FILE"
+            ) from None
+
+
+def _why(error: urllib.error.HTTPError) -> str:
+    try:
+        return str(json.load(error)["error"])
+    except (ValueError, KeyError, TypeError):
+        return f"HTTP {error.code}"
+
+
+def _print(codes: list[str]) -> None:
+    for code in codes:
+        print(code)

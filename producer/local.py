@@ -1,0 +1,149 @@
+"""The producer's HTTP on this machine: health, counters, and the watchlist to read and to change.
+
+Only for this machine: it listens on 127.0.0.1, and answers no request that names another host, so that a page in the
+user's browser can't reach it through a name of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+import orjson
+from aiohttp import web
+
+from producer.line import Line
+from producer.supervisor import Supervisor
+from producer.watching import Watch
+from schemas import UsageError
+
+HOST = "127.0.0.1"
+_HOSTS = frozenset({"127.0.0.1", "localhost"})
+_LARGEST = 8 << 20
+
+
+class Change(msgspec.Struct, forbid_unknown_fields=True):
+    """What is to be subscribed: another list, and codes to add to it and take out of it."""
+
+    codes: list[str] | None = None
+    add: list[str] = []
+    remove: list[str] = []
+
+
+class LocalServer:
+    """Serves one producer; ``port`` is where, once it is started."""
+
+    def __init__(
+        self, supervisor: Supervisor, watch: Watch, counters: Callable[[], Mapping[str, float]], port: int
+    ) -> None:
+        """Nothing listens yet.
+
+        Args:
+            counters: of the whole producer, by name.
+            port: 0 for any that is free.
+        """
+        self.port = port
+        self._supervisor = supervisor
+        self._watch = watch
+        self._counters = counters
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            UsageError: the port is taken.
+        """
+        application = web.Application(middlewares=[_only_here], client_max_size=_LARGEST)
+        application.router.add_get("/health", self._health)
+        application.router.add_get("/metrics", self._metrics)
+        application.router.add_get("/watchlist", self._list)
+        application.router.add_post("/watchlist", self._change)
+        self._runner = web.AppRunner(application, access_log=None, handle_signals=False)
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, HOST, self.port).start()
+        except OSError as error:
+            await self.stop()
+            raise UsageError(
+                f"port {self.port} is taken ({error.strerror}): give --http-port another, or 0 for any"
+            ) from error
+        self.port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def _health(self, _request: web.Request) -> web.Response:
+        """200 while every line is subscribed (or has nothing to do), 503 with the reasons while one is not."""
+        lines = [status(line) for line in self._supervisor.lines]
+        well = all(line["state"] in {"subscribed", "idle"} for line in lines)
+        return _answer(200 if well else 503, {"status": "ok" if well else "unavailable", "lines": lines})
+
+    async def _metrics(self, _request: web.Request) -> web.Response:
+        """The counters in Prometheus' text form."""
+        text = "\n".join([*_exposed(self._counters(), self._supervisor.lines), ""])
+        return web.Response(text=text, content_type="text/plain", charset="utf-8")
+
+    async def _list(self, _request: web.Request) -> web.Response:
+        return _answer(200, self._shown())
+
+    async def _change(self, request: web.Request) -> web.Response:
+        """200 with the new list; 400 for what is no change, 409 for one that can't be made; both change nothing."""
+        if request.content_type != "application/json":
+            return _answer(415, {"error": "send application/json"})
+        try:
+            change = msgspec.json.decode(await request.read(), type=Change)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            return _answer(400, {"error": f'{error}: send {{"add":["600519"],"remove":["000001"]}}'})
+        try:
+            self._watch.change(add=change.add, remove=change.remove, codes=change.codes)
+        except UsageError as error:
+            return _answer(409, {"error": str(error)})
+        return _answer(200, self._shown())
+
+    def _shown(self) -> dict[str, Any]:
+        path = self._watch.path
+        return {"codes": self._watch.codes, "file": None if path is None else str(path)}
+
+
+def status(line: Line) -> dict[str, Any]:
+    """What a line is doing."""
+    subscription = line.subscription
+    return {
+        "line": line.name,
+        "state": line.state,
+        "problem": line.problem,
+        "codes": "all" if subscription.wanted is None else len(subscription.wanted),
+        "refused": len(subscription.refused),
+        "unseen": len(subscription.unseen),
+    }
+
+
+def _exposed(counters: Mapping[str, float], lines: list[Line]) -> Iterator[str]:
+    for name, value in counters.items():
+        yield f"# TYPE ashare_producer_{name} counter"
+        yield f"ashare_producer_{name} {value:.15g}"
+    yield "# TYPE ashare_producer_line_subscribed gauge"
+    for line in lines:
+        yield f'ashare_producer_line_subscribed{{line="{line.name}"}} {int(line.state == "subscribed")}'
+    for what in ("refused", "unseen"):
+        yield f"# TYPE ashare_producer_line_{what}_codes gauge"
+        for line in lines:
+            yield f'ashare_producer_line_{what}_codes{{line="{line.name}"}} {status(line)[what]}'
+
+
+def _answer(code: int, body: Any) -> web.Response:
+    return web.Response(status=code, body=orjson.dumps(body), content_type="application/json")
+
+
+@web.middleware
+async def _only_here(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    if request.host.rpartition(":")[0] not in _HOSTS and request.host not in _HOSTS:
+        return _answer(403, {"error": f"ask for {HOST}"})
+    return await handler(request)

@@ -1,0 +1,128 @@
+"""Where a line's frames and its news go: the intake of its own, or one that it shares with another line."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Literal, Protocol
+
+from producer.continuity import Hole
+from producer.feeds.decoded import Decoded, Frame
+from producer.intake import Intake
+from schemas import FeedEvent
+
+Happening = Literal[
+    "started",
+    "connected",
+    "subscribed",
+    "refused",
+    "disconnected",
+    "resubscribed",
+    "gap",
+    "overflow",
+    "stopped",
+    "switched",
+    "never_seen",
+]
+
+
+class Outlet(Protocol):
+    """What a line needs of the place that it delivers to."""
+
+    @property
+    def n(self) -> int:
+        """The number of the last tick that went through."""
+        ...
+
+    async def take(self, frame: Frame) -> Decoded:
+        """Take a frame in; waits while Kafka is behind."""
+        ...
+
+    def say(self, event: Happening, *, n: int | None = None, **fields: Any) -> None:
+        """Announce an event, with the fields of ``FeedEvent`` that belong to it; ``n`` is the last number if none."""
+        ...
+
+    def gap(self, hole: Hole, n: int) -> None:
+        """Ticks are missing; ``n`` is the number of the last one before."""
+        ...
+
+    def up(self) -> None:
+        """The line's subscription stands: from now on nothing is missing."""
+        ...
+
+    def down(self, since: int, reason: str) -> None:
+        """The line delivers nothing any more, and nothing is known since a time, µs since the epoch."""
+        ...
+
+    def filters(self, server: bool) -> None:  # noqa: FBT001 - a fact that is told
+        """Whether the server leaves out ticks without a trade by itself."""
+        ...
+
+    def reconnected(self) -> None:
+        """Count a connection after the first."""
+        ...
+
+
+class Single:
+    """One line, one intake: what it says is announced as it is."""
+
+    def __init__(self, intake: Intake) -> None:
+        """Events are numbered from 1."""
+        self.intake = intake
+        self._events = 0
+
+    @property
+    def n(self) -> int:
+        """The number of the last tick that went through."""
+        return self.intake.numbering.n
+
+    async def take(self, frame: Frame) -> Decoded:
+        """Take a frame in; waits while Kafka is behind."""
+        return await self.intake.take(frame)
+
+    def say(self, event: Happening, *, n: int | None = None, **fields: Any) -> None:
+        """Announce an event."""
+        numbering = self.intake.numbering
+        self._events += 1
+        self.intake.announce(
+            FeedEvent(
+                event,
+                numbering.source,
+                numbering.run,
+                numbering.n if n is None else n,
+                now(),
+                id=f"{numbering.source}/{numbering.run}/{self._events}",
+                **fields,
+            )
+        )
+
+    def gap(self, hole: Hole, n: int) -> None:
+        """Announce a gap."""
+        self.say(
+            "gap",
+            n=n,
+            reason=hole.reason,
+            start=hole.start,
+            end=hole.end,
+            codes=hole.codes,
+            detected=hole.detected,
+            missed=hole.missed,
+        )
+
+    def up(self) -> None:
+        """Nothing to do: the line knows by itself."""
+
+    def down(self, since: int, reason: str) -> None:
+        """Nothing to do: the line knows by itself."""
+
+    def filters(self, server: bool) -> None:  # noqa: FBT001 - a fact that is told
+        """Whether the server leaves out ticks without a trade by itself."""
+        self.intake.filtered = server
+
+    def reconnected(self) -> None:
+        """Count a connection after the first."""
+        self.intake.counters.reconnects += 1
+
+
+def now() -> int:
+    """Local time, µs since the epoch."""
+    return time.time_ns() // 1000

@@ -1,0 +1,211 @@
+"""From the options to what runs: which feed, which codes on how many lines, under which ids."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import cast, get_args
+
+from market.codes import Board
+from producer import symbols, watchlist
+from producer.dealing import lines_needed
+from producer.feeds import provider
+from producer.feeds.provider import Options, Provider, TimeUnit, TurnoverRule, Units, VolumeUnit
+from schemas import UsageError
+
+log = logging.getLogger(__name__)
+
+DEFAULT_SOURCE = "post-1"
+_SOURCE = re.compile(r"[A-Za-z0-9._-]{1,60}")
+_EVERYTHING = "*"
+
+
+@dataclass(frozen=True)
+class ProducerOptions:
+    """What ``ashare produce`` is told; the settings of the same names say what each means."""
+
+    bootstrap: str
+    url: str | None = None
+    feed: str = "post"
+    symbols: str = "*"
+    watchlist: str | None = None
+    lines: int | None = None
+    arbitrate: bool = False
+    second_url: str | None = None
+    token: str | None = field(default=None, repr=False)
+    source: str = DEFAULT_SOURCE
+    trades_only: bool = False
+    foreign: bool = False
+    volume_unit: str | None = None
+    turnover: str | None = None
+    time_unit: str | None = None
+    heartbeat: float = 20.0
+    heartbeat_message: str | None = None
+    http_port: int | None = None
+    first_delay: float = 0.5
+    longest_delay: float = 60.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What runs.
+
+    Attributes:
+        codes: to subscribe, ``None`` for the whole market.
+        file: the watchlist that is watched, if any.
+        urls: where the lines of a group dial: one, or two whose streams become one.
+        sources: the line id of each group.
+    """
+
+    provider: Provider
+    options: Options
+    codes: list[str] | None
+    file: Path | None
+    urls: Sequence[str]
+    sources: Sequence[str]
+
+
+def plan(options: ProducerOptions) -> Plan:
+    """Check the options and settle what they leave open.
+
+    Raises:
+        UsageError: one is wrong; the text names it and the fix.
+    """
+    if not _SOURCE.fullmatch(options.source):
+        raise UsageError(f"--source {options.source!r}: 1 to 60 of letters, digits, dot, dash and underscore")
+    if options.heartbeat < 0:
+        raise UsageError("--heartbeat is a number of seconds, or 0 for none")
+    if options.lines is not None and options.lines < 1:
+        raise UsageError("--lines is a number of connections, from 1")
+    feed = provider(options.feed)
+    given, file = _codes(options)
+    codes = _spelt(given, feed)
+    url = options.url or feed.capabilities.url
+    twice = options.arbitrate or options.second_url is not None
+    return Plan(
+        feed,
+        Options(
+            units=_units(options, feed.capabilities.units),
+            foreign=options.foreign,
+            trades_only=options.trades_only,
+            as_string=isinstance(given, str),
+        ),
+        codes,
+        file,
+        [url, options.second_url or url] if twice else [url],
+        _sources(options, _lines(options, feed, codes)),
+    )
+
+
+def _codes(options: ProducerOptions) -> tuple[str | list[str], Path | None]:
+    """The codes as given: a text or a list; and the file that is watched."""
+    if options.watchlist is None:
+        if options.symbols.startswith("@"):
+            return _some(watchlist.load(Path(options.symbols[1:])), options.symbols[1:]), None
+        return symbols.read(options.symbols), None
+    file = Path(options.watchlist)
+    if file.exists():
+        if options.symbols.strip() != _EVERYTHING:
+            log.info("%s is there already: its codes are subscribed, not those of --symbols", file)
+        return _some(watchlist.load(file), str(file)), file
+    if options.symbols.strip() == _EVERYTHING:
+        raise UsageError(
+            f"there is no watchlist {file}: write codes into it, one a line, or give --symbols to begin with"
+        )
+    given = _codes(replace(options, watchlist=None))[0]
+    listed = watchlist.codes([given] if isinstance(given, str) else given)
+    watchlist.save(file, listed)
+    return listed, file
+
+
+def _some(codes: list[str], where: str) -> list[str]:
+    if not codes:
+        raise UsageError(f"{where} holds no code: write one a line")
+    return codes
+
+
+def _spelt(given: str | list[str], feed: Provider) -> list[str] | None:
+    """The codes one by one, in the one form for every feed but the post's, which gets them as they were given.
+
+    Raises:
+        UsageError: no code, or the whole market of a feed that does not have it on one connection.
+    """
+    codes = symbols.codes(given)
+    if codes is not None and _EVERYTHING not in codes:
+        return codes if feed.name == "post" else watchlist.codes(codes)
+    if not feed.capabilities.wildcard:
+        raise UsageError(
+            f"--feed {feed.name} has no wildcard: name the codes, with --symbols 600519,000001, --symbols @FILE"
+            " or --watchlist FILE"
+        )
+    return codes
+
+
+def _lines(options: ProducerOptions, feed: Provider, codes: list[str] | None) -> int:
+    """How many connections, each with codes of its own."""
+    most = feed.capabilities.codes_per_connection
+    if codes is None or _EVERYTHING in codes:
+        if (options.lines or 1) > 1:
+            raise UsageError("--lines deals codes out, and * is not dealt: give codes, or --arbitrate for two lines")
+        return 1
+    needed = lines_needed(len(codes), most)
+    lines = options.lines or needed
+    if lines < needed:
+        raise UsageError(
+            f"{len(codes):,} codes need {needed} connections, as {feed.name} takes {most:,} each:"
+            f" give --lines {needed} if the plan allows as many, or fewer codes"
+        )
+    allowed = feed.capabilities.connections
+    if allowed is not None and lines > allowed:
+        log.warning("%d connections: %s documents %d for a token", lines, feed.name, allowed)
+    return lines
+
+
+def _sources(options: ProducerOptions, lines: int) -> list[str]:
+    """The line ids: as given for one line, and numbered for several. Without one given, named by the feed."""
+    source = options.source
+    if source == DEFAULT_SOURCE:
+        source = f"{options.feed}-1"
+    if lines == 1:
+        return [source]
+    stem = source.removesuffix("-1")
+    return [f"{stem}-{number}" for number in range(1, lines + 1)]
+
+
+def _units(options: ProducerOptions, declared: Units) -> Units | None:
+    """The declared units with those that the settings override; ``None`` where they override none.
+
+    Raises:
+        UsageError: none of the units.
+    """
+    if options.volume_unit is None and options.turnover is None and options.time_unit is None:
+        return None
+    volume, by_board = declared.volume, dict(declared.volume_by_board)
+    for part in (options.volume_unit or "").split(","):
+        board, equals, unit = part.strip().rpartition("=")
+        if not part.strip():
+            continue
+        if unit not in get_args(VolumeUnit) or (equals and board.upper() not in Board.__members__):
+            raise UsageError(
+                f"--volume-unit {options.volume_unit}: write shares or lots, and boards that differ as"
+                f" lots,STAR=shares (boards: {', '.join(Board.__members__)})"
+            )
+        if equals:
+            by_board[Board[board.upper()]] = cast("VolumeUnit", unit)
+        else:
+            volume, by_board = cast("VolumeUnit", unit), {}
+    for flag, value, known in (
+        ("--turnover", options.turnover, get_args(TurnoverRule)),
+        ("--time-unit", options.time_unit, get_args(TimeUnit)),
+    ):
+        if value is not None and value not in known:
+            raise UsageError(f"{flag} {value} is none of: {', '.join(known)}")
+    return Units(
+        volume,
+        by_board,
+        cast("TurnoverRule", options.turnover or declared.turnover),
+        cast("TimeUnit", options.time_unit or declared.time),
+    )
