@@ -133,7 +133,7 @@ def _push(one: Print, *, swapped: bool) -> Sent:
     if lots is not None:
         volume, turnover = plain(lots), f"{one.price * lots:.6f}"
         tick["volume"] = one.volume
-        tick["turnover"] = one.turnover
+        tick["turnover"] = round(one.price * lots * _LOT, 4)
     if one.side is not None:
         tick["side"] = one.side
     direction = _DIRECTIONS[one.side]

@@ -10,7 +10,7 @@ are refused.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from urllib.parse import unquote, urlsplit
 
 from simulator.feed import Subscription
@@ -27,6 +27,7 @@ from simulator.feeds.provider import (
     Session,
     Terms,
     Trouble,
+    distinct,
     parse,
     plain,
     text,
@@ -81,7 +82,10 @@ class BinanceSession(Session):
     def encode(self, prints: Sequence[Print]) -> list[Sent]:
         """An array for the market, an object for a symbol, each in its wrapper where the address asked for it."""
         if ALL in self._streams:
-            return [self._frame(ALL, [self._ticker(one) for one in part], part) for part in self._changed(prints)]
+            return [
+                self._frame(ALL, [self._ticker(one) for one in part], part)
+                for part in distinct(prints, self.terms.ticks_per_frame)
+            ]
         return [self._frame(f"{in_letters(one.code).lower()}usdt{_ONE}", self._ticker(one), [one]) for one in prints]
 
     def says(self, trouble: Trouble) -> Reply:
@@ -105,19 +109,6 @@ class BinanceSession(Session):
         codes = frozenset(code for code in map(from_letters, symbols) if code is not None and self.terms.knows(code))
         self.subscription = Subscription(codes)
         self.fresh = codes
-
-    def _changed(self, prints: Sequence[Print]) -> Iterator[list[Print]]:
-        """Parts in which no symbol comes twice."""
-        part: list[Print] = []
-        codes: set[str] = set()
-        for one in prints:
-            if one.code in codes or len(part) >= self.terms.ticks_per_frame:
-                yield part
-                part, codes = [], set()
-            part.append(one)
-            codes.add(one.code)
-        if part:
-            yield part
 
     def _frame(self, stream: str, data: object, prints: Sequence[Print]) -> Sent:
         wrapped = self._wrapped or self.form.shape % 2

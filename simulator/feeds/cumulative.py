@@ -1,4 +1,8 @@
-"""What a client makes of pushes that carry the day's volume so far: the difference to the push before."""
+"""What a client makes of pushes that carry the day's volume so far: the difference to the push before.
+
+Nothing can be told of a code's first push on a connection, of a day's first and of the first after a reset, nor of a
+push that is older than the one before and has no more: that one is late, and changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +34,11 @@ class Differences:
         return seen is not None and seen.time == time and seen.volume == volume
 
     def take(self, code: str, time: int, volume: float, turnover: float) -> tuple[float | None, float | None]:
-        """Enter a push; what was traded since the one before, ``None`` for a day's first and after a reset."""
+        """Enter a push; what was traded since the one before, ``None`` where it can't be told."""
         day = (time + _CHINA_MS) // DAY_MS
         seen = self._seen.get(code)
+        if seen is not None and time < seen.time and volume <= seen.volume:
+            return None, None
         self._seen[code] = _Seen(day, time, volume, turnover)
         if seen is None or seen.day != day or volume < seen.volume:
             return None, None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 from urllib.parse import parse_qs, urlsplit
@@ -209,6 +209,20 @@ def plain(number: float) -> str:
 def whole(number: float) -> float:
     """An integer where the number is one."""
     return int(number) if number == int(number) else number
+
+
+def distinct(prints: Sequence[Print], size: int) -> Iterator[list[Print]]:
+    """Runs of at most ``size`` ticks in which no code comes twice: a snapshot has one state of each."""
+    part: list[Print] = []
+    codes: set[str] = set()
+    for one in prints:
+        if one.code in codes or len(part) >= size:
+            yield part
+            part, codes = [], set()
+        part.append(one)
+        codes.add(one.code)
+    if part:
+        yield part
 
 
 def chunks(prints: Sequence[Print], size: int) -> Iterable[Sequence[Print]]:

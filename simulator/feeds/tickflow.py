@@ -24,8 +24,8 @@ from simulator.feeds.provider import (
     Session,
     Terms,
     Trouble,
-    chunks,
     comma_list,
+    distinct,
     parse,
     text,
     whole,
@@ -67,7 +67,7 @@ class TickFlowSession(Session):
         """Arrays, or now and then a single object."""
         if self.form.shape % 2:
             return [self._frame([one], single=True) for one in prints]
-        return [self._frame(part) for part in chunks(prints, self.terms.ticks_per_frame)]
+        return [self._frame(part) for part in distinct(prints, self.terms.ticks_per_frame)]
 
     def says(self, trouble: Trouble) -> Reply:
         """Errors are ``{"op":"error","message":…}``."""

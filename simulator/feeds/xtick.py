@@ -12,7 +12,7 @@ from __future__ import annotations
 import gzip
 import io
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from urllib.parse import unquote, urlsplit
 
 import orjson
@@ -31,6 +31,7 @@ from simulator.feeds.provider import (
     Session,
     Terms,
     Trouble,
+    distinct,
     parse,
     text,
     whole,
@@ -84,7 +85,8 @@ class XTickSession(Session):
         for one in prints:
             name = _OF_EXCHANGE[one.exchange] if one.exchange in self._classes else suffixed(one.code)
             by_name.setdefault(name, []).append(one)
-        return [self._packet(name, part) for name, some in by_name.items() for part in self._maps(some)]
+        size = self.terms.ticks_per_frame
+        return [self._packet(name, part) for name, some in by_name.items() for part in distinct(some, size)]
 
     def says(self, trouble: Trouble) -> Reply:
         """Text frames are messages; what they say is not documented."""
@@ -97,18 +99,6 @@ class XTickSession(Session):
                 return Reply(["kicked: the token is in use elsewhere"], (POLICY_VIOLATION, "token in use"))
             case "error":
                 return Reply([text({"msg": "internal error"})])
-
-    def _maps(self, prints: list[Print]) -> Iterator[list[Print]]:
-        """Parts in which no code comes twice."""
-        part: list[Print] = []
-        codes: set[str] = set()
-        for one in prints:
-            if one.code in codes or len(part) >= self.terms.ticks_per_frame:
-                yield part
-                part, codes = [], set()
-            part.append(one)
-            codes.add(one.code)
-        yield part
 
     def _packet(self, name: str, prints: list[Print]) -> Sent:
         number = self._packets[name] = self._packets.get(name, 0) + 1

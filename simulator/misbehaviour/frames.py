@@ -73,6 +73,29 @@ class Fragments(FrameKind):
         return [one._replace(pieces=3) for one in sent]
 
 
+class MergedFrames(FrameKind):
+    """For a second, all messages of a moment come as one, one JSON text behind the other. A right client reads each."""
+
+    name = "merged-frames"
+    seconds = 1.0
+
+    def suits(self, provider: Provider) -> bool:
+        """All but XTick, whose packets are binary."""
+        return provider.name != "xtick"
+
+    def frames(
+        self,
+        sent: list[Sent],
+        session: Session,  # noqa: ARG002
+        recent: Mapping[str, Print],  # noqa: ARG002
+        provider: Provider,  # noqa: ARG002
+        draw: random.Random,  # noqa: ARG002
+    ) -> list[Sent]:
+        """One of them all."""
+        ticks = [tick for one in sent for tick in one.ticks]
+        return [Sent(b"\n".join(one.payload for one in sent), binary=False, ticks=ticks)]
+
+
 class CutFrames(FrameKind):
     """A piece of a message comes as a message, cut within its first tick; the whole one follows.
 
@@ -230,5 +253,5 @@ def _bomb() -> bytes:
 
 
 FRAMES: tuple[type[FrameKind], ...] = (
-    TextOrNumber, Shapes, Fragments, CutFrames, Repeats, CachedSnapshot, BigFrames, ZipBombs, PriceZero,
+    TextOrNumber, Shapes, Fragments, MergedFrames, CutFrames, Repeats, CachedSnapshot, BigFrames, ZipBombs, PriceZero,
 )  # fmt: skip

@@ -29,17 +29,12 @@ class OutOfSession(PrintKind):
 
 
 class Late(PrintKind):
-    """A tick comes after later ones of its code. A right client passes it on, in the order of arrival.
+    """A tick comes after later ones of its code.
 
-    Not where the day's sums are pushed, since an older sum looks like one that began again; and not where each code's
-    numbers rise, since there it looks like a repeat.
+    A right client passes it on, in the order of arrival; without a volume, where the day's sums are pushed.
     """
 
     name = "late"
-
-    def suits(self, provider: Provider) -> bool:
-        """Those that push trades without a number."""
-        return not provider.cumulative and not provider.knows_repeats
 
     def prints(self, prints: Sequence[Print], draw: random.Random) -> tuple[list[Print], list[Print]]:
         """One of the round is kept for later."""
