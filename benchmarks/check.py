@@ -1,7 +1,7 @@
 """Whether what was fast still is: ratios measured now against ``bench_bounds.json``, in less than a minute.
 
-``python -m benchmarks.check``: both sides of a ratio are measured one right after the other, three times, so that a busy
-machine slows both. Where waiting for Kafka is the same on both sides, CPU time is compared, not the clock.
+``python -m benchmarks.check``: both sides of a ratio are measured one right after the other, three times, so that a
+busy machine slows both. Where waiting for Kafka is the same on both sides, CPU time is compared, not the clock.
 """
 
 from __future__ import annotations

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
+import time
 from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from broker import admin
@@ -17,6 +18,14 @@ from broker.chunk import Chunk
 from broker.reader import ChunkReader
 from deploy.embedded import KafkaBroker
 
+_GROUP_SECONDS = 90.0
+_LATER = {
+    KafkaError.NON_EMPTY_GROUP,  # a member that was killed is one until its session has run out
+    # A new broker makes the topic of the groups when the first is asked for.
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+}
 FETCH_BYTES = 256 << 10
 """What the workers ask of a partition at once."""
 
@@ -62,8 +71,18 @@ async def renew(bootstrap: str, topics: Collection[str], groups: Collection[str]
 def _forget(bootstrap: str, groups: Collection[str]) -> None:
     client = AdminClient({"bootstrap.servers": bootstrap})
     for group in groups:
-        with contextlib.suppress(KafkaException):  # the first run's group is not there yet
-            client.delete_consumer_groups([group], request_timeout=10)[group].result(timeout=20)
+        until = time.monotonic() + _GROUP_SECONDS
+        while True:
+            try:
+                client.delete_consumer_groups([group], request_timeout=10)[group].result(timeout=20)
+                break
+            except KafkaException as error:
+                code = error.args[0].code()
+                if code == KafkaError.GROUP_ID_NOT_FOUND:  # the first run's is not there yet
+                    break
+                if code not in _LATER or time.monotonic() > until:
+                    raise
+            time.sleep(0.5)
 
 
 async def read(bootstrap: str, topic: str, *, fetch_bytes: int = FETCH_BYTES) -> AsyncIterator[list[Chunk]]:

@@ -41,8 +41,16 @@ def used(pid: int) -> Used:
     return Used(cpu, rss)
 
 
-async def ended(process: Process) -> None:
-    """Kill what was started, with all of its session where it leads one."""
+async def ended(process: Process, *, grace: float = 0.0) -> None:
+    """Kill what was started, with all of its session where it leads one.
+
+    Args:
+        grace: seconds that it first has to end by itself after SIGTERM, and to leave its consumer group.
+    """
+    if grace:
+        with contextlib.suppress(ProcessLookupError, TimeoutError):
+            process.terminate()
+            await asyncio.wait_for(process.wait(), grace)
     with contextlib.suppress(ProcessLookupError):
         if os.getpgid(process.pid) == process.pid:
             os.killpg(process.pid, signal.SIGKILL)

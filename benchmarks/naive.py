@@ -107,7 +107,7 @@ async def run(name: str, bootstrap: str, given: Namespace) -> dict[str, Value]:
                 spent = [used(process.pid) for process in processes]
             finally:
                 for process in processes:
-                    await ended(process)
+                    await ended(process, grace=5)
     cpu = sum(one.cpu for one in spent)
     return {
         "stored ticks/s": filled.rate,

@@ -89,7 +89,7 @@ async def work(bootstrap: str, agents: str, ticks: int, *, seconds: float = 60.0
             said = log.read_text("utf-8", "replace")[-1500:]
             raise RuntimeError(f"the worker with {agents} handled nothing: {said}") from error
         finally:
-            await ended(process)
+            await ended(process, grace=10)
 
 
 async def _watched(pid: int, port: int, ticks: int, seconds: float) -> Worked:
