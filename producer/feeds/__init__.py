@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from producer.feeds.alltick import ALLTICK
+from producer.feeds.binance import BINANCE
+from producer.feeds.infoway import INFOWAY
+from producer.feeds.itick import ITICK
+from producer.feeds.massive import MASSIVE
 from producer.feeds.post import POST
 from producer.feeds.provider import Provider
+from producer.feeds.tickflow import TICKFLOW
+from producer.feeds.xtick import XTICK
 from schemas import UsageError
 
-_ROWS = (POST,)
+_ROWS = (POST, ALLTICK, XTICK, ITICK, INFOWAY, TICKFLOW, MASSIVE, BINANCE)
 
 _PROVIDERS = MappingProxyType({row.name: row for row in _ROWS})
 

@@ -6,6 +6,10 @@ from typing import Literal
 
 import msgspec
 
+AnswerKind = Literal[
+    "subscribed", "logged_in", "pong", "refused", "unauthorised", "kicked", "throttled", "closing", "other"
+]
+
 
 class Frame(msgspec.Struct, frozen=True, gc=False):
     """One WebSocket message as it came; ``received`` is µs since the epoch."""
@@ -58,9 +62,7 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
         wait: seconds.
     """
 
-    kind: Literal[
-        "subscribed", "logged_in", "pong", "refused", "unauthorised", "kicked", "throttled", "closing", "other"
-    ]
+    kind: AnswerKind
     text: str
     trades_only: bool = False
     codes: tuple[str, ...] | None = None

@@ -16,38 +16,44 @@ Nothing here does I/O.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
-from datetime import date
-from functools import lru_cache
 from typing import Literal
 
 import msgspec
 import orjson
 
 from market.codes import UnknownCode, instrument
-from market.times import DAY_MS, EARLIEST, LATEST, parse_time
-from producer.feeds.decoded import Answer, Decoded, FeedTick, Frame, Letter
+from market.times import EARLIEST, LATEST
+from producer.feeds.decoded import Answer, AnswerKind, Decoded, FeedTick, Frame, Letter
 from producer.feeds.provider import Capabilities, Codes, Message, Options, Provider, with_query
+from producer.feeds.reading import (
+    HIGHEST_PRICE,
+    LARGEST,
+    LOWEST_PRICE,
+    NOT_JSON,
+    RefusedError,
+    amount,
+    close,
+    documents,
+    is_json,
+    moment,
+    no_price,
+    number,
+    one_by_one,
+    quantity,
+    reason,
+    refused,
+    sentence,
+    sequence,
+    together,
+    words,
+)
 from producer.feeds.rescue import pieces
 
 Symbols = str | list[str]
 
-LOWEST_PRICE, HIGHEST_PRICE = 0.0001, 1e9
-"""Yuan. The smallest is the unit in which prices are compared."""
-_LARGEST = float(2**53)  # what every JSON reader keeps exactly; far beyond any day's shares or yuan of turnover
-_SEQ_RANGE = range(-(2**63), 2**63)
-_EPOCH_DAY = date(1970, 1, 1).toordinal()
-_SHANGHAI_MS = 8 * 3_600_000
-
-_parsed_time = lru_cache(maxsize=8_192, typed=True)(parse_time)  # texts of one second come by the hundred
-
-_NUMBER = re.compile(r"[+-]?\d{1,25}(?:\.\d{1,25})?(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _SIDES: dict[str, Literal["buy", "sell"] | None] = {"": None, "buy": "buy", "b": "buy", "sell": "sell", "s": "sell"}
 
-LETTERS_A_FRAME = 10_000
-"""More bad ticks than this in one frame go to the dead letters as the one frame that they came in."""
-_REASON_LENGTH = 300
 _PLACES = 65_536
 
 
@@ -71,13 +77,6 @@ class _Ticks(msgspec.Struct, gc=False):
 
 class _RawTicks(msgspec.Struct, gc=False):
     ticks: list[msgspec.Raw]
-
-
-class _RefusedError(ValueError):
-    """The tick cannot be forwarded; the text names the field."""
-
-
-_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def subscribe(symbols: Symbols, *, trades_only: bool = False) -> str:
@@ -113,13 +112,13 @@ class PostDecoder:
         """Read one frame: at once where all of it is well, else tick by tick."""
         payload = frame.payload
         if frame.binary:
-            return _refused(payload, "binary frame: this protocol is text")
+            return refused(payload, "binary frame: this protocol is text")
         try:
             pushed = self._frame(payload).ticks
             return Decoded([self._admit(tick, frame.received) for tick in pushed], [], [])
-        except (msgspec.ValidationError, _RefusedError):
+        except (msgspec.ValidationError, RefusedError):
             return self._one_by_one(frame)
-        except _NOT_JSON as error:
+        except NOT_JSON as error:
             return self._rescue(frame, error)
 
     def _one_by_one(self, frame: Frame) -> Decoded:
@@ -128,81 +127,76 @@ class PostDecoder:
         except msgspec.ValidationError as error:
             try:
                 message = msgspec.json.decode(frame.payload)
-            except _NOT_JSON as broken:
+            except NOT_JSON as broken:
                 return self._rescue(frame, broken)
             answer = _answer(message)
-            return Decoded([], [], [answer]) if answer else _refused(frame.payload, f"no ticks: {error}")
-        except _NOT_JSON as error:
+            return Decoded([], [], [answer]) if answer else refused(frame.payload, f"no ticks: {error}")
+        except NOT_JSON as error:
             return self._rescue(frame, error)
         return self._sort(frame, elements)
 
     def _rescue(self, frame: Frame, error: Exception) -> Decoded:
+        merged = documents(frame.payload)
+        if merged is not None:
+            return together(self.decode(Frame(part, frame.binary, frame.received)) for part in merged)
         found = pieces(frame.payload)
         if found is None:
-            return _refused(frame.payload, f"not JSON: {error}")
+            return refused(frame.payload, f"not JSON: {error}")
         decoded = self._sort(frame, found.elements)
-        whole = bool(decoded.letters) and found.closed and _is_json(found.envelope)
+        whole = bool(decoded.letters) and found.closed and is_json(found.envelope)
         if not whole and not any(letter.part == "frame" for letter in decoded.letters):
-            reason = _reason(f"not JSON: {error}; {len(decoded.ticks)} readable ticks were forwarded")
-            decoded.letters.append(Letter(frame.payload, reason, "frame"))
+            why = reason(f"not JSON: {error}; {len(decoded.ticks)} readable ticks were forwarded")
+            decoded.letters.append(Letter(frame.payload, why, "frame"))
         return decoded
 
     def _sort(self, frame: Frame, elements: Iterable[bytes | msgspec.Raw]) -> Decoded:
         """Read each element for itself."""
-        decoded = Decoded([], [], [])
-        refused = 0
-        for element in elements:
-            try:
-                decoded.ticks.append(self._admit(self._tick(element), frame.received))
-            except (_RefusedError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-                refused += 1
-                if refused <= LETTERS_A_FRAME:
-                    decoded.letters.append(Letter(bytes(element), _reason(_said(error)), "tick"))
-        if refused > LETTERS_A_FRAME:
-            reason = f"{refused} ticks could not be read, the others were forwarded: {decoded.letters[0].reason}"
-            decoded.letters = [Letter(frame.payload, _reason(reason), "frame")]
-        return decoded
+
+        def read(element: bytes | msgspec.Raw, decoded: Decoded) -> None:
+            decoded.ticks.append(self._admit(self._tick(element), frame.received))
+
+        return one_by_one(frame.payload, elements, read)
 
     def _admit(self, tick: _Pushed, received: int) -> FeedTick:
         """The tick in the contract's units.
 
         Raises:
-            _RefusedError: names the field.
+            RefusedError: names the field.
         """
         exchange = self._exchanges.get(tick.code)
         if exchange is None:
             exchange = self._place(tick.code)
         price = tick.price
         if isinstance(price, str):
-            price = _number(price, "price")
+            price = number(price, "price")
         if not LOWEST_PRICE <= price <= HIGHEST_PRICE:
-            raise _RefusedError(_no_price(price))
+            raise RefusedError(no_price(price))
         time = tick.time
         if not (isinstance(time, int) and EARLIEST <= time < LATEST):
-            time = _time(time, received)
+            time = moment(time, received)
         volume = tick.volume
-        if volume is not None and not (isinstance(volume, int) and 0 <= volume <= _LARGEST):
-            volume = _quantity(volume)
+        if volume is not None and not (isinstance(volume, int) and 0 <= volume <= LARGEST):
+            volume = quantity(volume)
         turnover = tick.turnover
-        if turnover is not None and not (isinstance(turnover, float) and 0 <= turnover <= _LARGEST):
-            turnover = _amount(turnover)
+        if turnover is not None and not (isinstance(turnover, float) and 0 <= turnover <= LARGEST):
+            turnover = amount(turnover)
         side = None if tick.side is None else _SIDES.get(tick.side) or _side(tick.side)
         seq = tick.seq
         if seq is not None:
-            seq = _sequence(seq)
-        close = tick.previous_close or tick.pre_close or tick.prev_close or tick.last_close or None
-        if close is not None and not (isinstance(close, float) and LOWEST_PRICE <= close <= HIGHEST_PRICE):
-            close = _close(close)
-        return FeedTick(tick.code, exchange, price, time, volume, turnover, side, seq, close)
+            seq = sequence(seq)
+        before = tick.previous_close or tick.pre_close or tick.prev_close or tick.last_close or None
+        if before is not None and not (isinstance(before, float) and LOWEST_PRICE <= before <= HIGHEST_PRICE):
+            before = close(before)
+        return FeedTick(tick.code, exchange, price, time, volume, turnover, side, seq, before)
 
     def _place(self, code: str) -> str:
         """The exchange of a code that is let through, remembered."""
         try:
             found = instrument(code)
         except UnknownCode as error:
-            raise _RefusedError(f"code: {error}") from error
+            raise RefusedError(f"code: {error}") from error
         if not (self._foreign or found.a_share):
-            raise _RefusedError(f"code: {code} is no A share; --foreign lets it through")
+            raise RefusedError(f"code: {code} is no A share; --foreign lets it through")
         if len(self._exchanges) >= _PLACES:
             self._exchanges.clear()
         self._exchanges[code] = found.exchange
@@ -237,6 +231,7 @@ class PostFeed:
         """See ``Feed``."""
         self._options = options
         self._decoder = PostDecoder(foreign=options.foreign)
+        self._unheard = True
 
     def address(self, url: str, token: str | None, codes: Codes) -> str:  # noqa: ARG002 - they go into a request
         """The token goes into the query as ``token``."""
@@ -263,11 +258,18 @@ class PostFeed:
         return None
 
     def decode(self, frame: Frame) -> Decoded:
-        """See ``PostDecoder``."""
-        return self._decoder.decode(frame)
+        """See ``PostDecoder``; a sentence before anything else is a greeting and no dead letter."""
+        decoded = self._decoder.decode(frame)
+        if self._unheard:
+            greeting = None if frame.binary else sentence(frame.payload)
+            if greeting is not None:
+                return Decoded([], [], [Answer("other", greeting)])
+            self._unheard = False
+        return decoded
 
     def reset(self) -> None:
-        """Nothing is known of a connection."""
+        """A new connection may begin with a sentence."""
+        self._unheard = True
 
     def _symbols(self, codes: Codes) -> Symbols:
         if codes is None:
@@ -275,113 +277,11 @@ class PostFeed:
         return ",".join(codes) if self._options.as_string else list(codes)
 
 
-POST = Provider("post", CAPABILITIES, PostFeed)
-
-
-def _number(text: str, field: str) -> float:
-    """The number that a text spells; never NaN or infinite."""
-    text = text.strip()
-    if not _NUMBER.fullmatch(text):
-        raise _RefusedError(f"{field}: {text[:60]!r} is not a number")
-    return float(text)
-
-
-def _no_price(price: object) -> str:
-    if price == 0:
-        return "price: 0 is no price (suspended, or not traded yet)"
-    return f"price: {price!r} is outside of {LOWEST_PRICE} to {HIGHEST_PRICE:.0f} yuan"
-
-
-def _time(value: float | str, received: int) -> int:
-    try:
-        return _parsed_time(value, today=_today(received))
-    except (ValueError, OverflowError) as error:
-        raise _RefusedError(f"time: {error}") from error
-
-
-def _today(received: int) -> date:
-    """The Shanghai date of a local time in µs since the epoch."""
-    return date.fromordinal(_EPOCH_DAY + (received // 1000 + _SHANGHAI_MS) // DAY_MS)
-
-
-def _quantity(value: float | str) -> int | float | None:
-    if isinstance(value, str):
-        if not value.strip():
-            return None
-        value = _number(value, "volume")
-    if not 0 <= value <= _LARGEST:
-        raise _RefusedError(f"volume: {_short(value)} is not between 0 and 2**53 shares")
-    return int(value) if value == int(value) else value
-
-
-def _amount(value: float | str) -> float | None:
-    if isinstance(value, str):
-        if not value.strip():
-            return None
-        value = _number(value, "turnover")
-    if not 0 <= value <= _LARGEST:
-        raise _RefusedError(f"turnover: {_short(value)} is not between 0 and 2**53 yuan")
-    return value
-
-
-def _close(value: float | str) -> float | None:
-    if isinstance(value, str):
-        if not value.strip():
-            return None
-        value = _number(value, "previous_close")
-    if value == 0:
-        return None
-    if not LOWEST_PRICE <= value <= HIGHEST_PRICE:
-        raise _RefusedError(f"previous_close: {_short(value)} is outside of {LOWEST_PRICE} to {HIGHEST_PRICE:.0f} yuan")
-    return value
-
-
 def _side(value: str) -> Literal["buy", "sell"] | None:
     try:
         return _SIDES[value.strip().lower()]
     except KeyError:
-        raise _RefusedError(f"side: {value[:60]!r} is neither buy nor sell") from None
-
-
-def _sequence(value: int | str) -> int | None:
-    if isinstance(value, str):
-        if not value.strip():
-            return None
-        if not re.fullmatch(r"[+-]?\d{1,20}", value.strip(), re.ASCII):
-            raise _RefusedError(f"seq: {value[:60]!r} is not a whole number")
-        value = int(value)
-    if value not in _SEQ_RANGE:
-        raise _RefusedError(f"seq: {_short(value)} does not fit 64 bits")
-    return value
-
-
-def _short(value: object) -> str:
-    try:
-        return repr(value)[:60]
-    except ValueError:  # Python does not print an integer of thousands of digits
-        return "a number"
-
-
-def _said(error: Exception) -> str:
-    return str(error) if isinstance(error, _RefusedError | msgspec.ValidationError) else f"not JSON: {error}"
-
-
-def _is_json(data: bytes) -> bool:
-    try:
-        msgspec.json.decode(data)
-    except _NOT_JSON:
-        return False
-    return True
-
-
-def _reason(text: str) -> str:
-    """A reason as one short printable line: it travels in a header."""
-    line = "".join(c if c.isprintable() else "?" for c in text)
-    return line if len(line) <= _REASON_LENGTH else line[: _REASON_LENGTH - 1] + "…"
-
-
-def _refused(payload: bytes, reason: str) -> Decoded:
-    return Decoded([], [Letter(payload, _reason(reason), "frame")], [])
+        raise RefusedError(f"side: {value[:60]!r} is neither buy nor sell") from None
 
 
 # The protocol says nothing of answers, and servers word them differently: one of these under one of these keys is an
@@ -390,31 +290,31 @@ _ANSWER_KEYS = ("status", "type", "event", "action", "op", "result")
 _REFUSALS = frozenset({"error", "refused", "rejected", "failed", "denied", "unauthorized", "forbidden"})
 _SUBSCRIBED = frozenset({"subscribed", "subscribe", "resubscribed"})
 _OTHERS = frozenset(
-    {
-        "ok",
-        "success",
-        "ack",
-        "unsubscribed",
-        "unsubscribe",
-        "pong",
-        "ping",
-        "heartbeat",
-        "welcome",
-        "hello",
-        "connected",
-        "info",
-    }
+    "ok success ack unsubscribed unsubscribe ping heartbeat welcome hello connected info".split()  # noqa: SIM905
 )
+# Why a request was refused, where an error says so under `code`.
+_CAUSES: dict[object, AnswerKind] = {
+    "unauthorized": "unauthorised",
+    "forbidden": "unauthorised",
+    "kicked": "kicked",
+    "throttled": "throttled",
+}
 
 
 def _answer(message: object) -> Answer | None:
     """The server's answer that a message without ``ticks`` is, if it is one."""
     if not isinstance(message, dict) or "ticks" in message:
         return None
-    words = {str(message[key]).lower() for key in _ANSWER_KEYS if isinstance(message.get(key), str)}
-    text = _reason(orjson.dumps(message, option=orjson.OPT_PASSTHROUGH_SUBCLASS, default=str).decode())
-    if words & _REFUSALS or message.get("error"):
-        return Answer("refused", text)
-    if words & _SUBSCRIBED:
-        return Answer("subscribed", text, trades_only=message.get("trades_only") is True)
-    return Answer("other", text) if words & _OTHERS else None
+    said = {message[key].lower() for key in _ANSWER_KEYS if isinstance(message.get(key), str)}
+    text, symbols, cause = words(message), message.get("symbols"), message.get("code")
+    codes = tuple(code for code in symbols if isinstance(code, str)) if isinstance(symbols, list) else None
+    if said & _REFUSALS or message.get("error"):
+        return Answer(_CAUSES.get(cause, "refused") if isinstance(cause, str) else "refused", text, codes=codes)
+    if said & _SUBSCRIBED:
+        return Answer("subscribed", text, trades_only=message.get("trades_only") is True, codes=codes)
+    if "pong" in said:
+        return Answer("pong", text)
+    return Answer("other", text) if said & _OTHERS else None
+
+
+POST = Provider("post", CAPABILITIES, PostFeed)

@@ -278,7 +278,7 @@ def test_what_is_no_a_share_passes_with_foreign_in_its_full_form_only() -> None:
         (b'{"action":"subscribe","status":"error","message":"no such tier"}', "refused", False),
         (b'{"type":"error","code":"unknown_symbol","message":"no such code: 999999"}', "refused", False),
         (b'{"error":"bad token"}', "refused", False),
-        (b'{"type":"pong"}', "other", False),
+        (b'{"type":"pong"}', "pong", False),
         (b'{"status":"OK"}', "other", False),
     ],
 )

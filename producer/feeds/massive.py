@@ -1,0 +1,190 @@
+"""Massive (formerly Polygon): American trades in arrays, the words of the server among them; the token is a frame.
+
+Its instruments are no A shares and travel under symbol and exchange, ``AAPL.US``; to name the feed is to let them
+through. A dot within a symbol is a dash here: ``BRK.B`` is ``BRK-B.US``. Prices are dollars. A symbol in small letters
+(``BACpA``) has no form here and goes to the dead letters. Trades of every condition are forwarded, odd lots included.
+Chosen where the vendor's documentation is silent: 500 symbols a request; ``q`` tells copies of a trade, and its holes
+are none.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+import orjson
+
+from market.times import EARLIEST, LATEST
+from producer.feeds.decoded import Answer, AnswerKind, Decoded, FeedTick
+from producer.feeds.forms import chunks, symbol_of
+from producer.feeds.json_feed import LATER_SECONDS, JsonFeed
+from producer.feeds.provider import Capabilities, Codes, Message, Options, Provider, Units
+from producer.feeds.reading import one_by_one, price, refused, sequence, shares, words
+from producer.feeds.recognised import Numbers
+from schemas import UsageError
+
+EXCHANGE = "US"
+
+CAPABILITIES = Capabilities(
+    about="America, every trade; no A shares",
+    url="wss://socket.massive.com/stocks",
+    login="frame",
+    logged_in_by_answer=True,
+    token_refused=frozenset({"answer"}),
+    connections=1,
+    second_login="kicks the first",
+    array=False,
+    string=True,
+    wildcard=True,
+    codes_per_message=500,
+    acknowledgement="codes",
+    protocol_pings=False,
+    sequence="code",
+    exact=True,
+    repeats_known=True,
+    carries=("volume", "seq"),
+    time_unit="ms",
+    price_form="number",
+    units=Units(turnover="none"),
+    backfill="trades over HTTP, by ticker and nanosecond",
+)
+
+_STATUSES: dict[str, AnswerKind] = {
+    "auth_success": "logged_in",
+    "auth_failed": "unauthorised",
+    "auth_timeout": "closing",
+    "auth_required": "refused",
+    "max_connections": "kicked",
+    "not_found": "refused",
+    "error": "refused",
+}
+_SUBSCRIBED = "subscribed to: "
+
+
+class _Trade(msgspec.Struct, gc=False):
+    ev: Literal["T"]
+    sym: str
+    p: float | str
+    t: int | str
+    s: float | str | None = None
+    q: int | str | None = None
+
+
+class MassiveFeed(JsonFeed):
+    """Massive's stocks cluster, channel T."""
+
+    capabilities = CAPABILITIES
+
+    def __init__(self, options: Options) -> None:
+        """See ``Feed``."""
+        super().__init__(options)
+        self._numbers = Numbers()
+        self._trades = msgspec.json.Decoder(list[_Trade]).decode
+        self._elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
+        self._trade = msgspec.json.Decoder(_Trade).decode
+
+    def greeting(self, token: str | None) -> list[Message]:
+        """The token.
+
+        Raises:
+            UsageError: there is none.
+        """
+        if not token:
+            raise UsageError("massive needs a token: give --token, ASHARE_FEED_TOKEN or ASHARE_FEED_TOKEN_FILE")
+        return [orjson.dumps({"action": "auth", "params": token}).decode()]
+
+    def subscribe(self, codes: Codes) -> list[Message]:
+        """``T.*``, or requests of at most 500 symbols."""
+        return _requests("subscribe", codes)
+
+    def unsubscribe(self, codes: Codes) -> list[Message]:
+        """As ``subscribe``."""
+        return _requests("unsubscribe", codes)
+
+    def reset(self) -> None:
+        """Forget the last connection."""
+        super().reset()
+        self._numbers.forget()
+
+    def at_once(self, payload: bytes, received: int) -> Decoded:
+        """An array of trades."""
+        # What is bad is found before anything is entered: the frame may be read again, piece by piece.
+        read = [self._admit(trade, received) for trade in self._trades(payload)]
+        decoded = Decoded([], [], [])
+        for tick in read:
+            self._enter(tick, decoded)
+        return decoded
+
+    def piece_by_piece(self, payload: bytes, received: int, error: Exception) -> Decoded:
+        """An array with the server's words in it, or with a bad trade."""
+        try:
+            elements = self._elements(payload)
+        except msgspec.ValidationError:
+            message = msgspec.json.decode(payload)
+            if isinstance(message, dict) and message.get("ev") == "status":
+                return Decoded([], [], [_answer(message)])
+            return refused(payload, f"no array of events: {error}")
+
+        def read(element: bytes | msgspec.Raw, decoded: Decoded) -> None:
+            try:
+                trade = self._trade(element)
+            except msgspec.ValidationError:
+                message = msgspec.json.decode(element)
+                if not isinstance(message, dict) or message.get("ev") == "T" or "ev" not in message:
+                    raise
+                if message["ev"] == "status":
+                    decoded.answers.append(_answer(message))
+                else:
+                    what = words(message["ev"])[:20]
+                    decoded.answers.append(Answer("other", f"an event {what}, which was not asked for"))
+                return
+            self._enter(self._admit(trade, received), decoded)
+
+        return one_by_one(payload, elements, read)
+
+    def _admit(self, trade: _Trade, received: int) -> FeedTick | None:
+        place = self._places.get(trade.sym) or self._places.of_exchange(trade.sym, EXCHANGE)
+        value = price(trade.p, chinese=False)
+        if not value:
+            return None
+        time = trade.t
+        if not (isinstance(time, int) and EARLIEST <= time < LATEST):
+            time = self._moment(time, received)
+        volume = shares(trade.s, 1)
+        turnover = self.turnover(None, value, volume)
+        seq = None if trade.q is None else sequence(trade.q)
+        return FeedTick(place.code, place.exchange, value, time, volume, turnover, None, seq)
+
+    def _enter(self, tick: FeedTick | None, decoded: Decoded) -> None:
+        if tick is None:
+            decoded.unpriced += 1
+        elif self._numbers.repeats(tick.code, tick.seq, tick.time):
+            decoded.repeats += 1
+        else:
+            decoded.ticks.append(tick)
+
+
+def _requests(action: str, codes: Codes) -> list[Message]:
+    if codes is None:
+        return [orjson.dumps({"action": action, "params": "T.*"}).decode()]
+    channels = [f"T.{symbol_of(code, EXCHANGE, 'massive').replace('-', '.')}" for code in codes]
+    return [
+        orjson.dumps({"action": action, "params": ",".join(some)}).decode()
+        for some in chunks(channels, CAPABILITIES.codes_per_message)
+    ]
+
+
+def _answer(message: dict[str, object]) -> Answer:
+    text, said = words(message), words(message.get("message", ""))
+    status = message.get("status")
+    if status == "success" and said.startswith(_SUBSCRIBED):
+        names = said.removeprefix(_SUBSCRIBED).split(",")
+        symbols = [name.strip().removeprefix("T.") for name in names]
+        codes = None if "*" in symbols else tuple(f"{symbol.replace('.', '-')}.{EXCHANGE}" for symbol in symbols)
+        return Answer("subscribed", text, codes=codes)
+    if status == "error" and "too many" in said.lower():
+        return Answer("throttled", text, wait=LATER_SECONDS)
+    return Answer(_STATUSES.get(status, "other") if isinstance(status, str) else "other", text)
+
+
+MASSIVE = Provider("massive", CAPABILITIES, MassiveFeed)

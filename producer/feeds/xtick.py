@@ -1,0 +1,213 @@
+"""XTick: the subscription in the address, whole exchanges in packed binary frames, a map by code; text is for words.
+
+A tick's volume is what was traded since the push before. Chosen where the vendor's documentation is silent: ``seqNo``
+counts the packets of one ``authCode`` without holes; a key of the map without a suffix is of the exchange that
+``authCode`` names; lists of ticks in the map are taken too. An immediate close is what a bad token, a bad class and a
+missing right all look like. The token travels in clear text: the vendor has no TLS.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import msgspec
+import orjson
+
+from market.times import EARLIEST, LATEST
+from producer.feeds.decoded import Answer, Decoded, FeedTick, Frame, Letter, Packet
+from producer.feeds.forms import suffixed
+from producer.feeds.json_feed import LATER_SECONDS
+from producer.feeds.provider import Capabilities, Codes, Message, Options, Provider, Units
+from producer.feeds.reading import (
+    RefusedError,
+    amount,
+    close,
+    one_by_one,
+    price,
+    refused,
+    sequence,
+    shares,
+    words,
+)
+from producer.feeds.snapshot_feed import SnapshotFeed
+from producer.feeds.unpacking import PackedError, unpacked
+from schemas import UsageError
+
+SINGLE_CODES = 50
+WHOLE_MARKET = ("tick.SH.1", "tick.SZ.1", "tick.BJ.1")
+
+CAPABILITIES = Capabilities(
+    about="Shanghai, Shenzhen, Beijing, whole exchanges at once (opened on request); snapshots every 3 s",
+    url="ws://ws.xtick.top/ws",
+    login="address",
+    token_refused=frozenset({"close"}),
+    second_login="not documented",
+    reconnect_apart=3.0,
+    array=True,
+    wildcard=True,
+    codes_per_connection=SINGLE_CODES,
+    codes_per_message=SINGLE_CODES,
+    changes="reconnect",
+    acknowledgement="none",
+    sequence="packet",
+    volume_is="cumulative",
+    repeats_known=True,
+    carries=("volume", "turnover", "previous_close"),
+    time_unit="ms",
+    price_form="number, with a float's noise",
+    units=Units(volume="lots"),
+    backfill="ticks of the day over HTTP, one code a call",
+)
+
+
+class _Snapshot(msgspec.Struct, gc=False):
+    time: int | float | str
+    lastPrice: float | str  # noqa: N815 - the vendor's names
+    volume: float | str | None = None
+    amount: float | str | None = None
+    lastClose: float | str | None = None  # noqa: N815
+
+
+class _Packet(msgspec.Struct, gc=False):
+    data: dict[str, _Snapshot]
+    authCode: str = ""  # noqa: N815
+    seqNo: int | str | None = None  # noqa: N815
+    period: str = "tick"
+
+
+class _RawPacket(msgspec.Struct, gc=False):
+    data: dict[str, msgspec.Raw]
+    authCode: str = ""  # noqa: N815
+    seqNo: int | str | None = None  # noqa: N815
+    period: str = "tick"
+
+
+class XTickFeed(SnapshotFeed):
+    """XTick's push."""
+
+    capabilities = CAPABILITIES
+
+    def __init__(self, options: Options) -> None:
+        """See ``Feed``."""
+        super().__init__(options)
+        self._packet = msgspec.json.Decoder(_Packet).decode
+        self._raw_packet = msgspec.json.Decoder(_RawPacket).decode
+        self._snapshot = msgspec.json.Decoder(_Snapshot).decode
+        self._snapshots = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+    def address(self, url: str, token: str | None, codes: Codes) -> str:
+        """Token and codes, as JSON, are the path's last part; the whole market is three classes of subscription."""
+        if codes is not None and len(codes) > SINGLE_CODES:
+            raise UsageError(
+                f"xtick takes {SINGLE_CODES} single codes a connection, not {len(codes):,}: ask for *, or fewer"
+            )
+        names = list(WHOLE_MARKET) if codes is None else [suffixed(code) for code in codes]
+        asked = orjson.dumps({"token": token or "", "authCodes": names}).decode()
+        return f"{url.rstrip('/')}/{quote(asked, safe='')}"
+
+    def subscribe(self, codes: Codes) -> list[Message]:  # noqa: ARG002 - the address holds them
+        """None."""
+        return []
+
+    def unsubscribe(self, codes: Codes) -> list[Message]:  # noqa: ARG002 - it takes another address
+        """None."""
+        return []
+
+    def decode(self, frame: Frame) -> Decoded:
+        """Unpack what is binary; take text for the server's words."""
+        if not frame.binary:
+            return _said(frame.payload)
+        try:
+            content = unpacked(frame.payload)
+        except PackedError as error:
+            return refused(frame.payload, str(error))
+        decoded = super().decode(Frame(content, binary=True, received=frame.received))
+        if content is not frame.payload and any(letter.part == "frame" for letter in decoded.letters):
+            # A dead letter is what came, byte for byte.
+            decoded.letters = [
+                Letter(frame.payload, letter.reason, "frame") if letter.part == "frame" else letter
+                for letter in decoded.letters
+            ]
+        return decoded
+
+    def at_once(self, payload: bytes, received: int) -> Decoded:
+        """A packet of ticks that are all well."""
+        packet = self._packet(payload)
+        exchange = _exchange(packet.authCode)
+        if packet.period != "tick":
+            raise RefusedError(f"period: {packet.period[:60]!r} is not tick")
+        # What is bad is found before anything is entered: the frame may be read again, piece by piece.
+        read = [self._admit(key, snapshot, exchange, received) for key, snapshot in packet.data.items()]
+        decoded = Decoded([], [], [], _number(packet.authCode, packet.seqNo))
+        for tick in read:
+            self.enter(tick, decoded)
+        return decoded
+
+    def piece_by_piece(self, payload: bytes, received: int, error: Exception) -> Decoded:
+        """A packet with a bad tick in it, of lists of ticks, or of something else."""
+        try:
+            packet = self._raw_packet(payload)
+        except msgspec.ValidationError:
+            msgspec.json.decode(payload)  # that it is JSON at all
+            return refused(payload, f"no packet: {error}")
+        if packet.period != "tick":
+            return Decoded([], [], [Answer("other", f"a packet of {packet.period[:60]}, which was not asked for")])
+        exchange = _exchange(packet.authCode)
+        elements: list[tuple[str, msgspec.Raw]] = []
+        for key, raw in packet.data.items():
+            several = self._snapshots(raw) if bytes(raw).lstrip()[:1] == b"[" else [raw]
+            elements += ((key, one) for one in several)
+        keys = iter([key for key, _ in elements])
+
+        def read(element: bytes | msgspec.Raw, decoded: Decoded) -> None:
+            self.enter(self._admit(next(keys), self._snapshot(element), exchange, received), decoded)
+
+        decoded = one_by_one(payload, [raw for _, raw in elements], read)
+        decoded.packet = _number(packet.authCode, packet.seqNo)
+        return decoded
+
+    def _admit(self, key: str, snapshot: _Snapshot, exchange: str | None, received: int) -> FeedTick | None:
+        """The snapshot in shares and yuan of the day so far, ``None`` without a price."""
+        written = key if exchange is None or "." in key else f"{key}.{exchange}"
+        place = self._places.get(written) or self._places.find(written)
+        value = price(snapshot.lastPrice)
+        if not value:
+            return None
+        time = snapshot.time
+        if not (isinstance(time, int) and EARLIEST <= time < LATEST):
+            time = self._moment(time, received)
+        volume = shares(snapshot.volume, place.shares)
+        turnover = None if snapshot.amount is None else amount(snapshot.amount)
+        before = None if snapshot.lastClose is None else close(snapshot.lastClose)
+        if before is not None:
+            before = price(before)
+        return FeedTick(place.code, place.exchange, value, time, None, turnover, None, None, before, volume)
+
+
+def _exchange(subscription: str) -> str | None:
+    """The exchange of ``tick.SH.1`` and of ``600519.SH``."""
+    parts = subscription.split(".")
+    return next((part for part in parts[1:2] if part in {"SH", "SZ", "BJ"}), None)
+
+
+def _number(subscription: str, written: int | str | None) -> Packet | None:
+    try:
+        number = None if written is None else sequence(written)
+    except RefusedError:
+        return None
+    return None if number is None else Packet(subscription, number)
+
+
+def _said(payload: bytes) -> Decoded:
+    text = words(payload.decode("utf-8", "replace"))
+    said = text.lower()
+    if "kicked" in said or "in use" in said:
+        return Decoded([], [], [Answer("kicked", text)])
+    if "too many" in said:
+        return Decoded([], [], [Answer("throttled", text, wait=LATER_SECONDS)])
+    if "token" in said and ("invalid" in said or "expired" in said):
+        return Decoded([], [], [Answer("unauthorised", text)])
+    return Decoded([], [], [Answer("refused" if "error" in said else "other", text)])
+
+
+XTICK = Provider("xtick", CAPABILITIES, XTickFeed)
