@@ -4,15 +4,16 @@ PYTHON ?= python3
 ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS ?= .venv-peers
 LOCKED := $(VENV)/.locked
 READY := $(VENV)/.ready
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format schemas docs lock clean
+.PHONY: help demo test check format schemas docs bench bench-check peers lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo '  ARGS="…" is handed on: make demo ARGS="--help", make test ARGS="tests/market -x"'
 
 demo: $(READY) ## the whole pipeline on this machine, until Ctrl-C
@@ -41,6 +42,14 @@ docs: $(READY) ## a page of the topics and their records: docs/build/asyncapi.ht
 	@$(BIN)/python -m deploy.embedded.node docs/asyncapi page.mjs schemas/asyncapi.json docs/build/asyncapi.html
 	@echo "docs/build/asyncapi.html: open it in a browser; it needs no network"
 
+bench: $(READY) $(PEERS)/bin/python ## measure everything and write docs/performance.md: ARGS="--minutes 25", or names of benchmarks
+	@$(BIN)/python -m benchmarks.run --peers $(PEERS) $(ARGS)
+
+bench-check: $(READY) ## hold ratios measured now against bench_bounds.json, in less than a minute
+	@$(BIN)/python -m benchmarks.check $(ARGS)
+
+peers: $(PEERS)/bin/python ## what `make bench` compares with, in an environment of its own (PEERS=DIR)
+
 COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
 	--python-version 3.11 $(ARGS)
 
@@ -68,3 +77,10 @@ $(LOCKED): requirements.lock
 $(READY): $(LOCKED) pyproject.toml clients/python/pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e clients/python
 	@touch $@
+
+# Only made where it is missing: it is large, and another may be named.
+$(PEERS)/bin/python: | $(READY)
+	@echo "Setting up $(PEERS) from benchmarks/requirements.lock: some minutes …"
+	@$(PYTHON) -m venv --clear $(PEERS)
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r benchmarks/requirements.lock || { rm -rf $(PEERS); exit 1; }

@@ -7,10 +7,8 @@ The parts are measured in processes of their own; memory is the most that a proc
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import multiprocessing
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -19,18 +17,13 @@ from pathlib import Path
 
 from ashare_client.archive import Archive
 from benchmarks.load import Load
+from benchmarks.results import Result, begin, finish, options
 from broker import admin
 from consumers.archive.kinds import kind_of
 from consumers.archive.run import Request, from_log
 from consumers.archive.sql import query as ask
 from deploy.embedded import KafkaBroker
 from schemas.topics import TICKS
-
-
-def say(line: str) -> None:
-    """Print it now."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 def close(bootstrap: str, directory: str) -> int:
@@ -76,18 +69,15 @@ def query(directory: str) -> int:
     return rows
 
 
-def measured(name: str, work: Callable[..., int], *arguments: str) -> None:
-    """Do it in a process of its own and print rows, rows/s and memory."""
+def measured(result: Result, name: str, work: Callable[..., int], *arguments: str) -> None:
+    """Do it in a process of its own and note rows/s, CPU and memory."""
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=_child, args=(theirs, work, arguments))
     process.start()
     theirs.close()
     rows, seconds, cpu, megabytes = ours.recv()
     process.join()
-    say(
-        f"{name:<28} {rows:>10,} rows  {rows / seconds:>10,.0f} rows/s  {cpu / rows * 1e6:>5.2f} us CPU/row"
-        f"  {megabytes:>5.0f} MB RSS"
-    )
+    result.add(name, {"rows/s": rows / seconds, "µs CPU a row": cpu / rows * 1e6, "MB": megabytes})
 
 
 def _child(pipe: Connection, work: Callable[..., int], arguments: tuple[str, ...]) -> None:
@@ -104,21 +94,20 @@ def _most_memory() -> float:
 
 def main() -> None:
     """Load a topic of a broker of its own, archive it, read it."""
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--ticks", type=int, default=3_000_000)
-    ticks = options.parse_args().ticks
+    given = options(__doc__, ticks=3_000_000).parse_args()
+    result = begin(given, "archive")
     with tempfile.TemporaryDirectory(prefix="ashare-bench-") as root, KafkaBroker(Path(root) / "kafka") as broker:
         asyncio.run(admin.apply(broker.bootstrap))
-        asyncio.run(Load(ticks).publish(broker.bootstrap))
-        say(f"loaded {ticks:,} ticks")
+        asyncio.run(Load(given.ticks).publish(broker.bootstrap))
         directory = str(Path(root) / "archive")
-        measured("topic to archive", close, broker.bootstrap, directory)
+        measured(result, "topic to archive", close, broker.bootstrap, directory)
         files = list(Path(directory).rglob("*.parquet"))
         size = sum(path.stat().st_size for path in files)
-        say(f"{size / 1e6:,.1f} MB in {len(files)} parts: {size / ticks:.1f} bytes a tick")
-        measured("archive, by partition", read, directory)
-        measured("archive, all partitions", read_at_once, directory)
-        measured("SQL", query, directory)
+        measured(result, "archive, by partition", read, directory)
+        measured(result, "archive, all partitions", read_at_once, directory)
+        measured(result, "SQL", query, directory)
+        result.add("on disk", {"bytes a tick": size / given.ticks, "parts": len(files)})
+    finish(result, given)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ measured from outside: a reader on the pipe stamps each line when it arrives, an
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import subprocess
@@ -21,17 +20,14 @@ from pathlib import Path
 import psutil
 
 from benchmarks.load import Load
+from benchmarks.results import Result, begin, finish
+from benchmarks.results import options as shared_options
 from broker import admin
 from deploy.embedded import KafkaBroker
 
 SECONDS, RATE = 20, 10_000
 """Of each pace so long, of a load that has so many ticks in a second of its own time."""
 REPLAY = (sys.executable, "-m", "cli", "replay")
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 def measured(bootstrap: str, *options: str) -> tuple[float, float, float]:
@@ -87,12 +83,10 @@ def spacing(bootstrap: str, factor: float, *options: str) -> tuple[int, float, l
 async def prepared(bootstrap: str, ticks: int) -> None:
     """The topics, with the ticks in them."""
     await admin.apply(bootstrap)
-    begun = time.monotonic()
     await Load(ticks).publish(bootstrap)
-    _say(f"{ticks:,} ticks drawn and loaded in {time.monotonic() - begun:.0f} s")
 
 
-def outputs(bootstrap: str, ticks: int, directory: Path) -> None:
+def outputs(result: Result, bootstrap: str, ticks: int, directory: Path) -> None:
     """Every output, flat out."""
     for name, options in {
         "topic": ("--to-topic", "replay.bench"),
@@ -110,12 +104,12 @@ def outputs(bootstrap: str, ticks: int, directory: Path) -> None:
         ),
     }.items():
         seconds, cpu, rss = measured(bootstrap, *options)
-        _say(f"{name:<22} {ticks / seconds:>9,.0f} ticks/s  {cpu:6.1f} s CPU  {rss:4.0f} MB")
+        result.add(f"into {name}", {"ticks/s": ticks / seconds, "µs CPU a tick": cpu / ticks * 1e6, "MB": rss})
         if options[0] == "--to-file":
             Path(options[1]).unlink()
 
 
-def paces(bootstrap: str, ticks: int, factors: Sequence[float]) -> None:
+def paces(result: Result, bootstrap: str, ticks: int, factors: Sequence[float]) -> None:
     """How far from the original spacing records come, over ``SECONDS`` of each pace."""
     # One code of ten: a broad market's 1,000 ticks/s, so that ten times of it is not yet flat out.
     some = ",".join(f"{600_000 + number}" for number in range(0, 2_000, 4))
@@ -126,19 +120,19 @@ def paces(bootstrap: str, ticks: int, factors: Sequence[float]) -> None:
         until = f"offset:{min(ticks, int(SECONDS * RATE * factor)) // 12}"
         count, rate, late = spacing(bootstrap, factor, "--to", until, *options)
         p50, p99 = late[len(late) // 2], late[int(len(late) * 0.99)]
-        _say(
-            f"x{factor:<4g} {count:>9,} records at {rate:>7,.0f}/s: p50 {p50:5.2f} ms, p99 {p99:5.2f} ms,"
-            f" worst {late[-1]:5.1f} ms late"
+        result.add(
+            f"at ×{factor:g}{', some codes' if options else ''}",
+            {"records": count, "records/s": rate, "late, p50 ms": p50, "late, p99 ms": p99, "late, most ms": late[-1]},
         )
 
 
 def main() -> None:
     """Measure, and print."""
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    options.add_argument("--ticks", type=int, default=1_000_000)
-    options.add_argument("--bootstrap", help="a broker with nothing in its topics; default: one of our own")
-    options.add_argument("--loaded", action="store_true", help="the broker has the ticks already")
-    given = options.parse_args()
+    parser = shared_options(__doc__, ticks=1_000_000)
+    parser.add_argument("--bootstrap", help="a broker with nothing in its topics; default: one of our own")
+    parser.add_argument("--loaded", action="store_true", help="the broker has the ticks already")
+    given = parser.parse_args()
+    result = begin(given, "replay_out")
     with tempfile.TemporaryDirectory(prefix="replay-out-") as name:
         directory = Path(name)
         broker = None if given.bootstrap else KafkaBroker(directory / "kafka")
@@ -149,11 +143,12 @@ def main() -> None:
         try:
             if not given.loaded:
                 asyncio.run(prepared(bootstrap, given.ticks))
-            paces(bootstrap, given.ticks, (1.0, 10.0))
-            outputs(bootstrap, given.ticks, directory)
+            paces(result, bootstrap, given.ticks, (1.0, 10.0))
+            outputs(result, bootstrap, given.ticks, directory)
         finally:
             if broker is not None:
                 broker.stop()
+    finish(result, given)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,10 @@ import typer
 from cli import settings
 from cli.commands import (
     archive,
+    bench,
     config,
     demo,
+    feeds,
     kafka,
     process,
     produce,
@@ -36,7 +38,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for module in (demo, simulate, produce, process, kafka, questdb, verify, tail, replay, snapshot, config):
+for module in (demo, simulate, produce, process, kafka, questdb, verify, bench, tail, replay, snapshot, feeds, config):
     app.command(module.__name__.rpartition(".")[2])(module.command)
 app.add_typer(topics.app, name="topics")
 app.add_typer(store.app, name="store")
