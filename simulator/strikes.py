@@ -64,7 +64,7 @@ class Strikes:
         await asyncio.sleep(self._after)
         for kind in self._cycle():
             await asyncio.sleep(self._every)
-            if isinstance(kind, LineKind) and time.monotonic() + kind.detected_after > self._until:
+            if isinstance(kind, LineKind) and time.monotonic() + kind.after(self._server.provider) > self._until:
                 continue
             await self._strike(kind)
 
@@ -127,7 +127,9 @@ class Strikes:
             client.deaf = not kind.answers
             if kind.shut_seconds:
                 self._server.shut(kind.shut_seconds)
-            said = client.session.says(kind.words) if kind.words is not None else Reply()
+            said = Reply() if kind.words is None else client.session.says(kind.words)
+            if kind.words == "throttled" and self._server.provider.throttled_seconds is None:
+                said = Reply()
             close = said.close or (kind.code, "the server restarts")
             await client.follow(Reply(said.frames))
             if kind.ending == "closed":

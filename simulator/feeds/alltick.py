@@ -149,4 +149,6 @@ def _push(one: Print, *, swapped: bool) -> Sent:
     return Sent(frame.encode(), binary=False, ticks=[tick] if one.genuine else [])
 
 
-ALLTICK = Provider("alltick", AllTickSession, _admit, connections=10, answers_beats=True, knows_repeats=True)
+ALLTICK = Provider(
+    "alltick", AllTickSession, _admit, connections=10, throttled_seconds=3.0, answers_beats=True, knows_repeats=True
+)

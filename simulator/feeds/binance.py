@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from urllib.parse import unquote, urlsplit
 
 from simulator.feed import Subscription
-from simulator.feeds.cumulative import Differences
 from simulator.feeds.forms import from_letters, in_letters
 from simulator.feeds.prints import Print
 from simulator.feeds.provider import (
@@ -51,7 +50,7 @@ class BinanceSession(Session):
         listed = handshake.query("streams") or "" if self._wrapped else unquote(address.path).rpartition("/ws/")[2]
         self._streams: dict[str, None] = {}
         self._asked: deque[float] = deque(maxlen=MESSAGES_A_SECOND)
-        self._differences = Differences()
+        self._seen: dict[str, tuple[int, float]] = {}
         self._hold([name for name in listed.split("/") if "@" in name])
 
     def receive(self, message: str | bytes, now: float) -> Reply:
@@ -128,11 +127,11 @@ class BinanceSession(Session):
         return {"e": "24hrMiniTicker", "E": one.time, "s": f"{in_letters(one.code)}USDT", **shown}
 
     def _read(self, one: Print) -> Json | None:
-        if not one.genuine or self._differences.repeats(one.code, one.time, one.day_volume):
+        """Without a volume: the difference of two sums over a window that moves is none."""
+        if not one.genuine or self._seen.get(one.code) == (one.time, one.day_volume):
             return None
-        volume, turnover = self._differences.take(one.code, one.time, one.day_volume, one.day_turnover)
-        tick: Json = {"code": f"{in_letters(one.code)}USDT.{EXCHANGE}", "price": one.price, "time": one.time}
-        return tick if volume is None else tick | {"volume": volume, "turnover": turnover}
+        self._seen[one.code] = (one.time, one.day_volume)
+        return {"code": f"{in_letters(one.code)}USDT.{EXCHANGE}", "price": one.price, "time": one.time}
 
 
 def _error(code: int, message: str) -> str:

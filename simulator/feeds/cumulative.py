@@ -42,4 +42,4 @@ class Differences:
         self._seen[code] = _Seen(day, time, volume, turnover)
         if seen is None or seen.day != day or volume < seen.volume:
             return None, None
-        return volume - seen.volume, turnover - seen.turnover
+        return volume - seen.volume, turnover - seen.turnover if turnover >= seen.turnover else None

@@ -141,4 +141,4 @@ def _covered(code: str) -> bool:
         return False
 
 
-INFOWAY = Provider("infoway", InfowaySession, connections=10)
+INFOWAY = Provider("infoway", InfowaySession, connections=10, throttled_seconds=60.0)

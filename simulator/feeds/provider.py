@@ -160,6 +160,8 @@ class Provider:
         knows_repeats: whether a right client can tell a frame that is sent twice from two trades, and so drops it.
         cumulative: whether pushes carry the day's volume and not the trade's.
         shapes: how many shapes its frames of ticks come in.
+        throttled_seconds: how long a right client asks nothing after the provider's words for too many requests;
+            ``None`` where no such words are documented.
         caches: whether a subscription is followed by what was last known of its codes.
         answers_beats: whether a client's heartbeats are answered.
         whole_market: whether one subscription can take all.
@@ -173,6 +175,7 @@ class Provider:
     knows_repeats: bool = False
     cumulative: bool = False
     shapes: int = 1
+    throttled_seconds: float | None = None
     caches: bool = False
     answers_beats: bool = False
     whole_market: bool = False

@@ -109,7 +109,7 @@ class TickFlowSession(Session):
             return None
         volume, turnover = self._differences.take(one.code, one.time, one.day_volume, one.day_turnover)
         tick: Json = {"code": one.code, "price": one.price, "time": one.time}
-        return tick if volume is None else tick | {"volume": volume, "turnover": turnover}
+        return tick | {name: value for name, value in (("volume", volume), ("turnover", turnover)) if value is not None}
 
 
 def _admit(terms: Terms, handshake: Handshake) -> Refusal | None:

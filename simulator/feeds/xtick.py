@@ -136,8 +136,7 @@ class XTickSession(Session):
             return None
         volume, turnover = self._differences.take(one.code, one.time, one.day_volume, one.day_turnover)
         tick: Json = {"code": one.code, "price": one.price, "time": one.time}
-        if volume is not None:
-            tick |= {"volume": volume, "turnover": turnover}
+        tick |= {name: value for name, value in (("volume", volume), ("turnover", turnover)) if value is not None}
         if one.previous_close:
             tick["previous_close"] = one.previous_close
         return tick

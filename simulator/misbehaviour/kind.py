@@ -81,3 +81,7 @@ class LineKind(Kind):
     empty_subscriptions: ClassVar[int] = 0
     shut_seconds: ClassVar[float] = 0.0
     detected_after: ClassVar[float] = 6.0
+
+    def after(self, provider: Provider) -> float:  # noqa: ARG002 - some providers want to be left alone for long
+        """Seconds that a right client of this provider may need to be back."""
+        return self.detected_after

@@ -36,9 +36,9 @@ class Kick(LineKind):
 
 
 class Throttle(LineKind):
-    """The words for too many requests, the end, and HTTP 429 for a second.
+    """The words for too many requests, where there are documented ones, the end, and HTTP 429 for a second.
 
-    A right client waits longer and longer, and comes back. One gap, ticks lost.
+    A right client waits as long as the provider wants, or longer and longer, and comes back. One gap, ticks lost.
     """
 
     name = "throttle"
@@ -46,6 +46,10 @@ class Throttle(LineKind):
     ending = "closed"
     shut_seconds = 1.0
     detected_after = 8.0
+
+    def after(self, provider: Provider) -> float:
+        """What the provider wants, besides."""
+        return self.detected_after + (provider.throttled_seconds or 0.0)
 
 
 class Silence(LineKind):
