@@ -27,6 +27,12 @@ def _volume(units: Units) -> str:
     return ", ".join([units.volume, *(f"{board} {unit}" for board, unit in units.volume_by_board.items())])
 
 
+def _volume_is(can: Capabilities) -> str:
+    if "volume" not in can.carries:
+        return _NONE
+    return "the day" if can.volume_is == "cumulative" else "the push"
+
+
 def _rate(can: Capabilities) -> str:
     limits = [f"{can.messages} in {_number(can.messages_seconds)} s"] if can.messages else []
     limits += [f"{_number(can.messages_apart)} s apart"] if can.messages_apart else []
@@ -60,7 +66,7 @@ _ROWS: tuple[tuple[str, Callable[[Capabilities], str]], ...] = (
     ("sequence", lambda can: can.sequence if can.sequence != "none" else _NONE),
     ("repeats are told", lambda can: _yes(can.repeats_known)),
     ("every trade", lambda can: "yes" if can.exact else "sampled"),
-    ("volume is of", lambda can: "the day" if can.volume_is == "cumulative" else "the push"),
+    ("volume is of", _volume_is),
     ("volume in", lambda can: _volume(can.units) if "volume" in can.carries else _NONE),
     ("turnover", lambda can: can.units.turnover if can.units.turnover != "none" else _NONE),
     ("sides", lambda can: can.side_codes if can.side_codes != "none" else _NONE),
@@ -116,6 +122,5 @@ def command(
         rows = [row for row in rows if row[0] not in {"time in", "price is", "sides"}]
     _print(rows)
     for one, can in capabilities.items():
-        print(
-            f"\n{one}: {can.about}\n  {can.url}\n  to repair a gap: {can.backfill}" if name else f"\n{one}: {can.about}"
-        )
+        more = f"\n  {can.url}\n  to repair a gap: {can.backfill}" if name else ""
+        print(f"\n{one}: {can.about}{more}")
