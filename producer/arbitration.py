@@ -1,10 +1,10 @@
 """Several lines that bring the same codes become one stream: of what comes twice, the first arrival. Pure; no I/O.
 
 *Repeats.* Where both lines give a tick the same number, by number. Where there is none, by counting: of each key (code,
-time, price, volume) every line's occurrences are counted, and the k-th on one line is the k-th on any other. A tick
-goes on only when its line's count exceeds how many went on before. So two genuine trades of the same ms, price and
-volume both go on, whichever lines bring them in whatever interleaving: what comes out of a key is as many as the line
-that brought most of it.
+time, price, volume; ``Matching`` says what lines of two providers have in common) every line's occurrences are counted,
+and the k-th on one line is the k-th on any other. A tick goes on only when its line's count exceeds how many went on
+before. So two genuine trades of the same ms, price and volume both go on, whichever lines bring them in whatever
+interleaving: what comes out of a key is as many as the line that brought most of it.
 
 *Order.* A line that (re)connects may be ahead of one that was there before, and what it missed may still be on its way
 on that one. So a code's ticks of the younger line are held until the older one brings the first of them, or until it
@@ -21,10 +21,11 @@ Where a feed's time is coarser than a reconnect, a genuine trade that equals one
 
 How a supervisor uses it: one ``Arbiter`` a stream, one ``Intake`` a line, all with the same arbiter and ``Numbering``,
 each with its own number: ``Intake(publisher, numbering, decoder, trades_only=…, arbiter=arbiter, line=0)``. ``take``
-calls ``admit``; the line calls ``intake.resumed(now)`` when it is subscribed, and ``intake.lost(since)`` as soon as its
-connection has ended, however it ended. The stream has one ``source``, ``run`` and ``n``, without holes, whichever line
-brought a tick; ``received`` is when that line's frame came. The lines' own events go under ids of their own; a gap of
-the stream is where no line was there: ``producer.coverage``.
+calls ``admit``. The line calls ``intake.resumed(now)`` when it is subscribed, and ``intake.lost(since, now)`` as soon
+as its connection has ended, however it ended, so that nothing is held for good; both give the gaps of the stream, where
+no line was there (``producer.coverage``), and it has no others. The stream has one ``source``, ``run`` and ``n``,
+without holes, whichever line brought a tick; ``received`` is when that line's frame came. What happens to one of the
+lines goes into feed-events under an id of its own: ``source`` there names whose ticks may be missing.
 """
 
 from __future__ import annotations
@@ -33,9 +34,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
-from typing import NamedTuple
+from operator import attrgetter
+from typing import Literal, NamedTuple
 
+import msgspec
+
+from producer.coverage import Coverage
 from producer.feeds.decoded import FeedTick
+from producer.feeds.provider import Capabilities
 
 WINDOW = 30_000_000
 """µs; what lines were seen to be apart at the close of a busy day is 18 s."""
@@ -59,23 +65,35 @@ class Matching:
 
     Attributes:
         sequence: the provider's number of a tick is the same on every line.
-        volume: ticks carry the volume of a trade. Not that of feeds whose volume is a difference between two pushes: a
-            line that lost one gives another difference.
+        volume: what of a tick's quantity is the same on every line: the ``trade``, or what the day has traded so far
+            (``cumulative``; the volume of such a tick is a difference between two pushes, and a line that lost one
+            gives another); ``None`` where nothing is.
         resolution: ms of the coarser line's time.
     """
 
     sequence: bool = False
-    volume: bool = True
+    volume: Literal["trade", "cumulative"] | None = "trade"
     resolution: int = 1
+
+    @classmethod
+    def of(cls, first: Capabilities, second: Capabilities) -> Matching:
+        """What lines of two providers, or two lines of one, have in common."""
+        same = "volume" in first.carries and "volume" in second.carries and first.volume_is == second.volume_is
+        return cls(
+            sequence=first == second and first.sequence == "code",
+            volume=first.volume_is if same else None,
+            resolution=1000 if "s" in {first.units.time, second.units.time} else 1,
+        )
 
     def key(self) -> Callable[[FeedTick], Key]:
         """What makes the key of a tick; its first part is the time in units of ``resolution``."""
-        resolution, volume = self.resolution, self.volume
+        resolution = self.resolution
+        quantity = attrgetter({"trade": "volume", "cumulative": "cumulative"}[self.volume]) if self.volume else None
 
         def counted(tick: FeedTick) -> Key:
             time = tick.time if resolution == 1 else tick.time // resolution
             # A float that was read from another text of the same price is the same float.
-            return (time, tick.price, tick.volume) if volume else (time, tick.price)
+            return (time, tick.price) if quantity is None else (time, tick.price, quantity(tick))
 
         def numbered(tick: FeedTick) -> Key:
             return counted(tick) if tick.seq is None else (tick.time // resolution, _NUMBER, tick.seq, None)
@@ -169,9 +187,13 @@ class _Row:
         missed: of each line, the latest time of what was forgotten without its having brought it.
         newest: the key that went on last.
         pinned: that key, where it has outlived the window.
+        at, cumulative: time and cumulative volume of what went on last but for what was late.
     """
 
-    __slots__ = ("entries", "held", "level", "missed", "newest", "pinned", "seen", "waiting")
+    __slots__ = (
+        *("at", "cumulative", "entries", "held", "level"),
+        *("missed", "newest", "pinned", "seen", "waiting"),
+    )
 
     def __init__(self, lines: int) -> None:
         self.entries: dict[Key, _Entry] = {}
@@ -182,6 +204,8 @@ class _Row:
         self.missed = [-1] * lines
         self.newest: Key | None = None
         self.pinned: Key | None = None
+        self.at = 0
+        self.cumulative: float = 0
 
 
 class Arbiter:
@@ -190,6 +214,7 @@ class Arbiter:
     Attributes:
         statistics: of each line.
         forgotten: keys that were dropped early, since there were more than ``limit``.
+        coverage: when none of the lines was there.
         due: when ``expire`` has something to do, µs since the epoch; ``None`` while nothing is held.
     """
 
@@ -212,6 +237,7 @@ class Arbiter:
         self.statistics = [LineStatistics() for _ in range(lines)]
         self.forgotten = 0
         self.due: int | None = None
+        self.coverage = Coverage(lines)
         self._lines = lines
         self._key = matching.key()
         self._resolution = matching.resolution
@@ -311,12 +337,22 @@ class Arbiter:
                 mine.repeated += 1
             return
         entry.passed += 1
+        if tick.cumulative is not None:
+            tick = self._counted_once(row, tick, tick.cumulative)
         row.newest = key
         if row.pinned is not None and row.pinned != key:
             self._drop(row, row.pinned)
             row.pinned = None
         mine.first += 1
         self._group.append(tick)
+
+    @staticmethod
+    def _counted_once(row: _Row, tick: FeedTick, cumulative: float) -> FeedTick:
+        """A push that comes late, since the line ahead lost it: what it traded is in the volume of a later one."""
+        if tick.time < row.at and cumulative < row.cumulative:
+            return msgspec.structs.replace(tick, volume=None, turnover=None)
+        row.at, row.cumulative = tick.time, cumulative
+        return tick
 
     def _join(self, row: _Row, key: Key, tick: FeedTick, line: int, received: int) -> None:
         """A tick of a line that has just connected: is it behind the others, or ahead of what they still bring?"""

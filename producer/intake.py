@@ -1,15 +1,28 @@
-"""From frames to Kafka: numbered ticks, dead letters and feed events, each on its lane, each counted."""
+"""From frames to Kafka: numbered ticks, dead letters and feed events, each on its lane, each counted.
+
+On their way, in this order: ticks without a trade are dropped where that was asked for; the arbiter, where several
+lines bring the same codes, lets on what none of the others has brought; the gate, where there is one, judges what goes
+on; then it is numbered.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
 
 from broker.publisher import Lane, Publisher
+from producer.arbitration import Admitted, Arbiter
+from producer.coverage import Coverage, Span
 from producer.feeds.decoded import Decoded, FeedTick, Frame, Letter
-from producer.feeds.post import PostDecoder
 from producer.numbering import Numbering
+from producer.quality import Flaws, Gate, Row
 from schemas import DeadLetter, FeedEvent, encode
 from schemas.dead_letters import to_kafka
 from schemas.topics import DEAD_LETTERS, FEED_EVENTS, TICKS, partition_of, topics
@@ -19,11 +32,31 @@ log = logging.getLogger(__name__)
 SLICE = 2_048
 """Ticks of one frame between two looks at whether the publisher is full: 16 MiB can hold half a million."""
 _ROUTES = 65_536
+_CAUSES = 64
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Decoder(Protocol):
+    """What makes ticks, dead letters and answers of a feed's frames."""
+
+    def decode(self, frame: Frame) -> Decoded:
+        """Read one frame; nothing raises."""
 
 
 @dataclass
 class Counters:
-    """What came and where it went, since the start."""
+    """What came and where it went, since the start.
+
+    Attributes:
+        ticks: those that went on to the topic.
+        letters: dead letters, those that the gate kept out included.
+        repeated: ticks that another line had brought before.
+        marked: ticks that went on with flaws.
+        kept_out: ticks that went to the dead letters for their flaws.
+        causes: of dead letters, what was wrong, as the reason names it first.
+        flaws: of marked and kept out ticks, what the gate found.
+    """
 
     frames: int = 0
     ticks: int = 0
@@ -31,22 +64,69 @@ class Counters:
     no_trade: int = 0
     held_back: int = 0
     reconnects: int = 0
+    repeated: int = 0
+    marked: int = 0
+    kept_out: int = 0
+    causes: Counter[str] = field(default_factory=Counter)
+    flaws: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
-        return (
-            f"{self.ticks:,} ticks, {self.frames:,} frames, {self.letters:,} dead letters,"
+        text = (
+            f"{self.ticks:,} ticks, {self.frames:,} frames, {self.letters:,} dead letters{_listed(self.causes)},"
             f" {self.no_trade:,} dropped without a trade, {self.reconnects:,} reconnects"
         )
+        if self.repeated:
+            text += f", {self.repeated:,} that another line had brought"
+        if self.flaws:
+            text += f", {self.marked:,} marked and {self.kept_out:,} kept out{_listed(self.flaws)}"
+        return text
+
+    def cause(self, reason: str, count: int = 1) -> None:
+        """Count a dead letter by the first words of its reason."""
+        cause = reason.partition(":")[0]
+        if len(cause) > 24 or (cause not in self.causes and len(self.causes) >= _CAUSES):
+            cause = "other"
+        self.causes[cause] += count
+
+
+def _listed(counts: Counter[str]) -> str:
+    return f" ({', '.join(f'{name} {count:,}' for name, count in counts.most_common(8))})" if counts else ""
 
 
 class Intake:
-    """One line's way into Kafka."""
+    """One line's way into Kafka.
 
-    def __init__(self, publisher: Publisher, numbering: Numbering, decoder: PostDecoder, *, trades_only: bool) -> None:
-        """With ``trades_only``, ticks of volume 0 are dropped and counted, unless the server does it (``filtered``)."""
+    Lines that bring the same codes share numbering, gate and arbiter, and have an intake each (``producer.arbitration``
+    says how); all others have a numbering, and a gate, of their own.
+    """
+
+    def __init__(
+        self,
+        publisher: Publisher,
+        numbering: Numbering,
+        decoder: Decoder,
+        *,
+        trades_only: bool,
+        gate: Gate | None = None,
+        arbiter: Arbiter | None = None,
+        line: int = 0,
+    ) -> None:
+        """A way that nothing has gone yet.
+
+        Args:
+            trades_only: ticks of volume 0 are dropped and counted, unless the server does it (``filtered``).
+            gate: judges every tick; without one, none is.
+            arbiter: of the lines that bring the same codes.
+            line: this line's number with the arbiter, from 0.
+        """
         self.counters = Counters()
         self.numbering = numbering
         self.filtered = False
+        self.gate = gate
+        self._arbiter = arbiter
+        self._line = line
+        self._coverage = arbiter.coverage if arbiter else Coverage(1)
+        self._timer: asyncio.TimerHandle | None = None
         self._publisher = publisher
         self._decoder = decoder
         self._trades_only = trades_only
@@ -65,28 +145,105 @@ class Intake:
         if self._trades_only and not self.filtered:
             ticks = self._traded(ticks)
         if len(ticks) <= SLICE:
-            self._forward(ticks, frame.received)
+            self._admit(ticks, frame.received)
         else:
             for start in range(0, len(ticks), SLICE):
-                self._forward(ticks[start : start + SLICE], frame.received)
+                self._admit(ticks[start : start + SLICE], frame.received)
                 if self._publisher.full:
                     await self._room()
         if self._publisher.full:
             await self._room()
         return decoded
 
+    def resumed(self, now: int) -> list[Span]:
+        """The line is subscribed: it brings everything from now on, µs since the epoch.
+
+        Returns:
+            The gaps (from, to) of the stream that are known by this: where no line of it was subscribed.
+        """
+        if self._arbiter is not None:
+            self._arbiter.connected(self._line)
+        return self._coverage.resumed(self._line, now)
+
+    def lost(self, since: int, now: int) -> list[Span]:
+        """The line's connection has ended, and nothing came since then; µs since the epoch.
+
+        Returns:
+            As ``resumed``.
+        """
+        if self._arbiter is not None:
+            self._send(self._arbiter.reset(self._line, now))
+        return self._coverage.lost(self._line, since)
+
     def announce(self, event: FeedEvent) -> None:
         """Put an event of the line into the feed-events topic."""
         self._events.add(event.source.encode(), encode(event), event.at // 1000)
 
-    def _forward(self, ticks: list[FeedTick], received: int) -> None:
-        stamp, routes, milliseconds = self.numbering.stamp, self._routes, received // 1000
-        for tick in ticks:
-            route = routes.get(tick.code)
-            if route is None:
-                route = self._route(tick.code)
-            route[1].add(route[0], stamp(tick, received), milliseconds)
+    def _admit(self, ticks: list[FeedTick], received: int) -> None:
+        """Send on what the arbiter lets on. Never waits in between: another line's ticks would overtake."""
+        arbiter = self._arbiter
+        if arbiter is None:
+            self._forward(ticks, received)
+            return
+        repeated = arbiter.statistics[self._line]
+        before = repeated.second
+        admitted = arbiter.admit(self._line, ticks, received)
+        self.counters.repeated += repeated.second - before
+        self._send(admitted)
+        if arbiter.due is not None and self._timer is None:
+            delay = max(0, arbiter.due - received) / 1e6
+            self._timer = asyncio.get_running_loop().call_later(delay, self._expire)
+
+    def _send(self, admitted: Admitted) -> None:
+        for received, ticks in admitted:
+            self._forward(ticks, received)
+
+    def _expire(self) -> None:
+        """Send on what the arbiter has held for long enough."""
+        arbiter, self._timer = self._arbiter, None
+        assert arbiter is not None
+        now = time.time_ns() // 1000
+        self._send(arbiter.expire(now))
+        if arbiter.due is not None:
+            delay = max(0.001, (arbiter.due - now) / 1e6)
+            self._timer = asyncio.get_running_loop().call_later(delay, self._expire)
+
+    def _forward(self, ticks: Sequence[FeedTick], received: int) -> None:
+        milliseconds = received // 1000
+        if self.gate is None:
+            routes = self._routes
+            for tick, value in zip(ticks, self.numbering.stamp(ticks, received), strict=True):
+                key, lane = routes.get(tick.code) or self._route(tick.code)
+                lane.add(key, value, milliseconds)
+        else:
+            rows, flaws = self.gate.judge(ticks, received)
+            if flaws:
+                ticks, rows, flaws = self._sift(ticks, rows, flaws, received)
+            for row, value in zip(rows, self.numbering.stamp(ticks, received, flaws), strict=True):
+                key, lane = row.beside or self._beside(row)
+                lane.add(key, value, milliseconds)
         self.counters.ticks += len(ticks)
+
+    def _sift(
+        self, ticks: Sequence[FeedTick], rows: Sequence[Row], flaws: Flaws, received: int
+    ) -> tuple[list[FeedTick], list[Row], Flaws]:
+        """Bury the ticks that the gate keeps out; gives the others."""
+        assert self.gate is not None
+        for found in flaws.values():
+            self.counters.flaws.update(found.split(","))
+        if not self.gate.quarantine:
+            self.counters.marked += len(flaws)
+            return list(ticks), list(rows), flaws
+        self.counters.kept_out += len(flaws)
+        letters = [Letter(_encode(ticks[index]), f"quality: {found}", "tick") for index, found in flaws.items()]
+        self._bury(letters, received)
+        well = [index for index in range(len(ticks)) if index not in flaws]
+        return [ticks[index] for index in well], [rows[index] for index in well], {}
+
+    def _beside(self, row: Row) -> tuple[bytes, Lane]:
+        """Key and lane of a code, remembered with the gate."""
+        row.beside = route = self._route(row.code)
+        return route
 
     def _route(self, code: str) -> tuple[bytes, Lane]:
         """Key and lane of a code, remembered."""
@@ -110,6 +267,7 @@ class Intake:
             record = DeadLetter(letter.payload, letter.reason, letter.part, numbering.source, numbering.run, received)
             value, headers = to_kafka(record)
             self._letters.add(None, value, received // 1000, headers)
+            self.counters.cause(letter.reason)
         self.counters.letters += len(letters)
 
     async def _room(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import msgspec
 
 from producer.feeds.decoded import FeedTick
@@ -9,6 +11,7 @@ from schemas import Tick
 
 # The bytes of schemas.encode (a test compares them) at half its cost: it takes structs as they are.
 _encode = msgspec.json.Encoder().encode
+_NONE: Mapping[int, str] = {}
 
 
 class Numbering:
@@ -20,24 +23,34 @@ class Numbering:
         self.run = run
         self.n = 0
 
-    def stamp(self, tick: FeedTick, received: int, quality: str | None = None) -> bytes:
-        """The record of the run's next tick, as Kafka gets it; ``received`` is µs since the epoch."""
-        self.n = n = self.n + 1
-        return _encode(
-            Tick(
-                tick.code,
-                tick.exchange,
-                tick.price,
-                tick.time,
-                received,
-                self.source,
-                self.run,
-                n,
-                tick.volume,
-                tick.turnover,
-                tick.side,
-                tick.seq,
-                tick.previous_close,
-                quality,
+    def stamp(self, ticks: Sequence[FeedTick], received: int, qualities: Mapping[int, str] = _NONE) -> list[bytes]:
+        """The records of the run's next ticks, as Kafka gets them.
+
+        Args:
+            received: µs since the epoch.
+            qualities: by index, what the gate found.
+        """
+        source, run, n = self.source, self.run, self.n
+        self.n = n + len(ticks)
+        quality = qualities.get
+        return [
+            _encode(
+                Tick(
+                    tick.code,
+                    tick.exchange,
+                    tick.price,
+                    tick.time,
+                    received,
+                    source,
+                    run,
+                    number,
+                    tick.volume,
+                    tick.turnover,
+                    tick.side,
+                    tick.seq,
+                    tick.previous_close,
+                    quality(number - n - 1) if qualities else None,
+                )
             )
-        )
+            for number, tick in enumerate(ticks, n + 1)
+        ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from producer.arbitration import HOLD, WINDOW, Admitted, Arbiter, Matching, Quantiles
+from producer.feeds import feeds
 from producer.feeds.decoded import FeedTick
+from producer.feeds.provider import Capabilities, Units
 
 START = 1_795_138_200_000_000  # 2026-11-20 09:30 in Shanghai, µs since the epoch
 MS = 1_000
@@ -200,7 +202,8 @@ def test_a_number_that_begins_again_is_another_tick() -> None:
 @pytest.mark.parametrize(
     ("matching", "other"),
     [
-        (Matching(volume=False), tick(500, volume=None)),
+        (Matching(volume=None), tick(500, volume=None)),
+        (Matching(volume="cumulative"), tick(500, volume=None)),
         (Matching(resolution=1000), tick(0)),
     ],
 )
@@ -210,6 +213,32 @@ def test_only_what_both_lines_carry_is_compared(matching: Matching, other: FeedT
     stream.bring(0, tick(500))
     stream.bring(1, other)
     assert stream.out == [tick(500)]
+
+
+def test_a_push_that_comes_late_is_not_traded_twice() -> None:
+    """Of a cumulative feed: the line ahead lost a push, whose shares are in its next one's volume."""
+    stream = Stream(Arbiter(matching=Matching(volume="cumulative")))
+    pushes = [tick(ms, volume=100, turnover=1000.0, cumulative=100 * ms) for ms in (1, 2, 3)]
+    stream.bring(0, pushes[0])
+    stream.bring(1, pushes[0])
+    ahead = tick(3, volume=200, turnover=2000.0, cumulative=300)
+    assert stream.bring(0, ahead) == [ahead]
+    assert stream.bring(1, *pushes[1:]) == [tick(2, volume=None, turnover=None, cumulative=200)]
+    again = tick(4, volume=5, cumulative=5)
+    assert stream.bring(1, again) == [again]
+
+
+def test_what_two_providers_have_in_common() -> None:
+    """Numbers only within one provider; volumes that are of one kind; the coarser time."""
+    post = feeds()["post"].capabilities
+    assert Matching.of(post, post) == Matching()
+    one = Capabilities("", "", "none", carries=("volume",), sequence="code")
+    assert Matching.of(one, one) == Matching(sequence=True)
+    assert Matching.of(one, replace(one, about="another")) == Matching()
+    assert Matching.of(one, replace(one, carries=())) == Matching(volume=None)
+    assert Matching.of(one, replace(one, volume_is="cumulative")) == Matching(volume=None)
+    total = replace(one, volume_is="cumulative", units=Units(time="s"))
+    assert Matching.of(total, total) == Matching(sequence=True, volume="cumulative", resolution=1000)
 
 
 def test_a_line_that_comes_back_ahead_waits_for_what_it_missed() -> None:

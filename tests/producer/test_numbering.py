@@ -23,13 +23,20 @@ TICKS = st.builds(
     previous_close=st.none() | st.floats(0.0001, 1e9),
 )
 
+QUALITIES: st.SearchStrategy[dict[int, str]] = st.just({}) | st.dictionaries(
+    st.integers(0, 2), st.sampled_from(["off_grid", "off_grid,backwards"])
+)
+
 
 @settings(deadline=None, max_examples=500)
-@given(st.lists(TICKS, min_size=1, max_size=3), st.integers(0, 2**62))
-def test_a_stamped_tick_is_byte_for_byte_the_codecs(ticks: list[FeedTick], received: int) -> None:
+@given(st.lists(TICKS, min_size=1, max_size=3), st.integers(0, 2**62), QUALITIES)
+def test_a_stamped_tick_is_byte_for_byte_the_codecs(
+    ticks: list[FeedTick], received: int, qualities: dict[int, str]
+) -> None:
     """The faster encoder must not differ in a single float; numbers rise by one from 1."""
     numbering = Numbering("post-1", 1_795_138_000_000)
-    for n, tick in enumerate(ticks, 1):
+    stamped = numbering.stamp(ticks, received, qualities) + numbering.stamp(ticks, received)
+    for n, (tick, value) in enumerate(zip(ticks + ticks, stamped, strict=True), 1):
         expected = Tick(
             tick.code,
             tick.exchange,
@@ -44,6 +51,7 @@ def test_a_stamped_tick_is_byte_for_byte_the_codecs(ticks: list[FeedTick], recei
             tick.side,
             tick.seq,
             tick.previous_close,
+            qualities.get(n - 1) if n <= len(ticks) else None,
         )
-        assert numbering.stamp(tick, received) == encode(expected)
-    assert numbering.n == len(ticks)
+        assert value == encode(expected)
+    assert numbering.n == 2 * len(ticks)

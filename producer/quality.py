@@ -1,0 +1,303 @@
+"""The quality gate: what the trading rules, the watchlist and the clock say against a tick. Pure; no I/O.
+
+Which layer judges what:
+
+- *The decoder* (``producer/feeds/``) refuses what a record of the contract cannot hold, whatever the gate is set to: a
+  price that is none (0, negative, text that is no number), a negative volume or turnover, a code that names nothing (or
+  no A share, without ``--foreign``), a time before 1992 or after 2099. These are dead letters, byte for byte.
+- *The gate* judges ticks that were read, on the stream that goes to the topic, so after two lines have become one. By
+  setting they pass with their flaws as ``quality``, or go to the dead letters with the flaws as the reason.
+
+The flaws, as ``quality`` names them (a text, comma between several; a reader takes one that it does not know for
+unknown, since more may be added):
+
+- ``unknown_code``: not among the codes that were asked for, where a list was, or of a range that the exchange does not
+  use any more;
+- ``off_grid``: the price is no multiple of the tick size. Judged of A and B shares, funds and convertible bonds, in
+  1/10,000 yuan, so that the noise of a float is none;
+- ``outside_limits``: the price is outside of the day's limit band, which needs a previous close of that day. Judged of
+  A shares, once a tick of the day has carried one. The first days of a listing have no limit, and a listing's day is
+  not known here: its ticks are marked then;
+- ``future``, ``stale``: the time is more than ``FUTURE_MS`` ahead of the receipt, or more than ``PAST_MS`` behind it.
+  Not judged where the feed has a clock of its own (a recording, a simulator);
+- ``backwards``: the time is before that of an earlier tick of the code;
+- ``off_session``: the exchange is closed at that time, or it is lunch. Judged of A shares; ``GRACE_MS`` are given to
+  prints that a session's end leaves behind.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from market.calendar import known_until
+from market.codes import Board, Instrument, Kind, UnknownCode, a_share_prefixes, instrument, normalise
+from market.prices import SCALE, to_e4
+from market.rules import limit_band_e4, tick_size_e4
+from market.sessions import Phase, sessions
+from market.times import DAY_MS, day_start, shanghai_date
+from producer.feeds.decoded import FeedTick
+
+UNKNOWN_CODE = "unknown_code"
+OFF_GRID = "off_grid"
+OUTSIDE_LIMITS = "outside_limits"
+FUTURE = "future"
+STALE = "stale"
+BACKWARDS = "backwards"
+OFF_SESSION = "off_session"
+
+FUTURE_MS = 60_000
+PAST_MS = DAY_MS
+GRACE_MS = 60_000
+"""The closing print is stamped up to 3 s after the close, and some vendors stamp the push instead of the trade."""
+
+Flaws = Mapping[int, str]
+"""By index of the tick in its frame; what is not in it is well."""
+
+_SHANGHAI_MS = 8 * 3_600_000
+_REVIEW_MS = 3_600_000
+_ROWS = 65_536
+_STRETCHES = 256
+_EVER = 1 << 62
+_ALL_PRICES = (0, _EVER)
+_NO_PRICE = (_EVER, 0)
+_WITH_GRID = frozenset({Kind.A_SHARE, Kind.B_SHARE, Kind.FUND, Kind.CONVERTIBLE})
+
+
+class _Quick:
+    """What a tick that is well is compared with, side by side: of 5,000 codes, most are in no cache.
+
+    Attributes:
+        last: the latest time so far, ms since the epoch.
+        until: times from ``last`` to before this are in the stretch of trading that ``last`` is in.
+        price: the last one that was well, in yuan; ``None`` before the first, and when the rules change.
+        low, high: 1/10,000 yuan; prices that are well lie between them, and none does while the code is unknown.
+        grid: the tick size, 1/10,000 yuan; 1 where it is not judged.
+        close: the previous close, in yuan, that the band was made of.
+        beside: what the gate's user keeps beside a code.
+    """
+
+    __slots__ = ("beside", "close", "grid", "high", "last", "low", "price", "until")
+
+    last: int
+    until: int
+    price: float | None
+    low: int
+    high: int
+    grid: int
+    close: float | None
+    beside: Any
+
+
+class Row(_Quick):
+    """What is known of a code.
+
+    Attributes:
+        code: as its first tick had it.
+        band: the day's limits, 1/10,000 yuan; ``None`` where they are not known, or there are none.
+        day: days since the epoch, in Shanghai.
+    """
+
+    __slots__ = ("band", "board", "code", "day", "exchange", "share", "unknown")
+
+    def __init__(self, code: str, named: Instrument | None, grid: int) -> None:
+        """A code before its first tick."""
+        self.code = code
+        self.share = named is not None and named.a_share
+        self.exchange = named.exchange if named else ""
+        self.board = named.board if named else Board.OTHER
+        self.grid = grid
+        self.last = self.until = 0
+        self.day = -1
+        self.unknown = True
+        self.close = None
+        self.band: tuple[int, int] | None = None
+        self.beside = None
+        self.bound()
+
+    def begin(self, day: int) -> None:
+        """Start a day: its close, and so its band, is not known yet."""
+        self.day = day
+        self.close = self.band = None
+        self.bound()
+
+    def learn(self, close: float, on: date) -> None:
+        """Take a previous close of the row's day."""
+        self.close = close
+        self.band = limit_band_e4(to_e4(close), self.board, on) if self.share else None
+        self.bound()
+
+    def bound(self) -> None:
+        """Make ``low`` and ``high`` of what is known."""
+        self.price = None
+        self.low, self.high = _NO_PRICE if self.unknown else self.band or _ALL_PRICES
+
+
+class Gate:
+    """Judges the ticks of one stream, in its order.
+
+    Attributes:
+        quarantine: whether a flawed tick is kept out of the topic; otherwise it passes with its flaws.
+        counts: flawed ticks by flaw; one with two flaws counts for both.
+    """
+
+    def __init__(
+        self, *, quarantine: bool = False, codes: Iterable[str] | None = None, clock_of_its_own: bool = False
+    ) -> None:
+        """A gate that has seen nothing yet.
+
+        Args:
+            codes: those asked for, ``None`` for a whole market.
+            clock_of_its_own: the feed's times are not compared with the local clock.
+        """
+        self.quarantine = quarantine
+        self.counts: Counter[str] = Counter()
+        self._own_clock = clock_of_its_own
+        self._rows: dict[str, Row] = {}
+        self._wanted: frozenset[str] | None = None
+        self._stretches: dict[tuple[date, str, Board], tuple[tuple[int, int], ...]] = {}
+        self._review_at = 0
+        self.expect(codes)
+        known_until()  # the calendar takes a second to load: before there is a socket that waits
+
+    def expect(self, codes: Iterable[str] | None) -> None:
+        """Take a new list of the codes asked for, in any form that ``market.codes.normalise`` reads."""
+        self._wanted = None if codes is None else frozenset(map(_canonical, codes))
+        self._review_at = 0
+
+    def judge(self, ticks: Sequence[FeedTick], received: int) -> tuple[list[Row], Flaws]:
+        """The row of each tick, and the flaws of those that have any; ``received`` is µs since the epoch.
+
+        A tick that is well takes a handful of comparisons; whatever they can't say is looked at by every rule.
+        """
+        now = received // 1000
+        if now >= self._review_at:
+            self._review(now)
+        known, latest = self._rows, _EVER if self._own_clock else now + FUTURE_MS
+        flaws: dict[int, str] = {}
+        rows: list[Row] = []
+        add = rows.append
+        for tick in ticks:
+            row = known.get(tick.code)
+            if row is None:
+                row = self._row(tick.code)
+            add(row)
+            time = tick.time
+            if row.last <= time < row.until and time <= latest:
+                price = tick.price
+                if price == row.price:
+                    row.last = time
+                    continue
+                if (
+                    row.low <= (e4 := round(price * SCALE)) <= row.high
+                    and not e4 % row.grid
+                    and (row.close or tick.previous_close is None)
+                ):
+                    row.last = time
+                    row.price = price
+                    continue
+            found = self._examine(tick, row, now)
+            if found:
+                flaws[len(rows) - 1] = ",".join(found)
+        return rows, flaws
+
+    def _examine(self, tick: FeedTick, row: Row, now: int) -> list[str]:
+        """Judge a tick by every rule, and learn from it what the quick way needs."""
+        time = tick.time
+        day = (time + _SHANGHAI_MS) // DAY_MS
+        timed = self._timed(time, row, now)
+        believed = FUTURE not in timed and STALE not in timed
+        unknown = self._unknown(tick.code, time)
+        if believed and day >= row.day:
+            if day > row.day:
+                row.begin(day)
+            if unknown is not row.unknown:
+                row.unknown = unknown
+                row.bound()
+            if tick.previous_close is not None and tick.previous_close != row.close:
+                row.learn(tick.previous_close, shanghai_date(time))
+        found = [UNKNOWN_CODE] if unknown else []
+        found += self._priced(tick.price, row, row.band if day == row.day else None)
+        stretch = self._stretch(row, time)
+        if stretch is None:
+            timed.append(OFF_SESSION)
+        elif not timed:
+            row.until = stretch
+        if believed and time > row.last:
+            row.last = time
+        found += timed
+        self.counts.update(found)
+        return found
+
+    def _timed(self, time: int, row: Row, now: int) -> list[str]:
+        found = []
+        if not self._own_clock:
+            if time > now + FUTURE_MS:
+                found.append(FUTURE)
+            elif time < now - PAST_MS:
+                found.append(STALE)
+        if time < row.last:
+            found.append(BACKWARDS)
+        return found
+
+    @staticmethod
+    def _priced(price: float, row: Row, band: tuple[int, int] | None) -> list[str]:
+        found = []
+        e4 = to_e4(price)
+        if e4 % row.grid:
+            found.append(OFF_GRID)
+        if band is not None and not band[0] <= e4 <= band[1]:
+            found.append(OUTSIDE_LIMITS)
+        return found
+
+    def _unknown(self, code: str, time: int) -> bool:
+        if self._wanted is not None and code not in self._wanted:
+            return True
+        try:
+            named = instrument(code)
+        except UnknownCode:
+            return True
+        return named.a_share and not any(code.startswith(r.prefix) for r in a_share_prefixes(shanghai_date(time)))
+
+    def _stretch(self, row: Row, time: int) -> int | None:
+        """The end of the stretch of trading that a time is in, ``None`` where there is none."""
+        day = shanghai_date(time)
+        if not row.share:
+            return day_start(day) + DAY_MS
+        key = (day, row.exchange, row.board)
+        stretches = self._stretches.get(key)
+        if stretches is None:
+            if len(self._stretches) >= _STRETCHES:
+                self._stretches.clear()
+            midnight = day_start(day)
+            open_ = [s for s in sessions(day, row.exchange, row.board) if s.phase not in {Phase.CLOSED, Phase.LUNCH}]
+            stretches = tuple((midnight + s.start, midnight + s.end) for s in open_)
+            self._stretches[key] = stretches
+        ends = [end for start, end in stretches if start <= time < end + GRACE_MS]
+        return max(ends) + GRACE_MS if ends else None
+
+    def _row(self, code: str) -> Row:
+        if len(self._rows) >= _ROWS:
+            self._rows.clear()
+        try:
+            named = instrument(code)
+        except UnknownCode:
+            named = None
+        grid = tick_size_e4(code) if named and named.kind in _WITH_GRID else 1
+        row = self._rows[code] = Row(code, named, grid)
+        return row
+
+    def _review(self, now: int) -> None:
+        """Let each code's next tick be judged by every rule, now and then: what was recent has become long past."""
+        self._review_at = now + _REVIEW_MS
+        for row in self._rows.values():
+            row.until = 0
+
+
+def _canonical(code: str) -> str:
+    try:
+        return normalise(code.strip())
+    except UnknownCode:
+        return code.strip()
