@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from market.times import trading_date
 from producer.absence import Absence, Kicks, ShutDoors
 from producer.connection import MAX_MESSAGE_BYTES, FrameConnection
 from producer.continuity import CumulativeVolumes, PacketNumbers, merged
@@ -81,6 +82,7 @@ class Line:
         self._ever_subscribed = False
         self._stretch: Any = None
         self._stretch_since = 0.0
+        self._day = ""
         self._begin()
 
     def _begin(self) -> None:
@@ -333,7 +335,7 @@ class Line:
         self._silence.subscribed(self._watched, clock())
         again, self._ever_subscribed = self._ever_subscribed, True
         log.info("%s%s (%s)", self._prefix, "resubscribed" if again else "subscribed", how)
-        self._outlet.up()
+        self._outlet.up(subscription.concerned())
         self._outlet.say("resubscribed" if again else "subscribed", n=n, reason=how, codes=subscription.concerned())
         hole = self._absence.end(self._confirmed_at, None if subscription.everything else subscription.wanted)
         if hole is not None:
@@ -371,7 +373,7 @@ class Line:
         return self._silent(at)
 
     def _silent(self, at: float) -> End | None:
-        silent = self._silence.verdict(time.time_ns() // 1_000_000, at)
+        silent = self._silence.verdict(_wall(), at)
         if silent is None:
             return None
         self._silence.gave_up()
@@ -397,7 +399,7 @@ class Line:
         if self.subscription.confirmed:
             self._absence.begin(since, self.subscription.concerned(), detected, reason)
             self._absence.keep(self.subscription.wanted)
-            self._outlet.down(since, reason)
+        self._outlet.down(since, reason, detected)
         self.problem = reason
         log.warning("%sconnection to %s lost: %s", self._prefix, self._address.shown, reason)
         self._outlet.say("disconnected", reason=reason)
@@ -434,13 +436,18 @@ class Line:
 
     def _follow_session(self) -> None:
         """Count the codes that were not seen, stretch of trading by stretch of trading."""
-        stretch = trading_stretch(self._silence.clock.at(time.time_ns() // 1_000_000))
-        if stretch == self._stretch:
-            return
-        self._never_seen()
-        self._stretch, self._stretch_since = stretch, clock()
-        if stretch is not None:
-            self.subscription.new_session()
+        at = self._silence.clock.at(_wall())
+        stretch, day = trading_stretch(at), trading_date(at)
+        if stretch != self._stretch:
+            self._never_seen()
+            # With the end, not with the beginning: its first ticks may have come before it was looked at.
+            if self._stretch is not None:
+                self.subscription.new_session()
+            self._stretch, self._stretch_since = stretch, clock()
+        if day != self._day:
+            if self._day and stretch is None:
+                self.subscription.new_session()  # what came after hours says nothing of the next day
+            self._day = day
 
     def _never_seen(self) -> None:
         """Announce the codes asked for of which no tick came in the stretch of trading that ends."""
@@ -474,6 +481,11 @@ class Line:
         """Begin the closing handshake; what the server sent before it ends is still read."""
         await stop.wait()
         await connection.close()
+
+
+def _wall() -> int:
+    """Local time, ms since the epoch."""
+    return time.time_ns() // 1_000_000
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, Literal, Protocol
 
-from producer.continuity import Hole
+from producer.continuity import Detected, Hole
 from producer.feeds.decoded import Decoded, Frame
 from producer.intake import Intake
 from schemas import FeedEvent
@@ -23,6 +23,8 @@ Happening = Literal[
     "switched",
     "never_seen",
 ]
+
+Codes = list[str] | Literal["all"]
 
 
 class Outlet(Protocol):
@@ -45,12 +47,12 @@ class Outlet(Protocol):
         """Ticks are missing; ``n`` is the number of the last one before."""
         ...
 
-    def up(self) -> None:
-        """The line's subscription stands: from now on nothing is missing."""
+    def up(self, codes: Codes) -> None:
+        """The line's subscription to the codes stands: from now on nothing is missing."""
         ...
 
-    def down(self, since: int, reason: str) -> None:
-        """The line delivers nothing any more, and nothing is known since a time, µs since the epoch."""
+    def down(self, since: int, reason: str, detected: Detected = "disconnect") -> None:
+        """The line's connection has ended, and nothing came since a time, µs since the epoch."""
         ...
 
     def filters(self, server: bool) -> None:  # noqa: FBT001 - a fact that is told
@@ -108,10 +110,10 @@ class Single:
             missed=hole.missed,
         )
 
-    def up(self) -> None:
+    def up(self, codes: Codes) -> None:
         """Nothing to do: the line knows by itself."""
 
-    def down(self, since: int, reason: str) -> None:
+    def down(self, since: int, reason: str, detected: Detected = "disconnect") -> None:
         """Nothing to do: the line knows by itself."""
 
     def filters(self, server: bool) -> None:  # noqa: FBT001 - a fact that is told

@@ -1,0 +1,200 @@
+"""A provider that speaks a protocol of a few words, with capabilities to choose, and an outlet that remembers.
+
+What a client sends is ``+a,b``, ``-a``, ``beat`` and ``login TOKEN``; a server's frame is JSON: ``{"ticks": [[code, ms,
+volume, cumulative], …], "answers": [{"kind": …}], "packet": 7}``, any of the three.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Self
+
+import orjson
+from websockets.asyncio.server import Server, ServerConnection, serve
+
+from producer.continuity import Detected, Hole
+from producer.feeds.decoded import Answer, Decoded, FeedTick, Frame, Packet
+from producer.feeds.provider import Capabilities, Codes, Message
+from producer.outlet import Happening
+
+Script = Callable[[ServerConnection], Awaitable[None]]
+
+
+class ScriptedFeed:
+    """The client's side."""
+
+    def __init__(self, **capabilities: Any) -> None:
+        """With other capabilities than a simple feed's."""
+        simple: dict[str, Any] = {"about": "a script", "url": "ws://127.0.0.1", "login": "frame", "wildcard": True}
+        self.capabilities = Capabilities(**simple | capabilities)
+        self.resets = 0
+
+    def address(self, url: str, token: str | None, codes: Codes) -> str:  # noqa: ARG002 - a script knows none
+        """The codes, where they are no request."""
+        return f"{url}/?codes={','.join(codes or ['*'])}" if self.capabilities.changes == "reconnect" else url
+
+    def headers(self, token: str | None) -> Mapping[str, str]:
+        """The token, where it goes there."""
+        return {"token": token} if token and self.capabilities.login == "header" else {}
+
+    def greeting(self, token: str | None) -> list[Message]:
+        """A login, where the server answers one."""
+        return [f"login {token}"] if self.capabilities.logged_in_by_answer else []
+
+    def subscribe(self, codes: Codes) -> list[Message]:
+        """In chunks."""
+        if self.capabilities.changes == "reconnect":
+            return []
+        size = self.capabilities.codes_per_message or 10**6
+        return ["+*"] if codes is None else ["+" + ",".join(codes[i : i + size]) for i in range(0, len(codes), size)]
+
+    def unsubscribe(self, codes: Codes) -> list[Message]:
+        """In one."""
+        return ["-" + ",".join(codes or ["*"])]
+
+    def heartbeat(self) -> Message | None:
+        """A word."""
+        return "beat"
+
+    def decode(self, frame: Frame) -> Decoded:
+        """As the module says."""
+        said = orjson.loads(frame.payload)
+        ticks = [
+            FeedTick(code, "SSE", 10.0, time, volume=volume, cumulative=cumulative)
+            for code, time, volume, cumulative in said.get("ticks", [])
+        ]
+        answers = [
+            Answer(**{"text": answer["kind"], **answer, "codes": tuple(answer["codes"]) if "codes" in answer else None})
+            for answer in said.get("answers", [])
+        ]
+        packet = Packet("", said["packet"]) if "packet" in said else None
+        return Decoded(ticks, [], answers, packet)
+
+    def reset(self) -> None:
+        """Counted."""
+        self.resets += 1
+
+
+class Remembered:
+    """An outlet that keeps what it is told."""
+
+    def __init__(self, feed: ScriptedFeed) -> None:
+        """Nothing has come."""
+        self.n = 0
+        self.ticks: list[FeedTick] = []
+        self.events: list[tuple[Happening, dict[str, Any]]] = []
+        self.holes: list[Hole] = []
+        self.ups: list[Any] = []
+        self.downs: list[tuple[int, str, Detected]] = []
+        self.reconnections = 0
+        self._feed = feed
+
+    @property
+    def happenings(self) -> list[Happening]:
+        """The kinds of events, in order."""
+        return [event for event, _ in self.events]
+
+    def of(self, event: Happening) -> list[dict[str, Any]]:
+        """The events of a kind."""
+        return [fields for kind, fields in self.events if kind == event]
+
+    async def take(self, frame: Frame) -> Decoded:
+        """Keep the ticks."""
+        decoded = self._feed.decode(frame)
+        self.n += len(decoded.ticks)
+        self.ticks += decoded.ticks
+        return decoded
+
+    def say(self, event: Happening, *, n: int | None = None, **fields: Any) -> None:
+        """Keep the event."""
+        self.events.append((event, {"n": self.n if n is None else n, **fields}))
+
+    def gap(self, hole: Hole, n: int) -> None:
+        """Keep the gap, among the events as well."""
+        self.holes.append(hole)
+        self.say("gap", n=n)
+
+    def up(self, codes: Any) -> None:
+        """Keep it."""
+        self.ups.append(codes)
+
+    def down(self, since: int, reason: str, detected: Detected = "disconnect") -> None:
+        """Keep it."""
+        self.downs.append((since, reason, detected))
+
+    def filters(self, server: bool) -> None:
+        """Not looked at."""
+
+    def reconnected(self) -> None:
+        """Count."""
+        self.reconnections += 1
+
+
+class Provider:
+    """A server that plays one script a connection, the last one for all that follow, and keeps what it hears."""
+
+    def __init__(self, *scripts: Script) -> None:
+        """Nothing listens yet."""
+        self.heard: list[list[tuple[float, str]]] = []
+        """Of each connection: when (loop time) and what."""
+        self.paths: list[str] = []
+        self.opened: list[float] = []
+        self.headers: list[Mapping[str, str]] = []
+        self._scripts = scripts
+        self._server: Server | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        assert self._server is not None
+        return f"ws://127.0.0.1:{next(iter(self._server.sockets)).getsockname()[1]}"
+
+    def words(self, connection: int) -> list[str]:
+        """What a connection heard."""
+        return [word for _, word in self.heard[connection]]
+
+    async def __aenter__(self) -> Self:
+        self._server = await serve(self._serve, "127.0.0.1", 0)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        await self._server.wait_closed()
+
+    async def _serve(self, connection: ServerConnection) -> None:
+        assert connection.request is not None
+        self.paths.append(connection.request.path)
+        self.headers.append(dict(connection.request.headers.raw_items()))
+        self.opened.append(asyncio.get_running_loop().time())
+        heard: list[tuple[float, str]] = []
+        self.heard.append(heard)
+        script = self._scripts[min(len(self.heard), len(self._scripts)) - 1]
+        hearing = asyncio.create_task(self._hear(connection, heard))
+        try:
+            with contextlib.suppress(Exception):
+                await script(connection)
+        finally:
+            hearing.cancel()
+            await asyncio.gather(hearing, return_exceptions=True)
+
+    @staticmethod
+    async def _hear(connection: ServerConnection, heard: list[tuple[float, str]]) -> None:
+        with contextlib.suppress(Exception):
+            while True:
+                message = await connection.recv()
+                heard.append((asyncio.get_running_loop().time(), str(message)))
+
+
+async def says(
+    connection: ServerConnection,
+    *,
+    ticks: Sequence[Sequence[Any]] = (),
+    answers: Sequence[Mapping[str, Any]] = (),
+    packet: int | None = None,
+) -> None:
+    """Send one frame."""
+    said: dict[str, Any] = {"ticks": [[*tick, None, None, None][:4] for tick in ticks], "answers": list(answers)}
+    await connection.send(orjson.dumps(said | ({} if packet is None else {"packet": packet})).decode())
