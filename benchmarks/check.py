@@ -7,7 +7,6 @@ busy machine slows both. Where waiting for Kafka is the same on both sides, CPU 
 from __future__ import annotations
 
 import asyncio
-import logging
 import sys
 import tempfile
 import time
@@ -19,7 +18,7 @@ from benchmarks.blaster import frames
 from benchmarks.bounds import judge, load
 from benchmarks.kafka import make, own_kafka
 from benchmarks.load import Load
-from benchmarks.results import options
+from benchmarks.results import hush, options
 from benchmarks.working import work
 
 Measured = defaultdict[str, list[float]]
@@ -82,7 +81,7 @@ async def measure(ticks: int) -> Measured:
 def main() -> None:
     """Measure, print, and exit with 1 where a bound does not hold."""
     given = options(__doc__, ticks=200_000).parse_args()
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    hush()
     begun = time.monotonic()
     bounds = load()
     lines = judge(asyncio.run(measure(given.ticks)), bounds)

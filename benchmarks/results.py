@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import shlex
 import statistics
 import sys
@@ -154,8 +155,14 @@ def options(about: str | None, **defaults: Any) -> argparse.ArgumentParser:
     return parser
 
 
+def hush() -> None:
+    """A topic that was made a moment ago has no leader yet: aiokafka tries again, and would say so twelve times."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+
+
 def begin(given: argparse.Namespace, name: str) -> Result:
     """An empty result of a benchmark with these options."""
+    hush()
     told = sys.argv[1:]
     for flag in ("--json", "--peers"):
         if flag in told:
