@@ -101,18 +101,19 @@ class Silent:
 class Silence:
     """Watches one line. ``heard`` takes what came, ``verdict`` says whether too long nothing did."""
 
-    def __init__(self, codes: int | None, *, now: float) -> None:
+    def __init__(self, codes: int | None, *, now: float, abroad: bool = False) -> None:
         """Watch from ``now`` on.
 
         Args:
             codes: how many are subscribed, ``None`` for the whole market.
+            abroad: the markets are others than the mainland's; ticks show it as well.
         """
         self.clock = MarketClock()
         self._patience_of = 0.0
         self._last = now
         self._clocked = now - 1.0
         self._doublings = 0
-        self._abroad = False
+        self._abroad = abroad
         self._boards = _Boards(now)
         self.subscribed(codes, now)
 
