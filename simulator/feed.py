@@ -89,8 +89,8 @@ class EqualTrades:
             if draw() < share and before is not None:
                 batch.codes[i], batch.texts[i] = before
                 batch.traded[i] = True
-            elif batch.traded[i]:
-                before = (batch.codes[i], text)
+            else:
+                before = (batch.codes[i], text) if batch.traded[i] else None
         self._before = before
         return batch
 

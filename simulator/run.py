@@ -14,6 +14,7 @@ from schemas import UsageError
 from simulator.clock import MarketClock, default_start
 from simulator.exchange import Simulator
 from simulator.feed import EqualTrades, GeneratedFeed, Source
+from simulator.feeds import provider
 from simulator.market import Market
 from simulator.misbehaviour import ALL
 from simulator.misbehaviour.trading import EqualMs
@@ -44,6 +45,19 @@ def generated(*, rate: str = OPENING, codes: int, seed: int, start: str | None =
         usage = f"--rate {rate} is none of: ticks a second, opening, flat"
         schedule = steady(_FLAT_RATE if rate == FLAT else _positive(rate, usage))
     return GeneratedFeed(Market(universe(codes, seed), seed, clock.window.day), clock, schedule)
+
+
+def write_codes(path: Path, *, codes: int, seed: int, feed: str) -> None:
+    """Write the drawn market's codes, one a line, as the feed's ticks name them: a watchlist for a producer.
+
+    Raises:
+        UsageError: the file can't be written.
+    """
+    names = map(provider(feed).writes, (listing.code for listing in universe(codes, seed)))
+    try:
+        path.write_text("".join(f"{name}\n" for name in names), "utf-8")
+    except OSError as error:
+        raise UsageError(f"--write-codes {path}: {error.strerror}") from error
 
 
 def recorded(path: Path, *, speed: str = ORIGINAL, start: str | None = None) -> Source:

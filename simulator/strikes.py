@@ -69,15 +69,18 @@ class Strikes:
             await self._strike(kind)
 
     async def _kill_lines(self, every: float) -> None:
-        kill, last = Kill(), ""
+        kill, last, most = Kill(), "", 1
         while True:
             await asyncio.sleep(every)
+            # Only when all are back: one of them is always to live.
+            while len(free := self._free()) < most:  # noqa: ASYNC110 - as in ``_strike``
+                await asyncio.sleep(_LOOK_SECONDS)
+            most = max(most, len(free))
             if time.monotonic() + _KILL_DETECTED_AFTER > self._until:
                 continue
-            free = sorted(client.name for client in self._free())
-            if free:
-                last = next((name for name in free if name > last), free[0])
-                await self._end(kill, self._server.clients[last])
+            names = sorted(client.name for client in free)
+            last = next((name for name in names if name > last), names[0])
+            await self._end(kill, self._server.clients[last])
 
     def _cycle(self) -> Iterator[Kind]:
         """Each kind once, in an order that is drawn, and again in another. What takes long to be noticed goes first."""

@@ -52,6 +52,9 @@ def command(
         bool, typer.Option("--wait-for-client", help="begin at the first subscription, as --play does")
     ] = False,
     ledger: Annotated[Path | None, typer.Option(help="write what is sent to each connection into this folder")] = None,
+    write_codes: Annotated[
+        Path | None, typer.Option(help="write the market's codes into this file, a watchlist for --watchlist")
+    ] = None,
     play: Annotated[
         Path | None, typer.Option(help="play a recording, CSV or JSON lines: code,time,price[,volume,turnover,side,…]")
     ] = None,
@@ -91,6 +94,7 @@ def command(
     import uvloop
 
     from simulator.run import FLAT, equal_share, generated, recorded, simulate, with_equal_trades
+    from simulator.run import write_codes as write
     from simulator.server import Settings
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -98,6 +102,8 @@ def command(
     if play is not None:
         source, pace = recorded(play, speed=speed, start=start), speed
     else:
+        if write_codes is not None:
+            write(write_codes, codes=codes, seed=seed, feed=feed.value)
         source, pace = generated(rate=rate, codes=codes, seed=seed, start=start), rate
     kinds = [] if misbehave is None else [name.strip() for name in misbehave.split(",")]
     source = with_equal_trades(source, equal_share(equal_ms, kinds), seed)

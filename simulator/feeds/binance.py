@@ -131,7 +131,11 @@ class BinanceSession(Session):
         if not one.genuine or self._seen.get(one.code) == (one.time, one.day_volume):
             return None
         self._seen[one.code] = (one.time, one.day_volume)
-        return {"code": f"{in_letters(one.code)}USDT.{EXCHANGE}", "price": one.price, "time": one.time}
+        return {"code": _written(one.code), "price": one.price, "time": one.time}
+
+
+def _written(code: str) -> str:
+    return f"{in_letters(code)}USDT.{EXCHANGE}"
 
 
 def _error(code: int, message: str) -> str:
@@ -139,5 +143,5 @@ def _error(code: int, message: str) -> str:
 
 
 BINANCE = Provider(
-    "binance", BinanceSession, knows_repeats=True, cumulative=True, shapes=2, whole_market=True
+    "binance", BinanceSession, knows_repeats=True, cumulative=True, shapes=2, whole_market=True, writes=_written
 )  # fmt: skip

@@ -120,8 +120,12 @@ class MassiveSession(Session):
         return event | {key: str(event[key]) for key in ("p", "s", "t", "q")} if self.form.swapped else event
 
 
+def _written(code: str) -> str:
+    return f"{in_letters(code)}.{EXCHANGE}"
+
+
 def _read(one: Print) -> Json:
-    tick: Json = {"code": f"{in_letters(one.code)}.{EXCHANGE}", "price": one.price, "time": one.time}
+    tick: Json = {"code": _written(one.code), "price": one.price, "time": one.time}
     if one.volume is not None:
         tick["volume"] = one.volume
     return tick | {"seq": _STEP * one.number}
@@ -136,5 +140,12 @@ def _done(channels: Sequence[str], words: str) -> str:
 
 
 MASSIVE = Provider(
-    "massive", MassiveSession, connections=1, when_full="oldest closed", knows_repeats=True, shapes=2, whole_market=True
-)  # fmt: skip
+    "massive",
+    MassiveSession,
+    connections=1,
+    when_full="oldest closed",
+    knows_repeats=True,
+    shapes=2,
+    whole_market=True,
+    writes=_written,
+)

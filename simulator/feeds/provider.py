@@ -164,6 +164,7 @@ class Provider:
             ``None`` where no such words are documented.
         caches: whether a subscription is followed by what was last known of its codes.
         answers_beats: whether a client's heartbeats are answered.
+        writes: the code of a tick in the ledger and in the pipeline, from the A share that stands behind it.
         whole_market: whether one subscription can take all.
     """
 
@@ -179,6 +180,7 @@ class Provider:
     caches: bool = False
     answers_beats: bool = False
     whole_market: bool = False
+    writes: Callable[[str], str] = str
 
 
 def parse(message: str | bytes) -> Json | None:

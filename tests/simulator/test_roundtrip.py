@@ -14,20 +14,18 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from producer.continuity import CumulativeVolumes, Hole, PacketNumbers
 from producer.feeds import provider as row
 from producer.feeds.decoded import Answer, Decoded, FeedTick, Frame
 from producer.feeds.provider import Feed, Options
 from simulator.feed import Source
 from simulator.feeds import PROVIDERS
-from simulator.feeds.binance import EXCHANGE as BINANCE
-from simulator.feeds.forms import in_letters
-from simulator.feeds.massive import EXCHANGE as MASSIVE
 from simulator.feeds.prints import Print, Tape
 from simulator.feeds.provider import Form, Handshake, Json, Reply, Sent, Session, Terms, Trouble
 from simulator.misbehaviour import KINDS
 from simulator.misbehaviour.frames import FRAMES, CutFrames, PriceZero, ZipBombs
 from simulator.misbehaviour.kind import FrameKind, PrintKind
-from simulator.misbehaviour.trading import TRADING, CumulativeReset
+from simulator.misbehaviour.trading import TRADING, CumulativeReset, Late
 from simulator.run import generated, with_equal_trades
 from simulator.universe import universe
 
@@ -43,15 +41,6 @@ def market() -> Source:
     """Trading for some days, so that sums begin anew; one fifth of the trades is equal to another."""
     source = generated(rate="0.4", codes=CODES, seed=11, start="2026-11-20 14:00")
     return with_equal_trades(source, 0.2, 11)
-
-
-def written(feed: str, codes: Sequence[str]) -> list[str]:
-    """The market's codes as the records of the pipeline have them."""
-    if feed == "massive":
-        return [f"{in_letters(code)}.{MASSIVE}" for code in codes]
-    if feed == "binance":
-        return [f"{in_letters(code)}USDT.{BINANCE}" for code in codes]
-    return list(codes)
 
 
 class Line:
@@ -97,6 +86,16 @@ class Line:
         self.decoded.append(decoded)
         return decoded
 
+    def holes(self) -> list[Hole]:
+        """What the stream's own figures say is missing."""
+        packets, volumes = PacketNumbers(), CumulativeVolumes()
+        found = []
+        for at, decoded in enumerate(self.decoded):
+            if decoded.packet is not None and (hole := packets.came(decoded.packet.number, at, decoded.packet.channel)):
+                found.append(hole)
+            found += volumes.came(decoded.ticks, at)
+        return found
+
     def push(self, prints: Sequence[Print]) -> list[Sent]:
         """The frames of the market's ticks."""
         return self.session.encode(self.session.select(prints))
@@ -131,7 +130,7 @@ def subscribed(feed: str, **options: Any) -> Line:
     """A line with the whole market, or with all of its codes where there is no wildcard."""
     whole = row(feed).capabilities.wildcard
     codes = None if whole else [listing.code for listing in universe(CODES, 11)]
-    line = Line(feed, codes=None if codes is None else written(feed, codes), **options)
+    line = Line(feed, codes=None if codes is None else [*map(PROVIDERS[feed].writes, codes)], **options)
     assert line.session.subscription
     return line
 
@@ -145,6 +144,7 @@ def test_every_tick_arrives_as_the_ledger_has_it(feed: str) -> None:
     assert got == ledger(sent)
     assert len(got) > 4_000
     assert not any(decoded.letters for decoded in line.decoded)
+    assert line.holes() == []
     assert len({day_start_of(tick["time"]) for tick in got}) > 1
 
 
@@ -155,7 +155,7 @@ def day_start_of(time: int) -> int:
 @pytest.mark.parametrize("feed", FEEDS)
 @pytest.mark.parametrize("name", [kind.name for kind in (*FRAMES, *TRADING) if not kind.standing])
 def test_misbehaviour_changes_no_tick(feed: str, name: str) -> None:
-    """Each kind in every fourth round: the ticks are the ledger's, and only broken frames are dead letters."""
+    """Each kind in every fourth round: ticks are the ledger's, broken frames dead letters, and no gap is found."""
     kind, provider = KINDS[name], PROVIDERS[feed]
     if not kind.suits(provider):
         assert name in {"zip-bombs", "shapes", "merged-frames", "cumulative-reset"}
@@ -187,6 +187,7 @@ def test_misbehaviour_changes_no_tick(feed: str, name: str) -> None:
         got += map(shown, line.ticks(sent))
     letters = sum(len(decoded.letters) for decoded in line.decoded)
     assert got == expected
+    assert isinstance(kind, Late) or line.holes() == []
     assert bool(letters) is isinstance(kind, CutFrames | ZipBombs) or (feed == "post" and isinstance(kind, PriceZero))
 
 

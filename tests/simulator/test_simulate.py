@@ -13,7 +13,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from schemas import UsageError
-from simulator.run import generated
+from simulator.run import equal_share, generated, with_equal_trades, write_codes
 
 
 async def start(*options: str) -> tuple[asyncio.subprocess.Process, str]:
@@ -87,3 +87,25 @@ def test_a_market_that_cannot_be_names_the_option(options: dict[str, Any], fix: 
     """The error says what the option takes."""
     with pytest.raises(UsageError, match=fix):
         generated(**{"codes": 5, "seed": 0} | options)
+
+
+@pytest.mark.parametrize(
+    ("feed", "code"), [("alltick", "600519"), ("massive", "GAAFBJ.US"), ("binance", "GAAFBJUSDT.BINANCE")]
+)
+def test_the_codes_of_a_market_can_be_had_as_a_watchlist(tmp_path: Path, feed: str, code: str) -> None:
+    """One a line, named as the feed's ticks are."""
+    write_codes(tmp_path / "codes.txt", codes=50, seed=0, feed=feed)
+    lines = (tmp_path / "codes.txt").read_text("utf-8").splitlines()
+    assert len(lines) == 50
+    assert code in lines
+    with pytest.raises(UsageError, match="--write-codes"):
+        write_codes(tmp_path, codes=1, seed=0, feed=feed)
+
+
+def test_a_share_of_equal_trades_is_a_share() -> None:
+    """Real trades' share with the misbehaviour, else what was asked for."""
+    assert equal_share(0.0, ["all"]) == equal_share(0.0, ["equal-ms"]) == 0.2
+    assert equal_share(0.1, ["all"]) == 0.1
+    assert equal_share(0.0, ["kill"]) == 0.0
+    with pytest.raises(UsageError, match="--equal-ms"):
+        with_equal_trades(generated(codes=1, seed=0), 1.5, 0)
