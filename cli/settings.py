@@ -86,6 +86,20 @@ _DECLARED = (
         "let through what is no A share (000001.SSE, funds, B shares)",
         default=False,
     ),
+    Setting(
+        "quality",
+        "--quality",
+        "ASHARE_FEED_QUALITY",
+        "ticks that look wrong: mark (they pass, with what is wrong), quarantine (to the dead letters) or off",
+        "mark",
+    ),
+    Setting(
+        "own_clock",
+        "--own-clock",
+        "ASHARE_FEED_OWN_CLOCK",
+        "the feed's times are not compared with our clock: a recording or a simulator",
+        default=False,
+    ),
     Setting("heartbeat", "--heartbeat", "ASHARE_FEED_HEARTBEAT", "seconds between pings to the feed, 0 for none", 20.0),
     Setting(
         "heartbeat_message",

@@ -19,6 +19,7 @@ from schemas import UsageError
 log = logging.getLogger(__name__)
 
 DEFAULT_SOURCE = "post-1"
+QUALITIES = ("mark", "quarantine", "off")
 _SOURCE = re.compile(r"[A-Za-z0-9._-]{1,60}")
 _EVERYTHING = "*"
 
@@ -39,6 +40,8 @@ class ProducerOptions:
     source: str = DEFAULT_SOURCE
     trades_only: bool = False
     foreign: bool = False
+    quality: str = "mark"
+    own_clock: bool = False
     volume_unit: str | None = None
     turnover: str | None = None
     time_unit: str | None = None
@@ -78,6 +81,8 @@ def plan(options: ProducerOptions) -> Plan:
         raise UsageError(f"--source {options.source!r}: 1 to 60 of letters, digits, dot, dash and underscore")
     if options.heartbeat < 0:
         raise UsageError("--heartbeat is a number of seconds, or 0 for none")
+    if options.quality not in QUALITIES:
+        raise UsageError(f"--quality {options.quality!r} is none of: {', '.join(QUALITIES)}")
     if options.lines is not None and options.lines < 1:
         raise UsageError("--lines is a number of connections, from 1")
     feed = provider(options.feed)

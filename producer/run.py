@@ -21,6 +21,7 @@ from producer.numbering import Numbering
 from producer.outlet import Single
 from producer.pacing import TokenBucket
 from producer.plan import Plan, ProducerOptions, plan
+from producer.quality import Gate
 from producer.speaking import Pace
 from producer.supervisor import Supervisor
 from producer.upstream import Upstream
@@ -71,6 +72,7 @@ class Producer:
         """
         self.run_id = time.time_ns() // 1_000_000
         self.intakes: list[Intake] = []
+        self._gates: list[Gate] = []
         self._what = what
         self._options = options
         self._publisher = publisher
@@ -80,7 +82,7 @@ class Producer:
         dealer = Dealer(len(what.sources), able.codes_per_connection)
         dealt = [None] * len(what.sources) if what.codes is None else dealer.deal(what.codes)
         groups = [self._group(source, codes) for source, codes in zip(what.sources, dealt, strict=True)]
-        self.supervisor = Supervisor(groups, dealer)
+        self.supervisor = Supervisor(groups, dealer, told=self._expect)
         self.watch = Watch(what.file, what.codes, self.supervisor.want)
         self.server = (
             None
@@ -123,12 +125,30 @@ class Producer:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
 
+    def _gate(self) -> Gate | None:
+        """What judges the ticks of one stream, by setting."""
+        if self._options.quality == "off":
+            return None
+        gate = Gate(
+            quarantine=self._options.quality == "quarantine",
+            codes=self._what.codes,
+            clock_of_its_own=self._options.own_clock,
+        )
+        self._gates.append(gate)
+        return gate
+
+    def _expect(self, codes: Sequence[str]) -> None:
+        for gate in self._gates:
+            gate.expect(codes)
+
     def _group(self, source: str, codes: Sequence[str] | None) -> list[Line]:
         """The lines that bring the same codes."""
         what, options = self._what, self._options
         numbering = Numbering(source, self.run_id)
         feed = what.provider.make(what.options)
-        intake = Intake(self._publisher, numbering, cast("Any", feed), trades_only=options.trades_only)
+        intake = Intake(
+            self._publisher, numbering, cast("Any", feed), trades_only=options.trades_only, gate=self._gate()
+        )
         self.intakes.append(intake)
         return [Line(Upstream(feed, what.urls[0], options.token), codes, Single(intake), self._pace(), name=source)]
 
@@ -179,4 +199,6 @@ def total(counters: Sequence[Counters]) -> Counters:
     for one in counters:
         for name, value in numbers(one).items():
             setattr(summed, name, getattr(summed, name) + value)
+        summed.causes.update(one.causes)
+        summed.flaws.update(one.flaws)
     return summed

@@ -116,7 +116,8 @@ class Stack:
     def feed(self, *options: str) -> None:
         """Start the producer, for all codes; ``options`` are further ones of ``ashare produce``."""
         self._begin(
-            "producer", "produce", "--bootstrap", self.bootstrap, "--url", self.feed_url, "--symbols", "*", *options
+            "producer", "produce", "--bootstrap", self.bootstrap, "--url", self.feed_url,
+            *("--symbols", "*", "--own-clock"), *options,
         )  # fmt: skip
 
     def check(self) -> None:
