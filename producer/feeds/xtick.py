@@ -151,7 +151,9 @@ class XTickFeed(SnapshotFeed):
             msgspec.json.decode(payload)  # that it is JSON at all
             return refused(payload, f"no packet: {error}")
         if packet.period != "tick":
-            return Decoded([], [], [Answer("other", f"a packet of {packet.period[:60]}, which was not asked for")])
+            return Decoded(
+                [], [], [Answer("other", f"a packet of {words(packet.period)[:60]}, which was not asked for")]
+            )
         exchange = _exchange(packet.authCode)
         elements: list[tuple[str, msgspec.Raw]] = []
         for key, raw in packet.data.items():
