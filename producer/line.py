@@ -40,6 +40,8 @@ UNSEEN_SECONDS = 300.0
 """A line that ran for less of a session says nothing of codes that it has not seen."""
 _REFUSALS = 20  # announced per connection; a server that repeats itself must not fill the topic
 _HOLES = 1_000  # likewise
+_ON_THE_WAY = 1_000_000
+"""µs. With a connection is lost what was under way to it: since its last tick, or for so long before its last byte."""
 _RESTARTS = frozenset({1001, 1012, 1013})  # going away, restart, try again later: no other login closes with these
 
 State = Literal["starting", "connecting", "connected", "subscribed", "waiting", "idle", "stopped"]
@@ -391,7 +393,8 @@ class Line:
             UsageError: it ended in a way that no further attempt changes.
         """
         end, lived = self._end, clock() - self._opened
-        since = now() - int((asyncio.get_running_loop().time() - connection.heard) * 1e6)
+        heard = now() - int((asyncio.get_running_loop().time() - connection.heard) * 1e6)
+        since = max(self._ticked_at, heard - _ON_THE_WAY)
         if isinstance(end, End):
             reason, detected, since = end.reason, end.detected, end.since or since
         else:

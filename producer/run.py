@@ -34,6 +34,9 @@ REPORT_SECONDS = 10.0
 STOP_SECONDS = 10.0
 """How long frames in hand may take into the publisher after the word to stop; delivering them has its own limit."""
 
+ABROAD = frozenset({"massive", "binance"})
+"""Providers without A shares."""
+
 __all__ = ["Producer", "ProducerOptions", "run"]
 
 
@@ -150,7 +153,15 @@ class Producer:
             self._publisher, numbering, cast("Any", feed), trades_only=options.trades_only, gate=self._gate()
         )
         self.intakes.append(intake)
-        return [Line(Upstream(feed, what.urls[0], options.token), codes, Single(intake), self._pace(), name=source)]
+        return [
+            Line(
+                Upstream(feed, what.urls[0], options.token, abroad=what.provider.name in ABROAD),
+                codes,
+                Single(intake),
+                self._pace(),
+                name=source,
+            )
+        ]
 
     def _pace(self) -> Pace:
         able, options = self._what.provider.capabilities, self._options

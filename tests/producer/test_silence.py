@@ -160,6 +160,16 @@ def test_old_ticks_from_a_cache_move_no_clock() -> None:
         assert night.passes(15) is None
 
 
+def test_late_and_wrong_times_among_others_do_not_hide_a_recording_s_clock() -> None:
+    """Every fifth tick is an hour off."""
+    feed = Feed(None, "03:00:00")
+    shift = at("09:40:00") - at("03:00:00")
+    for i in range(12):
+        assert feed.passes(1) is None
+        feed.ticks("600519", offset=shift + (3_600_000 if i % 5 == 2 else 0))
+    assert feed.passes(12) is not None
+
+
 def test_stretches_of_trading_are_told_apart() -> None:
     """Codes never seen are counted by morning and afternoon."""
     assert trading_stretch(at("10:00:00")) != trading_stretch(at("14:00:00"))
