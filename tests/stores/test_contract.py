@@ -30,6 +30,8 @@ async def test_fields_come_back_as_they_went_in(place: Place) -> None:
     ticks = [
         tick(0, volume=None),
         tick(1, price=1700.01, volume=0, turnover=510003.03, side="buy", seq=0, previous_close=0.1 + 0.2),
+        tick(7, quality="off_grid"),
+        tick(8, side="sell", quality="off_grid,backwards"),
         tick(2, price=1e-7, turnover=1.7976931348623157e308, side="sell", volume=0.5, previous_close=5e-324),
         tick(largest, code="600519", price=1.0, time=NOON, received=largest, run=largest, seq=largest, volume=300),
         tick(4, seq=-largest, volume=2**53, code="000001.SSE", exchange=""),
@@ -41,7 +43,7 @@ async def test_fields_come_back_as_they_went_in(place: Place) -> None:
         tick(5, source="'; DROP TABLE ticks --"),
         tick(5, source="%s?=:a{0}"),
     ]
-    batches = [batch(ticks[:4], partition=11, offset=largest - 4), batch(ticks[4:], topic="replay, of=1\\day 🐉")]
+    batches = [batch(ticks[:6], partition=11, offset=largest - 6), batch(ticks[6:], topic="replay, of=1\\day 🐉")]
     await write(place, batches)
     assert await place.rows() == expected(batches)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from consumers.archive.sql import query
@@ -56,6 +57,15 @@ def test_together(archive: Path, store: SqlitePlace) -> None:
         (t.code, t.exchange, t.price, t.time, t.received, t.source, t.run, t.n, t.volume)
         for t in (TODAY[3], TOMORROW[3])
     ]
+
+
+def test_parts_from_before_a_field_was_added(archive: Path, store: SqlitePlace) -> None:
+    """Where no part has it, it is null in all of theirs."""
+    for path in (archive / "ticks").rglob("*.parquet"):
+        table = pq.read_table(path, partitioning=None)
+        pq.write_table(table.drop_columns("quality"), path)
+    assert ask(archive, store, "SELECT count(*), count(quality) FROM ticks") == [(160, 0)]
+    assert ask(archive, None, "SELECT count(*) FROM ticks WHERE quality IS NULL AND n < 50") == [(50,)]
 
 
 def test_a_day_that_both_hold_in_part(archive: Path, store: SqlitePlace) -> None:
