@@ -48,17 +48,28 @@ class Faults:
             gap.take(prints)
 
     def subscribed(self, client: Client, codes: frozenset[str] | None) -> bool:
-        """A connection has subscribed; gaps that it fills are over. Whether it is to get nothing."""
-        deceived = [gap.subscribed(client.name, codes) for gap in self._gaps]
-        for gap in [gap for gap in self._gaps if gap.over]:
-            self._gaps.remove(gap)
-            gap.fault.ended = time.time_ns() // 1000
-            self._write(gap.fault)
-        return any(deceived)
+        """A connection has subscribed; gaps that it fills are over. Whether it is to get nothing of it."""
+        own = self._own(client.name)
+        for gap in [gap for gap in self._gaps if gap is not own and gap.concerns(codes)]:
+            if gap.empty_subscriptions and own is None:
+                gap.empty_subscriptions -= 1
+                own = self.begin(client, gap.fault.kind, loses_ticks=gap.fault.loses_ticks)
+            gap.subscribed(codes)
+            if gap.over:
+                self._gaps.remove(gap)
+                gap.fault.ended = time.time_ns() // 1000
+                self._write(gap.fault)
+        if own is not None:
+            own.session.subscription = client.session.subscription
+            own.fault.codes = client.session.subscription.codes
+        return own is not None
 
     def ongoing(self, connection: str) -> bool:
-        """Whether a connection's gap is still open, or it stands in one."""
-        return any(connection == gap.fault.connection or connection in gap.deceived for gap in self._gaps)
+        """Whether a connection's ticks are being withheld."""
+        return self._own(connection) is not None
+
+    def _own(self, connection: str) -> Gap | None:
+        return next((gap for gap in self._gaps if gap.fault.connection == connection), None)
 
     @property
     def open(self) -> int:

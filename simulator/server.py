@@ -301,7 +301,8 @@ class FeedServer:
             return
         if client.session.subscription == before:
             return
-        if not client.muted and self.faults.subscribed(client, client.session.fresh):
+        client.since = client.since or _now()
+        if self.faults.subscribed(client, client.session.fresh):
             client.muted = True
         self._regroup()
         fresh = client.session.fresh

@@ -23,7 +23,10 @@ _KILL_DETECTED_AFTER = 5.0
 
 
 class Strikes:
-    """Misbehaves as long as it runs. One gap a connection at a time, so that each is announced by itself."""
+    """Misbehaves as long as it runs: with lines, and beside that with what they carry.
+
+    One gap a connection at a time, so that each is announced by itself.
+    """
 
     def __init__(
         self,
@@ -41,7 +44,9 @@ class Strikes:
         The first ``after`` seconds are left in peace: a client has to have seen the market to know that it is silent.
         """
         self._server = server
-        self._kinds = [kind for kind in kinds if not kind.standing]
+        done = [kind for kind in kinds if not kind.standing]
+        self._lines = [kind for kind in done if isinstance(kind, LineKind)]
+        self._others = [kind for kind in done if not isinstance(kind, LineKind)]
         self._after = after
         self._every = every
         self._draw = random.Random(f"strikes {seed}")
@@ -55,17 +60,16 @@ class Strikes:
         """Until cancelled."""
         self._until = time.monotonic() + (math.inf if self._seconds is None else self._seconds)
         async with asyncio.TaskGroup() as group:
-            if self._kinds:
-                group.create_task(self._misbehave())
+            for kinds in (self._lines, self._others):
+                if kinds:
+                    group.create_task(self._misbehave(kinds))
             if self._kill_line_every is not None:
                 group.create_task(self._kill_lines(self._kill_line_every))
 
-    async def _misbehave(self) -> None:
+    async def _misbehave(self, kinds: Sequence[Kind]) -> None:
         await asyncio.sleep(self._after)
-        for kind in self._cycle():
+        for kind in self._cycle(kinds):
             await asyncio.sleep(self._every)
-            if isinstance(kind, LineKind) and time.monotonic() + kind.after(self._server.provider) > self._until:
-                continue
             await self._strike(kind)
 
     async def _kill_lines(self, every: float) -> None:
@@ -82,22 +86,25 @@ class Strikes:
             last = next((name for name in names if name > last), names[0])
             await self._end(kill, self._server.clients[last])
 
-    def _cycle(self) -> Iterator[Kind]:
+    def _cycle(self, kinds: Sequence[Kind]) -> Iterator[Kind]:
         """Each kind once, in an order that is drawn, and again in another. What takes long to be noticed goes first."""
         while True:
-            order = self._draw.sample(self._kinds, len(self._kinds))
+            order = self._draw.sample(kinds, len(kinds))
             yield from sorted(order, key=lambda kind: -kind.detected_after if isinstance(kind, LineKind) else 0.0)
 
     async def _strike(self, kind: Kind) -> None:
-        while not (free := self._free()):  # noqa: ASYNC110 - who is free changes in many places
+        ripe = min(kind.ripe, self._after) if isinstance(kind, LineKind) else 0.0
+        while not (free := self._free(ripe)):  # noqa: ASYNC110 - who is free changes in many places
             await asyncio.sleep(_LOOK_SECONDS)
         client = self._draw.choice(free)
         if isinstance(kind, LineKind):
+            if time.monotonic() + kind.after(self._server.provider) > self._until:
+                return
             task = asyncio.get_running_loop().create_task(self._end(kind, client))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         elif isinstance(kind, FrameKind):
-            client.tricks.append((kind, asyncio.get_running_loop().time() + kind.seconds if kind.seconds else 0.0))
+            client.tricks.append((kind, time.monotonic() + kind.seconds if kind.seconds else 0.0))
             self._server.faults.note(kind.name, client.name)
         elif isinstance(kind, PrintKind):
             self._server.trick(kind)
@@ -106,12 +113,15 @@ class Strikes:
             self._server.tape.forget_sums()
             self._server.faults.note(kind.name, "all")
 
-    def _free(self) -> list[Client]:
-        """Connections that have subscribed and are well."""
+    def _free(self, ripe: float = 0.0) -> list[Client]:
+        """Connections that have subscribed, ``ripe`` seconds ago at least, and are well."""
+        now = time.monotonic()
         return [
             client
             for name, client in sorted(self._server.clients.items())
             if client.session.subscription
+            and client.since is not None
+            and now - client.since >= ripe
             and not client.muted
             and name not in self._striking
             and not self._server.faults.ongoing(name)

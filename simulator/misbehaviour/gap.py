@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from simulator.feed import Subscription
@@ -51,15 +51,13 @@ class Gap:
     Attributes:
         session: of the old connection; it tells what would have been sent.
         write: enters ticks in the connection's withheld page.
-        empty_subscriptions: new subscriptions that are to be acknowledged and to lead to nothing.
-        deceived: connections that made one of those.
+        empty_subscriptions: new connections whose subscription is to be acknowledged and to lead to nothing.
     """
 
     fault: Fault
     session: Session
     write: Callable[[Sequence[Json]], None]
     empty_subscriptions: int = 0
-    deceived: set[str] = field(default_factory=set)
 
     def take(self, prints: Sequence[Print]) -> None:
         """Withhold the ticks of its codes."""
@@ -69,28 +67,18 @@ class Gap:
             self.fault.withheld += len(ticks)
             self.write(ticks)
 
-    def subscribed(self, connection: str, codes: frozenset[str] | None) -> bool:
-        """A connection has just subscribed; whether it is one of those that are to get nothing."""
-        if connection in self.deceived:
-            return True
-        if not self._concerned(codes):
-            return False
-        if self.empty_subscriptions:
-            self.empty_subscriptions -= 1
-            self.deceived.add(connection)
-            return True
+    def subscribed(self, codes: frozenset[str] | None) -> None:
+        """Another connection has these from now on."""
         have = self.session.subscription
-        if codes is None or have.codes is None:
-            self.session.subscription = Subscription(frozenset(), trades_only=have.trades_only)
-        else:
-            self.session.subscription = Subscription(have.codes - codes, have.trades_only)
-        return False
+        left = frozenset() if codes is None or have.codes is None else have.codes - codes
+        self.session.subscription = Subscription(left, have.trades_only)
+
+    def concerns(self, codes: frozenset[str] | None) -> bool:
+        """Whether any of its codes is among these."""
+        have = self.session.subscription.codes
+        return codes is None or have is None or not have.isdisjoint(codes)
 
     @property
     def over(self) -> bool:
         """Whether all its codes are somebody's again."""
         return not self.session.subscription
-
-    def _concerned(self, codes: frozenset[str] | None) -> bool:
-        have = self.session.subscription.codes
-        return codes is None or have is None or not have.isdisjoint(codes)

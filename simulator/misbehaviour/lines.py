@@ -52,7 +52,14 @@ class Throttle(LineKind):
         return self.detected_after + (provider.throttled_seconds or 0.0)
 
 
-class Silence(LineKind):
+class _Silent(LineKind):
+    """Only to be noticed by what does not come, and so by who knows by then what does."""
+
+    ripe = 3.0
+    detected_after = 20.0
+
+
+class Silence(_Silent):
     """The socket stays open, and nothing comes over it, not even an answer.
 
     A right client notices within some 10 s of a session that no tick comes, reconnects and announces one gap that
@@ -62,28 +69,26 @@ class Silence(LineKind):
     name = "silence"
     ending = "open"
     answers = False
-    detected_after = 20.0
 
 
-class ErrorThenSilence(LineKind):
+class ErrorThenSilence(_Silent):
     """An error frame, and no tick after it, while messages are answered. As ``silence``: one gap, ticks lost."""
 
     name = "error-then-silence"
     words = "error"
     ending = "open"
-    detected_after = 20.0
 
 
-class AcknowledgedWithoutData(LineKind):
+class AcknowledgedWithoutData(_Silent):
     """The connection is reset, and the next subscription of its codes is acknowledged and never leads to data.
 
-    A right client notices as with ``silence``, on the new connection, and the gap goes on: it may be announced as one
-    or as two, and covers all from the reset on. Ticks are lost.
+    A right client announces the gap of the reset, and then, as with ``silence``, one of the new connection. Ticks are
+    lost in both: two faults, one of each connection.
     """
 
     name = "ack-without-data"
     empty_subscriptions = 1
-    detected_after = 20.0
+    detected_after = 21.0
 
 
 class RefusedToken(Kind):

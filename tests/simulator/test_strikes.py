@@ -98,7 +98,7 @@ async def test_each_tick_is_either_received_or_withheld(tmp_path: Path, kind: ty
     settings = {"misbehave": [kind.name], "misbehave_every": 0.2, "ledger": tmp_path}
     async with running(**settings) as (url, simulator, pushing):
         async with following(url) as (got,):
-            await until(lambda: simulator.faults.count >= 1)
+            await until(lambda: simulator.faults.count >= 1 + kind.empty_subscriptions)
             pushing.cancel()
             await asyncio.gather(pushing, return_exceptions=True)
             sent = pages(tmp_path, "connection-*.jsonl")
@@ -106,7 +106,10 @@ async def test_each_tick_is_either_received_or_withheld(tmp_path: Path, kind: ty
         assert got == sent
         withheld = pages(tmp_path, "withheld-*.jsonl")
         assert sent + withheld == drawn(simulator.counts.ticks)
-    first = faults(tmp_path)[0]
+    first, *more = faults(tmp_path)
+    assert [fault["connection"] for fault in more][: kind.empty_subscriptions] == (
+        ["connection-0002"] * kind.empty_subscriptions
+    )
     assert (first["kind"], first["connection"], first["codes"]) == (kind.name, "connection-0001", "all")
     assert first["loses_ticks"]
     assert first["at"] < first["ended"]

@@ -16,12 +16,12 @@ from simulator.misbehaviour.gap import Fault, Gap
 Read = Callable[..., list[Print]]
 
 
-def gap(codes: set[str] | None, *, empty_subscriptions: int = 0) -> tuple[Gap, list[Any]]:
+def gap(codes: set[str] | None) -> tuple[Gap, list[Any]]:
     session = PostSession(Terms(), Handshake("/"), 0.0)
     session.subscription = Subscription(None if codes is None else frozenset(codes))
     withheld: list[Any] = []
     fault = Fault("kill", "connection-0001", 1, session.subscription.codes, loses_ticks=True)
-    return Gap(fault, session, withheld.extend, empty_subscriptions), withheld
+    return Gap(fault, session, withheld.extend), withheld
 
 
 def test_ticks_of_the_codes_are_withheld_until_they_are_subscribed(tape: Read) -> None:
@@ -29,32 +29,24 @@ def test_ticks_of_the_codes_are_withheld_until_they_are_subscribed(tape: Read) -
     one, withheld = gap({"600519", "000001"})
     one.take(tape({}, {"code": "000001"}, {"code": "600000"}))
     assert [tick["code"] for tick in withheld] == ["600519", "000001"]
-    assert not one.subscribed("connection-0002", frozenset({"600519", "600000"}))
+    assert not one.concerns(frozenset({"600000"}))
+    assert one.concerns(frozenset({"600519", "600000"}))
+    one.subscribed(frozenset({"600519", "600000"}))
     assert not one.over
     one.take(tape({}, {"code": "000001"}))
     assert [tick["code"] for tick in withheld] == ["600519", "000001", "000001"]
-    one.subscribed("connection-0002", frozenset({"000001"}))
+    one.subscribed(frozenset({"000001"}))
     assert one.over
     assert one.fault.withheld == 3
 
 
-def test_the_whole_market_ends_with_any_subscription_that_takes_it(tape: Read) -> None:
+def test_the_whole_market_ends_with_any_subscription_that_takes_it() -> None:
     """And codes end with the whole market."""
     for codes in (None, {"600519"}):
         one, _ = gap(codes)
-        one.subscribed("connection-0002", None)
+        assert one.concerns(None)
+        one.subscribed(None)
         assert one.over
-
-
-def test_the_first_of_two_subscriptions_may_lead_to_nothing(tape: Read) -> None:
-    """The connection that made it is deceived, with all that it asks for; the next one is not."""
-    one, withheld = gap({"600519"}, empty_subscriptions=1)
-    assert one.subscribed("connection-0002", frozenset({"600519"}))
-    assert one.subscribed("connection-0002", frozenset({"000001"}))
-    one.take(tape({}))
-    assert len(withheld) == 1
-    assert not one.subscribed("connection-0003", frozenset({"600519"}))
-    assert one.over
 
 
 def test_a_price_of_zero_is_not_withheld(tape: Read) -> None:
