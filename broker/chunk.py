@@ -110,6 +110,8 @@ class Chunk:
 def drain(fetcher: Any, partitions: Collection[TopicPartition] | None, *, headers: bool = False) -> list[Chunk]:
     """Take over what an aiokafka fetcher holds of some partitions (``None``: of all), at most one chunk each.
 
+    The broker is asked for more when ``ask`` is called: as long as it holds anything, a fetcher waits for that.
+
     Raises:
         KafkaError: nothing could be taken, and a partition has failed (its offset is out of range, say).
     """
@@ -122,15 +124,19 @@ def drain(fetcher: Any, partitions: Collection[TopicPartition] | None, *, header
         result = fetcher._records[tp]
         if type(result) is FetchResult:
             del fetcher._records[tp]
-            fetcher._notify(fetcher._wait_consume_future)
             chunk = take(result, headers=headers)
             if chunk is not None:
                 chunks.append(chunk)
         elif not chunks:
             del fetcher._records[tp]
-            fetcher._notify(fetcher._wait_consume_future)
+            ask(fetcher)
             result.check_raise()
     return chunks
+
+
+def ask(fetcher: Any) -> None:
+    """Have an aiokafka fetcher send its next request, now that nothing is held that it would wait for."""
+    fetcher._notify(fetcher._wait_consume_future)
 
 
 def take(result: FetchResult, *, headers: bool = False) -> Chunk | None:

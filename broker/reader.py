@@ -11,7 +11,7 @@ from typing import Self, cast
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from broker.chunk import Chunk, corrupt, drain
+from broker.chunk import Chunk, ask, corrupt, drain
 from schemas import UsageError
 
 PATIENCE = 30.0
@@ -130,6 +130,7 @@ class ChunkReader:
             with fetcher._subscriptions.fetch_context():
                 try:
                     chunks = drain(fetcher, mine, headers=self._headers)
+                    ask(fetcher)
                 except KafkaError as error:
                     raise ReadError(f"{self._bootstrap}: {error!r}") from error
                 if not chunks:

@@ -10,6 +10,9 @@ Replaced, with the reason (Faust 0.15.3):
 - ``perform_seek``: without a committed offset the stock one leaves the position where it is, past what was dropped.
 - ``wait_empty``: the stock one waits for ever, and the group throws the member out meanwhile.
 - ``_wait_next_records``: the stock one sleeps a whole second when every buffer is full.
+- the thread of its own that Kafka is spoken to from: each fetch costs two hand-overs between event loops there, which
+  is most of a worker's work at a few hundred ticks a second, and the two fight for the interpreter when there is much
+  to do. No work here holds the loop for long, so heartbeats need no thread.
 """
 
 from __future__ import annotations
@@ -20,54 +23,83 @@ import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, cast
 
-import aiokafka
 from aiokafka.errors import ConsumerStoppedError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage, Message
 
-from broker.chunk import Chunk, corrupt, drain
+from broker.chunk import Chunk, ask, corrupt, drain
 from processors.transport.offsets import Delivery, OffsetQueue
 from processors.watchdog import fatal
 
 log = logging.getLogger(__name__)
 
-FETCH_WAIT_MS = 20
-"""Longest that a fetch waits at the broker. A partition that was just drained can't be fetched while another fetch of
-the same broker waits, so this is what a quiet partition's tick can lose."""
-GATHER_SECONDS = 0.004
-"""Between two fetches at least: a wake-up costs as much as dozens of ticks. When there is much to do, it is over long
-before the next fetch is asked for."""
+HELD_WAIT_MS, IDLE_WAIT_MS = 20, 250
+"""Longest that a request for more waits at the broker. One that leaves partitions out, whose records are still held, is
+what these must wait for before they are asked for again; one for all of them may wait long."""
+GATHER_SECONDS = 0.005
+"""From taking what came to asking for more: a request and an answer cost as much as hundreds of ticks."""
+GATHER_TICKS = 500
+"""With so many in one answer more is asked for at once: the broker looks for it while these are worked on."""
 DRAIN_PATIENCE = 20.0
 """Seconds that a rebalance or a stop waits for chunks in hand; what is not done by then comes again."""
 
 Fetched = tuple[int, dict[TP, Chunk]]
 
 
-class BatchConsumerThread(driver.AIOKafkaConsumerThread):
-    """The thread that talks to Kafka; fetches give chunks.
+class LoopWorker:
+    """Stands in for the thread that Faust starts for its consumer: the same service, as a task of the app's loop."""
 
-    ``seeks`` counts the seeks that were carried out. Both fetches and seeks run on the thread's own loop, so a fetch
-    that carries an older count brings data from before a seek.
+    def __init__(self, service: BatchConsumerThread) -> None:
+        """Nothing runs yet."""
+        self._service = service
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Run the service."""
+        self._task = asyncio.ensure_future(self._service.serve())
+
+    def stop(self) -> None:
+        """Nothing to join: the service has been waited for when Faust calls this."""
+
+
+class BatchConsumerThread(driver.AIOKafkaConsumerThread):
+    """What talks to Kafka, called a thread by Faust and none here (``LoopWorker``); fetches give chunks.
+
+    ``seeks`` counts the seeks that were carried out: a fetch that carries an older count brings data from before a
+    seek.
     """
 
     logger = logging.getLogger("faust.transport")
+    Worker = LoopWorker  # type: ignore[assignment]
     seeks = 0
-    _fetched = 0.0
 
-    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
-        consumer = super()._create_worker_consumer(transport)
-        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
-        return consumer
+    async def serve(self) -> None:
+        """From start to stop (for ``LoopWorker``)."""
+        try:
+            await self._serve()
+        except Exception:
+            log.exception("the consumer failed")
+            self.set_shutdown()
+
+    async def _gather_remaining_tasks(self) -> None:
+        """The loop's other tasks are the app's, and none of ours to cancel."""
+
+    async def on_start(self) -> None:
+        """Start the consumer, and have its requests wait as long as they may."""
+        await super().on_start()
+        fetcher = self._ensure_consumer()._fetcher
+        actions = fetcher._get_actions_per_node
+
+        def with_wait(assignment: Any) -> Any:
+            fetcher._fetch_max_wait_ms = HELD_WAIT_MS if fetcher._records else IDLE_WAIT_MS
+            return actions(assignment)
+
+        fetcher._get_actions_per_node = with_wait
 
     async def getmany(self, active_partitions: set[TP] | None, timeout: float) -> Fetched:  # type: ignore[override]
         """The next chunks, by partition, with the count of seeks that they follow."""
-        fetched = await self.call_thread(self._fetch_chunks, self._ensure_consumer(), active_partitions, timeout)
-        return cast("Fetched", fetched)
-
-    async def _fetch_chunks(
-        self, consumer: aiokafka.AIOKafkaConsumer, partitions: set[TP] | None, timeout: float
-    ) -> Fetched:
+        consumer = self._ensure_consumer()
         if not self.consumer.flow_active:
             return self.seeks, {}
         fetcher, coordinator = consumer._fetcher, consumer._coordinator
@@ -75,18 +107,16 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             raise ConsumerStoppedError
         # Faust never asks: without it a coordination error ends heartbeats and rejoins in silence.
         coordinator.check_errors()
-        begun = time.monotonic()
-        if begun < self._fetched + GATHER_SECONDS:
-            await asyncio.sleep(self._fetched + GATHER_SECONDS - begun)
-        deadline = begun + timeout
+        deadline = time.monotonic() + timeout
         with fetcher._subscriptions.fetch_context():
             while True:
                 if fetcher._subscriptions.reassignment_in_progress:
                     await fetcher._subscriptions.wait_for_assignment()
-                chunks = {TP(chunk.topic, chunk.partition): chunk for chunk in drain(fetcher, partitions)}
+                chunks = {TP(chunk.topic, chunk.partition): chunk for chunk in drain(fetcher, active_partitions)}
+                if chunks:
+                    self._ask(fetcher, sum(map(len, chunks.values())))
                 now = time.monotonic()
                 if chunks or now >= deadline or not self.consumer.flow_active:
-                    self._fetched = now
                     return self.seeks, chunks
                 waiter = fetcher._create_fetch_waiter()
                 await asyncio.wait([waiter], timeout=deadline - now)
@@ -96,6 +126,12 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
                 if fetcher._closed:
                     return self.seeks, {}
                 waiter.result()
+
+    def _ask(self, fetcher: Any, came: int) -> None:
+        if came < GATHER_TICKS:
+            self.thread_loop.call_later(GATHER_SECONDS, ask, fetcher)
+        else:
+            ask(fetcher)
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Seek every assigned partition that is not a changelog's to its committed offset, or to its beginning."""
@@ -147,7 +183,7 @@ class BatchConsumer(driver.Consumer):
         super().__init__(*args, **kwargs)
 
     def _new_consumer_thread(self) -> BatchConsumerThread:
-        return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
+        return BatchConsumerThread(self, loop=self.loop, thread_loop=self.loop, beacon=self.beacon)
 
     # -- fetching ------------------------------------------------------------------------------------------------------
 
