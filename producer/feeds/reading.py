@@ -37,6 +37,7 @@ _LONGEST_SENTENCE = 1_000
 _DECIMALS = 3  # of a yuan: a fund's tick size, and a tenth of a share's
 _MONEY_DECIMALS = 4
 _NEARLY_WHOLE = 1e-6
+_LATEST_NS = LATEST * 1_000_000
 _MS_PER = {"s": 1000.0, "ms": 1.0, "us": 1e-3, "ns": 1e-6}
 
 _parsed_time = lru_cache(maxsize=8_192, typed=True)(parse_time)  # texts of one second come by the hundred
@@ -106,6 +107,8 @@ def clock(unit: TimeUnit) -> Callable[[float | str, int], int]:
         if isinstance(value, str) and not _NUMBER.fullmatch(value.strip()):
             return moment(value, received)
         units = number(value, "time") if isinstance(value, str) else value
+        if not 0 <= units <= _LATEST_NS:
+            raise RefusedError(f"time: {short(value)} {unit} is no time between 1992 and 2099")
         # A whole number of a fine unit has more digits than a float.
         exact = int(value) if isinstance(value, str) and _WHOLE.fullmatch(value.strip()) else units
         divisor = round(1 / factor) if factor < 1 else 1

@@ -76,7 +76,7 @@ def test_genuine_frames_hold_what_they_hold(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=60)
 @given(payload=st.binary(max_size=300), binary=st.booleans())
 def test_any_bytes_are_ticks_letters_or_answers(name: str, payload: bytes, binary: bool) -> None:
     """Nothing raises, whatever comes off the socket."""
@@ -117,7 +117,7 @@ def damaged() -> st.SearchStrategy[Callable[[bytes], bytes]]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(data=st.data())
 def test_damaged_frames_are_ticks_letters_or_answers(name: str, data: st.DataObject) -> None:
     """Genuine frames, spoilt once or several times, on one connection: nothing raises there either."""
@@ -160,7 +160,7 @@ def big(value: Any) -> bytes:
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "post"])
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(data=st.data())
 def test_values_of_any_kind_in_any_place_are_ticks_letters_or_answers(name: str, data: st.DataObject) -> None:
     """A list for a text, an object for a number, 2**70 for a command: read, or refused by name."""
