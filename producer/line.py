@@ -35,6 +35,8 @@ LOGIN_SECONDS = 10.0
 ANSWER_SECONDS = 5.0
 """After a refusal, with neither an acknowledgement nor a tick for so long, nothing will come. Where not every request
 was answered, or none ever is, ticks are expected from then on."""
+OUTRUN_SECONDS = 3.0
+"""Another line of the same codes has brought ticks for so long, and this one none: at any time of the day."""
 LOOK_SECONDS = 0.2
 UNSEEN_SECONDS = 300.0
 """A line that ran for less of a session says nothing of codes that it has not seen."""
@@ -363,7 +365,7 @@ class Line:
         if self._taking_since is not None and at - self._taking_since > LOOK_SECONDS:
             self._silence.subscribed(self._watched, at)  # it is Kafka that is waited for
         if subscription.confirmed:
-            return self._silent(at)
+            return self._outrun() or self._silent(at)
         if self._refusal is not None:
             if at - self._refused_at <= ANSWER_SECONDS:
                 return None
@@ -373,6 +375,13 @@ class Line:
             self._confirm(self._outlet.n, "nothing was said against it")
             return None
         return self._silent(at)
+
+    def _outrun(self) -> End | None:
+        behind = self._outlet.behind()
+        if behind < OUTRUN_SECONDS:
+            return None
+        since = max(self._ticked_at, self._confirmed_at)
+        return End(f"nothing for {behind:.0f} s of what another line brings", "silence", since)
 
     def _silent(self, at: float) -> End | None:
         silent = self._silence.verdict(_wall(), at)

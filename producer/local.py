@@ -124,8 +124,12 @@ def status(line: Line) -> dict[str, Any]:
 
 
 def _exposed(counters: Mapping[str, float], lines: list[Line]) -> Iterator[str]:
-    for name, value in counters.items():
-        yield f"# TYPE ashare_producer_{name} counter"
+    told = ""
+    for name, value in sorted(counters.items(), key=lambda item: (item[0].partition("{")[0], item[0])):
+        family = name.partition("{")[0]
+        if family != told:
+            told = family
+            yield f"# TYPE ashare_producer_{family} {'counter' if family.endswith('_total') else 'gauge'}"
         yield f"ashare_producer_{name} {value:.15g}"
     yield "# TYPE ashare_producer_line_subscribed gauge"
     for line in lines:

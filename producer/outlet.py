@@ -63,6 +63,10 @@ class Outlet(Protocol):
         """Count a connection after the first."""
         ...
 
+    def behind(self) -> float:
+        """Seconds for which another line of the same codes has brought ticks and this one none."""
+        ...
+
 
 class Single:
     """One line, one intake: what it says is announced as it is."""
@@ -123,6 +127,10 @@ class Single:
     def reconnected(self) -> None:
         """Count a connection after the first."""
         self.intake.counters.reconnects += 1
+
+    def behind(self) -> float:
+        """Nothing to compare with."""
+        return 0.0
 
 
 def now() -> int:

@@ -8,9 +8,10 @@ import signal
 import time
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any, cast
+from string import ascii_lowercase
 
 from broker.publisher import Publisher
+from producer.arbitration import Arbiter, Matching
 from producer.backoff import Backoff
 from producer.dealing import Dealer
 from producer.feeds.provider import Capabilities
@@ -18,8 +19,9 @@ from producer.intake import Counters, Intake
 from producer.line import Line
 from producer.local import LocalServer
 from producer.numbering import Numbering
-from producer.outlet import Single
+from producer.outlet import Outlet, Single
 from producer.pacing import TokenBucket
+from producer.pair import Pair
 from producer.plan import Plan, ProducerOptions, plan
 from producer.quality import Gate
 from producer.speaking import Pace
@@ -61,6 +63,8 @@ async def run(options: ProducerOptions) -> None:
         if producer.server is not None:
             await producer.server.stop()
         await publisher.stop()
+        for pair, arbiter in producer.pairs:
+            log.info("%s", pair.told(arbiter))
         log.info("stopped: %s; %s records delivered", total(producer.counters), f"{publisher.acknowledged:,}")
 
 
@@ -75,6 +79,7 @@ class Producer:
         """
         self.run_id = time.time_ns() // 1_000_000
         self.intakes: list[Intake] = []
+        self.pairs: list[tuple[Pair, Arbiter]] = []
         self._gates: list[Gate] = []
         self._what = what
         self._options = options
@@ -147,20 +152,39 @@ class Producer:
     def _group(self, source: str, codes: Sequence[str] | None) -> list[Line]:
         """The lines that bring the same codes."""
         what, options = self._what, self._options
-        numbering = Numbering(source, self.run_id)
-        feed = what.provider.make(what.options)
-        intake = Intake(
-            self._publisher, numbering, cast("Any", feed), trades_only=options.trades_only, gate=self._gate()
-        )
-        self.intakes.append(intake)
+        numbering, gate = Numbering(source, self.run_id), self._gate()
+        able = what.provider.capabilities
+        feeds = [what.provider.make(what.options) for _ in what.urls]
+        arbiter = Arbiter(len(feeds), Matching.of(able, able)) if len(feeds) > 1 else None
+        intakes = [
+            Intake(
+                self._publisher,
+                numbering,
+                feed,
+                trades_only=options.trades_only,
+                gate=gate,
+                arbiter=arbiter,
+                line=number,
+            )
+            for number, feed in enumerate(feeds)
+        ]
+        self.intakes += intakes
+        names: list[str] = [source]
+        outlets: Sequence[Outlet] = [Single(intakes[0])]
+        if arbiter is not None:
+            names = [f"{source}/{letter}" for letter in ascii_lowercase[: len(feeds)]]
+            pair = Pair(names, intakes)
+            self.pairs.append((pair, arbiter))
+            outlets = pair.sides
         return [
             Line(
-                Upstream(feed, what.urls[0], options.token, abroad=what.provider.name in ABROAD),
+                Upstream(feed, url, options.token, abroad=what.provider.name in ABROAD),
                 codes,
-                Single(intake),
+                outlet,
                 self._pace(),
-                name=source,
+                name=name,
             )
+            for feed, url, outlet, name in zip(feeds, what.urls, outlets, names, strict=True)
         ]
 
     def _pace(self) -> Pace:
@@ -175,12 +199,26 @@ class Producer:
 
     def _measures(self) -> dict[str, int]:
         """What the local server shows as counters."""
-        publisher = self._publisher
-        return {f"{name}_total": value for name, value in numbers(total(self.counters)).items()} | {
+        publisher, counted = self._publisher, total(self.counters)
+        measures = {f"{name}_total": value for name, value in numbers(counted).items()}
+        measures |= {
             "records_acknowledged_total": publisher.acknowledged,
             "records_resent_total": publisher.resent,
             "kafka_clients_rebuilt_total": publisher.rebuilt,
         }
+        measures |= {f"dead_letters_total{{cause={_quoted(cause)}}}": value for cause, value in counted.causes.items()}
+        measures |= {f"flaws_total{{flaw={_quoted(flaw)}}}": value for flaw, value in counted.flaws.items()}
+        for pair, arbiter in self.pairs:
+            measures[f'switches_total{{stream="{pair.voice.intake.numbering.source}"}}'] = pair.switches
+            measures[f'losses_covered_total{{stream="{pair.voice.intake.numbering.source}"}}'] = pair.covered
+            for side, brought in zip(pair.sides, arbiter.statistics, strict=True):
+                measures[f'first_total{{line="{side.name}"}}'] = brought.first
+                measures[f'second_total{{line="{side.name}"}}'] = brought.second
+                for share in (0.5, 0.99):
+                    behind = brought.behind.at(share)
+                    if behind is not None:
+                        measures[f'behind_us{{line="{side.name}",quantile="{share}"}}'] = behind
+        return measures
 
     async def _report(self) -> None:
         ticks, acknowledged, publisher = 0, 0, self._publisher
@@ -202,6 +240,11 @@ def bucket_of(able: Capabilities) -> TokenBucket:
 def numbers(counters: Counters) -> dict[str, int]:
     """The counters that are plain numbers, by name."""
     return {one.name: value for one in fields(counters) if isinstance(value := getattr(counters, one.name), int)}
+
+
+def _quoted(text: str) -> str:
+    """A label's value as Prometheus' text form wants it."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ") + '"'
 
 
 def total(counters: Sequence[Counters]) -> Counters:

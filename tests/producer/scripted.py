@@ -89,6 +89,7 @@ class Remembered:
         self.ups: list[Any] = []
         self.downs: list[tuple[int, str, Detected]] = []
         self.reconnections = 0
+        self.outrun = 0.0
         self._feed = feed
 
     @property
@@ -126,6 +127,10 @@ class Remembered:
 
     def filters(self, server: bool) -> None:
         """Not looked at."""
+
+    def behind(self) -> float:
+        """Alone."""
+        return self.outrun
 
     def reconnected(self) -> None:
         """Count."""

@@ -319,6 +319,19 @@ async def test_a_single_code_may_be_silent(start: Callable[..., Running], in_ses
         await running.finish()
 
 
+async def test_a_line_that_another_outruns_is_dialled_again(start: Callable[..., Running], post: Any) -> None:
+    """At any time of the day: what the other brings is there to be had."""
+    async with Provider(pushing(("a", NOON))) as provider:
+        running = start(provider.url, "a")
+        await post.until(lambda: running.line.state == "subscribed")
+        running.outlet.outrun = 3.5
+        await post.until(lambda: len(provider.heard) == 2)
+        running.outlet.outrun = 0.0
+        await post.until(lambda: running.outlet.holes)
+        await running.finish()
+    assert running.outlet.holes[0].detected == "silence"
+
+
 async def test_the_list_changes_on_the_connection(start: Callable[..., Running], post: Any) -> None:
     """Only what comes and goes is asked for; the codes that stay see no gap."""
     async with Provider(pushing(("a", NOON))) as provider:
