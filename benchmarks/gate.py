@@ -12,24 +12,20 @@ import argparse
 import asyncio
 import gc
 import json
-import random
 import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import orjson
-
-from market.codes import a_share_prefixes
+from benchmarks.blaster import frames
+from benchmarks.load import START
 from producer.arbitration import Arbiter
 from producer.feeds.decoded import Frame
 from producer.feeds.post import PostDecoder
 from producer.intake import Intake
 from producer.numbering import Numbering
 from producer.quality import Gate
-
-START = 1_795_138_200_000  # 2026-11-20 09:30 in Shanghai, ms since the epoch
 
 
 class Nowhere:
@@ -50,37 +46,6 @@ class Nowhere:
         """Take a record."""
         del key, timestamp_ms, headers
         self.bytes += len(value)
-
-
-def frames(ticks: int, a_frame: int, codes: int) -> list[Frame]:
-    """A market that walks: most ticks are of few codes, prices move by a tick or stay."""
-    chance = random.Random(7)
-    prefixes = [r.prefix for r in a_share_prefixes()]
-    names = [f"{prefixes[n % len(prefixes)]}{n:06d}"[:3] + f"{n // len(prefixes):03d}" for n in range(codes)]
-    closes = [chance.randint(300, 20_000) for _ in names]
-    fen = list(closes)
-    made = []
-    for number in range(ticks // a_frame):
-        now = START + number * a_frame // 5
-        pushed = []
-        for _ in range(a_frame):
-            at = min(int(chance.expovariate(4 / codes)), codes - 1)
-            low, high = closes[at] * 92 // 100, closes[at] * 108 // 100
-            fen[at] = min(max(fen[at] + chance.choice((-1, 0, 0, 1)), low), high)
-            volume = 100 * chance.randint(1, 20)
-            pushed.append(
-                {
-                    "code": names[at],
-                    "price": fen[at] / 100,
-                    "time": now,
-                    "volume": volume,
-                    "turnover": fen[at] * volume / 100,
-                    "side": chance.choice(("buy", "sell")),
-                    "previous_close": closes[at] / 100,
-                }
-            )
-        made.append(Frame(orjson.dumps({"ticks": pushed}), binary=False, received=(now + 40) * 1000))
-    return made
 
 
 def intake(gate: Gate | None = None, arbiter: Arbiter | None = None, line: int = 0) -> Intake:
@@ -127,7 +92,10 @@ async def cost(ways: list[Intake], load: Sequence[Frame]) -> float:
 
 async def measure(ticks: int, a_frame: int, codes: int, rounds: int) -> dict[str, list[float]]:
     """CPU µs a tick of each variant in each round."""
-    load = frames(ticks, a_frame, codes)
+    load = [
+        Frame(payload, binary=False, received=(START + number * a_frame // 100) * 1000)
+        for number, payload in enumerate(frames(ticks, a_frame, codes), 1)
+    ]
     count = (len(load) - len(load) // 2) * a_frame
     costs: dict[str, list[float]] = {name: [] for name in VARIANTS}
     order = list(VARIANTS)
@@ -142,7 +110,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ticks", type=int, default=200_000)
     parser.add_argument("--frame", type=int, default=50, help="ticks a frame")
-    parser.add_argument("--codes", type=int, default=5_000)
+    parser.add_argument("--codes", type=int, default=5_400)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()

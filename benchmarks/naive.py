@@ -62,7 +62,18 @@ async def ours(bootstrap: str, address: str, directory: Path) -> tuple[list[Proc
         while not (said := await status(port)) or not said["recovered"]:  # noqa: ASYNC110 - another process
             await asyncio.sleep(_LOOK)
     producer = await _start(
-        bootstrap, address, directory, "cli", "produce", "--bootstrap", bootstrap, "--url", address, "--symbols", "*"
+        bootstrap,
+        address,
+        directory,
+        "cli",
+        "produce",
+        "--bootstrap",
+        bootstrap,
+        "--url",
+        address,
+        "--symbols",
+        "*",
+        "--own-clock",
     )
 
     async def stored() -> int:

@@ -22,16 +22,20 @@ class Recorder:
 
     Attributes:
         ours: it is ``ashare produce``, which is told by flags.
+        more: flags of it.
     """
 
     name: str
     module: str
     ours: bool = False
+    more: Sequence[str] = ()
 
     def command(self, bootstrap: str, feed: str) -> Sequence[str]:
         """What starts it."""
-        more = ("produce", "--bootstrap", bootstrap, "--url", feed, "--symbols", "*") if self.ours else ()
-        return (sys.executable, "-m", self.module, *more)
+        if not self.ours:
+            return (sys.executable, "-m", self.module)
+        told = ("--bootstrap", bootstrap, "--url", feed, "--symbols", "*", "--own-clock", *self.more)
+        return (sys.executable, "-m", self.module, "produce", *told)
 
 
 OURS = Recorder("ashare-stream", "cli", ours=True)

@@ -102,6 +102,8 @@ class Matching:
 
 
 _NUMBER = "seq"
+_BITS = 20
+_MOST = (1 << _BITS) - 1
 _BY_NUMBER = 4
 """The length of a key by number, which counts once whoever brings it."""
 
@@ -165,18 +167,6 @@ class _Held(NamedTuple):
     epoch: int
 
 
-class _Entry:
-    """A key that went on: when first and by which line, how often, and how often each line brought it."""
-
-    __slots__ = ("counts", "line", "passed", "received")
-
-    def __init__(self, received: int, line: int, lines: int) -> None:
-        self.received = received
-        self.line = line
-        self.passed = 0
-        self.counts = [0] * lines
-
-
 class _Row:
     """A code: what went on lately, and where each line stands with it.
 
@@ -206,6 +196,21 @@ class _Row:
         self.pinned: Key | None = None
         self.at = 0
         self.cumulative: float = 0
+
+
+class _Entry(msgspec.Struct, gc=False):
+    """A key that went on: when first and by which line, how often, and how often each line brought it.
+
+    ``counts`` has ``_BITS`` for each line. There are a quarter of a million of these: one object each, and none that
+    the garbage collector has to visit.
+    """
+
+    row: _Row
+    key: Key
+    received: int
+    line: int
+    passed: int = 0
+    counts: int = 0
 
 
 class Arbiter:
@@ -243,7 +248,7 @@ class Arbiter:
         self._resolution = matching.resolution
         self._window, self._hold, self._limit = window, hold, limit
         self._rows: dict[str, _Row] = {}
-        self._order: deque[tuple[int, _Row, Key]] = deque()
+        self._order: deque[_Entry] = deque()
         self._waiting: deque[tuple[int, _Row, int]] = deque()
         self._held = 0
         self._epochs = [1] * lines
@@ -325,11 +330,10 @@ class Arbiter:
             if key[0] <= row.missed[line]:  # type: ignore[operator]
                 mine.too_late += 1
                 return
-            entry = row.entries[key] = _Entry(received, line, self._lines)
-            self._order.append((received, row, key))
-        counts = entry.counts
-        counts[line] += 1
-        if counts[line] <= entry.passed or (entry.passed and len(key) == _BY_NUMBER):
+            entry = row.entries[key] = _Entry(row, key, received, line)
+            self._order.append(entry)
+        entry.counts += 1 << _BITS * line
+        if _count(entry, line) <= entry.passed or (entry.passed and len(key) == _BY_NUMBER):
             mine.second += 1
             if entry.line != line:
                 mine.behind.add(received - entry.received)
@@ -360,16 +364,16 @@ class Arbiter:
         if row.seen[line] != epoch:
             row.seen[line] = epoch
             for known in row.entries.values():
-                known.counts[line] = 0
+                known.counts -= _count(known, line) << _BITS * line
         waits = bool(row.held[line])
         if not waits and self._up[0] == line:
             row.level[line] = epoch
             self._pass(row, key, tick, line, received)
             return
         entry = row.entries.get(key)
-        if not waits and entry is not None and (entry.counts[line] < entry.passed or len(key) == _BY_NUMBER):
+        if not waits and entry is not None and (_count(entry, line) < entry.passed or len(key) == _BY_NUMBER):
             self._pass(row, key, tick, line, received)
-            if key == row.newest and entry.counts[line] >= entry.passed:
+            if key == row.newest and _count(entry, line) >= entry.passed:
                 row.level[line] = epoch
             return
         row.held[line].append(_Held(tick, key, received, epoch))
@@ -438,14 +442,14 @@ class Arbiter:
     def _forget(self, now: int) -> None:
         """Drop what is older than the window, or more than there is room for."""
         order, horizon = self._order, now - self._window
-        while order and (order[0][0] < horizon or len(order) > self._limit):
-            received, row, key = order.popleft()
-            if received >= horizon:
+        while order and (order[0].received < horizon or len(order) > self._limit):
+            entry = order.popleft()
+            if entry.received >= horizon:
                 self.forgotten += 1
-            if key == row.newest:
-                row.pinned = key
+            if entry.key == entry.row.newest:
+                entry.row.pinned = entry.key
             else:
-                self._drop(row, key)
+                self._drop(entry.row, entry.key)
 
     def _drop(self, row: _Row, key: Key) -> None:
         entry = row.entries.pop(key)
@@ -453,9 +457,14 @@ class Arbiter:
         assert isinstance(time, int)
         if time * self._resolution > entry.received // 1000 + _AHEAD_MS:
             return  # a time that can't be true says nothing of what is as old
-        for line, count in enumerate(entry.counts):
-            if (count < entry.passed or row.seen[line] != self._epochs[line]) and time > row.missed[line]:
+        for line in range(self._lines):
+            if (_count(entry, line) < entry.passed or row.seen[line] != self._epochs[line]) and time > row.missed[line]:
                 row.missed[line] = time
+
+
+def _count(entry: _Entry, line: int) -> int:
+    """How often a line has brought what an entry stands for."""
+    return entry.counts >> _BITS * line & _MOST
 
 
 def _of_one_connection(held: Sequence[_Held]) -> int:
