@@ -46,6 +46,7 @@ async def measure(bootstrap: str, rate: int, seconds: float, *, partitions: int 
     await client.start()
     await client.create_topics([NewTopic(topic, partitions, 1) for topic in topics])
     await client.close()
+    await asyncio.sleep(1)
     forwarder = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "benchmarks.hops", "--forward", bootstrap, *topics), stdout=asyncio.subprocess.PIPE
     )

@@ -61,20 +61,8 @@ async def ours(bootstrap: str, address: str, directory: Path) -> tuple[list[Proc
     async with asyncio.timeout(60):
         while not (said := await status(port)) or not said["recovered"]:  # noqa: ASYNC110 - another process
             await asyncio.sleep(_LOOK)
-    producer = await _start(
-        bootstrap,
-        address,
-        directory,
-        "cli",
-        "produce",
-        "--bootstrap",
-        bootstrap,
-        "--url",
-        address,
-        "--symbols",
-        "*",
-        "--own-clock",
-    )
+    told = ("--bootstrap", bootstrap, "--url", address, "--symbols", "*", "--own-clock")
+    producer = await _start(bootstrap, address, directory, "cli", "produce", *told)
 
     async def stored() -> int:
         said = await status(port)

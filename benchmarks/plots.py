@@ -39,6 +39,7 @@ def bars(result: Result, name: str, path: Path, *, only: str = "") -> bool:
     axes.set_yticks(range(len(rows)), [row.removesuffix(only) for row in rows])
     axes.invert_yaxis()
     axes.set_xlabel(name)
+    axes.xaxis.set_major_formatter(_plain)
     axes.margins(x=0.14)
     _save(figure, axes, path)
     return True
@@ -59,7 +60,12 @@ def lines(result: Result, names: Mapping[str, Belongs], values: list[str], path:
             axes.plot(*zip(*found, strict=True), style, marker="o", ms=3, color=color, label=f"{kind}, {value}")
     if drawn:
         axes.set_xscale("log")
-        axes.set_yscale("log")
+        axes.xaxis.set_major_formatter(_plain)
+        if logarithmic:
+            axes.set_yscale("log")
+            axes.yaxis.set_major_formatter(_plain)
+        else:
+            axes.set_ylim(bottom=0)
         axes.set_xlabel(labels[0])
         axes.set_ylabel(labels[1])
         axes.legend(frameon=False)
@@ -67,6 +73,10 @@ def lines(result: Result, names: Mapping[str, Belongs], values: list[str], path:
     else:
         plt.close(figure)
     return drawn > 0
+
+
+def _plain(value: float, _: object) -> str:
+    return number(value)
 
 
 def _number(row: str) -> float:
@@ -129,7 +139,7 @@ def draw(result: Result, folder: Path) -> list[str]:
                 belongs = {kind: _ending(f" {kind}")}
                 axes = (f"number of {kind}", "µs CPU a tick")
                 file = f"cost-by-{kind}.svg"
-                note(file, lines(result, belongs, ["µs CPU a tick"], folder / file, axes))
+                note(file, lines(result, belongs, ["µs CPU a tick"], folder / file, axes, logarithmic=False))
         case _:
             pass
     return made

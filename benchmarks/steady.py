@@ -77,8 +77,8 @@ async def long(given: Namespace, result: Result) -> None:
         result.add(
             f"memory of the {role}, {given.seconds:,.0f} s at {given.rate:,} ticks/s",
             {
-                "most MB": max(size for _, size in settled),
-                "MB that it rises": round(rise(settled), 1),
+                "most, MB": max(size for _, size in settled),
+                "it rises, MB": round(rise(settled), 1),
                 "flat": flat(some),
             },
         )
