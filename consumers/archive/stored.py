@@ -26,6 +26,7 @@ from schemas import Tick, UsageError, encode
 _FIELDS = Tick.__struct_fields__
 NAMES = (*_FIELDS, "kafka_topic", "kafka_partition", "kafka_offset", "kafka_timestamp")
 """The columns of the table, in the order in which rows have them here."""
+_ADDED = {"quality"}  # columns that a store's older tables lack
 ROWS = 8_192
 _NAME = re.compile(r"ticks-(\d{4}-\d{2}-\d{2})\.sqlite")
 _TIMEOUT = 60.0  # s, QuestDB's own for a query
@@ -190,8 +191,8 @@ class QuestDbTicks:
 
 
 def _selected(there: Collection[str]) -> str:
-    """The columns ``NAMES`` of a table, null where it was made before them."""
-    return ", ".join(name if name in there else f"NULL AS {name}" for name in NAMES)
+    """The columns ``NAMES`` of a table, null where it was made before they were added."""
+    return ", ".join(f"NULL AS {name}" if name in _ADDED and name not in there else name for name in NAMES)
 
 
 def _reason(body: bytes) -> str:
