@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from market.codes import Board
 from producer.feeds import reading
 from producer.feeds.forms import Places, chunks, suffixed
-from producer.feeds.provider import Board, Units
+from producer.feeds.provider import Units
 from producer.feeds.reading import RefusedError, clock, documents, price, sentence, shares
 from producer.feeds.recognised import Differences, Numbers
 from producer.feeds.unpacking import PackedError, unpacked
