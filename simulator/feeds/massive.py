@@ -73,6 +73,8 @@ class MassiveSession(Session):
             self.subscription = Subscription(left, trades_only=True)
             return Reply([_done(channels, "unsubscribed from")])
         known = frozenset(filter(self.terms.knows, codes))
+        if self.terms.codes_per_connection is not None and len(known) > self.terms.codes_per_connection:
+            return self.says("too_many_codes")
         held = None if everything or have is None else have | known
         self.subscription = Subscription(held, trades_only=True)
         self.fresh = None if everything else known

@@ -107,7 +107,7 @@ class RefusedToken(Kind):
 
 
 class TooManyCodes(Kind):
-    """A connection takes 100 codes, whatever is documented: what is above is refused, or silently cut off (AllTick).
+    """A connection takes 20 codes, whatever is documented: what is above is refused, or silently cut off (AllTick).
 
     A right client says which codes were refused, or never seen, and goes on with the others. It never gets the ticks of
     those, which are in no page of the ledger; so this is no part of ``all``.
@@ -116,7 +116,7 @@ class TooManyCodes(Kind):
     name = "too-many-codes"
     survivable = False
     standing = True
-    limit = 100
+    limit = 20
 
 
 class HeartbeatWithoutReply(Kind):

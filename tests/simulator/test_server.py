@@ -224,6 +224,12 @@ async def test_compression_is_spoken_when_it_is_offered(tmp_path: Path) -> None:
     assert (tmp_path / "connection-0001.jsonl").read_bytes().splitlines() == received
 
 
+def test_an_unknown_feed_is_an_error_that_names_those_there_are() -> None:
+    """As ``--feed`` says it."""
+    with pytest.raises(UsageError, match="post, alltick, xtick"):
+        Simulator(market(), Settings(feed="sina"))
+
+
 async def test_a_taken_port_and_a_used_ledger_are_errors_that_name_the_fix(tmp_path: Path) -> None:
     """Nothing of an older ledger is ever mixed with a new one."""
     with socket.socket() as taken:

@@ -16,9 +16,11 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from simulator.exchange import Simulator
 from simulator.feed import Source
+from simulator.feeds.forms import suffixed
 from simulator.misbehaviour.lines import LINES, Greeting
 from simulator.run import generated
 from simulator.server import Settings
+from simulator.universe import universe
 
 ALL = '{"action":"subscribe","symbols":"*"}'
 PATIENCE = 0.4
@@ -165,16 +167,11 @@ def alltick(codes: list[str]) -> str:
 async def test_a_limit_of_codes_can_be_lowered() -> None:
     """AllTick cuts off in silence."""
     async with running(feed="alltick", misbehave=["too-many-codes"]) as (url, simulator, _), dial(url) as connection:
-        source = market()
-        codes = [f"60{n:04d}.SH" for n in range(1000) if source.knows(f"60{n:04d}")]
-        codes += [f"{n:06d}.SZ" for n in range(1, 3_000) if source.knows(f"{n:06d}")]
-        codes += [f"{n:06d}.SH" for n in range(601000, 606000) if source.knows(f"{n:06d}")]
-        codes += [f"{n:06d}.SZ" for n in range(300000, 303000) if source.knows(f"{n:06d}")]
-        codes += ["688981.SH", "920819.BJ", "689009.SH"]
-        await connection.send(alltick(codes))
+        codes = [listing.code for listing in universe(100, 5)]
+        await connection.send(alltick([suffixed(code) for code in codes]))
         assert orjson.loads(await connection.recv())["ret"] == 200
         (client,) = simulator.clients.values()
-        assert len(client.session.subscription.codes or ()) == min(100, len(set(codes)))
+        assert client.session.subscription.codes == frozenset(codes[:20])
 
 
 async def opened(url: str, feed: str) -> ClientConnection:
