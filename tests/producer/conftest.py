@@ -143,9 +143,9 @@ def source() -> str:
 
 
 @pytest.fixture
-def held(bootstrap: str, source: str) -> Callable[[], Awaitable[Held]]:
-    """Reads what Kafka holds of the test's line now, ticks by number."""
-    return lambda: _held(bootstrap, source)
+def held(bootstrap: str, source: str) -> Callable[..., Awaitable[Held]]:
+    """Reads what Kafka holds of the test's line now, or of another, ticks by number."""
+    return lambda line=source: _held(bootstrap, line)
 
 
 @pytest.fixture

@@ -7,8 +7,10 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from websockets.asyncio.server import ServerConnection
 
@@ -104,3 +106,63 @@ async def test_a_wrong_setting_ends_it_with_2_in_one_line(options: tuple[str, st
     assert code == 2
     assert says in said.splitlines()[-1]
     assert "Traceback" not in said
+
+
+async def test_lines_follow_a_watchlist_into_kafka(
+    bootstrap: str, source: str, post: Any, held: Callable[[str], Awaitable[Any]], tmp_path: Path
+) -> None:
+    """Two lines with an id and a count each; the list changes on the connections, and no code that stays sees a gap."""
+    codes = tmp_path / "codes.txt"
+    codes.write_text("600519 000001 300750 688981")
+
+    async def push(server: ServerConnection) -> None:
+        mine = list(feed.requests[-1]["symbols"])
+        reading = asyncio.create_task(follow(server, mine))
+        try:
+            for i in range(10_000):
+                await server.send(post.frame(*({"code": c, "price": 10.5, "time": 1_795_138_201 + i} for c in mine)))
+                await asyncio.sleep(0.02)
+        finally:
+            reading.cancel()
+
+    async def follow(server: ServerConnection, mine: list[str]) -> None:
+        async for message in server:
+            request = orjson.loads(message)
+            if request["action"] == "subscribe":
+                mine += request["symbols"]
+            else:
+                mine[:] = [code for code in mine if code not in request["symbols"]]
+            changes.append(request)
+
+    changes: list[Any] = []
+    async with post.Server(push) as feed:
+        process = await produce(
+            "--bootstrap", bootstrap, "--url", feed.url, "--source", f"{source}-1", "--lines", "2", "--watchlist",
+            str(codes),
+        )  # fmt: skip
+        try:
+            await post.until(lambda: len(feed.requests) == 2, seconds=60)
+            await asyncio.sleep(0.5)
+            codes.write_text("600519 000001 300750 920002")
+            await post.until(lambda: len(changes) == 2)
+            await asyncio.sleep(0.3)
+            process.send_signal(signal.SIGTERM)
+            code, said = await ended(process)
+        finally:
+            if process.returncode is None:
+                process.kill()
+    assert code == 0, said
+    assert sorted(str(change) for change in changes) == [
+        "{'action': 'subscribe', 'symbols': ['920002']}",
+        "{'action': 'unsubscribe', 'symbols': ['688981']}",
+    ]
+    lines = [await held(f"{source}-{number}") for number in (1, 2)]
+    seen = [{tick.code for tick in line.ticks} for line in lines]
+    assert seen[0] | seen[1] == {"600519", "000001", "300750", "688981", "920002"}
+    assert not seen[0] & seen[1]
+    for line in lines:
+        assert [tick.n for tick in line.ticks] == list(range(1, len(line.ticks) + 1))
+        assert "gap" not in line.happenings
+        assert [event.id for event in line.events] == [
+            f"{line.events[0].source}/{line.events[0].run}/{count}" for count in range(1, len(line.events) + 1)
+        ]
