@@ -144,7 +144,7 @@ class Columns:
         return pd.DataFrame(columns)
 
 
-_OPTIONAL = frozenset({"seq"})
+_OPTIONAL = frozenset({"seq", "missed"})
 _SHAPES = frozenset({"float", "texts", "marks"})
 
 
