@@ -21,7 +21,7 @@ BATCH_RECORDS = 100
 BATCH_SECONDS = 0.2
 WRITE_RECORDS = 20_000
 """Most records of one write; keeps a write far below the group's rebalance timeout."""
-LIMIT_RECORDS = 100_000
+LIMIT_RECORDS = 40_000
 """Records that may wait; then the agent stops taking more and Kafka holds the rest."""
 _RETRY = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
