@@ -45,7 +45,15 @@ def bars(result: Result, name: str, path: Path, *, only: str = "") -> bool:
     return True
 
 
-def lines(result: Result, names: Mapping[str, Belongs], values: list[str], path: Path, labels: tuple[str, str]) -> bool:
+def lines(
+    result: Result,
+    names: Mapping[str, Belongs],
+    values: list[str],
+    path: Path,
+    labels: tuple[str, str],
+    *,
+    logarithmic: bool = True,
+) -> bool:
     """Medians of some values against the number in each row's name, a line for each kind of row and each value."""
     figure, axes = plt.subplots(figsize=(7, 3.2))
     drawn = 0
