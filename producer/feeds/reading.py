@@ -6,6 +6,7 @@ Nothing here does I/O.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterable
 from datetime import date
@@ -37,6 +38,7 @@ _LONGEST_SENTENCE = 1_000
 _DECIMALS = 3  # of a yuan: a fund's tick size, and a tenth of a share's
 _MONEY_DECIMALS = 4
 _NEARLY_WHOLE = 1e-6
+_DIGITS_OF_MS, _SAFE_DIGITS = 13, 19
 _LATEST_NS = LATEST * 1_000_000
 _MS_PER = {"s": 1000.0, "ms": 1.0, "us": 1e-3, "ns": 1e-6}
 
@@ -53,10 +55,14 @@ def number(text: str, field: str) -> float:
     Raises:
         RefusedError: it is none.
     """
-    text = text.strip()
-    if not _NUMBER.fullmatch(text):
-        raise RefusedError(f"{field}: {text[:60]!r} is not a number")
-    return float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    # Python also takes 1_0, digits of other scripts, nan and inf.
+    if not -math.inf < value < math.inf or "_" in text or not text.isascii():
+        raise RefusedError(f"{field}: {text.strip()[:60]!r} is not a number")
+    return value
 
 
 def no_price(price: object) -> str:
@@ -91,6 +97,10 @@ def moment(value: float | str, received: int) -> int:
     Raises:
         RefusedError: it is none.
     """
+    if isinstance(value, str) and len(value) == _DIGITS_OF_MS and value.isdecimal() and value.isascii():
+        ms = int(value)
+        if EARLIEST <= ms < LATEST:
+            return ms
     try:
         return _parsed_time(value, today=_today(received))
     except (ValueError, OverflowError) as error:
@@ -204,10 +214,11 @@ def sequence(value: int | str) -> int | None:
         RefusedError: it is none.
     """
     if isinstance(value, str):
-        if not value.strip():
-            return None
-        if not _WHOLE.fullmatch(value.strip()):
-            raise RefusedError(f"seq: {value[:60]!r} is not a whole number")
+        if not (value.isdecimal() and value.isascii() and len(value) < _SAFE_DIGITS):
+            if not value.strip():
+                return None
+            if not _WHOLE.fullmatch(value.strip()):
+                raise RefusedError(f"seq: {value[:60]!r} is not a whole number")
         value = int(value)
     if value not in _SEQ_RANGE:
         raise RefusedError(f"seq: {short(value)} does not fit 64 bits")
