@@ -78,6 +78,8 @@ class Outbox:
     """
 
     buckets: Sequence[TokenBucket]
+    request_buckets: Sequence[TokenBucket] = ()
+    """Of requests alone: what lines of one token share, where their heartbeats would crowd it."""
     _requests: deque[Message] = field(default_factory=deque, init=False)
     _beats: dict[Message, None] = field(default_factory=dict, init=False)
     _not_before: float = field(default=0.0, init=False)
@@ -107,18 +109,21 @@ class Outbox:
         """Seconds until ``next`` gives a message; ``None`` while there is none to send."""
         if not self._beats and not self._requests:
             return None
-        return max(self._not_before - now, *(bucket.wait(now) for bucket in self.buckets), 0.0)
+        return max(self._not_before - now, *(bucket.wait(now) for bucket in self._counting()), 0.0)
 
     def next(self, now: float) -> Message | None:
         """The message to send now, counted as sent; ``None`` where there is none or it is not yet time."""
         wait = self.wait(now)
         if wait is None or wait > 1e-9:
             return None
-        if self._beats:
-            message = next(iter(self._beats))
-            del self._beats[message]
-        else:
-            message = self._requests.popleft()
-        for bucket in self.buckets:
+        for bucket in self._counting():
             bucket.take(now)
+        if not self._beats:
+            return self._requests.popleft()
+        message = next(iter(self._beats))
+        del self._beats[message]
         return message
+
+    def _counting(self) -> list[TokenBucket]:
+        """The buckets that count the message which is next."""
+        return [*self.buckets, *(() if self._beats else self.request_buckets)]

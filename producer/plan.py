@@ -90,6 +90,10 @@ def plan(options: ProducerOptions) -> Plan:
     codes = _spelt(given, feed)
     url = options.url or feed.capabilities.url
     twice = options.arbitrate or options.second_url is not None
+    if twice and options.second_url is None and feed.capabilities.second_login == "kicks the first":
+        raise UsageError(
+            f"--arbitrate: a second connection to {feed.name} ends the first: give --second-url another server"
+        )
     return Plan(
         feed,
         Options(

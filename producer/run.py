@@ -87,6 +87,9 @@ class Producer:
         able = what.provider.capabilities
         # Attempts to connect are apart per token, whichever line makes them.
         self._dials = [TokenBucket(apart=able.reconnect_apart)] if able.reconnect_apart else []
+        # So are requests: AllTick wants 1 s between two on a connection, and 3 s between two connections of a token.
+        several = len(what.sources) * len(what.urls) > 1
+        self._requests = [TokenBucket(apart=able.reconnect_apart)] if several and able.reconnect_apart else []
         dealer = Dealer(len(what.sources), able.codes_per_connection)
         dealt = [None] * len(what.sources) if what.codes is None else dealer.deal(what.codes)
         groups = [self._group(source, codes) for source, codes in zip(what.sources, dealt, strict=True)]
@@ -191,6 +194,7 @@ class Producer:
         able, options = self._what.provider.capabilities, self._options
         return Pace(
             buckets=[bucket_of(able)],
+            request_buckets=self._requests,
             dials=self._dials,
             heartbeat=options.heartbeat,
             heartbeat_message=options.heartbeat_message,

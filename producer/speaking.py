@@ -29,7 +29,8 @@ class Pace:
     """What a line may do, and when.
 
     Attributes:
-        buckets: every outbound message takes a token of each; lines of one token may share one.
+        buckets: every outbound message takes a token of each.
+        request_buckets: every request does, heartbeats not; lines of one token share one.
         dials: likewise every attempt to connect.
         heartbeat: seconds between protocol pings, where the feed takes them; 0 for none.
         heartbeat_message: sent with every ping, for servers that want a message of their own.
@@ -37,6 +38,7 @@ class Pace:
     """
 
     buckets: Sequence[TokenBucket] = field(default_factory=lambda: (TokenBucket(),))
+    request_buckets: Sequence[TokenBucket] = ()
     dials: Sequence[TokenBucket] = ()
     heartbeat: float = 20.0
     heartbeat_message: str | None = None
@@ -100,7 +102,7 @@ class Speaker:
         self._subscription = subscription
         self._pace = pace
         self._changed = changed
-        self._outbox = Outbox(pace.buckets)
+        self._outbox = Outbox(pace.buckets, pace.request_buckets)
         self._outbox.ask(greeting)
         self._work = asyncio.Event()
 

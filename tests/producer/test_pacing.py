@@ -60,6 +60,19 @@ def test_lines_of_one_token_share_a_bucket() -> None:
     assert second.next(3.0) == "b"
 
 
+def test_heartbeats_do_not_crowd_what_lines_share() -> None:
+    """Ten lines beat every ten seconds: the three seconds between two requests of a token are not for that."""
+    shared = TokenBucket(apart=3.0)
+    first, second = (Outbox([TokenBucket(apart=1.0)], [shared]) for _ in range(2))
+    first.ask(["a"])
+    assert first.next(0.0) == "a"
+    second.ask(["b"])
+    second.beat("ping")
+    assert second.next(0.0) == "ping"
+    assert second.next(2.0) is None
+    assert second.next(3.0) == "b"
+
+
 def test_a_heartbeat_goes_first_and_counts() -> None:
     """Forty chunks of a subscription do not keep a connection from its heartbeat, and the bucket counts that too."""
     outbox = Outbox([TokenBucket(apart=1.0)])

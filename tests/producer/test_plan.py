@@ -76,6 +76,8 @@ def test_symbols_and_watchlists_are_read_from_files(tmp_path: Path) -> None:
 def test_two_connections_for_the_same_codes_have_one_id() -> None:
     """To one address, or to two."""
     assert planned(arbitrate=True).urls == ["ws://127.0.0.1:8765"] * 2
+    with pytest.raises(UsageError, match="--second-url"):
+        planned(feed="itick", symbols="600519", arbitrate=True)
     what = planned(second_url="ws://backup")
     assert (what.urls, what.sources) == (["ws://127.0.0.1:8765", "ws://backup"], ["post-1"])
 
