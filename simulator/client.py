@@ -30,7 +30,7 @@ class Client:
     Attributes:
         muted: no ticks go out any more, until it is gone.
         deaf: messages are not answered either.
-        since: when it first subscribed, by the monotonic clock.
+        since: when its subscription last changed, by the monotonic clock.
         counted: it is one of its token's connections.
         tricks: how frames are changed, each up to a time of the loop's clock, or once (0).
         recent: the last tick of each code that went out, where tricks may be played.

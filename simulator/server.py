@@ -301,7 +301,7 @@ class FeedServer:
             return
         if client.session.subscription == before:
             return
-        client.since = client.since or _now()
+        client.since = _now()
         if self.faults.subscribed(client, client.session.fresh):
             client.muted = True
         self._regroup()

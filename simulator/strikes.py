@@ -77,7 +77,7 @@ class Strikes:
         while True:
             await asyncio.sleep(every)
             # Only when all are back: one of them is always to live.
-            while len(free := self._free()) < most:  # noqa: ASYNC110 - as in ``_strike``
+            while len(free := self._free(min(kill.ripe, self._after))) < most:  # noqa: ASYNC110 - as in ``_strike``
                 await asyncio.sleep(_LOOK_SECONDS)
             most = max(most, len(free))
             if time.monotonic() + _KILL_DETECTED_AFTER > self._until:
@@ -114,7 +114,7 @@ class Strikes:
             self._server.faults.note(kind.name, "all")
 
     def _free(self, ripe: float = 0.0) -> list[Client]:
-        """Connections that have subscribed, ``ripe`` seconds ago at least, and are well."""
+        """Connections whose subscription is ``ripe`` seconds old at least, and that are well."""
         now = time.monotonic()
         return [
             client

@@ -143,5 +143,5 @@ def _error(code: int, message: str) -> str:
 
 
 BINANCE = Provider(
-    "binance", BinanceSession, knows_repeats=True, cumulative=True, shapes=2, whole_market=True, writes=_written
+    "binance", BinanceSession, knows_repeats=True, cumulative=True, shapes=2, foreign=True, whole_market=True, writes=_written
 )  # fmt: skip

@@ -148,6 +148,7 @@ MASSIVE = Provider(
     when_full="oldest closed",
     knows_repeats=True,
     shapes=2,
+    foreign=True,
     whole_market=True,
     writes=_written,
 )

@@ -70,7 +70,7 @@ class LineKind(Kind):
         answers: whether a connection that was left open still answers messages.
         empty_subscriptions: how many new subscriptions of its codes are acknowledged and never lead to data.
         shut_seconds: for so long after, handshakes are refused with HTTP 429.
-        ripe: seconds for which the connection has had ticks before it.
+        ripe: seconds since the connection's subscription last changed: one that comes in parts has to be whole.
         detected_after: seconds that a right client may need to find out and be back.
     """
 
@@ -81,7 +81,7 @@ class LineKind(Kind):
     answers: ClassVar[bool] = True
     empty_subscriptions: ClassVar[int] = 0
     shut_seconds: ClassVar[float] = 0.0
-    ripe: ClassVar[float] = 0.0
+    ripe: ClassVar[float] = 1.0
     detected_after: ClassVar[float] = 6.0
 
     def after(self, provider: Provider) -> float:  # noqa: ARG002 - some providers want to be left alone for long

@@ -53,10 +53,14 @@ class Throttle(LineKind):
 
 
 class _Silent(LineKind):
-    """Only to be noticed by what does not come, and so by who knows by then what does."""
+    """Only to be noticed by what does not come, and so by who knows by then what does, and when its market trades."""
 
     ripe = 3.0
     detected_after = 20.0
+
+    def suits(self, provider: Provider) -> bool:
+        """A-share feeds: of the others' hours a client knows nothing."""
+        return not provider.foreign
 
 
 class Silence(_Silent):
