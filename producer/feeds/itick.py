@@ -1,8 +1,8 @@
 """iTick: one JSON object a trade, side 1 sell and 2 buy; one connection an account, a second login ends the first.
 
 Chosen where the vendor's documentation is silent: subscriptions add up; a push names a code as it was subscribed,
-``600519$SH``, or in any other form that ``market.codes`` reads; ``v`` is shares; the answer to the token may not come,
-and a line subscribes a while later all the same. Of the types that one connection can carry only ``tick`` is asked for:
+``600519$SH``, or in any other form that ``market.codes`` reads; ``v`` is shares. The answer to the token repeats
+it, so nothing but its words is shown. Of the types that one connection can carry only ``tick`` is asked for:
 the volume of a ``quote`` is the day's. Turnover is not carried for stocks.
 """
 
@@ -114,11 +114,12 @@ class ITickFeed(JsonFeed):
             return refused(payload, "no message of iTick's: an object with code")
         data = message.get("data")
         if "resAc" not in message and isinstance(data, dict) and "s" in data:
-            if data.get("type") in ("quote", "depth", "kline"):
-                return Decoded([], [], [Answer("other", f"a push of type {data['type']}, which was not asked for")])
+            kind = "kline" if "k" in data else data.get("type")  # bars carry no type
+            if kind in ("quote", "depth", "kline"):
+                return Decoded([], [], [Answer("other", f"a push of type {kind}, which was not asked for")])
             return refused(payload, str(error))
-        if "code" not in message:
-            return refused(payload, "neither a push nor an answer: no code")
+        if "code" not in message and "resAc" not in message:
+            return refused(payload, "neither a push nor an answer: neither code nor resAc")
         return Decoded([], [], [_answer(message)])
 
     def _requests(self, action: str, codes: Codes) -> list[Message]:
@@ -130,9 +131,10 @@ class ITickFeed(JsonFeed):
 
 
 def _answer(message: dict[str, object]) -> Answer:
-    text, about = words(message), message.get("resAc")
+    about = message.get("resAc")
+    text = words({name: message.get(name) for name in ("code", "resAc", "msg")} if about == "auth" else message)
     said = words(message.get("msg", "")).lower()
-    if small(message["code"]) == 1:
+    if small(message.get("code", 1)) == 1:
         if about == "subscribe":
             return Answer("subscribed", text)
         return Answer("logged_in" if about == "auth" else "pong" if about == "pong" else "other", text)

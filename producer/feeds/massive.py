@@ -38,7 +38,6 @@ CAPABILITIES = Capabilities(
     wildcard=True,
     codes_per_message=500,
     acknowledgement="codes",
-    protocol_pings=False,
     sequence="code",
     exact=True,
     repeats_known=True,

@@ -8,7 +8,7 @@ missing right all look like. The token travels in clear text: the vendor has no 
 
 from __future__ import annotations
 
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 
 import msgspec
 import orjson
@@ -96,14 +96,19 @@ class XTickFeed(SnapshotFeed):
         self._snapshots = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
     def address(self, url: str, token: str | None, codes: Codes) -> str:
-        """Token and codes, as JSON, are the path's last part; the whole market is three classes of subscription."""
+        """Token and codes, as JSON, are the path's last part; the whole market is three classes of subscription.
+
+        A token that may not have all three says which ones in the query: ``?authCodes=tick.BJ.1``.
+        """
         if codes is not None and len(codes) > SINGLE_CODES:
             raise UsageError(
                 f"xtick takes {SINGLE_CODES} single codes a connection, not {len(codes):,}: ask for *, or fewer"
             )
-        names = list(WHOLE_MARKET) if codes is None else [suffixed(code) for code in codes]
+        parts = urlsplit(url)
+        given = [name for some in parse_qs(parts.query).get("authCodes", []) for name in some.split(",") if name]
+        names = (given or list(WHOLE_MARKET)) if codes is None else [suffixed(code) for code in codes]
         asked = orjson.dumps({"token": token or "", "authCodes": names}).decode()
-        return f"{url.rstrip('/')}/{quote(asked, safe='')}"
+        return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{quote(asked, safe='')}", query=""))
 
     def subscribe(self, codes: Codes) -> list[Message]:  # noqa: ARG002 - the address holds them
         """None."""

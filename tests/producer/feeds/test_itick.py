@@ -68,9 +68,11 @@ def test_a_bad_tick_is_a_dead_letter_that_names_the_field(live: Feed, data: dict
 
 def test_a_quote_is_not_taken_for_a_tick(live: Feed) -> None:
     """Its volume is the day's: types are not mixed."""
-    decoded = read(live, itick(type="quote", v=3_000_000, tu=5e9))
-    assert not decoded.ticks
-    assert [answer.kind for answer in decoded.answers] == ["other"]
+    bars = {"code": 0, "msg": None, "data": {"s": "600519$SH", "t": 1, "k": {"c": 1700.01, "t": TIME, "v": 28}}}
+    for message in (itick(type="quote", v=3_000_000, tu=5e9), itick(type="depth", a=[], b=[]), bars):
+        decoded = read(live, message)
+        assert not decoded.ticks
+        assert [answer.kind for answer in decoded.answers] == ["other"]
 
 
 @pytest.mark.parametrize(
@@ -81,6 +83,7 @@ def test_a_quote_is_not_taken_for_a_tick(live: Feed) -> None:
         ({"code": 1, "resAc": "subscribe", "msg": "subscribe Successfully"}, "subscribed"),
         ({"code": 1, "resAc": "unsubscribe", "msg": "unsubscribe Successfully"}, "other"),
         ({"code": 1, "resAc": "pong", "data": {"params": "1795138201123"}}, "pong"),
+        ({"resAc": "pong", "data": {"params": "1795138201123"}}, "pong"),  # as documented, without code
         ({"code": 0, "resAc": "auth", "msg": "auth failed"}, "unauthorised"),
         ({"code": 0, "resAc": "auth", "msg": "another connection with this token"}, "kicked"),
         ({"code": 0, "resAc": "subscribe", "msg": "exceeding the maximum subscription limit"}, "refused"),
@@ -93,6 +96,15 @@ def test_an_answer_is_told_by_its_action(live: Feed, message: Any, kind: str) ->
     decoded = read(live, message)
     assert not decoded.letters
     assert [answer.kind for answer in decoded.answers] == [kind]
+
+
+def test_the_answer_that_repeats_the_token_is_shown_without_it(live: Feed) -> None:
+    """A secret is never printed, whoever sends it back."""
+    message = {"code": 1, "resAc": "auth", "msg": "authenticated", "data": {"params": "s3cret"}}
+    (answer,) = read(live, message).answers
+    assert answer.kind == "logged_in"
+    assert "authenticated" in answer.text
+    assert "s3cret" not in answer.text
 
 
 def test_requests_are_comma_strings_with_the_market(live: Feed) -> None:

@@ -201,6 +201,8 @@ def test_the_subscription_is_the_address(live: Feed) -> None:
     }
     some = live.address("ws://127.0.0.1:9/ws/", "t", ["600519", "920819"])
     assert orjson.loads(unquote(some.rpartition("/")[2]))["authCodes"] == ["600519.SH", "920819.BJ"]
+    one = live.address("ws://h/ws?authCodes=tick.BJ.1", "t", None)
+    assert orjson.loads(unquote(one.rpartition("/")[2]))["authCodes"] == ["tick.BJ.1"]
     assert not live.subscribe(None)
     assert not live.unsubscribe(["600519"])
     assert live.capabilities.changes == "reconnect"
