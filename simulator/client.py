@@ -95,11 +95,14 @@ class Client:
         sent = self.session.encode(prints)
         return len(sent), self._send(sent)
 
+    def say(self, frames: Sequence[str | bytes]) -> None:
+        """Hand a session's frames to the socket, before anything else can be pushed."""
+        if self.open:
+            self._write([Sent(f.encode() if isinstance(f, str) else f, isinstance(f, bytes), []) for f in frames])
+
     async def follow(self, reply: Reply) -> None:
         """Send a session's frames, and close where it says so."""
-        with contextlib.suppress(ConnectionClosed):
-            for frame in reply.frames:
-                await self.connection.send(frame)
+        self.say(reply.frames)
         if reply.close is not None:
             await self.close(*reply.close)
 
@@ -155,13 +158,16 @@ class Client:
         session.form = _PLAIN
         return sent
 
-    def _send(self, sent: Sequence[Sent]) -> int:
+    def _write(self, sent: Sequence[Sent]) -> None:
         if self._compressed:
             for one in sent:
                 broadcast([self.connection], one.payload, text=not one.binary)
         else:
             wire = [framing.message(one.payload, binary=one.binary, pieces=one.pieces) for one in sent]
             self.connection.transport.write(b"".join(wire))
+
+    def _send(self, sent: Sequence[Sent]) -> int:
+        self._write(sent)
         self._enter([orjson.dumps({"ticks": one.ticks}) for one in sent if one.ticks])
         return sum(len(one.ticks) for one in sent)
 

@@ -234,7 +234,8 @@ class FeedServer:
     def _end(self, client: Client, reply: Reply) -> None:
         """Close a connection by the provider's rules, with its last words; it is a fault of the client's making."""
         assert reply.close is not None
-        self.faults.begin(client, f"rules: {reply.close[1]}", loses_ticks=True)
+        if not self.faults.ongoing(client.name):
+            self.faults.begin(client, f"rules: {reply.close[1]}", loses_ticks=True)
         client.muted = True
         self._forget(client)
         task = asyncio.get_running_loop().create_task(client.follow(reply))
@@ -279,7 +280,7 @@ class FeedServer:
     async def _converse(self, client: Client) -> None:
         session = client.session
         if Greeting in self._standing:
-            await client.follow(Reply([Greeting.sentence]))
+            client.say([Greeting.sentence])
         await self._follow(client, Subscription(), session.greet())
         async for message in client.connection:
             before = session.subscription
@@ -296,7 +297,8 @@ class FeedServer:
             else:
                 await client.follow(reply)
             return
-        await client.follow(reply)
+        # No await from the session's change to here: not a tick may go out before the answer, or to who is to get none.
+        client.say(reply.frames)
         if not client.muted and not await self._counted(client):
             return
         if client.session.subscription == before:

@@ -143,5 +143,12 @@ def _error(code: int, message: str) -> str:
 
 
 BINANCE = Provider(
-    "binance", BinanceSession, knows_repeats=True, cumulative=True, shapes=2, foreign=True, whole_market=True, writes=_written
-)  # fmt: skip
+    "binance",
+    BinanceSession,
+    knows_repeats=True,
+    cumulative=True,
+    shapes=2,
+    foreign=True,
+    whole_market=True,
+    writes=_written,
+)
