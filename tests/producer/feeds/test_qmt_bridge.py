@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import serve
@@ -94,6 +94,7 @@ def test_phantoms_suspended_stocks_and_other_kinds_are_no_ticks(bridge: ModuleTy
     assert converter.unread == 4
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(["600519.SH", "000001.SZ", "920819.BJ"]),

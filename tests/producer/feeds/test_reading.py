@@ -9,7 +9,7 @@ import zlib
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from market.codes import Board
@@ -81,6 +81,7 @@ def test_a_time_that_its_unit_makes_impossible_is_refused(unit: Any, written: fl
         clock(unit)(written, RECEIVED)
 
 
+@settings(deadline=None)
 @given(
     st.floats(allow_nan=False) | st.integers() | st.text(max_size=20), st.sampled_from(["auto", "s", "ms", "us", "ns"])
 )
@@ -227,6 +228,7 @@ def test_what_can_not_be_unpacked_says_why(data: bytes, reason: str) -> None:
         unpacked(data, 1_000)
 
 
+@settings(deadline=None)
 @given(
     st.binary(max_size=80),
     st.sampled_from([b"", b"\x1f\x8b\x08\x00", b"PK\x03\x04", b"PK\x03\x04\x14\x00\x00\x00\x08\x00"]),
