@@ -414,7 +414,7 @@ class Line:
         self._outlet.down(since, reason, detected)
         self.problem = reason
         log.warning("%sconnection to %s lost: %s", self._prefix, self._address.shown, reason)
-        self._outlet.say("disconnected", reason=reason)
+        self._outlet.say("disconnected", reason=reason, start=since if self.subscription.confirmed else None)
         if isinstance(end, UsageError):
             raise end
         self._judge(closed, lived)

@@ -36,6 +36,8 @@ REPORT_SECONDS = 10.0
 STOP_SECONDS = 10.0
 """How long frames in hand may take into the publisher after the word to stop; delivering them has its own limit."""
 
+LEAVING_SECONDS = 30.0
+"""How long ticks of a code that was taken off the list may still come: a request can wait for its bucket."""
 ABROAD = frozenset({"massive", "binance"})
 """Providers without A shares."""
 
@@ -81,6 +83,7 @@ class Producer:
         self.intakes: list[Intake] = []
         self.pairs: list[tuple[Pair, Arbiter]] = []
         self._gates: list[Gate] = []
+        self._expected = list(what.codes or ())
         self._what = what
         self._options = options
         self._publisher = publisher
@@ -149,8 +152,16 @@ class Producer:
         return gate
 
     def _expect(self, codes: Sequence[str]) -> None:
+        """Tell the gates of another list. Ticks of codes that were taken off it are still under way for a moment."""
+        before, self._expected = self._expected, list(codes)
         for gate in self._gates:
-            gate.expect(codes)
+            gate.expect([*before, *codes])
+        asyncio.get_running_loop().call_later(LEAVING_SECONDS, self._expect_no_others, self._expected)
+
+    def _expect_no_others(self, codes: list[str]) -> None:
+        if codes is self._expected:
+            for gate in self._gates:
+                gate.expect(codes)
 
     def _group(self, source: str, codes: Sequence[str] | None) -> list[Line]:
         """The lines that bring the same codes."""

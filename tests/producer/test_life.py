@@ -138,6 +138,7 @@ async def test_a_gap_ends_when_every_chunk_is_acknowledged(start: Callable[..., 
     (hole,) = running.outlet.holes
     assert (hole.codes, hole.detected) == (list("abcde"), "disconnect")
     assert running.outlet.happenings[-3:] == ["resubscribed", "gap", "stopped"]
+    assert running.outlet.of("disconnected")[0]["start"] == hole.start
     assert running.outlet.of("gap")[0]["n"] == 2
 
 

@@ -163,6 +163,7 @@ async def test_lines_follow_a_watchlist_into_kafka(
     for line in lines:
         assert [tick.n for tick in line.ticks] == list(range(1, len(line.ticks) + 1))
         assert "gap" not in line.happenings
+        assert not any("unknown_code" in (tick.quality or "") for tick in line.ticks), "under way when it left the list"
         assert [event.id for event in line.events] == [
             f"{line.events[0].source}/{line.events[0].run}/{count}" for count in range(1, len(line.events) + 1)
         ]
