@@ -2,8 +2,11 @@
 
 ``python -m benchmarks.gate``: frames of the post's protocol through ``Intake.take``, 50 ticks each unless told. Every
 variant takes the same frames in turn, round after round, and the figure is the median of the rounds' CPU times, since
-the machine may be shared. What sends to Kafka is left out, which makes the gate's share larger than it is of a whole
-producer. ``two lines`` takes every frame twice, by both lines of an arbiter.
+the machine may be shared. What reads the socket and sends to Kafka is left out, which makes the gate's share larger than it is of a
+whole producer. ``two lines`` takes every frame twice, by both lines of an arbiter.
+
+``python -m benchmarks.gate --whole 5``: a whole ``ashare produce`` instead, from a feed that is always faster into a
+real Kafka, with ``--quality off`` and ``mark`` in turn, so many times.
 """
 
 from __future__ import annotations
@@ -19,13 +22,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from benchmarks.blaster import frames
+from benchmarks.kafka import own_kafka, renew
 from benchmarks.load import START
+from benchmarks.producing import Recorder, produce
 from producer.arbitration import Arbiter
 from producer.feeds.decoded import Frame
 from producer.feeds.post import PostDecoder
 from producer.intake import Intake
 from producer.numbering import Numbering
 from producer.quality import Gate
+from schemas.topics import TICKS
 
 
 class Nowhere:
@@ -105,6 +111,20 @@ async def measure(ticks: int, a_frame: int, codes: int, rounds: int) -> dict[str
     return costs
 
 
+async def whole(ticks: int, a_frame: int, codes: int, rounds: int) -> dict[str, list[float]]:
+    """CPU µs a tick of a whole producer, with and without the gate, in each round."""
+    costs: dict[str, list[float]] = {"without": [], "gate": []}
+    async with own_kafka() as bootstrap:
+        for number in range(rounds):
+            for name in costs if number % 2 else reversed(list(costs)):
+                setting = "off" if name == "without" else "mark"
+                recorder = Recorder("ashare-stream", "cli", ours=True, more=("--quality", setting))
+                got = await produce(recorder, bootstrap, ticks, a_frame, seconds=60, codes=codes)
+                costs[name].append(got.cpu)
+            await renew(bootstrap, [TICKS])
+    return costs
+
+
 def main() -> None:
     """Print the medians, and what the gate takes of the throughput."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -112,9 +132,11 @@ def main() -> None:
     parser.add_argument("--frame", type=int, default=50, help="ticks a frame")
     parser.add_argument("--codes", type=int, default=5_400)
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--whole", type=int, metavar="ROUNDS", help="measure a whole producer")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    costs = asyncio.run(measure(given.ticks, given.frame, given.codes, given.rounds))
+    how, rounds = (whole, given.whole) if given.whole else (measure, given.rounds)
+    costs = asyncio.run(how(given.ticks, given.frame, given.codes, rounds))
     if given.json:
         sys.stdout.write(json.dumps(costs) + "\n")
         return
