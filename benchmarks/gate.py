@@ -2,8 +2,8 @@
 
 ``python -m benchmarks.gate``: frames of the post's protocol through ``Intake.take``, 50 ticks each unless told. Every
 variant takes the same frames in turn, round after round, and the figure is the median of the rounds' CPU times, since
-the machine may be shared. What reads the socket and sends to Kafka is left out, which makes the gate's share larger than it is of a
-whole producer. ``two lines`` takes every frame twice, by both lines of an arbiter.
+the machine may be shared. What reads the socket and sends to Kafka is left out, which makes the gate's share
+larger than it is of a whole producer. ``two lines`` takes every frame twice, by both lines of an arbiter.
 
 ``python -m benchmarks.gate --whole 5``: a whole ``ashare produce`` instead, from a feed that is always faster into a
 real Kafka, with ``--quality off`` and ``mark`` in turn, so many times.
