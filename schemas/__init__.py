@@ -12,6 +12,8 @@ from schemas.records import (
     Record,
     Snapshot,
     Threshold,
+    ThresholdMark,
+    ThresholdStep,
     Tick,
 )
 
@@ -26,6 +28,8 @@ __all__ = [
     "RecordError",
     "Snapshot",
     "Threshold",
+    "ThresholdMark",
+    "ThresholdStep",
     "Tick",
     "UsageError",
     "decode",

@@ -9,7 +9,17 @@ from typing import Any
 import msgspec
 
 from schemas.dead_letters import HEADERS
-from schemas.records import ChangeState, DeadLetter, FeedEvent, PriceChange, Record, Snapshot, Threshold, Tick
+from schemas.records import (
+    ChangeState,
+    DeadLetter,
+    FeedEvent,
+    PriceChange,
+    Record,
+    Snapshot,
+    Threshold,
+    ThresholdMark,
+    Tick,
+)
 
 Schema = dict[str, Any]
 
@@ -21,6 +31,7 @@ KINDS: Mapping[str, type[Record]] = {
     "feed-event": FeedEvent,
     "dead-letter": DeadLetter,
     "threshold": Threshold,
+    "threshold-mark": ThresholdMark,
 }
 """The type of each record kind, named as ``record:`` in ``topics.yaml``."""
 

@@ -203,3 +203,27 @@ class Threshold(Record, frozen=True, gc=False):
 
     scope: Annotated[str, Meta(pattern=r"^(default|board:[A-Z]+|code:.+)$", description=_SCOPE)]
     threshold: Annotated[str, Meta(description='"0.05" (yuan), "2ticks" or "50bp"')]
+
+
+_SETTING = '"0.05" (yuan), "2ticks" or "50bp"; null: none is set, and the worker\'s setting is in force'
+
+
+class ThresholdStep(Record, frozen=True, gc=False):
+    """From which tick of a partition on a run-time threshold was in force."""
+
+    threshold: Annotated[str, Meta(description=_SETTING)] | None
+    start: Annotated[int, Meta(ge=0, le=INT64, description="Offset of the partition's first tick judged by it")]
+
+
+class ThresholdMark(Record, frozen=True, gc=False):
+    """Where in a partition a run-time threshold took effect: ``ashare.threshold-marks.v1``, compacted, internal.
+
+    Its partition is that of the ticks. A mark is written before the first tick is judged by it, so that ticks which
+    are judged again after a crash are judged as before. ``earlier`` holds what such ticks may still need, oldest first.
+    """
+
+    scope: Annotated[str, Meta(pattern=r"^(default|board:[A-Z]+|code:.+)$", description=_SCOPE)]
+    threshold: Annotated[str, Meta(description=_SETTING)] | None
+    start: Annotated[int, Meta(ge=0, le=INT64, description="Offset of the partition's first tick judged by it")]
+    version: Annotated[int, Meta(ge=0, le=INT64, description="Offset in ashare.thresholds.v1 of what set it")]
+    earlier: Annotated[list[ThresholdStep], Meta(description="What was in force before, oldest first")]

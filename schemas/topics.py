@@ -16,6 +16,7 @@ PRICE_CHANGES_STATE = "ashare.price-changes-state.v1"
 FEED_EVENTS = "ashare.feed-events.v1"
 DEAD_LETTERS = "ashare.dead-letters.v1"
 THRESHOLDS = "ashare.thresholds.v1"
+THRESHOLD_MARKS = "ashare.threshold-marks.v1"
 
 
 @dataclass(frozen=True)
