@@ -150,7 +150,7 @@ class Line:
         finally:
             self.state = "stopped"
             self._never_seen()
-            self._outlet.down(now(), reason)
+            self._outlet.down(now(), reason, ending=stop.is_set())
             self._outlet.say("stopped", reason=reason)
 
     async def _idle(self, stop: asyncio.Event) -> None:

@@ -51,8 +51,12 @@ class Outlet(Protocol):
         """The line's subscription to the codes stands: from now on nothing is missing."""
         ...
 
-    def down(self, since: int, reason: str, detected: Detected = "disconnect") -> None:
-        """The line's connection has ended, and nothing came since a time, µs since the epoch."""
+    def down(self, since: int, reason: str, detected: Detected = "disconnect", *, ending: bool = False) -> None:
+        """The line's connection has ended, and nothing came since a time, µs since the epoch.
+
+        Args:
+            ending: with the producer: no other line is to take over.
+        """
         ...
 
     def filters(self, server: bool) -> None:  # noqa: FBT001 - a fact that is told
@@ -117,7 +121,7 @@ class Single:
     def up(self, codes: Codes) -> None:
         """Nothing to do: the line knows by itself."""
 
-    def down(self, since: int, reason: str, detected: Detected = "disconnect") -> None:
+    def down(self, since: int, reason: str, detected: Detected = "disconnect", *, ending: bool = False) -> None:
         """Nothing to do: the line knows by itself."""
 
     def filters(self, server: bool) -> None:  # noqa: FBT001 - a fact that is told

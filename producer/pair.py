@@ -116,6 +116,8 @@ class Side:
         self._pair = pair
         self._since = 0
         self._codes: Codes = "all"
+        self._announced = False
+        """Whether this connection's subscription has been told of: what follows is a change of the list."""
 
     @property
     def n(self) -> int:
@@ -166,19 +168,19 @@ class Side:
     def up(self, codes: Codes) -> None:
         """The line's subscription stands."""
         self._codes, self._since = codes, now()
-        self.delivers, self.owes_since = True, None
+        self.delivers, self.owes_since, self._announced = True, None, False
         if self._pair.active is None or not self._pair.active.delivers:
             if self._pair.active is not None and self._pair.active is not self:
                 self._pair.switch(self, f"{self._pair.active.name} is not there")
             self._pair.active = self
         self._gaps(self.intake.resumed(self._since), "disconnect", "no line was there")
 
-    def down(self, since: int, reason: str, detected: Detected = "disconnect") -> None:
+    def down(self, since: int, reason: str, detected: Detected = "disconnect", *, ending: bool = False) -> None:
         """The line delivers nothing since a time."""
         had, self.delivers = self.delivers, False
         self._gaps(self.intake.lost(since, now()), detected, reason)
         others = self._pair.others(self)
-        if had and others:
+        if had and others and not ending:
             self._pair.covered += 1
             if self._pair.active is self:
                 self._pair.switch(others[0], f"{self.name}: {reason}")
@@ -204,11 +206,15 @@ class Side:
 
     def _subscribed(self, event: Happening, *, alone: bool, n: int | None, fields: dict[str, Any]) -> None:
         pair = self._pair
+        changed, self._announced = self._announced, True
         if not pair.subscribed:
             pair.subscribed = True
             pair.voice.say("subscribed", n=n, **fields)
-        elif alone or (event == "subscribed" and pair.active is self):
-            pair.voice.say(event, n=n, **fields)
+        elif changed:
+            if pair.active is self:
+                pair.voice.say(event, n=n, **fields)
+        elif alone:
+            pair.voice.say("resubscribed", n=n, **fields)
 
     def _gaps(self, spans: Sequence[tuple[int, int]], detected: Detected, reason: str) -> None:
         for start, end in spans:

@@ -33,6 +33,8 @@ _REPLAYED_MS = 600_000  # a market whose clock is further from ours than this is
 _AGREED_MS = 5_000
 _SAMPLES, _MAJORITY = 5, 3
 _WINDOW = 60
+_FLOW = 4
+"""Seconds with ticks, nearly one after the other: that is a flow."""
 
 
 class MarketClock:
@@ -112,6 +114,7 @@ class Silence:
         self._clocked = now - 1.0
         self._doublings = 0
         self._abroad = abroad
+        self._seconds: deque[int] = deque(maxlen=_FLOW)
         self._boards = _Boards(now)
         self.subscribed(codes, now)
 
@@ -132,6 +135,8 @@ class Silence:
         """Ticks of one frame."""
         self._doublings = 0
         self._last = now
+        if not self._seconds or int(now) != self._seconds[-1]:
+            self._seconds.append(int(now))
         if now - self._clocked >= 0.5:
             self._clocked = now
             self.clock.heard(ticks[-1].time, wall, now)
@@ -140,14 +145,14 @@ class Silence:
 
     def verdict(self, wall: int, now: float) -> Silent | None:
         """Whether ticks are missing, by their absence; ``None`` where all is well, or nothing need come."""
+        if self._abroad:
+            return self._verdict_abroad(now)
         market = self.clock.at(wall)
         try:
             loud = loud_since(market)
         except ValueError:
             return None
         self._boards.tick(now)
-        if self._abroad:
-            return None  # exchanges whose hours are not known here
         if loud is None or not self._patience_of:
             return None
         began, patience = loud
@@ -156,6 +161,18 @@ class Silence:
         if silent >= patience:
             return Silent(silent)
         return self._board_verdict(market, began, now)
+
+    def _verdict_abroad(self, now: float) -> Silent | None:
+        """Of exchanges whose hours are not known here: what flowed second by second and stops is silent.
+
+        A market that has closed does that too: after some attempts in vain it is taken for closed.
+        """
+        flowed = len(self._seconds) == _FLOW and self._seconds[-1] - self._seconds[0] <= _FLOW * 1.5
+        patience = PATIENCE * self._patience_of * 2.0**self._doublings
+        silent = now - self._last
+        if not flowed or not patience or patience > LONGEST or silent < patience:
+            return None
+        return Silent(silent)
 
     def _board_verdict(self, market: int, began: float, now: float) -> Silent | None:
         if trading_stretch(market) is None:

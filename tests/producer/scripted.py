@@ -87,7 +87,7 @@ class Remembered:
         self.events: list[tuple[Happening, dict[str, Any]]] = []
         self.holes: list[Hole] = []
         self.ups: list[Any] = []
-        self.downs: list[tuple[int, str, Detected]] = []
+        self.downs: list[tuple[int, str, Detected, bool]] = []
         self.reconnections = 0
         self.outrun = 0.0
         self._feed = feed
@@ -121,9 +121,9 @@ class Remembered:
         """Keep it."""
         self.ups.append(codes)
 
-    def down(self, since: int, reason: str, detected: Detected = "disconnect") -> None:
+    def down(self, since: int, reason: str, detected: Detected = "disconnect", *, ending: bool = False) -> None:
         """Keep it."""
-        self.downs.append((since, reason, detected))
+        self.downs.append((since, reason, detected, ending))
 
     def filters(self, server: bool) -> None:
         """Not looked at."""

@@ -134,6 +134,20 @@ def test_where_no_line_was_there_is_a_gap_of_the_stream(two: Two) -> None:
     assert two.kept.happenings.count("gap") == 1
 
 
+def test_a_line_that_joins_while_the_other_is_away_resubscribes_the_stream() -> None:
+    """Its own first subscription is the stream's second; a changed list is told once, by the line that is followed."""
+    two = Two()
+    two.a.say("started")
+    up(two.a)
+    down(two.a, now() + 1)
+    up(two.b)
+    assert two.kept.happenings[-2:] == ["gap", "resubscribed"]
+    up(two.a, "resubscribed")
+    for side in (two.a, two.b):
+        side.say("subscribed", reason="the list of codes changed", codes=["000001"])
+    assert two.kept.happenings[-2:] == ["resubscribed", "subscribed"]
+
+
 async def test_a_line_that_falls_silent_is_not_followed_any_more(two: Two) -> None:
     """After a second in which the other has delivered and it has not; a moment's lead is none."""
     at = now()
@@ -177,7 +191,7 @@ def test_the_stream_ends_with_its_last_line(two: Two) -> None:
     two.a.down(now(), "refused")
     two.a.say("stopped", reason="refused")
     assert "stopped" not in two.kept.happenings
-    two.b.down(now(), "told to stop")
+    two.b.down(now(), "told to stop", ending=True)
     two.b.say("stopped", reason="told to stop")
     assert two.kept.happenings.count("stopped") == 1
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from market.codes import Board
@@ -168,6 +170,26 @@ def test_late_and_wrong_times_among_others_do_not_hide_a_recording_s_clock() -> 
         assert feed.passes(1) is None
         feed.ticks("600519", offset=shift + (3_600_000 if i % 5 == 2 else 0))
     assert feed.passes(12) is not None
+
+
+def test_a_market_whose_hours_are_not_known_is_silent_when_its_flow_stops() -> None:
+    """And closed, when some connections in a row bring nothing; what only trickles is never silent."""
+    feed = Feed(None, "03:00:00")
+    feed.watch = Silence(None, now=feed.now, abroad=True)
+    assert feed.passes(600) is None
+    for _ in range(6):
+        feed.watch.heard([FeedTick("BTCUSDT.BINANCE", "BINANCE", 10.0, feed.wall)], feed.wall, feed.now)
+        assert feed.passes(1) is None
+    waits = []
+    while feed.passes(2_000):
+        waits.append(feed.now)
+        feed.watch.gave_up()
+        feed.watch.subscribed(None, feed.now)
+    assert [later - earlier for earlier, later in pairwise(waits)] == [20, 40, 80, 160]
+    for _ in range(60):
+        feed.watch.heard([FeedTick("BTCUSDT.BINANCE", "BINANCE", 10.0, feed.wall)], feed.wall, feed.now)
+        assert feed.passes(9) is None
+    assert feed.passes(600) is None
 
 
 def test_stretches_of_trading_are_told_apart() -> None:
