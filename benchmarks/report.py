@@ -27,10 +27,10 @@ def tables(result: Result) -> list[str]:
     rows = result.rows
     for row, values in rows.items():
         told = [name for name, seen in values.items() if any(value is not None for value in seen)]
-        if groups and set(told) <= set(groups[-1][0]):
-            groups[-1][1].append(row)
-        elif groups and groups[-1][1] and set(groups[-1][0]) <= set(told):
-            groups[-1] = (told, [*groups[-1][1], row])
+        # Rows that share less than half of their values would leave a table of dashes.
+        if groups and 2 * len(set(told) & set(groups[-1][0])) >= len(set(told) | set(groups[-1][0])):
+            names, members = groups[-1]
+            groups[-1] = ([*names, *(name for name in told if name not in names)], [*members, row])
         else:
             groups.append((told, [row]))
     made: list[str] = []

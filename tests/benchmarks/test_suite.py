@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
+import orjson
 import pytest
 from typer.testing import CliRunner
 
@@ -13,12 +14,14 @@ from benchmarks.blaster import frames
 from benchmarks.hops import latency
 from benchmarks.load import Load
 from benchmarks.measured import Filled
+from benchmarks.peers.feed import record
 from benchmarks.run import SUITE, Entry, plan
 from benchmarks.steady import flat, rise
 from cli.commands import bench
 from cli.main import app
 from producer.feeds.decoded import Frame
 from producer.feeds.post import PostDecoder
+from schemas import Tick, encode
 from schemas.topics import FEED_EVENTS, TICKS, topics
 
 ENTRIES = (Entry("first", "--full", 10, "--short", 2), Entry("second", "", 20, "-s", 4), Entry("third", "", 3, "-t", 1))
@@ -65,6 +68,19 @@ def test_the_feed_of_the_benchmarks_is_one_that_the_producer_reads_whole(per_fra
     assert sum(len(one.ticks) for one in decoded) == 1_000
     assert max(len(one.ticks) for one in decoded) == per_frame
     assert not any(one.letters for one in decoded)
+
+
+def test_other_recorders_write_the_records_of_this_project_byte_for_byte() -> None:
+    """A smaller record would be less work: every field of the contract, in its order, with the right exchange."""
+    received, decoder = 1_795_138_200_000_000, PostDecoder()
+    for n, frame in enumerate(frames(500, 1), 1):
+        (tick,) = decoder.decode(Frame(frame, False, received)).ticks
+        ours = Tick(
+            tick.code, tick.exchange, tick.price, tick.time, received, "post-1", 7, n,
+            tick.volume, tick.turnover, tick.side, tick.seq, tick.previous_close,
+        )  # fmt: skip
+        theirs = record(orjson.loads(frame)["ticks"][0], received, 7, n)
+        assert orjson.dumps(theirs) == encode(ours)
 
 
 def test_a_load_is_the_same_for_the_same_seed_and_knows_its_changes() -> None:
