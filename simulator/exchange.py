@@ -88,7 +88,7 @@ class Simulator(FeedServer):
 
     def _finish(self) -> None:
         self.counts.ended = time.time_ns() // 1000
-        self.faults.finish()
+        self.finish_pages()
         if self.ledger is not None:
             self.ledger.finish(
                 {

@@ -4,6 +4,9 @@
 the others what a right client makes of the frame, with only those fields that the feed carries. What a connection was
 not sent in a gap is in ``withheld-connection-NNNN.jsonl``, and each injected fault is a line of ``faults.jsonl``, when
 it is over.
+
+Where connections are ended in turn (``--kill-line-every``), ``market.jsonl`` has each tick once, whoever was sent it;
+not of feeds that push the day's sums, whose ticks depend on what the connection was sent before.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from schemas import UsageError
 
 FINISHED = "finished.json"
 FAULTS = "faults"
+MARKET = "market"
 _BUFFER = 1 << 20
 
 

@@ -29,6 +29,7 @@ from simulator.feeds.post import POST
 from simulator.feeds.prints import Print, Tape
 from simulator.feeds.provider import Handshake, Refusal, Reply, Terms
 from simulator.ledger import Ledger
+from simulator.market_page import MarketPage
 from simulator.misbehaviour import chosen
 from simulator.misbehaviour.kind import Kind, PrintKind
 from simulator.misbehaviour.lines import Greeting, HeartbeatWithoutReply, RefusedToken, TooManyCodes
@@ -112,6 +113,9 @@ class FeedServer:
         )
         self.ledger = Ledger(settings.ledger) if settings.ledger else None
         self.faults = Faults(self.ledger)
+        self._market = None
+        if self.ledger is not None and settings.kill_line_every is not None and not self.provider.cumulative:
+            self._market = MarketPage(self.ledger, self.provider, settings.ticks_per_frame)
         self._tricky = bool(self.kinds) or settings.kill_line_every is not None
         # The post's clients share the very same bytes, which is several times as fast as frames of their own.
         self._shared = self.provider is POST and not self._tricky
@@ -167,6 +171,13 @@ class FeedServer:
         elif batch.texts:
             self._push_prints(self._tricked(self.tape.read(batch)))
 
+    def finish_pages(self) -> None:
+        """Write what is open of the ledger, but for the connections' pages: those end with them."""
+        self.faults.finish()
+        if self._market is not None:
+            self._market.close()
+            self._market = None
+
     def trick(self, kind: Kind) -> None:
         """Change the market's next ticks."""
         self._market_tricks.append(kind)
@@ -210,6 +221,8 @@ class FeedServer:
             if frames:
                 self._count(client, frames, ticks)
         self.faults.withhold(prints)
+        if self._market is not None:
+            self._market.enter(prints)
 
     def _tricked(self, prints: list[Print]) -> list[Print]:
         """The market's ticks after those that misbehave for all."""

@@ -150,5 +150,12 @@ def _push(one: Print, *, swapped: bool) -> Sent:
 
 
 ALLTICK = Provider(
-    "alltick", AllTickSession, _admit, connections=10, throttled_seconds=3.0, answers_beats=True, knows_repeats=True
+    "alltick",
+    AllTickSession,
+    _admit,
+    connections=10,
+    trades_only=True,
+    throttled_seconds=3.0,
+    answers_beats=True,
+    knows_repeats=True,
 )

@@ -36,6 +36,7 @@ A_MINUTE = 60
 SILENT_SECONDS = 60.0
 SUBSCRIBE, PUSH, UNSUBSCRIBE, HEARTBEAT = 10000, 10002, 11000, 10010
 _GREETING = "Welcome, the connection to the stock service is established"
+_COVERED = {"SSE", "SZSE"}
 _SIDES = {"buy": 1, "sell": 2, None: 0}
 
 
@@ -85,6 +86,10 @@ class InfowaySession(Session):
         known = frozenset(code for code in codes if self.terms.knows(code) and _covered(code))
         self.subscription, self.fresh = Subscription(have | known, trades_only=True), known
         return Reply([text({"code": 10001, "trace": trace, "msg": "ok"})])
+
+    def select(self, prints: Sequence[Print]) -> list[Print]:
+        """Never Beijing's."""
+        return [one for one in super().select(prints) if one.exchange in _COVERED]
 
     def watch(self, now: float) -> Reply:
         """Silence of more than 60 s is error 513 and the end."""
@@ -136,9 +141,9 @@ class InfowaySession(Session):
 
 def _covered(code: str) -> bool:
     try:
-        return instrument(code).exchange in {"SSE", "SZSE"}
+        return instrument(code).exchange in _COVERED
     except UnknownCode:
         return False
 
 
-INFOWAY = Provider("infoway", InfowaySession, connections=10, throttled_seconds=60.0)
+INFOWAY = Provider("infoway", InfowaySession, connections=10, trades_only=True, throttled_seconds=60.0)

@@ -115,4 +115,4 @@ class ITickSession(Session):
         return Sent(text({"code": 1, "data": data}).encode(), binary=False, ticks=[tick] if one.genuine else [])
 
 
-ITICK = Provider("itick", ITickSession, connections=1, answers_beats=True, when_full="oldest closed")
+ITICK = Provider("itick", ITickSession, connections=1, trades_only=True, answers_beats=True, when_full="oldest closed")

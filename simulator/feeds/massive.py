@@ -145,6 +145,7 @@ MASSIVE = Provider(
     "massive",
     MassiveSession,
     connections=1,
+    trades_only=True,
     when_full="oldest closed",
     knows_repeats=True,
     shapes=2,

@@ -158,6 +158,7 @@ class Provider:
         connections: how many a token may have, ``None`` for any number.
         when_full: the new one is refused, or the oldest is closed.
         knows_repeats: whether a right client can tell a frame that is sent twice from two trades, and so drops it.
+        trades_only: whether it pushes trades alone, whatever is subscribed.
         cumulative: whether pushes carry the day's volume and not the trade's.
         shapes: how many shapes its frames of ticks come in.
         throttled_seconds: how long a right client asks nothing after the provider's words for too many requests;
@@ -175,6 +176,7 @@ class Provider:
     connections: int | None = None
     when_full: Literal["refused", "oldest closed"] = "refused"
     knows_repeats: bool = False
+    trades_only: bool = False
     cumulative: bool = False
     shapes: int = 1
     throttled_seconds: float | None = None

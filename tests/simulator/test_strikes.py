@@ -133,7 +133,7 @@ async def test_of_two_lines_one_always_lives(tmp_path: Path) -> None:
         both = first | second
         assert {fault["kind"] for fault in faults(tmp_path)} == {"kill"}
         assert len({fault["connection"] for fault in faults(tmp_path)}) >= 4
-        assert both == drawn(simulator.counts.ticks)
+        assert both == drawn(simulator.counts.ticks) == pages(tmp_path, "market.jsonl")
 
 
 async def test_what_is_not_json_comes_first_and_heartbeats_stay_without_answer() -> None:
