@@ -40,7 +40,7 @@ class Entry:
 SUITE = (
     Entry("changes_job", "", 9, "--ticks 1000000 --repeats 1", 2.5, peers=True),
     Entry("latency", "", 8, "--repeats 2 --seconds 8", 4),
-    Entry("pipeline", "--until-behind", 9, "--rates 400 10000 50000 100000 --seconds 10", 3),
+    Entry("pipeline", "--until-behind", 13, "--rates 400 10000 50000 100000 --seconds 10", 4),
     Entry("stages", "", 8, "--ticks 400000 --repeats 1", 2.5),
     Entry("produce_job", "", 6.5, "--ticks 400000 --repeats 1 --seconds 6", 1.5),
     Entry("limits", "", 2.5, "--ticks 500000 --repeats 2", 1),
@@ -130,7 +130,7 @@ def main() -> None:
     names = [entry.name for entry in SUITE]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(names))
-    parser.add_argument("--minutes", type=float, help="that there are; default: as long as it takes, about 80")
+    parser.add_argument("--minutes", type=float, help="that there are; default: as long as it takes, about 85")
     parser.add_argument("--peers", type=Path, default=Path(".venv-peers"), help="the peers' environment")
     parser.add_argument("--plan", action="store_true", help="say what would be run, and for how long")
     given = parser.parse_args()
