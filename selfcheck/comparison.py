@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import urllib.request
+from functools import partial
 from typing import Any
 
 from deploy.local.stack import Stack
+from selfcheck import gaps
 from selfcheck.changes import ChangeCheck
 from selfcheck.exact import Rule
 from selfcheck.findings import Findings
 from selfcheck.ledger import Ledger
-from selfcheck.log import LogReader
+from selfcheck.log import Entry, LogReader
 from selfcheck.reference import ChangeReference
 from selfcheck.rows import RowCheck
 from selfcheck.snapshots import check_snapshots
@@ -26,10 +28,11 @@ TICKS = "ashare.ticks.v1"
 SNAPSHOTS = "ashare.snapshots.v1"
 CHANGES = "ashare.price-changes.v1"
 DEAD_LETTERS = "ashare.dead-letters.v1"
+FEED_EVENTS = "ashare.feed-events.v1"
 
 
-async def compare(stack: Stack, reader: LogReader, rule: Rule, verdict: Verdict) -> None:
-    """Compare everything and enter it into the verdict.
+async def compare(stack: Stack, reader: LogReader, rule: Rule, verdict: Verdict, *, doubled: bool = False) -> None:
+    """Compare everything and enter it into the verdict; ``doubled``: two lines were sent the same ticks.
 
     Memory: some thirty bytes a tick, and the price changes of one partition at a time.
 
@@ -38,7 +41,12 @@ async def compare(stack: Stack, reader: LogReader, rule: Rule, verdict: Verdict)
         LogError: a topic can't be read.
     """
     findings = verdict.findings
-    ledger = await asyncio.to_thread(Ledger.read, stack.plan.directory / "ledger")
+    folder = stack.plan.directory / "ledger"
+    ledger = await asyncio.to_thread(partial(Ledger.read, folder, doubled=doubled))
+    verdict.sent = ledger.ticks
+    events = [json.loads(entry.value or b"{}") for entry in await _all(reader, FEED_EVENTS)]
+    # Of two lines, what one was not sent came by the other.
+    verdict.gaps = gaps.check([] if doubled else gaps.injected(folder), gaps.announced(events), findings)
     ticks = TickCheck(ledger, findings)
     changes = ChangeCheck(ChangeReference(rule), TICKS, findings)
     for partition in await reader.partitions(TICKS):
@@ -58,6 +66,15 @@ async def compare(stack: Stack, reader: LogReader, rule: Rule, verdict: Verdict)
     sessions = ledger.sessions.codes
     check_snapshots(sessions, await asyncio.to_thread(_served, stack), "worker", findings)
     check_snapshots(sessions, await _compacted(reader, findings), SNAPSHOTS, findings)
+
+
+async def _all(reader: LogReader, topic: str) -> list[Entry]:
+    return [
+        entry
+        for partition in await reader.partitions(topic)
+        async for entries in reader.read(topic, partition)
+        for entry in entries
+    ]
 
 
 def _rows(stack: Stack, ticks: TickCheck, findings: Findings) -> int:

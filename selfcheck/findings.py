@@ -15,6 +15,9 @@ Kind = Literal[
     "snapshot_mismatches",
     "store_mismatches",
     "change_mismatches",
+    "gaps_untold",  # ticks were withheld from a line, and no event says so
+    "gaps_unreal",  # an event tells of a gap that there was not
+    "gap_codes_wrong",  # codes that an announced gap leaves out, or has too many
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 

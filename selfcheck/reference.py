@@ -26,7 +26,12 @@ def session_date(time: int) -> date:
 
 
 def exchange_of(code: str) -> str:
-    """The exchange of a bare six-digit A-share code, by its first digits (numbering plans of the exchanges)."""
+    """The exchange of a bare six-digit A-share code, by its first digits (numbering plans of the exchanges).
+
+    Any other instrument carries its exchange behind a dot.
+    """
+    if "." in code:
+        return code.rpartition(".")[2]
     if code.startswith(("92", "4", "8")):
         return "BSE"
     return "SSE" if code.startswith("6") else "SZSE"

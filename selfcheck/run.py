@@ -21,10 +21,20 @@ from selfcheck.ledger import LedgerError
 from selfcheck.log import LogError, LogReader
 from selfcheck.verdict import Verdict
 
+_PAIR = 2
+
 
 @dataclass(frozen=True)
 class Options:
-    """What to check; rate in ticks/s over all codes."""
+    """What to check; rate in ticks/s over all codes.
+
+    Attributes:
+        feed: the protocol between market and producer.
+        wildcard: whether that feed takes one; the producer is given the market's codes where it does not.
+        misbehave: what the market does now and then, as ``ashare simulate --misbehave`` takes it.
+        lines: 2 has the same codes pushed to two connections, which the producer makes one stream of.
+        kill_line_every: seconds from the end of one connection to that of another.
+    """
 
     rate: float = 400.0
     seconds: float = 20.0
@@ -33,13 +43,37 @@ class Options:
     ticks_per_frame: int | None = None
     threshold: str = "0.01"
     seed: int | None = None
+    feed: str = "post"
+    wildcard: bool = True
+    misbehave: str | None = None
+    lines: int = 1
+    kill_line_every: float | None = None
+    equal_ms: float | None = None
 
-    def market(self, ledger: Path) -> list[str]:
-        """The options of ``ashare simulate``."""
-        given = {"--codes": self.codes, "--ticks-per-frame": self.ticks_per_frame, "--seed": self.seed}
+    @property
+    def doubled(self) -> bool:
+        """Whether every tick is pushed twice, to two lines."""
+        return self.lines == _PAIR
+
+    def market(self, ledger: Path, codes: Path) -> list[str]:
+        """The options of ``ashare simulate``; it writes its codes into ``codes``."""
+        given = {
+            "--codes": self.codes,
+            "--ticks-per-frame": self.ticks_per_frame,
+            "--seed": self.seed,
+            "--misbehave": self.misbehave,
+            "--kill-line-every": self.kill_line_every,
+            "--equal-ms": self.equal_ms,
+        }
         more = [text for flag, value in given.items() if value is not None for text in (flag, str(value))]
         asked = ["--rate", f"{self.rate:g}", "--seconds", f"{self.seconds:g}"]
-        return [*asked, *more, "--ledger", str(ledger), "--wait-for-client"]
+        served = ["--feed", self.feed, "--write-codes", str(codes), "--ledger", str(ledger), "--wait-for-client"]
+        return [*asked, *more, *served]
+
+    def producer(self, codes: Path) -> list[str]:
+        """The options of ``ashare produce``; ``codes`` is the market's file."""
+        asked = ["--symbols", "*"] if self.wildcard else ["--watchlist", str(codes)]
+        return ["--feed", self.feed, *asked, *(["--arbitrate"] if self.doubled else [])]
 
 
 def verify(options: Options, say: Callable[[str], None] = lambda _: None) -> Verdict:
@@ -54,9 +88,14 @@ def verify(options: Options, say: Callable[[str], None] = lambda _: None) -> Ver
     Rule.parse(options.threshold)
     verdict = Verdict(asdict(options))
     directory = Path(tempfile.mkdtemp(prefix="ashare-verify-"))
+    codes = directory / "codes.txt"
     plan = Plan(
-        directory, options.market(directory / "ledger"), store=options.store, threshold=options.threshold
-    )  # fmt: skip
+        directory,
+        options.market(directory / "ledger", codes),
+        options.producer(codes),
+        store=options.store,
+        threshold=options.threshold,
+    )
     try:
         with Stack(plan) as stack:
             try:
@@ -111,6 +150,6 @@ async def _check(options: Options, stack: Stack, verdict: Verdict, say: Callable
         if verdict.sent:
             say("comparing")
             with _timed(verdict, "compare"):
-                await compare(stack, reader, Rule.parse(options.threshold), verdict)
+                await compare(stack, reader, Rule.parse(options.threshold), verdict, doubled=options.doubled)
             if drain.stored_at > began:
                 verdict.rate_stored = round(verdict.stored / (drain.stored_at - began) * 1e6, 1)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from selfcheck.findings import KINDS, Findings
+from selfcheck.gaps import GapCheck
 from selfcheck.latency import Latency
 
 
@@ -34,6 +35,7 @@ class Verdict:
     latency: Latency = field(default_factory=lambda: Latency(None, None, None, 0))
     seconds: dict[str, float] = field(default_factory=dict)
     findings: Findings = field(default_factory=Findings)
+    gaps: GapCheck | None = None
     error: str | None = None
     kept: str | None = None
 
@@ -54,6 +56,7 @@ class Verdict:
                 "stored": self.stored,
                 "changes": self.changes,
                 **{kind: counts[kind] for kind in KINDS},
+                **({"gaps_injected": self.gaps.injected, "gaps_announced": self.gaps.announced} if self.gaps else {}),
                 "dead_letters": self.dead_letters,
                 "rate_sent": self.rate_sent,
                 "rate_stored": self.rate_stored,
@@ -78,6 +81,8 @@ class Verdict:
             f"stored     {self.stored:>12,}   at {self.rate_stored:,.0f} ticks/s",
             f"changes    {self.changes:>12,}",
         ]
+        if self.gaps is not None:
+            lines.append(f"gaps       {self.gaps.injected:>12,}   {self.gaps.announced:,} announced")
         if late.samples:
             lines.append(
                 f"latency    p50 {late.p50} ms, p99 {late.p99} ms, max {late.max} ms ({late.samples:,} samples)"

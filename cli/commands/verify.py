@@ -26,6 +26,21 @@ def command(
     ] = None,
     threshold: Annotated[str, typer.Option("--threshold", help="0.05 (yuan), 2ticks or 50bp")] = "0.01",
     seed: Annotated[int | None, typer.Option("--seed", help="the same seed gives the same ticks")] = None,
+    feed: Annotated[
+        str, typer.Option("--feed", help="protocol between market and producer; see `ashare feeds`")
+    ] = "post",
+    misbehave: Annotated[
+        str | None, typer.Option("--misbehave", help="what the market does now and then; see `ashare simulate`")
+    ] = None,
+    lines: Annotated[
+        int, typer.Option("--lines", min=1, max=2, help="2: the same ticks on two connections, made one stream")
+    ] = 1,
+    kill_line_every: Annotated[
+        float | None, typer.Option("--kill-line-every", min=0.1, help="end a connection every so many seconds")
+    ] = None,
+    equal_ms: Annotated[
+        float | None, typer.Option("--equal-ms", help="share of trades equal to the one before; 0.2 with --lines 2")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Push a load through an isolated pipeline and compare everything that came out with what went in.
@@ -34,10 +49,12 @@ def command(
     code 0 only if nothing was lost, duplicated, out of order or different; data and logs are kept otherwise.
 
     Example: ashare verify --rate 5000 --seconds 20
+    Example: ashare verify --feed alltick --misbehave all --seconds 60
     """
     import signal
     import sys
 
+    from producer.feeds import provider
     from selfcheck.run import Options, verify
 
     def leave(number: int, _frame: object) -> None:
@@ -48,6 +65,23 @@ def command(
             print(f"{text} …", file=sys.stderr, flush=True)
 
     signal.signal(signal.SIGTERM, leave)
-    verdict = verify(Options(rate, seconds, store.value, codes, ticks_per_frame, threshold, seed), say)
+    if lines == 2 and equal_ms is None:
+        equal_ms = 0.2
+    options = Options(
+        rate,
+        seconds,
+        store.value,
+        codes,
+        ticks_per_frame,
+        threshold,
+        seed,
+        feed=feed,
+        wildcard=provider(feed).capabilities.wildcard,
+        misbehave=misbehave,
+        lines=lines,
+        kill_line_every=kill_line_every,
+        equal_ms=equal_ms,
+    )
+    verdict = verify(options, say)
     print(verdict.as_json() if as_json else verdict.as_text())
     raise typer.Exit(0 if verdict.ok else 1)

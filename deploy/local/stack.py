@@ -37,6 +37,7 @@ class Plan:
     Attributes:
         directory: takes data and logs; made if missing.
         market: options of ``ashare simulate`` besides its port.
+        producer: options of ``ashare produce`` besides brokers and address.
         store: where the storage agent writes; both are in the directory.
         workers: the agents of each worker process.
         threshold: as ``--threshold`` takes it.
@@ -46,6 +47,7 @@ class Plan:
 
     directory: Path
     market: Sequence[str] = ()
+    producer: Sequence[str] = ("--symbols", "*")
     store: Literal["sqlite", "questdb"] = "sqlite"
     workers: Sequence[str] = (ALL_AGENTS,)
     threshold: str = "0.01"
@@ -114,10 +116,10 @@ class Stack:
             self._wait(worker, _STARTING, partial(_answers, f"{url}/health"))
 
     def feed(self, *options: str) -> None:
-        """Start the producer, for all codes; ``options`` are further ones of ``ashare produce``."""
+        """Start the producer; ``options`` are further ones of ``ashare produce``."""
         self._begin(
             "producer", "produce", "--bootstrap", self.bootstrap, "--url", self.feed_url,
-            *("--symbols", "*", "--own-clock"), *options,
+            "--own-clock", *self.plan.producer, *options,
         )  # fmt: skip
 
     def check(self) -> None:
