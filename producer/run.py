@@ -8,9 +8,12 @@ import signal
 import time
 from collections.abc import Sequence
 from dataclasses import fields
+from datetime import datetime
 from string import ascii_lowercase
 
 from broker.publisher import Publisher
+from market.calendar import is_trading_day
+from market.times import SHANGHAI
 from producer.arbitration import Arbiter, Matching
 from producer.backoff import Backoff
 from producer.dealing import Dealer
@@ -56,6 +59,7 @@ async def run(options: ProducerOptions) -> None:
     producer = Producer(what, options, publisher)
     await publisher.start(TICKS, FEED_EVENTS, DEAD_LETTERS)
     try:
+        await asyncio.to_thread(is_trading_day, datetime.now(SHANGHAI).date())  # the calendar takes a second to come
         if producer.server is not None:
             await producer.server.start()
             log.info("local HTTP on http://127.0.0.1:%d", producer.server.port)

@@ -63,8 +63,8 @@ class MarketClock:
         return wall + self._offset
 
 
-def loud_since(ms: int, exchange: str = "SSE", board: Board = Board.MAIN) -> tuple[float, float] | None:
-    """How many seconds ago trading began that makes a whole market's silence suspicious, and the patience with it.
+def loud_since(ms: int, exchange: str = "SSE", board: Board = Board.MAIN) -> tuple[float, Phase] | None:
+    """How many seconds ago trading began that makes a whole market's silence suspicious, and its phase.
 
     ``None`` while nothing need come: no trading day, lunch, an auction, before and after.
     """
@@ -72,7 +72,7 @@ def loud_since(ms: int, exchange: str = "SSE", board: Board = Board.MAIN) -> tup
     since_midnight = (ms - day_start(day)) % DAY_MS
     for session in sessions(day, exchange, board):
         if session.start <= since_midnight < session.end and session.phase in _LOUD:
-            return (since_midnight - session.start) / 1000, _LOUD[session.phase]
+            return (since_midnight - session.start) / 1000, session.phase
     return None
 
 
@@ -155,7 +155,10 @@ class Silence:
         self._boards.tick(now)
         if loud is None or not self._patience_of:
             return None
-        began, patience = loud
+        began, phase = loud
+        if phase is Phase.AFTER_HOURS and self._doublings:
+            return None  # many feeds end with the close; one attempt tells
+        patience = _LOUD[phase]
         silent = min(now - self._last, began)
         patience = min(patience * self._patience_of * 2.0**self._doublings, max(LONGEST, patience * self._patience_of))
         if silent >= patience:

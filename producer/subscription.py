@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from market.codes import UnknownCode, normalise
 from producer.feeds.decoded import Answer, FeedTick
 from producer.pacing import Message
 
@@ -82,10 +83,10 @@ class Subscription:
 
     def want(self, codes: tuple[str, ...] | None) -> None:
         """Another list. ``due`` gives the requests for it."""
-        before, now = set(self.wanted or ()), set(codes or ())
+        before, now = _as_seen(self.wanted), _as_seen(codes)
         self.wanted = codes
         self.unseen = (self.unseen & now) | (now - before)
-        self.refused &= now
+        self.refused.intersection_update(codes or ())
 
     def opened(self) -> None:
         """A new connection has nothing subscribed."""
@@ -155,7 +156,7 @@ class Subscription:
 
     def new_session(self) -> None:
         """Another session of trading begins: nothing has been seen in it."""
-        self.unseen = set() if self.everything else set(self.wanted or ())
+        self.unseen = _as_seen(self.wanted)
 
     def concerned(self) -> list[str] | Literal["all"]:
         """The codes that are subscribed, without those that the feed refuses: a gap concerns them."""
@@ -163,3 +164,15 @@ class Subscription:
         if asked is None or WILDCARD in asked:
             return "all"
         return [code for code in asked if code not in self.refused]
+
+
+def _as_seen(codes: Sequence[str] | None) -> set[str]:
+    """The codes as ticks carry them; none of the whole market's."""
+    return set() if codes is None or WILDCARD in codes else {_one_form(code) for code in codes}
+
+
+def _one_form(code: str) -> str:
+    try:
+        return normalise(code)
+    except UnknownCode:
+        return code

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 
 from market.codes import Board
+from market.sessions import Phase
 from market.times import parse_time
 from producer.feeds.decoded import FeedTick
 from producer.silence import PATIENCE, Silence, loud_since, trading_stretch
@@ -118,6 +119,15 @@ def test_a_feed_that_stays_silent_is_not_dialled_every_ten_seconds() -> None:
     assert feed.passes(10) is not None
 
 
+def test_a_feed_that_ends_with_the_close_is_dialled_once_after_hours() -> None:
+    """Many vendors' sessions end at 15:00, whatever the exchanges do since July 2026."""
+    feed = Feed(None, "15:05:00")
+    assert feed.passes(300)
+    feed.watch.gave_up()
+    feed.watch.subscribed(None, feed.now)
+    assert feed.passes(1_100) is None
+
+
 def test_a_board_that_was_heard_every_second_and_falls_silent_is_noticed() -> None:
     """While the others go on: a part of the provider's feed has died."""
     feed = Feed(None, "09:40:00")
@@ -196,4 +206,4 @@ def test_stretches_of_trading_are_told_apart() -> None:
     """Codes never seen are counted by morning and afternoon."""
     assert trading_stretch(at("10:00:00")) != trading_stretch(at("14:00:00"))
     assert trading_stretch(at("11:31:00")) is None
-    assert loud_since(at("09:30:01.500")) == (1.5, PATIENCE)
+    assert loud_since(at("09:30:01.500")) == (1.5, Phase.MORNING)

@@ -122,6 +122,13 @@ def test_codes_are_seen_or_not() -> None:
     assert subscription(None).unseen == set()
 
 
+def test_a_code_is_seen_in_whatever_form_it_was_asked_for() -> None:
+    """The post's server gets codes as they were given, and its ticks carry the one form."""
+    asked = Subscription(Protocol(), ("600519.SH", "sz000001"))
+    asked.saw([FeedTick("600519", "SSE", 1.0, 1)])
+    assert asked.unseen == {"000001"}
+
+
 def test_an_absence_is_one_gap_however_many_attempts_fail_in_it() -> None:
     """From the first loss to the next subscription, of the codes that are still wanted."""
     absence = Absence()
