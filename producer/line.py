@@ -261,7 +261,6 @@ class Line:
         for hole in merged(holes):
             self._holes += 1
             if self._holes <= _HOLES:
-                log.warning("%sgap: %s", self._prefix, hole.reason)
                 self._outlet.gap(hole, before)
 
     async def _speak(self, connection: FrameConnection) -> None:
@@ -343,8 +342,6 @@ class Line:
         self._outlet.say("resubscribed" if again else "subscribed", n=n, reason=how, codes=subscription.concerned())
         hole = self._absence.end(self._confirmed_at, None if subscription.everything else subscription.wanted)
         if hole is not None:
-            seconds = (hole.end - hole.start) / 1e6
-            log.warning("%sgap of %.1f s: ticks in it were not received", self._prefix, seconds)
             self._outlet.gap(hole, n)
 
     async def _watch(self, connection: FrameConnection) -> None:

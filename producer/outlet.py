@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Any, Literal, Protocol
 
@@ -9,6 +10,8 @@ from producer.continuity import Detected, Hole
 from producer.feeds.decoded import Decoded, Frame
 from producer.intake import Intake
 from schemas import FeedEvent
+
+log = logging.getLogger(__name__)
 
 Happening = Literal[
     "started",
@@ -107,6 +110,8 @@ class Single:
 
     def gap(self, hole: Hole, n: int) -> None:
         """Announce a gap."""
+        seconds = (hole.end - hole.start) / 1e6
+        log.warning("%s: gap of %.1f s: %s", self.intake.numbering.source, seconds, hole.reason)
         self.say(
             "gap",
             n=n,

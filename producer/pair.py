@@ -162,6 +162,7 @@ class Side:
             return
         if any(other.there_since < hole.start for other in self._pair.others(self)):
             self._pair.covered += 1
+            log.info("%s: %s; another line had it", self.name, hole.reason)
         else:
             self._pair.voice.gap(hole, n)
 
