@@ -18,6 +18,7 @@ from simulator.server import FeedServer
 log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.05
+_AFTER_SECONDS = 3.0
 _KILL_DETECTED_AFTER = 5.0
 """Towards the end of a run, a client is given so long to be back before the last tick."""
 
@@ -77,7 +78,7 @@ class Strikes:
         while True:
             await asyncio.sleep(every)
             # Only when all are back: one of them is always to live.
-            while len(free := self._free(min(kill.ripe, self._after))) < most:  # noqa: ASYNC110 - as in ``_strike``
+            while len(free := self._free(self._ripe(kill))) < most:  # noqa: ASYNC110 - as in ``_strike``
                 await asyncio.sleep(_LOOK_SECONDS)
             most = max(most, len(free))
             if time.monotonic() + _KILL_DETECTED_AFTER > self._until:
@@ -93,7 +94,7 @@ class Strikes:
             yield from sorted(order, key=lambda kind: -kind.detected_after if isinstance(kind, LineKind) else 0.0)
 
     async def _strike(self, kind: Kind) -> None:
-        ripe = min(kind.ripe, self._after) if isinstance(kind, LineKind) else 0.0
+        ripe = self._ripe(kind) if isinstance(kind, LineKind) else 0.0
         while not (free := self._free(ripe)):  # noqa: ASYNC110 - who is free changes in many places
             await asyncio.sleep(_LOOK_SECONDS)
         client = self._draw.choice(free)
@@ -112,6 +113,10 @@ class Strikes:
         else:
             self._server.tape.forget_sums()
             self._server.faults.note(kind.name, "all")
+
+    def _ripe(self, kind: LineKind) -> float:
+        """What the kind says, or less where all is to begin sooner than it does by default."""
+        return kind.ripe * min(1.0, self._after / _AFTER_SECONDS)
 
     def _free(self, ripe: float = 0.0) -> list[Client]:
         """Connections whose subscription is ``ripe`` seconds old at least, and that are well."""

@@ -148,7 +148,5 @@ BINANCE = Provider(
     knows_repeats=True,
     cumulative=True,
     shapes=2,
-    foreign=True,
-    whole_market=True,
     writes=_written,
 )

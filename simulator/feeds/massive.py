@@ -149,7 +149,5 @@ MASSIVE = Provider(
     when_full="oldest closed",
     knows_repeats=True,
     shapes=2,
-    foreign=True,
-    whole_market=True,
     writes=_written,
 )

@@ -208,4 +208,4 @@ def _symbols(request: dict[str, Any]) -> list[str] | None:
     return None if ALL in given else list(dict.fromkeys(given))
 
 
-POST = Provider("post", PostSession, _admit, answers_beats=True, whole_market=True)
+POST = Provider("post", PostSession, _admit, answers_beats=True)

@@ -166,8 +166,6 @@ class Provider:
         caches: whether a subscription is followed by what was last known of its codes.
         answers_beats: whether a client's heartbeats are answered.
         writes: the code of a tick in the ledger and in the pipeline, from the A share that stands behind it.
-        foreign: whether its instruments are no A shares, so that a client can't know when they trade.
-        whole_market: whether one subscription can take all.
     """
 
     name: str
@@ -182,8 +180,6 @@ class Provider:
     throttled_seconds: float | None = None
     caches: bool = False
     answers_beats: bool = False
-    foreign: bool = False
-    whole_market: bool = False
     writes: Callable[[str], str] = str
 
 

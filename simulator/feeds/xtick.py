@@ -156,4 +156,4 @@ def packed(packet: bytes, shape: int) -> bytes:
             return packet
 
 
-XTICK = Provider("xtick", XTickSession, knows_repeats=True, cumulative=True, shapes=3, whole_market=True)
+XTICK = Provider("xtick", XTickSession, knows_repeats=True, cumulative=True, shapes=3)

@@ -53,14 +53,10 @@ class Throttle(LineKind):
 
 
 class _Silent(LineKind):
-    """Only to be noticed by what does not come, and so by who knows by then what does, and when its market trades."""
+    """Only to be noticed by what does not come, and so by who has seen for some seconds what does."""
 
-    ripe = 3.0
+    ripe = 4.5
     detected_after = 20.0
-
-    def suits(self, provider: Provider) -> bool:
-        """A-share feeds: of the others' hours a client knows nothing."""
-        return not provider.foreign
 
 
 class Silence(_Silent):

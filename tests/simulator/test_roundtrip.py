@@ -49,7 +49,7 @@ class Line:
     def __init__(self, feed: str, *, token: str = TOKEN, codes: Sequence[str] | None = None, **terms: Any) -> None:
         """Connected, logged in and subscribed; ``None`` is the whole market."""
         self.provider = PROVIDERS[feed]
-        self.adapter: Feed = row(feed).make(Options(foreign=self.provider.foreign))
+        self.adapter: Feed = row(feed).make(Options())
         self.answers: list[Answer] = []
         self.decoded: list[Decoded] = []
         self._clock = count(1)
