@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Iterable
+
 from broker.chunk import Chunk
+from jobs.in_force import InForce
 from jobs.marks import Marked
 from jobs.thresholds import Threshold, Thresholds, limit
-from schemas import ChangeState, Origin, PriceChange, decode
+from schemas import ChangeState, Origin, PriceChange, Tick, decode
 
 _EXACT = 10**11
 """Prices below this (1/10,000 yuan) are off by far less than a quarter of a step when written as floats."""
@@ -58,6 +62,15 @@ class ChangeRow(Marked):
         self.last = price
         self.volume = None
         self.ticks = 0
+        self._bind(price)
+
+    def judge_by(self, threshold: Threshold) -> None:
+        """Take another threshold; moves still count from the last emitted price."""
+        self.threshold = threshold
+        if self.last is not None:
+            self._bind(self.last)
+
+    def _bind(self, price: int) -> None:
         self.bound, self.yuan = limit(self.threshold, self.code, price)
         # A quarter of the smallest step covers what a float can be off, up to prices that are far beyond any.
         if price + self.bound < _EXACT:
@@ -86,9 +99,14 @@ class Changes:
     """
 
     def __init__(self, thresholds: Thresholds) -> None:
-        """A job with these thresholds."""
+        """A job with these thresholds; those set at run time come with each chunk."""
         self._thresholds = thresholds
+        self._judging: dict[int, tuple[dict[str, ChangeRow], Thresholds]] = {}
         self.repeated = 0
+
+    def forget(self) -> None:
+        """Hold on to no partition's rows: they may be another worker's now."""
+        self._judging.clear()
 
     def restore(self, value: bytes) -> tuple[str, ChangeRow]:
         """Code and row of a state record.
@@ -104,27 +122,67 @@ class Changes:
         row.restore_lines(state.lines)
         return state.code, row
 
-    def apply(self, rows: dict[str, ChangeRow], chunk: Chunk) -> tuple[list[PriceChange], set[ChangeRow]]:
+    def apply(
+        self, rows: dict[str, ChangeRow], chunk: Chunk, in_force: InForce | None = None
+    ) -> tuple[list[PriceChange], set[ChangeRow]]:
         """Apply a chunk's ticks, in order, to its partition's rows.
 
         A tick at or below its line's mark for that code has taken effect before (it was sent again, or its chunk came
         again) and is skipped.
+
+        Args:
+            in_force: which thresholds were in force at which offset; without it the job's own are.
 
         Returns:
             The changes to emit, in order, and the rows that moved.
         """
         changes: list[PriceChange] = []
         touched: set[ChangeRow] = set()
+        offsets, ticks, partition = chunk.offsets, chunk.ticks, chunk.partition
+        if in_force is None:
+            self._judge(partition, rows, self._thresholds)
+            self._apply(rows, partition, zip(offsets, ticks, strict=True), changes, touched)
+            return changes, touched
+        first = 0
+        for end, thresholds in in_force.spans(chunk.start, chunk.end):
+            last = len(offsets) if end == chunk.end else bisect_left(offsets, end)
+            if last - first < len(offsets):
+                part = zip(offsets[first:last], ticks[first:last], strict=True)
+            else:
+                part = zip(offsets, ticks, strict=True)
+            self._judge(partition, rows, thresholds)
+            self._apply(rows, partition, part, changes, touched)
+            first = last
+        in_force.judged(chunk.end)
+        return changes, touched
+
+    def _judge(self, partition: int, rows: dict[str, ChangeRow], thresholds: Thresholds) -> None:
+        """Have the partition's rows judged by these thresholds; nothing to do where they are the same object still."""
+        judging = self._judging.get(partition)
+        if judging is not None and judging[0] is rows and judging[1] is thresholds:
+            return
+        for row in rows.values():
+            row.judge_by(thresholds.of(row.code))
+        self._judging[partition] = rows, thresholds
+
+    def _apply(
+        self,
+        rows: dict[str, ChangeRow],
+        partition: int,
+        numbered: Iterable[tuple[int, Tick | None]],
+        changes: list[PriceChange],
+        touched: set[ChangeRow],
+    ) -> None:
+        thresholds = self._judging[partition][1]
         touch = touched.add
-        partition = chunk.partition
-        for offset, tick in zip(chunk.offsets, chunk.ticks, strict=True):
+        for offset, tick in numbered:
             if tick is None:
                 continue
             code = tick.code
             try:
                 row = rows[code]
             except KeyError:
-                row = rows[code] = ChangeRow(code, self._thresholds.of(code), partition)
+                row = rows[code] = ChangeRow(code, thresholds.of(code), partition)
             n = tick.n
             if tick.source == row.source and tick.run == row.run and n > row.n:
                 row.n = n
@@ -160,7 +218,6 @@ class Changes:
                     origin=Origin(partition, offset),
                 )
             )
-        return changes, touched
 
 
 def basis_points(change: int, previous: int) -> float:

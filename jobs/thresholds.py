@@ -14,6 +14,8 @@ from schemas import UsageError
 
 _FORM = re.compile(r"\s*([0-9]*\.?[0-9]+)\s*(ticks?|bp)?\s*")
 _WAYS = "write 0.05 (yuan), 2ticks or 50bp"
+_BOARDS = ", ".join(Board.__members__)
+DEFAULT = "default"
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,21 @@ class Threshold:
     yuan_e4: Decimal | None = None
     ticks: int | None = None
     bp_e2: int | None = None
+
+    def __str__(self) -> str:
+        """As ``parse`` reads it."""
+        if self.ticks is not None:
+            return f"{self.ticks}ticks"
+        if self.bp_e2 is not None:
+            return f"{_plain(Decimal(self.bp_e2) / 100)}bp"
+        assert self.yuan_e4 is not None
+        return _plain(self.yuan_e4 / SCALE)
+
+
+def _plain(number: Decimal) -> str:
+    """A decimal as one writes it: no exponent, no zeros at its end."""
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def parse(text: str) -> Threshold:
@@ -74,6 +91,47 @@ class Thresholds:
             return self.default
         return self.boards.get(board, self.default)
 
+    def by_scope(self) -> dict[str, str]:
+        """Every threshold as text, by its scope: ``default``, ``board:STAR``, ``code:600519``."""
+        return (
+            {DEFAULT: str(self.default)}
+            | {f"board:{board.name}": str(threshold) for board, threshold in self.boards.items()}
+            | {f"code:{code}": str(threshold) for code, threshold in self.codes.items()}
+        )
+
+
+def read_scope(text: str) -> str:
+    """A scope in its one form, ``default``, ``board:STAR`` or ``code:600519``, also from ``board star`` and ``600519``.
+
+    Raises:
+        UsageError: it is none of these, there is no such board, or the code is none.
+    """
+    kind, _, name = (part.strip() for part in text.replace(":", " ").strip().partition(" "))
+    if kind == DEFAULT and not name:
+        return DEFAULT
+    if kind == "board":
+        if name.upper() not in Board.__members__:
+            raise UsageError(f"threshold scope {text!r}: boards are {_BOARDS}")
+        return f"board:{name.upper()}"
+    if kind == "code" or (kind[:1].isdigit() and not name):
+        try:
+            return f"code:{instrument(name or kind).code}"
+        except UnknownCode as error:
+            raise UsageError(f"threshold scope {text!r}: {error}") from None
+    raise UsageError(f"threshold scope {text!r} is not understood: write 600519, board:STAR or default")
+
+
+def layered(base: Thresholds, run_time: Mapping[str, Threshold]) -> Thresholds:
+    """Thresholds of which those of ``run_time``, by scope, stand before those of the same scope in ``base``."""
+    boards, codes = dict(base.boards), dict(base.codes)
+    for scope, threshold in run_time.items():
+        kind, _, name = scope.partition(":")
+        if kind == "board":
+            boards[Board[name]] = threshold
+        elif kind == "code":
+            codes[name] = threshold
+    return Thresholds(run_time.get(DEFAULT, base.default), boards, codes)
+
 
 def parse_overrides(default: str, overrides: str) -> Thresholds:
     """Thresholds from settings: ``board:STAR=50bp,code:600519=0.5``.
@@ -95,7 +153,7 @@ def parse_overrides(default: str, overrides: str) -> Thresholds:
         elif name in Board.__members__:
             boards[Board[name]] = parse(amount)
         else:
-            raise UsageError(f"threshold override {entry!r}: boards are {', '.join(Board.__members__)}")
+            raise UsageError(f"threshold override {entry!r}: boards are {_BOARDS}")
     return Thresholds(parse(default), boards, codes)
 
 

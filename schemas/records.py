@@ -226,4 +226,5 @@ class ThresholdMark(Record, frozen=True, gc=False):
     threshold: Annotated[str, Meta(description=_SETTING)] | None
     start: Annotated[int, Meta(ge=0, le=INT64, description="Offset of the partition's first tick judged by it")]
     version: Annotated[int, Meta(ge=0, le=INT64, description="Offset in ashare.thresholds.v1 of what set it")]
+    number: Annotated[int, Meta(ge=1, le=INT64, description="Count of the scope's marks in this partition")]
     earlier: Annotated[list[ThresholdStep], Meta(description="What was in force before, oldest first")]

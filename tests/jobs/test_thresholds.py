@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jobs.thresholds import limit, parse, parse_overrides
+from jobs.thresholds import layered, limit, parse, parse_overrides, read_scope
 from market.codes import Board
 from schemas import UsageError
 
@@ -48,3 +48,58 @@ def test_an_override_that_names_nothing_is_refused(text: str) -> None:
     """Not silently ignored."""
     with pytest.raises(UsageError, match="threshold"):
         parse_overrides("0.01", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "scope"),
+    [
+        ("default", "default"),
+        ("600519", "code:600519"),
+        ("code:600519", "code:600519"),
+        ("code 000001.SSE", "code:000001.SSE"),
+        ("board:STAR", "board:STAR"),
+        (" board star ", "board:STAR"),
+    ],
+)
+def test_a_scope_has_one_form(text: str, scope: str) -> None:
+    """However it is written, a scope is one key."""
+    assert read_scope(text) == scope
+    assert read_scope(scope) == scope
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("board moon", "boards are MAIN"),
+        ("board", "boards are MAIN"),
+        ("STAR", "write 600519, board:STAR or default"),
+        ("", "write 600519"),
+        ("default 600519", "write 600519"),
+        ("60051", "threshold scope '60051'"),
+        ("code:", "threshold scope"),
+    ],
+)
+def test_what_is_no_scope_is_refused_with_the_way_to_write_one(text: str, said: str) -> None:
+    """The error names what was given."""
+    with pytest.raises(UsageError, match=said):
+        read_scope(text)
+
+
+@pytest.mark.parametrize("text", ["0", "0.05", "2ticks", "50bp", "12.5bp", "100", "0.00005"])
+def test_a_threshold_is_shown_as_it_is_read(text: str) -> None:
+    """Also one of no decimals, whose zeros count."""
+    assert str(parse(text)) == text
+
+
+def test_run_time_thresholds_stand_before_those_of_the_same_scope_alone() -> None:
+    """Scope by scope; what is not set stays as the settings have it."""
+    base = parse_overrides("0.01", "board:STAR=50bp,code:688981=0.5")
+    both = layered(base, {"default": parse("0.02"), "board:CHINEXT": parse("3ticks"), "code:600519": parse("1")})
+    assert both.by_scope() == {
+        "default": "0.02",
+        "board:STAR": "50bp",
+        "board:CHINEXT": "3ticks",
+        "code:688981": "0.5",
+        "code:600519": "1",
+    }
+    assert layered(base, {}) == base
