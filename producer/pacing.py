@@ -97,7 +97,7 @@ class Outbox:
         self._requests.clear()
 
     def hold(self, until: float) -> None:
-        """Send nothing before a time: the provider said that it is throttling."""
+        """Ask for nothing before a time: the provider said that it is throttling. Heartbeats go on, or it would cut."""
         self._not_before = max(self._not_before, until)
 
     @property
@@ -109,7 +109,8 @@ class Outbox:
         """Seconds until ``next`` gives a message; ``None`` while there is none to send."""
         if not self._beats and not self._requests:
             return None
-        return max(self._not_before - now, *(bucket.wait(now) for bucket in self._counting()), 0.0)
+        held = 0.0 if self._beats else self._not_before - now
+        return max(held, *(bucket.wait(now) for bucket in self._counting()), 0.0)
 
     def next(self, now: float) -> Message | None:
         """The message to send now, counted as sent; ``None`` where there is none or it is not yet time."""

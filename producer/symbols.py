@@ -34,9 +34,3 @@ def codes(symbols: str | list[str]) -> list[str] | None:
     if symbols == WILDCARD:
         return None
     return [code.strip() for code in symbols.split(",")] if isinstance(symbols, str) else symbols
-
-
-def concerned(symbols: str | list[str]) -> list[str] | str:
-    """The codes that a gap concerns: all of those subscribed, or ``"all"``."""
-    codes = [code.strip() for code in symbols.split(",")] if isinstance(symbols, str) else symbols
-    return "all" if WILDCARD in codes else codes

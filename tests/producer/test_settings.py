@@ -54,8 +54,9 @@ def test_symbols_keep_their_form() -> None:
     assert symbols.read("*") == "*"
     assert symbols.read("600519,000001") == "600519,000001"
     assert symbols.read(' ["600519", "000001"] ') == ["600519", "000001"]
-    assert symbols.concerned("*") == symbols.concerned(["*"]) == "all"
-    assert symbols.concerned("600519, 000001") == symbols.concerned(["600519", "000001"]) == ["600519", "000001"]
+    assert symbols.codes("*") is None
+    assert symbols.codes("600519, 000001") == symbols.codes(["600519", "000001"]) == ["600519", "000001"]
+    assert symbols.codes(["600519", "*"]) == ["600519", "*"]
 
 
 @pytest.mark.parametrize("text", ["", " ", ",", "600519,,000001", "[]", "[600519]", '["600519"', '[""]'])
