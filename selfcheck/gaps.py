@@ -1,4 +1,4 @@
-"""What was withheld from the lines, against what they announced: each gap is told of, and each one told of was there."""
+"""What was withheld from lines, against what they announced: each gap is told of, and each one told of was there."""
 
 from __future__ import annotations
 

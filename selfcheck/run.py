@@ -22,6 +22,7 @@ from selfcheck.log import LogError, LogReader
 from selfcheck.verdict import Verdict
 
 _PAIR = 2
+_TOKEN = "verify"
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,23 @@ class Options:
         }
         more = [text for flag, value in given.items() if value is not None for text in (flag, str(value))]
         asked = ["--rate", f"{self.rate:g}", "--seconds", f"{self.seconds:g}"]
-        served = ["--feed", self.feed, "--write-codes", str(codes), "--ledger", str(ledger), "--wait-for-client"]
+        served = [
+            "--feed",
+            self.feed,
+            "--token",
+            _TOKEN,
+            "--write-codes",
+            str(codes),
+            "--ledger",
+            str(ledger),
+            "--wait-for-client",
+        ]
         return [*asked, *more, *served]
 
     def producer(self, codes: Path) -> list[str]:
         """The options of ``ashare produce``; ``codes`` is the market's file."""
         asked = ["--symbols", "*"] if self.wildcard else ["--watchlist", str(codes)]
-        return ["--feed", self.feed, *asked, *(["--arbitrate"] if self.doubled else [])]
+        return ["--feed", self.feed, "--token", _TOKEN, *asked, *(["--arbitrate"] if self.doubled else [])]
 
 
 def verify(options: Options, say: Callable[[str], None] = lambda _: None) -> Verdict:
