@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from market.codes import UnknownCode, instrument
 from simulator.feed import Subscription
 from simulator.feeds.forms import code_of, suffixed
 from simulator.feeds.prints import Print
@@ -83,12 +82,12 @@ class InfowaySession(Session):
             return Reply([text({"code": 11010, "trace": trace, "msg": "ok"})])
         if len(have | codes) > (self.terms.codes_per_connection or CODES):
             return self.says("too_many_codes")
-        known = frozenset(code for code in codes if self.terms.knows(code) and _covered(code))
+        known = frozenset(filter(self.terms.knows, codes))
         self.subscription, self.fresh = Subscription(have | known, trades_only=True), known
         return Reply([text({"code": 10001, "trace": trace, "msg": "ok"})])
 
     def select(self, prints: Sequence[Print]) -> list[Print]:
-        """Never Beijing's."""
+        """Never Beijing's, subscribed or not."""
         return [one for one in super().select(prints) if one.exchange in _COVERED]
 
     def watch(self, now: float) -> Reply:
@@ -137,13 +136,6 @@ class InfowaySession(Session):
             if value is not None:
                 tick[name] = value
         return Sent(text({"code": PUSH, "data": data}).encode(), binary=False, ticks=[tick] if one.genuine else [])
-
-
-def _covered(code: str) -> bool:
-    try:
-        return instrument(code).exchange in _COVERED
-    except UnknownCode:
-        return False
 
 
 INFOWAY = Provider("infoway", InfowaySession, connections=10, trades_only=True, throttled_seconds=60.0)

@@ -39,15 +39,16 @@ def test_the_greeting_is_a_sentence_and_then_json() -> None:
     assert refused.close is not None
 
 
-def test_a_wrong_market_is_acknowledged_and_never_pushed() -> None:
+def test_a_wrong_market_is_acknowledged_and_never_pushed(tape: Read) -> None:
     """Beijing's codes are not covered: 10001 all the same."""
     one = session()
     assert answer(one, subscription("600519.SH,000001.SZ"))["code"] == 10001
     assert answer(one, subscription("920819.BJ"))["code"] == 10001
-    assert one.subscription.codes == frozenset({"600519", "000001"})
+    assert one.subscription.codes == frozenset({"600519", "000001", "920819"})
+    assert [print_.code for print_ in one.select(tape({}, {"code": "920819"}))] == ["600519"]
     ended = answer(one, orjson.dumps({"code": 11000, "trace": "t2", "data": {"codes": "600519.SH"}}))
     assert (ended["code"], ended["trace"]) == (11010, "t2")
-    assert one.subscription.codes == frozenset({"000001"})
+    assert one.subscription.codes == frozenset({"000001", "920819"})
 
 
 def test_more_than_six_hundred_codes_are_refused() -> None:
