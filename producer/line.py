@@ -479,7 +479,8 @@ class Line:
         )
 
     def _said(self, error: BaseException) -> str:
-        return self._address.scrub(str(error) or type(error).__name__)
+        text = str(error) or type(error).__name__
+        return text if isinstance(error, UsageError) else self._address.scrub(text)  # our own texts hold no secret
 
     @property
     def _prefix(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from producer.absence import MOST_KICKS, Absence, Kicks
+from producer.absence import DOORS_SECONDS, MOST_KICKS, Absence, Kicks, ShutDoors
 from producer.feeds.decoded import Answer, FeedTick
 from producer.subscription import Changes, MustReconnect, Subscription
 
@@ -171,3 +171,15 @@ def test_what_is_not_wanted_any_more_is_not_missed() -> None:
     absence.begin(30, ["a"], "disconnect", "lost")
     absence.keep([])
     assert absence.end(40, ["a"]) is None
+
+
+def test_a_feed_that_closes_every_connection_without_a_word_refuses_the_token() -> None:
+    """For longer than any server counts a dead connection, and several times; a word in between begins anew."""
+    doors = ShutDoors()
+    assert not any(doors.shut(at, speechless=True) for at in (0.0, 1.0, 3.0, 7.0, 15.0, 31.0, DOORS_SECONDS - 0.1))
+    assert doors.shut(DOORS_SECONDS, speechless=True)
+    assert not doors.shut(DOORS_SECONDS + 1, speechless=False)
+    assert not doors.shut(DOORS_SECONDS + 2, speechless=True)
+    rare = ShutDoors()
+    assert not any(rare.shut(at, speechless=True) for at in (0.0, 100.0, 200.0))
+    assert rare.shut(300.0, speechless=True)
