@@ -68,7 +68,7 @@ async def start() -> AsyncIterator[Callable[..., Running]]:
 def in_session(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is ten o'clock on a trading day, and patience is short."""
     monkeypatch.setattr(lines, "_wall", lambda: NOON)
-    monkeypatch.setattr(silence, "_LOUD", dict.fromkeys(silence._LOUD, 0.5))
+    monkeypatch.setattr(silence, "_LOUD", dict.fromkeys(silence._LOUD, 0.8))
     monkeypatch.setattr(lines, "LOOK_SECONDS", 0.02)
 
 
@@ -287,7 +287,7 @@ async def test_silence_in_a_session_is_a_gap_from_the_last_tick_on(
         await running.finish()
     (hole,) = running.outlet.holes
     assert (hole.detected, hole.codes) == ("silence", "all")
-    assert (hole.end - hole.start) / 1e6 >= 0.5
+    assert (hole.end - hole.start) / 1e6 >= 0.8
     assert "no tick of any code" in running.outlet.of("disconnected")[0]["reason"]
 
 
@@ -314,7 +314,7 @@ async def test_a_single_code_may_be_silent(start: Callable[..., Running], in_ses
     """It may be suspended."""
     async with Provider(pushing(("a", NOON))) as provider:
         running = start(provider.url, "a")
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(1.5)
         assert len(provider.heard) == 1
         await running.finish()
 
