@@ -23,6 +23,7 @@ from cli.commands import (
     snapshot,
     store,
     tail,
+    threshold,
     topics,
     verify,
     watchlist,
@@ -44,6 +45,7 @@ app.add_typer(topics.app, name="topics")
 app.add_typer(store.app, name="store")
 app.add_typer(archive.app, name="archive")
 app.add_typer(watchlist.app, name="watchlist")
+app.add_typer(threshold.app, name="threshold")
 
 
 @app.callback()

@@ -15,6 +15,7 @@ from processors.app import StreamApp
 from processors.effects import Effects, EffectsByPartition
 from processors.storage import StorageWriter
 from processors.stores import UnstorableError
+from processors.thresholds import RunTimeThresholds
 from processors.transport.tables import StateTable
 from processors.watchdog import fatal
 from schemas import DeadLetter, cloudevents, dead_letters, encode
@@ -100,11 +101,19 @@ class ChangesAgent:
     """Emits the price changes that are larger than the threshold."""
 
     def __init__(
-        self, table: StateTable, job: Changes, changes: Publisher, state: Publisher, letters: DeadLetterBox
+        self,
+        table: StateTable,
+        job: Changes,
+        changes: Publisher,
+        state: Publisher,
+        *,
+        thresholds: RunTimeThresholds,
+        letters: DeadLetterBox,
     ) -> None:
         """An agent over the table's rows; changes leave by a publisher of their own, so that no rows go before them."""
         self.emitted = 0
         self._table, self._job, self._publisher, self._letters = table, job, changes, letters
+        self._thresholds = thresholds
         self._effects: EffectsByPartition[ChangeRow] = EffectsByPartition(
             lambda partition: Effects(
                 state.lane(PRICE_CHANGES_STATE, partition),
@@ -117,7 +126,8 @@ class ChangesAgent:
     async def handle(self, event: Any, chunk: Chunk) -> None:
         """Apply one chunk; its changes leave at once, its state rows when they are confirmed."""
         self._letters.bury(chunk)
-        changes, touched = self._job.apply(self._table.rows(chunk.partition), chunk)
+        in_force = await self._thresholds.of(chunk.partition)
+        changes, touched = self._job.apply(self._table.rows(chunk.partition), chunk, in_force)
         lane = self._publisher.lane(PRICE_CHANGES, chunk.partition)
         for change in changes:
             headers = cloudevents.headers(change, chunk.topic)
@@ -128,6 +138,8 @@ class ChangesAgent:
     def forget(self) -> None:
         """Partitions were revoked."""
         self._effects.forget()
+        self._job.forget()
+        self._thresholds.forget()
 
 
 class StorageAgent:

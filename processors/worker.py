@@ -13,8 +13,10 @@ from typing import Any, cast
 
 import uvloop
 from faust import Worker as FaustWorker
+from faust.types import TP
 
 from broker.publisher import DeliveryError, Publisher
+from jobs import in_force
 from jobs.changes import Changes
 from jobs.snapshots import Snapshots
 from jobs.thresholds import Thresholds
@@ -22,12 +24,21 @@ from processors.agents import AGENTS, ChangesAgent, DeadLetterBox, SnapshotsAgen
 from processors.app import StreamApp, make_app
 from processors.storage import StorageWriter
 from processors.stores.apart import StoreApart
+from processors.thresholds import RunTimeThresholds
 from processors.transport.consumer import BatchConsumer
 from processors.transport.tables import StateTable
 from processors.watchdog import Check, Watchdog
 from processors.web import Routes
 from schemas import UsageError
-from schemas.topics import DEAD_LETTERS, PRICE_CHANGES, PRICE_CHANGES_STATE, SNAPSHOTS, TICKS
+from schemas.topics import (
+    DEAD_LETTERS,
+    PRICE_CHANGES,
+    PRICE_CHANGES_STATE,
+    SNAPSHOTS,
+    THRESHOLD_MARKS,
+    THRESHOLDS,
+    TICKS,
+)
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +104,7 @@ class Worker:
         self.writer: StorageWriter | None = None
         self.snapshots: SnapshotsAgent | None = None
         self.changes: ChangesAgent | None = None
+        self.thresholds: RunTimeThresholds | None = None
         ticks = self._topic(TICKS)
         table = None
         if "snapshots" in options.agents:
@@ -105,17 +117,35 @@ class Worker:
             self.writer = StorageWriter(StoreApart(options.store), lambda error: self.letters.refuse(error, TICKS))
             self._attach(ticks, "storage", StorageAgent(self.writer, self.letters))
         if "changes" in options.agents:
-            state = app.StateTable(
-                "changes",
-                changelog_topic=self._topic(PRICE_CHANGES_STATE),
-                restore=self.changes_job.restore,
-                key_type=str,
-            )
-            self.changes = ChangesAgent(state, self.changes_job, self.changes_publisher, self.publisher, self.letters)
+            self.thresholds, self.changes = self._build_changes()
             self._attach(ticks, "changes", self.changes)
         app.install_routes = Routes(app, table, self.health, self.status).install
         app.on_partitions_revoked.connect(self._revoked)
         app.on_before_shutdown.connect(self._shut_down)
+
+    def _build_changes(self) -> tuple[RunTimeThresholds, ChangesAgent]:
+        state = self.app.StateTable(
+            "changes", changelog_topic=self._topic(PRICE_CHANGES_STATE), restore=self.changes_job.restore, key_type=str
+        )
+        marks = self.app.StateTable(
+            "thresholds", changelog_topic=self._topic(THRESHOLD_MARKS), restore=in_force.restore, key_type=str
+        )
+        thresholds = RunTimeThresholds(
+            self.options.bootstrap,
+            self.options.thresholds,
+            marks=marks,
+            rows=state,
+            publisher=self.changes_publisher,
+            committed=lambda partition: self._consumer._committed_offset.get(TP(TICKS, partition)),
+        )
+        return thresholds, ChangesAgent(
+            state,
+            self.changes_job,
+            self.changes_publisher,
+            self.publisher,
+            thresholds=thresholds,
+            letters=self.letters,
+        )
 
     def _topic(self, name: str) -> Any:
         return self.app.topic(
@@ -152,8 +182,9 @@ class Worker:
     async def _start(self) -> None:
         self._check_port()
         await self.publisher.start(TICKS, SNAPSHOTS, PRICE_CHANGES, PRICE_CHANGES_STATE, DEAD_LETTERS)
-        if self.changes is not None:
-            await self.changes_publisher.start()
+        if self.thresholds is not None:
+            await self.changes_publisher.start(THRESHOLDS, THRESHOLD_MARKS)
+            await self.thresholds.start()
         if self.writer is not None:
             await self.writer.start()
         self._beating = asyncio.create_task(self._heartbeat(), name="heartbeat")
@@ -165,6 +196,8 @@ class Worker:
             agent.forget()
         if self.writer is not None:
             await self.writer.stop()
+        if self.thresholds is not None:
+            await self.thresholds.stop()
         if self._beating is not None:
             self._beating.cancel()
         try:
@@ -207,6 +240,8 @@ class Worker:
             "snapshots": sum(len(rows) for rows in self._snapshot_rows().values()),
             "repeated": max(self.snapshots_job.repeated, self.changes_job.repeated),
             "late": self.snapshots_job.late,
+            "thresholds": dict(self.thresholds.in_force) if self.thresholds else {},
+            "thresholds_run_time": sorted(self.thresholds.run_time) if self.thresholds else [],
             "dead_letters": self.letters.buried,
             "lost_to_retention": self._consumer.lost_to_retention if self._running else 0,
             "lag": lag,

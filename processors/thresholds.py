@@ -1,0 +1,214 @@
+"""Thresholds set at run time, between Kafka and the changes agent.
+
+A reader outside of the group follows ``ashare.thresholds.v1``. What it sees takes effect in a partition by a mark,
+which names the first tick judged by it (``jobs.in_force``): published and confirmed before that tick is judged, and
+restored with the partition like its other rows. So the changes that are emitted again after a crash are judged as
+before, whatever was set meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from broker.publisher import Publisher
+from jobs.in_force import InForce, MarkRow, Wanted
+from jobs.thresholds import Thresholds
+from processors.transport.tables import RECOVERY_PATIENCE, StateTable
+from processors.watchdog import fatal
+from schemas import RecordError, encode
+from schemas.topics import PRICE_CHANGES, THRESHOLD_MARKS, THRESHOLDS, TICKS
+
+log = logging.getLogger(__name__)
+
+_TOPIC = TopicPartition(THRESHOLDS, 0)
+_WAIT_MS = 250
+"""Longest that a request waits at the broker; a record that comes meanwhile is answered at once."""
+_RETRY_SECONDS = 1.0
+_SHOWN = 5
+"""Marks that one line of the log names."""
+
+
+class RunTimeThresholds:
+    """What is in force in each partition of this worker, by settings and by what was set at run time."""
+
+    def __init__(
+        self,
+        bootstrap: str,
+        base: Thresholds,
+        *,
+        marks: StateTable,
+        rows: StateTable,
+        publisher: Publisher,
+        committed: Callable[[int], int | None],
+    ) -> None:
+        """Nothing connects before ``start``.
+
+        Args:
+            base: those of the settings.
+            marks: the marks of the partitions.
+            rows: where the changes job stands with each code.
+            publisher: takes the marks.
+            committed: a partition's committed offset.
+        """
+        self.base = base
+        self._marks, self._rows, self._publisher, self._committed = marks, rows, publisher, committed
+        self._wanted = Wanted()
+        self._partitions: dict[int, InForce] = {}
+        self._moved = asyncio.Event()
+        self._following: asyncio.Task[None] | None = None
+        self._bootstrap = bootstrap
+        self._consumer: AIOKafkaConsumer | None = None
+        self._offsets: AIOKafkaConsumer | None = None
+
+    async def start(self) -> None:
+        """Read the topic to its end, then follow it.
+
+        Raises:
+            KafkaError, TimeoutError: the broker stops answering.
+        """
+        self._consumer = await self._connected()
+        # What a connection asks waits until its request for records is answered: offsets are asked for by another.
+        self._offsets = await self._connected()
+        self._consumer.assign([_TOPIC])
+        await self._consumer.seek_to_beginning(_TOPIC)
+        end = (await self._consumer.end_offsets([_TOPIC]))[_TOPIC]
+        async with asyncio.timeout(RECOVERY_PATIENCE):
+            while await self._consumer.position(_TOPIC) < end:
+                await self._read(self._consumer)
+        self._wanted.reached(end)
+        log.info("thresholds in force: %s", self.described())
+        self._following = asyncio.create_task(self._follow(self._consumer), name="thresholds")
+        self._following.add_done_callback(_ended)
+
+    async def _connected(self) -> AIOKafkaConsumer:
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap.split(","),
+            client_id="ashare-thresholds",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=_WAIT_MS,
+        )
+        await consumer.start()
+        return consumer
+
+    async def stop(self) -> None:
+        """Stop following."""
+        if self._following is not None:
+            self._following.cancel()
+            await asyncio.gather(self._following, return_exceptions=True)
+        for consumer in (self._consumer, self._offsets):
+            if consumer is not None:
+                await consumer.stop()
+
+    def forget(self) -> None:
+        """Partitions were revoked: of those that come, others may have judged ticks meanwhile."""
+        self._partitions = {}
+
+    @property
+    def run_time(self) -> Mapping[str, str]:
+        """What is set at run time, by scope."""
+        return self._wanted.set()
+
+    @property
+    def in_force(self) -> Mapping[str, str]:
+        """What the next ticks are judged by, by scope: run time before settings."""
+        return self.base.by_scope() | self._wanted.set()
+
+    def described(self) -> str:
+        """``in_force`` as text, with what is from where."""
+        run_time = self.run_time
+        return ", ".join(
+            f"{scope} {text}{' (run time)' if scope in run_time else ''}" for scope, text in self.in_force.items()
+        )
+
+    async def of(self, partition: int) -> InForce:
+        """What is in force in a partition of which a chunk came; new thresholds' marks are durable when this returns.
+
+        Raises:
+            DeliveryError, KafkaError, TimeoutError: the broker does not take a mark, or tell an offset.
+        """
+        found = self._partitions.get(partition)
+        if found is None or found.revision != self._wanted.revision:
+            found = await self._settle(partition)
+        return found
+
+    async def _settle(self, partition: int) -> InForce:
+        partitions = self._partitions
+        found = partitions.get(partition)
+        if found is None:
+            # Revoked meanwhile, it lands in what was forgotten.
+            found = partitions[partition] = await self._take_up(partition)
+        revision = self._wanted.revision
+        # All partitions that are at work in one go: each would have to wait for its own confirmation.
+        settled: list[tuple[int, InForce, list[MarkRow], bool]] = []
+        for number, in_force in partitions.items():
+            due, complete = in_force.due(self._wanted, self._committed(number))
+            settled.append((number, in_force, due, complete))
+            lane = self._publisher.lane(THRESHOLD_MARKS, number)
+            for row in due:
+                lane.add(row.key, encode(row.record()), time.time_ns() // 1_000_000)
+        lanes = [self._publisher.lane(THRESHOLD_MARKS, number) for number, _, due, _ in settled if due]
+        await asyncio.gather(*(lane.delivered() for lane in lanes))
+        for _, in_force, due, complete in settled:
+            in_force.take(due)
+            if complete:
+                in_force.revision = revision
+        _say([(number, row) for number, _, due, _ in settled for row in due])
+        return found
+
+    async def _take_up(self, partition: int) -> InForce:
+        """A partition's first chunk since it was assigned: what lies in the log now, another may have judged."""
+        assert self._offsets is not None
+        ticks, changes = TopicPartition(TICKS, partition), TopicPartition(PRICE_CHANGES, partition)
+        async with asyncio.timeout(RECOVERY_PATIENCE):
+            ends: dict[TopicPartition, int] = await self._offsets.end_offsets([ticks, changes, _TOPIC])
+            await self._caught_up(ends[_TOPIC])
+        marks = self._marks.rows(partition)
+        untouched = not marks and not ends[changes] and not self._rows.partitions_held.get(partition)
+        return InForce(self.base, partition, marks, 0 if untouched else ends[ticks], ends[_TOPIC])
+
+    async def _caught_up(self, end: int) -> None:
+        while self._wanted.position < end:
+            self._moved.clear()
+            await self._moved.wait()
+
+    async def _follow(self, consumer: AIOKafkaConsumer) -> None:
+        while True:
+            try:
+                await self._read(consumer)
+            except KafkaError as error:
+                log.warning("%s can't be read, what was set stays in force: %r", THRESHOLDS, error)
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _read(self, consumer: AIOKafkaConsumer) -> None:
+        fetched: dict[Any, Any] = await consumer.getmany(_TOPIC, timeout_ms=4 * _WAIT_MS)
+        for record in fetched.get(_TOPIC, ()):
+            try:
+                scope = self._wanted.take(record.key, record.value, record.offset)
+            except RecordError as error:
+                log.error("%s: a record is no threshold, what was set stays in force: %s", THRESHOLDS, error)  # noqa: TRY400
+                continue
+            if self._following is not None:
+                log.info("threshold of %s: %s", scope, self.run_time.get(scope, "unset, the setting is in force"))
+        self._wanted.reached(await consumer.position(_TOPIC))
+        self._moved.set()
+
+
+def _say(made: list[tuple[int, MarkRow]]) -> None:
+    if made:
+        shown = ", ".join(f"{row.scope} from offset {row.start} of {number}" for number, row in made[:_SHOWN])
+        more = f" and {len(made) - _SHOWN:,} more" if len(made) > _SHOWN else ""
+        log.info("run-time thresholds take effect: %s%s", shown, more)
+
+
+def _ended(task: asyncio.Task[None]) -> None:
+    if not task.cancelled():
+        log.critical("following the thresholds failed", exc_info=task.exception())
+        fatal("following the thresholds failed")
