@@ -35,11 +35,12 @@ class Drain:
         stored_at: when the workers' count of stored ticks last rose, µs since the epoch, as often as it was looked at.
     """
 
-    def __init__(self, stack: Stack, reader: LogReader, ledger: Path) -> None:
-        """Nothing is looked at yet."""
+    def __init__(self, stack: Stack, reader: LogReader, ledger: Path, *, doubled: bool = False) -> None:
+        """Nothing is looked at yet; ``doubled``: two lines are sent the same ticks."""
         self._stack = stack
         self._reader = reader
         self._ledger = ledger
+        self._doubled = doubled
         self._stored = 0
         self.stored_at = 0.0
 
@@ -53,7 +54,7 @@ class Drain:
         """
         deadline = time.monotonic() + seconds + _LATE
         while True:
-            sent = finished(self._ledger)
+            sent = finished(self._ledger, doubled=self._doubled)
             if sent is not None:
                 return sent
             if time.monotonic() > deadline:

@@ -40,17 +40,17 @@ class Finished:
         return max(self.ended - self.started, 1) / 1e6
 
 
-def finished(directory: Path) -> Finished | None:
-    """The summary, or ``None`` while the market still runs."""
+def finished(directory: Path, *, doubled: bool = False) -> Finished | None:
+    """The summary, or ``None`` while the market still runs; ``doubled`` as for ``sent_ticks``."""
     try:
         found = json.loads((directory / "finished.json").read_text("utf-8"))
-        sent = sum(found["by_connection"].values())
-        return Finished(int(sent), int(found["started"]), int(found["ended"]))
+        sent = int(found["ticks"]) if doubled else sum(map(int, found["by_connection"].values()))
+        return Finished(sent, int(found["started"]), int(found["ended"]))
     except FileNotFoundError:
         return None
     except json.JSONDecodeError:
         return None  # it is being written
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise LedgerError(f"{directory}/finished.json: {error!r}") from error
 
 
@@ -113,8 +113,8 @@ class Ledger:
                 marks[code] = array("q")
             marks[code].append(fingerprint(tick))
             sessions.apply(tick)
-        summary = finished(directory)
-        if summary is not None and summary.ticks != count and not doubled:
+        summary = finished(directory, doubled=doubled)
+        if summary is not None and summary.ticks != count:
             raise LedgerError(f"{directory}: finished.json says {summary.ticks} ticks, the lines hold {count}")
         return cls(directory, marks, sessions, count, doubled)
 

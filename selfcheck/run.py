@@ -139,7 +139,7 @@ async def _check(options: Options, stack: Stack, verdict: Verdict, say: Callable
         watch = LatencyWatch(stack.bootstrap, CHANGES, watched(await reader.partitions(CHANGES), options.rate))
         await watch.start()
         watching = asyncio.create_task(watch.run())
-        drain = Drain(stack, reader, stack.plan.directory / "ledger")
+        drain = Drain(stack, reader, stack.plan.directory / "ledger", doubled=options.doubled)
         began = 0
         try:
             say(f"pushing {options.rate:,g} ticks/s for {options.seconds:g} s")
