@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from selfcheck.exact import Rule
 from selfcheck.findings import Findings
 from selfcheck.log import Entry
 from selfcheck.reference import Change, ChangeReference
@@ -30,9 +31,9 @@ class ChangeCheck:
         self._closed: set[int] = set()
         self._last: dict[str, int] = {}
 
-    def tick(self, offset: int, tick: Json) -> None:
-        """Take a record of the partition's ticks."""
-        change = self._reference.apply(tick)
+    def tick(self, offset: int, tick: Json, rule: Rule | None = None) -> None:
+        """Take a record of the partition's ticks; ``rule`` is the one in force, where it is not that of all."""
+        change = self._reference.apply(tick, rule)
         if change is not None:
             self._open[offset] = change
             self.expected += 1

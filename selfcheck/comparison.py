@@ -19,6 +19,7 @@ from selfcheck.reference import ChangeReference
 from selfcheck.rows import RowCheck
 from selfcheck.snapshots import check_snapshots
 from selfcheck.stores import questdb_rows, sqlite_rows
+from selfcheck.thresholds import Rules
 from selfcheck.ticks import TickCheck
 from selfcheck.verdict import Verdict
 
@@ -29,6 +30,8 @@ SNAPSHOTS = "ashare.snapshots.v1"
 CHANGES = "ashare.price-changes.v1"
 DEAD_LETTERS = "ashare.dead-letters.v1"
 FEED_EVENTS = "ashare.feed-events.v1"
+THRESHOLDS = "ashare.thresholds.v1"
+THRESHOLD_MARKS = "ashare.threshold-marks.v1"
 
 
 async def compare(stack: Stack, reader: LogReader, rule: Rule, verdict: Verdict, *, doubled: bool = False) -> None:
@@ -47,6 +50,10 @@ async def compare(stack: Stack, reader: LogReader, rule: Rule, verdict: Verdict,
     events = [json.loads(entry.value or b"{}") for entry in await _all(reader, FEED_EVENTS)]
     # Of two lines, what one was not sent came by the other.
     verdict.gaps = gaps.check([] if doubled else gaps.injected(folder), gaps.announced(events), findings)
+    rules = Rules(rule, findings, await _all(reader, THRESHOLDS))
+    for entry in await _all(reader, THRESHOLD_MARKS):
+        rules.mark(entry)
+    verdict.thresholds = rules.settings
     ticks = TickCheck(ledger, findings)
     changes = ChangeCheck(ChangeReference(rule), TICKS, findings)
     for partition in await reader.partitions(TICKS):
@@ -54,7 +61,7 @@ async def compare(stack: Stack, reader: LogReader, rule: Rule, verdict: Verdict,
             for entry in entries:
                 tick = ticks.add(entry)
                 if tick is not None:
-                    changes.tick(entry.offset, tick)
+                    changes.tick(entry.offset, tick, rules.of(partition, entry.offset, tick))
         async for entries in reader.read(CHANGES, partition):
             for entry in entries:
                 changes.change(entry)

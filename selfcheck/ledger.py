@@ -44,13 +44,13 @@ def finished(directory: Path, *, doubled: bool = False) -> Finished | None:
     """The summary, or ``None`` while the market still runs; ``doubled`` as for ``sent_ticks``."""
     try:
         found = json.loads((directory / "finished.json").read_text("utf-8"))
-        sent = int(found["ticks"]) if doubled else sum(map(int, found["by_connection"].values()))
+        sent = int(found["market" if doubled else "ticks"])
         return Finished(sent, int(found["started"]), int(found["ended"]))
     except FileNotFoundError:
         return None
     except json.JSONDecodeError:
         return None  # it is being written
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise LedgerError(f"{directory}/finished.json: {error!r}") from error
 
 

@@ -37,6 +37,15 @@ def exchange_of(code: str) -> str:
     return "SSE" if code.startswith("6") else "SZSE"
 
 
+def board_of(code: str) -> str:
+    """The board of a bare six-digit A-share code, as thresholds name it."""
+    if code.startswith(("688", "689")):
+        return "STAR"
+    if code.startswith(("300", "301", "302")):
+        return "CHINEXT"
+    return "BSE" if exchange_of(code) == "BSE" else "MAIN"
+
+
 class Change(NamedTuple):
     """One expected price change, its fields as the record shows them, in the contract's units."""
 
@@ -70,11 +79,13 @@ class ChangeReference:
         self._rule = rule
         self._codes: dict[str, _Emitted] = {}
 
-    def apply(self, tick: Json) -> Change | None:
+    def apply(self, tick: Json, rule: Rule | None = None) -> Change | None:
         """Take one tick record; gives the change that it causes, if any.
 
+        ``rule`` is the one in force at this tick, where it is not that of all.
         A copy of a tick that was sent again (its ``run`` and ``n`` not above the last of its ``source``) has no effect.
         """
+        rule = rule or self._rule
         code = tick["code"]
         state = self._codes.get(code)
         if state is None:
@@ -92,12 +103,12 @@ class ChangeReference:
         if last is None:
             change = Change(
                 code, tick["price"], None, None, None, tick["time"], tick["received"],
-                state.volume, state.ticks, self._rule.shown(price),
+                state.volume, state.ticks, rule.shown(price),
             )  # fmt: skip
-        elif abs(price - last) > self._rule.yuan(last):
+        elif abs(price - last) > rule.yuan(last):
             change = Change(
                 code, tick["price"], float(last), float(price - last), basis_points(price - last, last), tick["time"],
-                tick["received"], state.volume, state.ticks, self._rule.shown(last),
+                tick["received"], state.volume, state.ticks, rule.shown(last),
             )  # fmt: skip
         else:
             return None

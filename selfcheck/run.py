@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from deploy.local.stack import PartError, Plan, Stack
-from selfcheck.comparison import CHANGES, compare
+from selfcheck.comparison import CHANGES, TICKS, compare
 from selfcheck.drain import Drain, NotDrainedError
 from selfcheck.exact import Rule
 from selfcheck.latency import LatencyWatch, summary, watched
@@ -35,6 +35,7 @@ class Options:
         misbehave: what the market does now and then, as ``ashare simulate --misbehave`` takes it.
         lines: 2 has the same codes pushed to two connections, which the producer makes one stream of.
         kill_line_every: seconds from the end of one connection to that of another.
+        threshold_at: what is set while ticks come: seconds after the first, scope, threshold or ``None`` to unset.
     """
 
     rate: float = 400.0
@@ -50,6 +51,7 @@ class Options:
     lines: int = 1
     kill_line_every: float | None = None
     equal_ms: float | None = None
+    threshold_at: tuple[tuple[float, str, str | None], ...] = ()
 
     @property
     def doubled(self) -> bool:
@@ -145,7 +147,12 @@ async def _check(options: Options, stack: Stack, verdict: Verdict, say: Callable
             say(f"pushing {options.rate:,g} ticks/s for {options.seconds:g} s")
             stack.feed()
             with _timed(verdict, "load"):
-                sent = await drain.market_stopped(options.seconds)
+                setting = asyncio.create_task(_set_thresholds(options, stack, reader))
+                try:
+                    sent = await drain.market_stopped(options.seconds)
+                    await setting
+                finally:
+                    setting.cancel()
             verdict.sent, began = sent.ticks, sent.started
             verdict.rate_sent = round(sent.ticks / sent.seconds, 1)
             say(f"sent {sent.ticks:,}; waiting until all is through")
@@ -164,3 +171,15 @@ async def _check(options: Options, stack: Stack, verdict: Verdict, say: Callable
                 await compare(stack, reader, Rule.parse(options.threshold), verdict, doubled=options.doubled)
             if drain.stored_at > began:
                 verdict.rate_stored = round(verdict.stored / (drain.stored_at - began) * 1e6, 1)
+
+
+async def _set_thresholds(options: Options, stack: Stack, reader: LogReader) -> None:
+    """Set what is to be set in the middle of the run, with the command that a user has."""
+    if options.threshold_at:
+        while not sum((await reader.ends(TICKS)).values()):  # noqa: ASYNC110 - looked at, not told
+            await asyncio.sleep(0.05)
+    begun = time.monotonic()
+    for seconds, scope, threshold in sorted(options.threshold_at, key=lambda one: one[0]):
+        await asyncio.sleep(begun + seconds - time.monotonic())
+        asked = ("unset", scope) if threshold is None else ("set", scope, threshold)
+        await asyncio.to_thread(stack.command, "threshold", *asked)

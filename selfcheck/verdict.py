@@ -9,6 +9,7 @@ from typing import Any
 from selfcheck.findings import KINDS, Findings
 from selfcheck.gaps import GapCheck
 from selfcheck.latency import Latency
+from selfcheck.thresholds import Setting
 
 
 @dataclass
@@ -20,6 +21,7 @@ class Verdict:
         sent, published, stored, changes: ticks in the ledger, records in the ticks topic, rows, price changes.
         rate_sent: ticks/s that the market pushed, from its first to its last.
         rate_stored: ticks/s from the market's first tick to the last row in the store.
+        thresholds: what was set in the middle of the run, and how soon it was in force.
         error: why there is no full comparison, if there is none.
         kept: the folder with data and logs, kept when something is wrong.
     """
@@ -36,6 +38,7 @@ class Verdict:
     seconds: dict[str, float] = field(default_factory=dict)
     findings: Findings = field(default_factory=Findings)
     gaps: GapCheck | None = None
+    thresholds: list[Setting] = field(default_factory=list)
     error: str | None = None
     kept: str | None = None
 
@@ -43,7 +46,9 @@ class Verdict:
     def ok(self) -> bool:
         """Everything that was sent was compared, and nothing is wrong."""
         equal = self.sent == self.published == self.stored
-        return self.error is None and self.sent > 0 and equal and self.findings.clean
+        # A threshold that no tick was judged by was not checked.
+        applied = all(setting.partitions for setting in self.thresholds)
+        return self.error is None and self.sent > 0 and equal and applied and self.findings.clean
 
     def as_json(self) -> str:
         """One line of JSON."""
@@ -57,6 +62,7 @@ class Verdict:
                 "changes": self.changes,
                 **{kind: counts[kind] for kind in KINDS},
                 **({"gaps_injected": self.gaps.injected, "gaps_announced": self.gaps.announced} if self.gaps else {}),
+                **({"thresholds": [asdict(setting) for setting in self.thresholds]} if self.thresholds else {}),
                 "dead_letters": self.dead_letters,
                 "rate_sent": self.rate_sent,
                 "rate_stored": self.rate_stored,
@@ -87,6 +93,15 @@ class Verdict:
             lines.append(
                 f"latency    p50 {late.p50} ms, p99 {late.p99} ms, max {late.max} ms ({late.samples:,} samples)"
             )
+        lines += [
+            f"threshold  {setting.scope} {setting.threshold or 'unset'}: "
+            + (
+                f"in {setting.partitions} partitions, in force within {setting.after_ms:,} ms"
+                if setting.partitions
+                else "no tick was judged by it: give it more --seconds"
+            )
+            for setting in self.thresholds
+        ]
         wrong = [f"{kind.replace('_', ' ')}: {counts[kind]:,}" for kind in KINDS if counts[kind]]
         for kind in KINDS:
             lines += [
