@@ -96,7 +96,7 @@ class Verdict:
         lines += [
             f"threshold  {setting.scope} {setting.threshold or 'unset'}: "
             + (
-                f"in {setting.partitions} partitions, in force within {setting.after_ms:,} ms"
+                f"in force in {setting.partitions} partitions {setting.after_ms:,} ms after it was set"
                 if setting.partitions
                 else "no tick was judged by it: give it more --seconds"
             )

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from schemas import UsageError
+
 
 class Store(StrEnum):
     """The stores that a check can run with."""
@@ -41,6 +43,10 @@ def command(
     equal_ms: Annotated[
         float | None, typer.Option("--equal-ms", help="share of trades equal to the one before; 0.2 with --lines 2")
     ] = None,
+    threshold_at: Annotated[
+        list[str] | None,
+        typer.Option("--threshold-at", help="set while ticks come: 5=board:STAR=50bp, 8=default=unset; repeatable"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Push a load through an isolated pipeline and compare everything that came out with what went in.
@@ -50,6 +56,7 @@ def command(
 
     Example: ashare verify --rate 5000 --seconds 20
     Example: ashare verify --feed alltick --misbehave all --seconds 60
+    Example: ashare verify --threshold-at 5=default=3ticks --threshold-at 10=board:STAR=50bp
     """
     import signal
     import sys
@@ -81,7 +88,25 @@ def command(
         lines=lines,
         kill_line_every=kill_line_every,
         equal_ms=equal_ms,
+        threshold_at=tuple(_set_at(text, seconds) for text in threshold_at or ()),
     )
     verdict = verify(options, say)
     print(verdict.as_json() if as_json else verdict.as_text())
     raise typer.Exit(0 if verdict.ok else 1)
+
+
+def _set_at(text: str, seconds: float) -> tuple[float, str, str | None]:
+    """When to set what: seconds after the first tick, scope, threshold or ``None``."""
+    from jobs.thresholds import parse, read_scope
+
+    at, _, rest = text.partition("=")
+    scope, equals, threshold = rest.rpartition("=")
+    try:
+        when = float(at)
+    except ValueError:
+        when = -1.0
+    if not equals or not 0 <= when < seconds:
+        raise UsageError(
+            f"--threshold-at {text!r}: give SECONDS=SCOPE=THRESHOLD, as 5=board:STAR=50bp, before --seconds {seconds:g}"
+        )
+    return when, read_scope(scope), None if threshold == "unset" else str(parse(threshold))

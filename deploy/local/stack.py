@@ -122,6 +122,14 @@ class Stack:
             "--own-clock", *self.plan.producer, *options,
         )  # fmt: skip
 
+    def command(self, name: str, *arguments: str) -> None:
+        """Run an ``ashare`` command on the stack's broker, to its end.
+
+        Raises:
+            PartError: it failed.
+        """
+        self._run(name, _STARTING, name, *arguments, "--bootstrap", self.bootstrap)
+
     def check(self) -> None:
         """Do nothing while every part runs.
 
