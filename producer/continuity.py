@@ -65,7 +65,7 @@ class CumulativeVolumes:
 
     def __init__(self) -> None:
         """Nothing has come."""
-        self._last: dict[str, tuple[int | float, int]] = {}
+        self._last: dict[str, tuple[int | float, int, int]] = {}
         self.missed: int | float = 0
         """Shares that traded while the line was away, as far as first ticks after it told."""
 
@@ -73,7 +73,8 @@ class CumulativeVolumes:
         """Ticks with ``cumulative``: a hole for each code whose volume rose by more than the tick traded.
 
         A figure that falls is a new day or a feed that began again. A tick without a volume is a code's first on its
-        connection: what it skipped lies in a gap that is announced anyway, and is only summed up.
+        connection: what it skipped lies in a gap that is announced anyway, and is only summed up. One that comes late,
+        with no higher a figure, says nothing.
         """
         holes = []
         last = self._last
@@ -84,7 +85,9 @@ class CumulativeVolumes:
             before = last.get(tick.code)
             if before is None and len(last) >= _CODES:
                 last.clear()
-            last[tick.code] = (total, received)
+            if before is not None and tick.volume is None and total <= before[0] and tick.time < before[2]:
+                continue
+            last[tick.code] = (total, received, tick.time)
             if before is None or total <= before[0]:
                 continue
             rise = total - before[0]

@@ -77,3 +77,11 @@ def test_holes_by_volume_in_one_frame_are_one() -> None:
     first, second = merged([*holes, other])
     assert first is other
     assert (second.codes, second.missed, second.start, second.end) == (["600519", "000001"], 1_300, 1, 9)
+
+
+def test_a_late_push_with_a_lower_figure_says_nothing_of_the_next() -> None:
+    """Adapters give it no volume; the next push is compared with what was highest."""
+    volumes = CumulativeVolumes()
+    volumes.came([FeedTick("600519", "SSE", 10.0, 3_000, volume=None, cumulative=1_000)], 1)
+    assert volumes.came([FeedTick("600519", "SSE", 10.0, 2_000, volume=None, cumulative=400)], 2) == []
+    assert volumes.came([FeedTick("600519", "SSE", 10.0, 4_000, volume=300, cumulative=1_300)], 3) == []
