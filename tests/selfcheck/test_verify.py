@@ -13,9 +13,13 @@ COMMAND = [sys.executable, "-m", "cli", "verify"]
 
 @pytest.mark.timeout(240)
 def test_a_brief_load_comes_through_the_whole_pipeline_unharmed() -> None:
-    """Opening rate of a retail feed, five seconds: exit code 0, and one JSON object that says what was counted."""
+    """Opening rate of a retail feed, eight seconds: exit code 0, and one JSON object that says what was counted.
+
+    A threshold that is set meanwhile is applied in every partition, from the same ticks on as the reference says.
+    """
+    set_at = ("--threshold-at", "1=default=0")
     done = subprocess.run(
-        [*COMMAND, "--rate", "400", "--seconds", "5", "--threshold", "2ticks", "--seed", "3", "--json"],
+        [*COMMAND, "--rate", "400", "--seconds", "8", "--threshold", "2ticks", "--seed", "3", *set_at, "--json"],
         capture_output=True,
         text=True,
         timeout=220,
@@ -24,10 +28,12 @@ def test_a_brief_load_comes_through_the_whole_pipeline_unharmed() -> None:
     verdict = json.loads(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr
     assert verdict["ok"]
-    assert verdict["sent"] == verdict["published"] == verdict["stored"] == 2000
+    assert verdict["sent"] == verdict["published"] == verdict["stored"] == 3200
     assert verdict["changes"] > 100
     wrong = ("lost", "duplicated", "out_of_order", "snapshot_mismatches", "store_mismatches", "change_mismatches")
     assert not any(verdict[name] for name in wrong)
+    (threshold,) = verdict["thresholds"]
+    assert (threshold["scope"], threshold["threshold"], threshold["partitions"]) == ("default", "0", 12)
     assert verdict["rate_sent"] > 0
     assert verdict["rate_stored"] > 0
     late = verdict["latency_ms"]
@@ -35,7 +41,17 @@ def test_a_brief_load_comes_through_the_whole_pipeline_unharmed() -> None:
     assert late["samples"] > 100
 
 
-def test_a_threshold_that_is_none_is_refused_before_anything_starts() -> None:
-    done = subprocess.run([*COMMAND, "--threshold", "5%"], capture_output=True, text=True, timeout=60, check=False)
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--threshold", "5%"], "50bp"),
+        (["--threshold-at", "5=default=5%"], "50bp"),
+        (["--threshold-at", "default=0.5"], "SECONDS=SCOPE=THRESHOLD"),
+        (["--threshold-at", "20=default=0.5"], "before --seconds 20"),
+        (["--threshold-at", "5=board:MOON=0.5"], "boards are MAIN"),
+    ],
+)
+def test_a_threshold_that_is_none_is_refused_before_anything_starts(given: list[str], said: str) -> None:
+    done = subprocess.run([*COMMAND, *given], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
-    assert "50bp" in done.stderr
+    assert said in done.stderr
