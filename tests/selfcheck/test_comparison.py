@@ -109,9 +109,7 @@ def world(tmp_path: Path) -> World:
             place = len(made.changes[partition])
             made.changes[partition].append(Entry(partition, place, entry.timestamp, code.encode(), headers, value))
     (tmp_path / "connection-0001.jsonl").write_text("\n".join(frames) + "\n", "utf-8")
-    (tmp_path / "finished.json").write_text(
-        '{"ticks": 400, "market": 400, "started": 1, "ended": 2}', "utf-8"
-    )
+    (tmp_path / "finished.json").write_text('{"ticks": 400, "market": 400, "started": 1, "ended": 2}', "utf-8")
     for code, session in Ledger.read(tmp_path).sessions.codes.items():
         kept = {name: getattr(session, name) for name in ("price", "time", "open", "high", "low", "ticks", "volume")}
         made.snapshots[code] = kept | {
@@ -300,8 +298,6 @@ def test_a_snapshot_too_few_and_one_too_many_are_found(world: World) -> None:
 
 
 def test_a_ledger_that_contradicts_itself_is_no_ground_for_a_verdict(world: World) -> None:
-    (world.ledger / "finished.json").write_text(
-        '{"ticks": 399, "market": 399, "started": 1, "ended": 2}', "utf-8"
-    )
+    (world.ledger / "finished.json").write_text('{"ticks": 399, "market": 399, "started": 1, "ended": 2}', "utf-8")
     with pytest.raises(LedgerError, match="399"):
         world.check()
