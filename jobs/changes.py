@@ -139,21 +139,21 @@ class Changes:
         changes: list[PriceChange] = []
         touched: set[ChangeRow] = set()
         offsets, ticks, partition = chunk.offsets, chunk.ticks, chunk.partition
-        if in_force is None:
-            self._judge(partition, rows, self._thresholds)
-            self._apply(rows, partition, zip(offsets, ticks, strict=True), changes, touched)
-            return changes, touched
-        first = 0
-        for end, thresholds in in_force.spans(chunk.start, chunk.end):
-            last = len(offsets) if end == chunk.end else bisect_left(offsets, end)
-            if last - first < len(offsets):
-                part = zip(offsets[first:last], ticks[first:last], strict=True)
-            else:
-                part = zip(offsets, ticks, strict=True)
+        thresholds = self._thresholds if in_force is None else in_force.throughout(chunk.start, chunk.end)
+        if thresholds is not None:
             self._judge(partition, rows, thresholds)
-            self._apply(rows, partition, part, changes, touched)
-            first = last
-        in_force.judged(chunk.end)
+            self._apply(rows, partition, zip(offsets, ticks, strict=True), changes, touched)
+        else:
+            assert in_force is not None
+            first = 0
+            for end, among in in_force.spans(chunk.start, chunk.end):
+                last = len(offsets) if end == chunk.end else bisect_left(offsets, end)
+                self._judge(partition, rows, among)
+                part = zip(offsets[first:last], ticks[first:last], strict=True)
+                self._apply(rows, partition, part, changes, touched)
+                first = last
+        if in_force is not None:
+            in_force.judged(chunk.end)
         return changes, touched
 
     def _judge(self, partition: int, rows: dict[str, ChangeRow], thresholds: Thresholds) -> None:

@@ -212,6 +212,13 @@ class InForce:
         self._since = self._until = 0
         self._thresholds = base
 
+    def throughout(self, start: int, end: int) -> Thresholds | None:
+        """The thresholds of all offsets from ``start`` to before ``end``, the same object as long as nothing changed.
+
+        ``None`` where they may change in between: ``spans`` tells.
+        """
+        return self._thresholds if self._since <= start and end <= self._until else None
+
     def spans(self, start: int, end: int) -> Iterator[tuple[int, Thresholds]]:
         """The offsets from ``start`` to before ``end``, cut where the thresholds change.
 

@@ -113,9 +113,10 @@ def read_scope(text: str) -> str:
         if name.upper() not in Board.__members__:
             raise UsageError(f"threshold scope {text!r}: boards are {_BOARDS}")
         return f"board:{name.upper()}"
-    if kind == "code" or (kind[:1].isdigit() and not name):
+    code = name if kind == "code" else kind if not name and not kind.isalpha() else ""
+    if code:
         try:
-            return f"code:{instrument(name or kind).code}"
+            return f"code:{instrument(code).code}"
         except UnknownCode as error:
             raise UsageError(f"threshold scope {text!r}: {error}") from None
     raise UsageError(f"threshold scope {text!r} is not understood: write 600519, board:STAR or default")
