@@ -6,6 +6,10 @@ Past the last year that it knows, every weekday counts, and a ``CalendarWarning`
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 import warnings
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
@@ -32,7 +36,23 @@ class _Sessions:
 
 @cache
 def _sessions() -> _Sessions:
-    # Late: the calendar drags pandas in, and takes a second that readers of codes and times need not wait.
+    # Late: it takes a second, which readers of codes and times need not wait. And apart, where pandas, which comes with
+    # the calendar, is not in use anyway: its 100 MB would be most of what a producer takes.
+    days, last = _read() if "pandas" in sys.modules else _read_apart()
+    return _Sessions(days, frozenset(days), last)
+
+
+def _read_apart() -> tuple[list[int], int]:
+    """As ``_read``, by a process that ends with it."""
+    command = [sys.executable, "-m", __name__]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
+    days, last = json.loads(done.stdout)
+    return days, last
+
+
+def _read() -> tuple[list[int], int]:
+    """The trading days, as ordinals in order, and the last day of which anything is known."""
     import exchange_calendars  # noqa: PLC0415
     from exchange_calendars.exchange_calendar_xshg import XSHGExchangeCalendar  # noqa: PLC0415
 
@@ -41,8 +61,7 @@ def _sessions() -> _Sessions:
         # What the library still asks of pandas in an old way is not for our caller to mend.
         warnings.simplefilter("ignore", DeprecationWarning)
         calendar = exchange_calendars.get_calendar("XSHG", start=_FIRST, end=last)
-    days = [session.toordinal() for session in calendar.sessions]
-    return _Sessions(days, frozenset(days), last.toordinal())
+    return [session.toordinal() for session in calendar.sessions], last.toordinal()
 
 
 def known_until() -> date:
@@ -109,3 +128,7 @@ def _warn_once() -> None:
         CalendarWarning,
         stacklevel=3,
     )
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(_read()))

@@ -38,6 +38,8 @@ class FrameConnection(ClientConnection):
         """Whether the socket is not read because the reader is behind: then silence is ours, not the server's."""
         self._frames: list[Frame] = []
         self._held = 0
+        self._received = 0
+        """When the last bytes came off the socket, µs since the epoch: all frames that they complete came then."""
         self._fragments: list[WireFrame] = []
         self._reader: asyncio.Future[None] | None = None
 
@@ -64,6 +66,7 @@ class FrameConnection(ClientConnection):
     def data_received(self, data: bytes) -> None:
         """Take what one read of the socket gave (for asyncio)."""
         self.heard = self.loop.time()
+        self._received = time.time_ns() // 1000
         super().data_received(data)
         if self._frames:
             self._wake()
@@ -85,7 +88,7 @@ class FrameConnection(ClientConnection):
             payload = b"".join(fragment.data for fragment in self._fragments)
             self._fragments = []
         self._held += len(payload) + _FRAME_COST
-        self._frames.append(Frame(bytes(payload), opcode is Opcode.BINARY, time.time_ns() // 1000))
+        self._frames.append(Frame(bytes(payload), opcode is Opcode.BINARY, self._received))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the reader that no more will come (for asyncio)."""

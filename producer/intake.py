@@ -136,24 +136,32 @@ class Intake:
         self._events = publisher.lane(FEED_EVENTS, 0)
 
     async def take(self, frame: Frame) -> Decoded:
-        """Send on all that a frame holds. Waits while the publisher is full, and so the socket is not read."""
+        """Read a frame, and send on all that it holds."""
+        decoded = self.read(frame)
+        await self.send(decoded.ticks, frame.received)
+        return decoded
+
+    def read(self, frame: Frame) -> Decoded:
+        """What a frame holds; what of it could not be read goes to the dead letters."""
         decoded = self._decoder.decode(frame)
         self.counters.frames += 1
         if decoded.letters:
             self._bury(decoded.letters, frame.received)
-        ticks = decoded.ticks
+        return decoded
+
+    async def send(self, ticks: list[FeedTick], received: int) -> None:
+        """Send ticks on that came at one time. Waits while the publisher is full, and so the socket is not read."""
         if self._trades_only and not self.filtered:
             ticks = self._traded(ticks)
         if len(ticks) <= SLICE:
-            self._admit(ticks, frame.received)
+            self._admit(ticks, received)
         else:
             for start in range(0, len(ticks), SLICE):
-                self._admit(ticks[start : start + SLICE], frame.received)
+                self._admit(ticks[start : start + SLICE], received)
                 if self._publisher.full:
                     await self._room()
         if self._publisher.full:
             await self._room()
-        return decoded
 
     def resumed(self, now: int) -> list[Span]:
         """The line is subscribed: it brings everything from now on, µs since the epoch.

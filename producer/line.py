@@ -16,7 +16,8 @@ from market.times import trading_date
 from producer.absence import Absence, Kicks, ShutDoors
 from producer.connection import MAX_MESSAGE_BYTES, FrameConnection
 from producer.continuity import CumulativeVolumes, PacketNumbers, merged
-from producer.feeds.decoded import Answer, Decoded, Frame
+from producer.feeds.decoded import Answer, FeedTick, Packet
+from producer.intake import SLICE
 from producer.outlet import Outlet, now
 from producer.retrying import CONNECTION_ERRORS, after_closing, after_dialling, token_refused
 from producer.silence import Silence, trading_stretch
@@ -217,30 +218,49 @@ class Line:
         return connection
 
     async def _read(self, connection: FrameConnection) -> None:
-        """Take in frames until the connection ends."""
-        outlet = self._outlet
+        """Take in frames until the connection ends; ticks that came in one read of the socket go together."""
+        read = self._outlet.read
         while True:
-            for frame in await connection.frames():
-                before = outlet.n
-                self._heard = True
-                self._taking_since = clock()
-                decoded = await outlet.take(frame)
-                self._taking_since = None
-                for answer in decoded.answers:
-                    self._answered(answer)
-                if decoded.packet is not None or decoded.ticks:
-                    self._ticked(decoded, frame, before)
+            frames = await connection.frames()
+            self._heard = True
+            ticks: list[FeedTick] = []
+            received = 0
+            for frame in frames:
+                decoded = read(frame)
+                alone = decoded.packet is not None or decoded.answers
+                if ticks and (alone or frame.received != received or len(ticks) > SLICE):
+                    await self._take(ticks, received)
+                    ticks = []
+                received = frame.received
+                if alone:
+                    await self._take(decoded.ticks, received, decoded.packet, decoded.answers)
+                else:
+                    ticks += decoded.ticks
+            if ticks:
+                await self._take(ticks, received)
 
-    def _ticked(self, decoded: Decoded, frame: Frame, before: int) -> None:
+    async def _take(
+        self, ticks: list[FeedTick], received: int, packet: Packet | None = None, answers: Sequence[Answer] = ()
+    ) -> None:
+        before = self._outlet.n
+        self._taking_since = at = clock()
+        await self._outlet.send(ticks, received)
+        self._taking_since = None
+        for answer in answers:
+            self._answered(answer)
+        if packet is not None or ticks:
+            self._ticked(ticks, packet, received, before, at)
+
+    def _ticked(self, ticks: list[FeedTick], packet: Packet | None, received: int, before: int, at: float) -> None:
         if self.packets is not None or self.volumes is not None:
-            self._count(decoded, frame, before)
-        if not decoded.ticks:
+            self._count(ticks, packet, received, before)
+        if not ticks:
             return
-        self._ticked_at = frame.received
+        self._ticked_at = received
         subscription = self.subscription
         if subscription.unseen:
-            subscription.saw(decoded.ticks)
-        self._silence.heard(decoded.ticks, frame.received // 1000, clock())
+            subscription.saw(ticks)
+        self._silence.heard(ticks, received // 1000, at)
         if not self._flowing:
             self._flowing = True
             self._pace.backoff.reset()
@@ -250,14 +270,14 @@ class Line:
             if one_of_one:
                 self._confirm(before, "ticks arrive")
 
-    def _count(self, decoded: Decoded, frame: Frame, before: int) -> None:
+    def _count(self, ticks: list[FeedTick], packet: Packet | None, received: int, before: int) -> None:
         """Announce what the stream's own figures say is missing."""
         holes = []
-        if self.packets is not None and decoded.packet is not None:
-            hole = self.packets.came(decoded.packet.number, frame.received, decoded.packet.channel)
+        if self.packets is not None and packet is not None:
+            hole = self.packets.came(packet.number, received, packet.channel)
             holes += [hole] if hole else []
         if self.volumes is not None:
-            holes += self.volumes.came(decoded.ticks, frame.received)
+            holes += self.volumes.came(ticks, received)
         for hole in merged(holes):
             self._holes += 1
             if self._holes <= _HOLES:

@@ -31,26 +31,29 @@ class Numbering:
             qualities: by index, what the gate found.
         """
         source, run, n = self.source, self.run, self.n
-        self.n = n + len(ticks)
-        quality = qualities.get
-        return [
-            _encode(
-                Tick(
-                    tick.code,
-                    tick.exchange,
-                    tick.price,
-                    tick.time,
-                    received,
-                    source,
-                    run,
-                    number,
-                    tick.volume,
-                    tick.turnover,
-                    tick.side,
-                    tick.seq,
-                    tick.previous_close,
-                    quality(number - n - 1) if qualities else None,
+        records: list[bytes] = []
+        add = records.append
+        for index, tick in enumerate(ticks):
+            n += 1
+            add(
+                _encode(
+                    Tick(
+                        tick.code,
+                        tick.exchange,
+                        tick.price,
+                        tick.time,
+                        received,
+                        source,
+                        run,
+                        n,
+                        tick.volume,
+                        tick.turnover,
+                        tick.side,
+                        tick.seq,
+                        tick.previous_close,
+                        qualities.get(index) if qualities else None,
+                    )
                 )
             )
-            for number, tick in enumerate(ticks, n + 1)
-        ]
+        self.n = n
+        return records

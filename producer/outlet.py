@@ -7,7 +7,7 @@ import time
 from typing import Any, Literal, Protocol
 
 from producer.continuity import Detected, Hole
-from producer.feeds.decoded import Decoded, Frame
+from producer.feeds.decoded import Decoded, FeedTick, Frame
 from producer.intake import Intake
 from schemas import FeedEvent
 
@@ -38,8 +38,12 @@ class Outlet(Protocol):
         """The number of the last tick that went through."""
         ...
 
-    async def take(self, frame: Frame) -> Decoded:
-        """Take a frame in; waits while Kafka is behind."""
+    def read(self, frame: Frame) -> Decoded:
+        """What a frame holds."""
+        ...
+
+    async def send(self, ticks: list[FeedTick], received: int) -> None:
+        """Take in ticks that came at one time, µs since the epoch; waits while Kafka is behind."""
         ...
 
     def say(self, event: Happening, *, n: int | None = None, **fields: Any) -> None:
@@ -88,9 +92,13 @@ class Single:
         """The number of the last tick that went through."""
         return self.intake.numbering.n
 
-    async def take(self, frame: Frame) -> Decoded:
-        """Take a frame in; waits while Kafka is behind."""
-        return await self.intake.take(frame)
+    def read(self, frame: Frame) -> Decoded:
+        """What a frame holds."""
+        return self.intake.read(frame)
+
+    async def send(self, ticks: list[FeedTick], received: int) -> None:
+        """Take in ticks that came at one time; waits while Kafka is behind."""
+        await self.intake.send(ticks, received)
 
     def say(self, event: Happening, *, n: int | None = None, **fields: Any) -> None:
         """Announce an event."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from producer.arbitration import Arbiter
 from producer.continuity import Detected, Hole
-from producer.feeds.decoded import Decoded, Frame
+from producer.feeds.decoded import Decoded, FeedTick, Frame
 from producer.intake import Intake
 from producer.outlet import Codes, Happening, Single, now
 
@@ -124,12 +124,15 @@ class Side:
         """The number of the stream's last tick."""
         return self.intake.numbering.n
 
-    async def take(self, frame: Frame) -> Decoded:
-        """Take a frame in; what another line has brought is dropped on the way."""
-        decoded = await self.intake.take(frame)
-        if decoded.ticks:
-            self._pair.ticked(self, frame.received)
-        return decoded
+    def read(self, frame: Frame) -> Decoded:
+        """What a frame holds."""
+        return self.intake.read(frame)
+
+    async def send(self, ticks: list[FeedTick], received: int) -> None:
+        """Take in ticks that came at one time; what another line has brought is dropped on the way."""
+        await self.intake.send(ticks, received)
+        if ticks:
+            self._pair.ticked(self, received)
 
     def say(self, event: Happening, *, n: int | None = None, **fields: Any) -> None:
         """Announce what is news of the stream; what happens to this line alone is in the log."""

@@ -273,10 +273,9 @@ class Gate:
                 self._stretches.clear()
             midnight = day_start(day)
             open_ = [s for s in sessions(day, row.exchange, row.board) if s.phase not in {Phase.CLOSED, Phase.LUNCH}]
-            stretches = tuple((midnight + s.start, midnight + s.end) for s in open_)
+            stretches = tuple((midnight + s.start, midnight + s.end + GRACE_MS) for s in open_)
             self._stretches[key] = stretches
-        ends = [end for start, end in stretches if start <= time < end + GRACE_MS]
-        return max(ends) + GRACE_MS if ends else None
+        return max((end for start, end in stretches if start <= time < end), default=None)
 
     def _row(self, code: str) -> Row:
         if len(self._rows) >= _ROWS:

@@ -101,12 +101,14 @@ class Remembered:
         """The events of a kind."""
         return [fields for kind, fields in self.events if kind == event]
 
-    async def take(self, frame: Frame) -> Decoded:
+    def read(self, frame: Frame) -> Decoded:
+        """What the feed makes of it."""
+        return self._feed.decode(frame)
+
+    async def send(self, ticks: list[FeedTick], received: int) -> None:  # noqa: ARG002 - as Outlet.send
         """Keep the ticks."""
-        decoded = self._feed.decode(frame)
-        self.n += len(decoded.ticks)
-        self.ticks += decoded.ticks
-        return decoded
+        self.n += len(ticks)
+        self.ticks += ticks
 
     def say(self, event: Happening, *, n: int | None = None, **fields: Any) -> None:
         """Keep the event."""

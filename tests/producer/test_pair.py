@@ -86,7 +86,7 @@ def down(side: Side, since: int) -> None:
 
 async def ticks(side: Side, received: int, time: int = 1_795_138_201_000) -> None:
     payload = b'{"ticks":[["600519",%d,100,null]]}' % time
-    await side.take(Frame(payload, False, received))
+    await side.send(side.read(Frame(payload, False, received)).ticks, received)
 
 
 @pytest.fixture
