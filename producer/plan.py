@@ -168,6 +168,11 @@ def _lines(options: ProducerOptions, feed: Provider, codes: list[str] | None) ->
             f" give --lines {needed} if the plan allows as many, or fewer codes"
         )
     allowed = feed.capabilities.connections
+    if allowed is not None and lines > allowed and feed.capabilities.second_login == "kicks the first":
+        raise UsageError(
+            f"{len(codes):,} codes need {lines} connections, and {feed.name} ends one when a token opens another:"
+            f" give {(most or len(codes)) * allowed:,} codes at most, the others to a producer with another token"
+        )
     if allowed is not None and lines > allowed:
         log.warning("%d connections: %s documents %d for a token", lines, feed.name, allowed)
     return lines

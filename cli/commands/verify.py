@@ -22,7 +22,9 @@ def command(
     rate: Annotated[float, typer.Option("--rate", min=1, help="ticks a second that the market pushes")] = 400.0,
     seconds: Annotated[float, typer.Option("--seconds", min=1, help="how long it pushes")] = 20.0,
     store: Annotated[Store, typer.Option("--store", help="where the ticks are stored")] = Store.SQLITE,
-    codes: Annotated[int | None, typer.Option("--codes", min=1, help="stocks of the market; default: all")] = None,
+    codes: Annotated[
+        int | None, typer.Option("--codes", min=1, help="stocks of the market; default: as many as the feed takes")
+    ] = None,
     ticks_per_frame: Annotated[
         int | None, typer.Option("--ticks-per-frame", min=1, help="most ticks of one WebSocket message")
     ] = None,
@@ -74,6 +76,9 @@ def command(
     signal.signal(signal.SIGTERM, leave)
     if lines == 2 and equal_ms is None:
         equal_ms = 0.2
+    able = provider(feed).capabilities
+    if codes is None and able.second_login == "kicks the first" and able.codes_per_connection and able.connections:
+        codes = able.codes_per_connection * able.connections
     options = Options(
         rate,
         seconds,
@@ -83,7 +88,7 @@ def command(
         threshold,
         seed,
         feed=feed,
-        wildcard=provider(feed).capabilities.wildcard,
+        wildcard=able.wildcard,
         misbehave=misbehave,
         lines=lines,
         kill_line_every=kill_line_every,
