@@ -27,6 +27,12 @@ class Gap:
     codes: Codes
     what: str
 
+    def covers(self, other: Gap) -> bool:
+        """Whether the other lies within this one, codes and all, or nearly."""
+        if other.end is None or self.end is None or _differing(self, other):
+            return False
+        return self.start <= other.start + SLACK and other.end <= self.end + SLACK
+
     def meets(self, other: Gap) -> bool:
         """Whether the two overlap, or nearly."""
         return self.start <= (other.end or self.start) + SLACK and other.start <= (self.end or other.start) + SLACK
@@ -64,6 +70,7 @@ class GapCheck:
     """How the two compare.
 
     Attributes:
+        injected: those that follow one another and were told of together count as one.
         wrong_codes: codes of an injected gap that its announcement left out, and the other way round.
     """
 
@@ -75,22 +82,27 @@ class GapCheck:
 def check(was: Sequence[Gap], told: Sequence[Gap], findings: Findings) -> GapCheck:
     """Pair every injected gap with an announced one, first come first served; what is left over is a finding."""
     left = sorted(told, key=lambda gap: gap.start)
-    wrong = 0
+    paired: list[Gap] = []
+    wrong = together = 0
     for gap in sorted(was, key=lambda gap: gap.start):
         fitting = [one for one in left if gap.meets(one)]
+        if not fitting and any(one.covers(gap) for one in paired):
+            together += 1
+            continue
         if not fitting:
             findings.add("gaps_untold", what=gap.what, start=gap.start, end=gap.end)
             continue
         # Of several that fit in time, the one about the same codes: two lines may be down at once.
         best = min(fitting, key=lambda one: (_differing(gap, one), one.start))
         left.remove(best)
+        paired.append(best)
         differing = _differing(gap, best)
         wrong += differing
         if differing:
             findings.add("gap_codes_wrong", count=differing, what=gap.what, told=best.what)
     for gap in left:
         findings.add("gaps_unreal", what=gap.what, start=gap.start, end=gap.end)
-    return GapCheck(len(was), len(told), wrong)
+    return GapCheck(len(was) - together, len(told), wrong)
 
 
 def _differing(one: Gap, other: Gap) -> int:

@@ -42,7 +42,7 @@ def test_codes_beyond_a_connection_s_limit_take_more_lines() -> None:
 
 
 def test_a_feed_that_ends_one_connection_for_another_gets_one() -> None:
-    """iTick's 500 codes on the one connection that a token has: more lines would only kick one another."""
+    """So the 500 codes of iTick on the one connection that a token has: more lines would only kick one another."""
     codes = [f"60{i:04d}" for i in range(501)]
     assert planned(feed="itick", symbols=",".join(codes[:500])).sources == ["itick-1"]
     with pytest.raises(UsageError, match="give 500 codes at most"):
