@@ -18,7 +18,7 @@ AB, CD = frozenset({"A", "B"}), frozenset({"C", "D"})
 def compared(was: list[Gap], told: list[Gap]) -> tuple[GapCheck, dict[str, int]]:
     findings = Findings()
     outcome = check(was, told, findings)
-    return outcome, dict(findings.counts)
+    return outcome, {str(kind): count for kind, count in findings.counts.items()}
 
 
 def test_every_gap_that_is_told_of_is_clean() -> None:

@@ -55,3 +55,22 @@ def test_a_threshold_that_is_none_is_refused_before_anything_starts(given: list[
     done = subprocess.run([*COMMAND, *given], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(
+    ("given", "gaps"),
+    [
+        (["--feed", "alltick", "--codes", "300", "--misbehave", "kill,close,repeats"], True),
+        (["--lines", "2", "--kill-line-every", "3"], False),
+    ],
+)
+def test_lines_that_end_lose_what_is_announced_or_nothing_at_all(given: list[str], gaps: bool) -> None:
+    """One line announces each gap and no other; of two lines that are one stream, nothing is missing or doubled."""
+    load = ("--rate", "500", "--seconds", "16", "--seed", "5", "--json")
+    done = subprocess.run([*COMMAND, *given, *load], capture_output=True, text=True, timeout=220, check=False)
+    verdict = json.loads(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert verdict["sent"] == verdict["published"] == verdict["stored"] > 2_000
+    assert verdict["gaps_injected"] == verdict["gaps_announced"]
+    assert bool(verdict["gaps_announced"]) is gaps
