@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -23,7 +23,7 @@ from jobs.thresholds import Thresholds
 from processors.transport.tables import RECOVERY_PATIENCE, StateTable
 from processors.watchdog import fatal
 from schemas import RecordError, encode
-from schemas.topics import PRICE_CHANGES, THRESHOLD_MARKS, THRESHOLDS, TICKS
+from schemas.topics import PRICE_CHANGES, THRESHOLD_MARKS, THRESHOLDS, TICKS, topics
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +61,7 @@ class RunTimeThresholds:
         self._marks, self._rows, self._publisher, self._committed = marks, rows, publisher, committed
         self._wanted = Wanted()
         self._partitions: dict[int, InForce] = {}
+        self._ends: dict[TopicPartition, int] = {}
         self._moved = asyncio.Event()
         self._following: asyncio.Task[None] | None = None
         self._bootstrap = bootstrap
@@ -78,8 +79,7 @@ class RunTimeThresholds:
         self._offsets = await self._connected()
         self._consumer.assign([_TOPIC])
         await self._consumer.seek_to_beginning(_TOPIC)
-        # The first question about a topic takes half a second more than others: not while a chunk waits for the answer.
-        end = (await self._offsets.end_offsets([*_places(0), _TOPIC]))[_TOPIC]
+        end = (await self._ask([]))[_TOPIC]
         async with asyncio.timeout(RECOVERY_PATIENCE):
             while await self._consumer.position(_TOPIC) < end:
                 await self._read(self._consumer)
@@ -111,6 +111,15 @@ class RunTimeThresholds:
     def forget(self) -> None:
         """Partitions were revoked: of those that come, others may have judged ticks meanwhile."""
         self._partitions = {}
+        self._ends = {}
+
+    async def assigned(self) -> None:
+        """Partitions are this worker's and restored: ask where their logs end, so that no chunk waits for that."""
+        self.forget()
+        try:
+            self._ends = await self._ask(range(topics()[TICKS].partitions))
+        except (KafkaError, TimeoutError) as error:
+            log.warning("the ends of the logs are asked for again when chunks come: %r", error)
 
     @property
     def run_time(self) -> Mapping[str, str]:
@@ -166,14 +175,20 @@ class RunTimeThresholds:
 
     async def _take_up(self, partition: int) -> InForce:
         """A partition's first chunk since it was assigned: what lies in the log now, another may have judged."""
-        assert self._offsets is not None
         ticks, changes = _places(partition)
+        ends = self._ends if ticks in self._ends else await self._ask([partition])
         async with asyncio.timeout(RECOVERY_PATIENCE):
-            ends: dict[TopicPartition, int] = await self._offsets.end_offsets([ticks, changes, _TOPIC])
             await self._caught_up(ends[_TOPIC])
         marks = self._marks.rows(partition)
         untouched = not marks and not ends[changes] and not self._rows.partitions_held.get(partition)
         return InForce(self.base, partition, marks, 0 if untouched else ends[ticks], ends[_TOPIC])
+
+    async def _ask(self, partitions: Iterable[int]) -> dict[TopicPartition, int]:
+        """The ends of some partitions of the ticks and the changes, and of the thresholds."""
+        assert self._offsets is not None
+        places = [place for partition in partitions for place in _places(partition)]
+        async with asyncio.timeout(RECOVERY_PATIENCE):
+            return dict(await self._offsets.end_offsets([*places, _TOPIC]))
 
     async def _caught_up(self, end: int) -> None:
         while self._wanted.position < end:

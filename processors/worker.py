@@ -121,6 +121,7 @@ class Worker:
             self._attach(ticks, "changes", self.changes)
         app.install_routes = Routes(app, table, self.health, self.status).install
         app.on_partitions_revoked.connect(self._revoked)
+        app.on_rebalance_complete.connect(self._assigned)
         app.on_before_shutdown.connect(self._shut_down)
 
     def _build_changes(self) -> tuple[RunTimeThresholds, ChangesAgent]:
@@ -166,6 +167,10 @@ class Worker:
     async def _revoked(self, *_args: Any, **_kwargs: Any) -> None:
         for agent in self._agents:
             agent.forget()
+
+    async def _assigned(self, *_args: Any, **_kwargs: Any) -> None:
+        if self.thresholds is not None:
+            await self.thresholds.assigned()
 
     def _check_port(self) -> None:
         """Faust would find the port taken after it joined the group, and end with a traceback."""
