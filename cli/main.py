@@ -13,6 +13,7 @@ from cli.commands import (
     bench,
     config,
     demo,
+    evaluate_feed,
     feeds,
     kafka,
     process,
@@ -41,6 +42,7 @@ app = typer.Typer(
 
 for module in (demo, simulate, produce, process, kafka, questdb, verify, bench, tail, replay, snapshot, feeds, config):
     app.command(module.__name__.rpartition(".")[2])(module.command)
+app.command("evaluate-feed")(evaluate_feed.command)
 app.add_typer(topics.app, name="topics")
 app.add_typer(store.app, name="store")
 app.add_typer(archive.app, name="archive")

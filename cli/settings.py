@@ -43,6 +43,13 @@ _DECLARED = (
     ),
     Setting("token", "--token", "ASHARE_FEED_TOKEN", "the feed's token, sent where the provider wants it", secret=True),
     Setting(
+        "second_token",
+        "--second-token",
+        "ASHARE_FEED_SECOND_TOKEN",
+        "the token of a second provider that is evaluated beside the first; default for the same provider: --token",
+        secret=True,
+    ),
+    Setting(
         "symbols",
         "--symbols",
         "ASHARE_FEED_SYMBOLS",

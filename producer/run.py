@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import time
@@ -60,6 +61,9 @@ async def run(options: ProducerOptions) -> None:
     await publisher.start(TICKS, FEED_EVENTS, DEAD_LETTERS)
     try:
         await asyncio.to_thread(is_trading_day, datetime.now(SHANGHAI).date())  # the calendar takes a second to come
+        # Next to nothing here is garbage in cycles, and what waits for Kafka is long to look through.
+        gc.freeze()
+        gc.set_threshold(200_000, 20, 20)
         if producer.server is not None:
             await producer.server.start()
             log.info("local HTTP on http://127.0.0.1:%d", producer.server.port)
