@@ -1,0 +1,40 @@
+"""What to mind when reading the figures of a line. Pure."""
+
+from __future__ import annotations
+
+from producer.evaluation.figures import LineFigures
+
+_FAST_MS = -1.0
+
+
+def notes(line: LineFigures) -> list[str]:
+    """Sentences, each for itself; none where the figures say all."""
+    said: list[str] = []
+    offset = line.offset_ms
+    if line.own_clock and offset is not None:
+        said.append(
+            f"its times are {abs(offset) / 3_600_000:,.1f} h from the local clock: a recording or a simulation,"
+            " or a wrong clock or unit of time; only the latency above the least one says something"
+        )
+    elif offset is not None and offset < _FAST_MS:
+        said.append(
+            f"the least latency is negative, {offset:,.1f} ms: the local clock is slow or the provider's is fast;"
+            " set the local one by NTP, and read the latency above the least one until then"
+        )
+    if line.whole_seconds:
+        said.append("its times are whole seconds: a latency is known to 1 s only")
+    if line.held_ticks:
+        said.append(
+            f"{line.held_ticks:,} ticks came over a minute later than the fastest: from a cache, or held back; they"
+            " are in the latency"
+        )
+    if line.equal and line.sequence != "code":
+        said.append(
+            "ticks without a number that equal an earlier one may be true trades of the same ms, price and volume:"
+            " they are counted, not judged"
+        )
+    if not line.gaps and line.sequence == "none":
+        said.append("nothing in this feed tells a lost tick: no gap means that no connection was lost")
+    if line.ended:
+        said.append(f"it ended early: {line.ended}")
+    return [f"{line.name}: {text}" for text in said]
