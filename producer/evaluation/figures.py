@@ -72,6 +72,7 @@ class LineFigures(msgspec.Struct, frozen=True):
         offset_ms: the least latency: the way that every tick takes, and what the clocks differ by.
         own_clock: the feed's times are so far from ours that they are a recording's or a simulation's.
         whole_seconds: every time was one: latency is known to 1 s.
+        ahead_ticks: with a time over a minute ahead of what the others say: none of them is the least.
         held_ticks: that came over a minute later than the least: from a cache, or held back.
         ticks_per_frame: of frames with ticks; ``frame_sizes`` is the same in classes.
         silences: without a tick for longer than ``patience`` (s), while the exchange traded; ``quiet`` otherwise.
@@ -103,6 +104,7 @@ class LineFigures(msgspec.Struct, frozen=True):
     offset_ms: float | None
     own_clock: bool
     whole_seconds: bool
+    ahead_ticks: int
     held_ticks: int
     ticks_per_frame: Spread
     frame_sizes: dict[str, int]

@@ -22,7 +22,8 @@ EQUAL = 250_000
 """Ticks among which an equal one is looked for."""
 OTHER_CLOCK_MS = 600_000
 """Times further from ours than this are those of a recording or a simulation."""
-_HELD = 60_000_000
+_FAR = 60_000_000
+"""µs: a tick so much faster than the middle one has a wrong time; one so much slower was held, or cached."""
 _GAPS = 200
 _NAMED = 50
 _CLASSES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000)
@@ -63,7 +64,6 @@ class Meter:
         self._classes = dict.fromkeys([*_named_classes(), "none"], 0)
         self._series = Series(began)
         self._fractions = 0
-        self._held = 0
         self._longest = 0
         self._silences = self._quiets = 0
         self._disconnects, self._malformed, self._gaps = Tally(), Tally(), Tally()
@@ -155,9 +155,6 @@ class Meter:
             lowest, highest = min(lowest, latency), max(highest, latency)
             if tick.time % 1000:
                 self._fractions += 1
-            least = self._latency.least
-            if least is not None and latency - least > _HELD:
-                self._held += 1
             self._order(tick)
         now = self._series.at(received)
         now.ticks += len(ticks)
@@ -214,7 +211,8 @@ class Meter:
     ) -> LineFigures:
         """All of it, at the end."""
         self.closed(now)
-        offset = self._latency.least
+        offset = self._offset()
+        ahead, held = self._latency.beyond((offset or 0), (offset or 0) + _FAR)
         own_clock = offset is not None and abs(offset) > OTHER_CLOCK_MS * 1000
         unseen = None if self._asked is None else sorted(self._asked - self.seen.keys())
         return LineFigures(
@@ -237,7 +235,8 @@ class Meter:
             offset_ms=None if offset is None else offset / 1000,
             own_clock=own_clock,
             whole_seconds=bool(self.ticks) and not self._fractions,
-            held_ticks=self._held,
+            ahead_ticks=ahead,
+            held_ticks=held,
             ticks_per_frame=spread(self._sizes, 1),
             frame_sizes={name: count for name, count in self._classes.items() if count},
             longest_silence=self._longest / 1e6,
@@ -264,6 +263,14 @@ class Meter:
             series=self._steps(),
             ended=ended,
         )
+
+    def _offset(self) -> int | None:
+        """The least latency, but for ticks whose time cannot be true: one of them would hide what all others say."""
+        (middle,) = self._latency.at(0.5)
+        least = self._latency.least
+        if middle is None or least is None or least >= middle - _FAR:
+            return least
+        return self._latency.least_from(middle - _FAR)
 
     def _since_dialling(self, at: int | None) -> float | None:
         return None if at is None or self._dialled is None else (at - self._dialled) / 1000

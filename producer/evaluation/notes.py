@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from producer.evaluation.figures import LineFigures
+from producer.evaluation.figures import LineFigures, RaceFigures
 
 _FAST_MS = -1.0
+_TURN_MS = 1.0
 
 
 def notes(line: LineFigures) -> list[str]:
@@ -23,6 +24,11 @@ def notes(line: LineFigures) -> list[str]:
         )
     if line.whole_seconds:
         said.append("its times are whole seconds: a latency is known to 1 s only")
+    if line.ahead_ticks:
+        said.append(
+            f"{line.ahead_ticks:,} ticks had a time over a minute ahead of what the others say: they are left out of"
+            " the least latency, and of nothing else"
+        )
     if line.held_ticks:
         said.append(
             f"{line.held_ticks:,} ticks came over a minute later than the fastest: from a cache, or held back; they"
@@ -38,3 +44,11 @@ def notes(line: LineFigures) -> list[str]:
     if line.ended:
         said.append(f"it ended early: {line.ended}")
     return [f"{line.name}: {text}" for text in said]
+
+
+def notes_of_race(race: RaceFigures) -> list[str]:
+    """Likewise, of two lines beside one another."""
+    middles = [lead.p50 for lead in race.lead if lead.p50 is not None]
+    if not middles or max(middles) >= _TURN_MS:
+        return []
+    return [f"leads below {_TURN_MS:g} ms say whose socket was read first here, not whose provider is faster"]

@@ -34,6 +34,7 @@ def page(report: Report) -> str:
             {name: [(step.at, _above(step.highest, line)) for step in line.series] for name, line in pairs},
             "s from the beginning",
             "ms",
+            logarithmic=True,
         ),
         "<h2>Ticks a second</h2>",
         plots.lines(

@@ -34,14 +34,15 @@ class Race:
         self._key = matching.key()
         self._limit = limit
         self._flowing = [False, False]
+        self._since = 0
         self._waiting: dict[tuple[object, ...], tuple[int, deque[int]]] = {}
         self._count = 0
 
     def came(self, line: int, ticks: Sequence[FeedTick], received: int) -> None:
         """A line, 0 or 1, brought ticks at a time, µs since the epoch."""
-        self._flowing[line] = self._flowing[line] or bool(ticks)
-        if not all(self._flowing):
-            return
+        if ticks and not self._flowing[line]:
+            self._flowing[line] = True
+            self._since = received
         for tick in ticks:
             self._meet(line, (tick.code, *self._key(tick)), received)
 
@@ -54,19 +55,26 @@ class Race:
             held[1].append(received)
             self._count += 1
         else:
-            self.leads[held[0]].add(max(0, received - held[1].popleft()))
+            before = held[1].popleft()
             self._count -= 1
+            if before >= self._since:
+                self.leads[held[0]].add(max(0, received - before))
             if not held[1]:
                 del self._waiting[key]
         while self._count > self._limit:
             oldest = next(iter(self._waiting))
             who, times = self._waiting.pop(oldest)
-            self.alone[who] += len(times)
+            self._left(who, times, self._since, received)
             self._count -= len(times)
 
     def finish(self, now: int) -> None:
         """The end has come: what waited for long enough was brought by one alone."""
         for who, times in self._waiting.values():
-            self.alone[who] += sum(1 for received in times if received < now - GRACE)
+            self._left(who, times, self._since, now - GRACE)
         self._waiting.clear()
         self._count = 0
+
+    def _left(self, who: int, times: Sequence[int], since: int, until: int) -> None:
+        """Count what nobody else brought, while both did bring something."""
+        if all(self._flowing):
+            self.alone[who] += sum(1 for received in times if since <= received <= until)

@@ -14,7 +14,7 @@ from producer.arbitration import Matching
 from producer.evaluation.figures import Form, LineFigures, RaceFigures, Report
 from producer.evaluation.gauge import Dials, Gauge
 from producer.evaluation.meter import Meter, spread
-from producer.evaluation.notes import notes
+from producer.evaluation.notes import notes, notes_of_race
 from producer.evaluation.race import Race
 from producer.feeds.provider import Options, Provider
 from producer.line import Line
@@ -138,26 +138,27 @@ async def _measure(
         why = [f"no connection to {one.address.shown}: {one.line.problem}" for one in measured]
         raise UsageError("; ".join(dict.fromkeys(refused or why)))
     lines = [
-        _figures(one, target, "AB"[number], at, forms, error)
-        for number, (one, target, forms, error) in enumerate(zip(measured, targets, tried, errors, strict=True))
+        _figures(one, target, at, forms, error)
+        for one, target, forms, error in zip(measured, targets, tried, errors, strict=True)
     ]
-    seen = RaceFigures(0, [], [], []) if race is None else _raced(race)
+    raced = None if race is None else _raced(race)
+    said = [text for line in lines for text in notes(line)]
     return Report(
         wall.isoformat(timespec="seconds"),
         (at - began) / 1e6,
         lines,
-        None if race is None else seen,
-        [text for line in lines for text in notes(line)],
+        raced,
+        said if raced is None else said + notes_of_race(raced),
     )
 
 
 def _figures(
-    one: _Measured, target: Target, name: str, at: int, forms: Sequence[Form], error: BaseException | None
+    one: _Measured, target: Target, at: int, forms: Sequence[Form], error: BaseException | None
 ) -> LineFigures:
     return one.meter.figures(
         at,
         target.provider.capabilities,
-        name=name,
+        name=one.line.name,
         url=one.address.shown,
         feed=target.provider.name,
         forms=forms,

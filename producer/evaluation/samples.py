@@ -1,4 +1,4 @@
-"""What is kept of a stream of figures in bounded memory: samples for quantiles, tallies of reasons, a series in time."""
+"""What is kept of a stream of figures in bounded memory: samples for quantiles, tallies of reasons, a series."""
 
 from __future__ import annotations
 
@@ -50,6 +50,19 @@ class Samples:
             return [None] * len(shares)
         ordered = sorted(self._kept)
         return [ordered[min(len(ordered) - 1, max(0, -int(-share * len(ordered) // 1) - 1))] for share in shares]
+
+    def least_from(self, low: float) -> int | None:
+        """The least figure that is not below one, of those kept."""
+        return min((value for value in self._kept if value >= low), default=None)
+
+    def beyond(self, low: float, high: float) -> tuple[int, int]:
+        """How many lie below and above: counted where all were kept, else estimated from the sample."""
+        if not self._kept:
+            return 0, 0
+        scale = self.count / len(self._kept)
+        below = sum(1 for value in self._kept if value < low)
+        above = sum(1 for value in self._kept if value > high)
+        return round(below * scale), round(above * scale)
 
     def spread(self, points: int = 200) -> list[int]:
         """The quantiles at ``points`` + 1 shares from 0 to 1: the distribution, as a curve."""

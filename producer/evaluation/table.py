@@ -31,6 +31,12 @@ def _counts(counts: Mapping[str, int], most: int = 4) -> str:
     return f"{sum(counts.values()):,}: " + ", ".join(named) + (f" and {more} more kinds" if more > 0 else "")
 
 
+def _offset(line: LineFigures) -> str:
+    if line.own_clock and line.offset_ms is not None:
+        return f"{line.offset_ms / 3_600_000:,.2f} h: another clock"
+    return figure(line.offset_ms, "ms")
+
+
 def _sizes(line: LineFigures) -> str:
     one = line.ticks_per_frame
     return f"{figure(one.p50)} / {figure(one.p90)} / {figure(one.max)}" if one.count else NONE
@@ -66,8 +72,8 @@ _ROWS: tuple[tuple[str, Cell], ...] = (
     ("dialling to handshake", lambda line: figure(line.first.handshake, "ms")),
     ("to acknowledgement", lambda line: figure(line.first.acknowledged, "ms")),
     ("to first tick", lambda line: figure(line.first.first_tick, "ms")),
-    ("latency p50/p90/p99/max, ms", lambda line: _latency(line.latency)),
-    ("least latency (clock offset)", lambda line: figure(line.offset_ms, "ms")),
+    ("latency p50/p90/p99/max, ms", lambda line: NONE if line.own_clock else _latency(line.latency)),
+    ("least latency (clock offset)", _offset),
     ("latency above the least, ms", lambda line: _latency(line.tail)),
     ("ticks", lambda line: f"{line.ticks:,} ({_rate(line.ticks, line)}/s)"),
     ("frames", lambda line: f"{line.frames:,} ({_rate(line.frames, line)}/s)"),
