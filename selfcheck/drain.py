@@ -76,6 +76,9 @@ class Drain:
             done = await self._reader.committed(self._stack.groups, TICKS)
             published, behind = sum(ends.values()), sum(end - done.get(number, 0) for number, end in ends.items())
             complete = published >= sent.ticks or time.monotonic() - moved > _UNPUBLISHED
+            if complete:
+                # A market that has ended looks like one that is silent, and a producer would soon say so.
+                await asyncio.to_thread(self._stack.end, "producer")
             if behind <= 0 and complete:
                 await self._look()
                 return

@@ -130,6 +130,13 @@ class Stack:
         """
         self._run(name, _STARTING, name, *arguments, "--bootstrap", self.bootstrap)
 
+    def end(self, name: str) -> None:
+        """End the parts of this name, and no other; nothing if there is none."""
+        for part in [part for part in self._parts if part.name == name]:
+            part.ask_to_end()
+            part.end(_GRACE[name])
+            self._parts.remove(part)
+
     def check(self) -> None:
         """Do nothing while every part runs.
 
