@@ -45,8 +45,8 @@ _DECLARED = (
     Setting(
         "second_token",
         "--second-token",
-        "ASHARE_FEED_SECOND_TOKEN",
-        "the token of a second provider that is evaluated beside the first; default for the same provider: --token",
+        "ASHARE_SECOND_FEED_TOKEN",
+        "of the second feed of `ashare evaluate-feed`; default, with the same provider: --token",
         secret=True,
     ),
     Setting(

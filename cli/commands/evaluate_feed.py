@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from producer.evaluation.figures import Report
     from producer.evaluation.run import Target
 
+_LONGEST = 10_000
+
 
 def command(
     urls: Annotated[
@@ -59,37 +61,62 @@ def command(
         level=logging.ERROR, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
     logging.getLogger("websockets").setLevel(logging.ERROR)  # below, it prints the address with its token
-    if not minutes > 0:
-        raise UsageError("--minutes is a number above 0: 0.5 for half a minute")
+    if not 0 < minutes <= _LONGEST:
+        raise UsageError(f"--minutes is a number above 0, up to {_LONGEST:,}: 0.5 for half a minute")
     if html is not None and not html.absolute().parent.is_dir():
         raise UsageError(f"--html {html}: there is no such folder")
-    named = list(urls or ())
-    if len(named) > 2:
-        raise UsageError("one address, or two to be compared")
-    if second_feed is not None and len(named) < 2:
-        raise UsageError("--second-feed speaks to a second address: give URL and URL2")
-    first_token, other_token = secret("token", token), secret("second_token", second_token)
-    targets = [_target(feed, named[0] if named else None, first_token, symbols, watchlist, foreign=foreign)]
-    if len(named) == 2:
-        other = second_feed or feed
-        shared = first_token if other == feed else None  # a token is one provider's
-        targets.append(_target(other, named[1], other_token or shared, symbols, watchlist, foreign=foreign))
+    tokens = secret("token", token), secret("second_token", second_token)
+    targets = _targets(urls or [], (feed, second_feed), tokens, symbols=_given(symbols, watchlist), foreign=foreign)
 
     def say(text: str) -> None:
         print(f"{text} …", file=sys.stderr, flush=True)
 
     report = uvloop.run(run(targets, minutes * 60, own_clock=own_clock, forms=forms, say=say))
-    if html is not None:
-        html.write_text(page(report), "utf-8")
     if as_json:
         print(msgspec.json.encode(report).decode())
     else:
         _print(report)
+    if html is not None:
+        try:
+            html.write_text(page(report), "utf-8")
+        except OSError as error:
+            raise UsageError(f"--html {html}: {error.strerror}") from error
 
 
-def _target(
-    feed: str, url: str | None, token: str | None, symbols: str, watchlist: str | None, *, foreign: bool
-) -> Target:
+def _given(symbols: str, watchlist: str | None) -> str:
+    return f"@{watchlist}" if watchlist else symbols
+
+
+def _targets(
+    urls: list[str],
+    feeds: tuple[str, str | None],
+    tokens: tuple[str | None, str | None],
+    *,
+    symbols: str,
+    foreign: bool,
+) -> list[Target]:
+    """One feed, or two to be compared.
+
+    Raises:
+        UsageError: an option is wrong, or the two would end one another.
+    """
+    if len(urls) > 2:
+        raise UsageError("one address, or two to be compared")
+    if feeds[1] is not None and len(urls) < 2:
+        raise UsageError("--second-feed speaks to a second address: give URL and URL2")
+    first = _target(feeds[0], urls[0] if urls else None, tokens[0], symbols=symbols, foreign=foreign)
+    if len(urls) < 2:
+        return [first]
+    other = feeds[1] or feeds[0]
+    token = tokens[1] or (tokens[0] if other == feeds[0] else None)  # a token is one provider's
+    second = _target(other, urls[1], token, symbols=symbols, foreign=foreign)
+    same = (first.provider.name, first.url, first.token) == (other, second.url, second.token)
+    if same and first.provider.capabilities.second_login == "kicks the first":
+        raise UsageError(f"a second connection to {other} ends the first: give another server, or --second-token")
+    return [first, second]
+
+
+def _target(feed: str, url: str | None, token: str | None, *, symbols: str, foreign: bool) -> Target:
     """A feed to judge, on one connection.
 
     Raises:
@@ -98,8 +125,7 @@ def _target(
     from producer.evaluation.run import Target
     from producer.plan import ProducerOptions, plan
 
-    given = f"@{watchlist}" if watchlist else symbols
-    what = plan(ProducerOptions("", url=url, feed=feed, symbols=given, foreign=foreign))
+    what = plan(ProducerOptions("", url=url, feed=feed, symbols=symbols, foreign=foreign))
     if len(what.sources) > 1:
         most = what.provider.capabilities.codes_per_connection
         raise UsageError(

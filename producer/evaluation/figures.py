@@ -66,6 +66,7 @@ class LineFigures(msgspec.Struct, frozen=True):
     """One line.
 
     Attributes:
+        sequence, volume_is, acknowledgement: as the provider declares them (``Capabilities``).
         seconds: measured, from dialling to the end; ``connected_seconds`` of it with a connection.
         latency: from the exchange's time to our socket, ms, by the local clock.
         tail: the same above the least of it: without the offset of the two clocks.
@@ -78,7 +79,7 @@ class LineFigures(msgspec.Struct, frozen=True):
         silences: without a tick for longer than ``patience`` (s), while the exchange traded; ``quiet`` otherwise.
         equal: with code, time, price, volume and number of an earlier tick.
         repeats: that the feed's adapter told and dropped.
-        backwards: with a time before that of an earlier tick of the code; ``furthest_back_ms`` at the most.
+        backwards: with a time before that of the code's tick before; ``furthest_back_ms`` at the most.
         malformed: dead letters by reason.
         flaws: of ticks, by what the quality gate found.
         never_seen: codes asked for of which no tick came; the first of them in ``never_seen_codes``.
@@ -89,6 +90,7 @@ class LineFigures(msgspec.Struct, frozen=True):
     url: str
     feed: str
     sequence: str
+    volume_is: str
     acknowledgement: str
     seconds: float
     connected_seconds: float

@@ -11,7 +11,8 @@ from producer.evaluation.meter import Meter
 from producer.evaluation.race import Race
 from producer.feeds.decoded import Decoded, FeedTick, Frame
 from producer.feeds.provider import Feed
-from producer.outlet import Codes, Happening, now
+from producer.outlet import Codes, Happening
+from producer.outlet import now as moment
 from producer.pacing import TokenBucket
 
 _SAID = frozenset({"subscribed", "refused", "unauthorised", "kicked", "throttled"})
@@ -70,14 +71,14 @@ class Gauge:
         """Take note of what happens to the line."""
         match event:
             case "connected":
-                self.meter.connected(now())
+                self.meter.connected(moment())
             case "refused":
                 self.meter.refused(str(fields.get("reason")))
                 self._told()
             case "disconnected":
-                self.meter.lost(str(fields.get("reason")), now())
+                self.meter.lost(str(fields.get("reason")), moment())
             case "stopped":
-                self.meter.closed(now())
+                self.meter.closed(moment())
 
     def gap(self, hole: Hole, n: int) -> None:  # noqa: ARG002 - no numbering
         """Ticks are missing."""
@@ -111,9 +112,5 @@ class Dials(TokenBucket):
     def book(self, now: float) -> float:
         """Take the next moment at which dialling is allowed."""
         wait = super().book(now)
-        self._meter.dialled(_now() + int(wait * 1e6))
+        self._meter.dialled(moment() + int(wait * 1e6))
         return wait
-
-
-def _now() -> int:
-    return now()

@@ -176,8 +176,7 @@ class Meter:
         if last is not None and tick.time < last:
             self._backwards += 1
             self._furthest = max(self._furthest, last - tick.time)
-        else:
-            self.seen[tick.code] = tick.time
+        self.seen[tick.code] = tick.time
 
     def _still(self, at: int) -> None:
         """Nothing came from ``_quiet_since`` to ``at``, on a connection that stood."""
@@ -220,6 +219,7 @@ class Meter:
             url=url,
             feed=feed,
             sequence=able.sequence,
+            volume_is=able.volume_is,
             acknowledgement=able.acknowledgement,
             seconds=(now - self._began) / 1e6,
             connected_seconds=self._connected / 1e6,

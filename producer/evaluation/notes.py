@@ -15,7 +15,8 @@ def notes(line: LineFigures) -> list[str]:
     if line.own_clock and offset is not None:
         said.append(
             f"its times are {abs(offset) / 3_600_000:,.1f} h from the local clock: a recording or a simulation,"
-            " or a wrong clock or unit of time; only the latency above the least one says something"
+            " or a wrong clock or unit of time; only the latency above the least one says something;"
+            " --own-clock keeps the quality gate from judging these times"
         )
     elif offset is not None and offset < _FAST_MS:
         said.append(
@@ -26,21 +27,21 @@ def notes(line: LineFigures) -> list[str]:
         said.append("its times are whole seconds: a latency is known to 1 s only")
     if line.ahead_ticks:
         said.append(
-            f"{line.ahead_ticks:,} ticks had a time over a minute ahead of what the others say: they are left out of"
-            " the least latency, and of nothing else"
+            f"{line.ahead_ticks:,} of the ticks had a time over a minute ahead of what the others say: they are left"
+            " out of the least latency, and of nothing else"
         )
     if line.held_ticks:
         said.append(
-            f"{line.held_ticks:,} ticks came over a minute later than the fastest: from a cache, or held back; they"
-            " are in the latency"
+            f"{line.held_ticks:,} of the ticks came over a minute later than the fastest: from a cache, or held back;"
+            " they are in the latency"
         )
     if line.equal and line.sequence != "code":
         said.append(
             "ticks without a number that equal an earlier one may be true trades of the same ms, price and volume:"
             " they are counted, not judged"
         )
-    if not line.gaps and line.sequence == "none":
-        said.append("nothing in this feed tells a lost tick: no gap means that no connection was lost")
+    if not line.gaps and line.sequence != "packet" and line.volume_is != "cumulative":
+        said.append("nothing in this feed tells a lost tick: no gap means only that no connection was lost")
     if line.ended:
         said.append(f"it ended early: {line.ended}")
     return [f"{line.name}: {text}" for text in said]

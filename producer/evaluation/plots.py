@@ -76,15 +76,29 @@ class _Scale:
         low, high = self.low, self.high
         if self.logarithmic:
             value, low, high = math.log10(value), math.log10(low), math.log10(high)
-        return _HEIGHT - _BOTTOM - (value - low) / (high - low) * (_HEIGHT - _TOP - _BOTTOM)
+        return _HEIGHT - _BOTTOM - (value - low) / ((high - low) or 1.0) * (_HEIGHT - _TOP - _BOTTOM)
 
     def marks(self) -> list[float]:
-        """Where the upright axis is marked: five places, or the powers of ten."""
+        """Where the upright axis is marked: at round figures, on a logarithmic one at powers of ten, or 1, 2 and 5."""
         if not self.logarithmic:
-            return [self.low + (self.high - self.low) * i / 4 for i in range(5)]
-        first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
-        powers = [10.0**i for i in range(first, last + 1) if self.low <= 10.0**i <= self.high]
-        return powers or [self.low, self.high]
+            step = _step(self.high - self.low)
+            first = math.ceil(self.low / step)
+            return [(first + i) * step for i in range(int((self.high - first * step) / step + 1e-9) + 1)]
+        powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+        marks: list[float] = []
+        for digits in ((1.0,), (1.0, 2.0, 5.0)):
+            marks = [digit * 10.0**power for power in powers for digit in digits]
+            marks = [mark for mark in marks if self.low <= mark <= self.high]
+            if len(marks) > 2:
+                break
+        return marks or [self.low, self.high]
+
+
+def _step(span: float) -> float:
+    """A round figure that goes into a span about five times."""
+    least = span / 5
+    power = 10.0 ** math.floor(math.log10(least)) if least > 0 else 0.0
+    return next((digit * power for digit in (1.0, 2.0, 5.0, 10.0) if digit * power >= least > 0), span)
 
 
 def _pieces(curve: Curve, *, logarithmic: bool) -> list[list[tuple[float, float]]]:

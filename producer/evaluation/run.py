@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,17 +18,17 @@ from producer.evaluation.race import Race
 from producer.feeds.provider import Options, Provider
 from producer.line import Line
 from producer.outlet import now
+from producer.pacing import TokenBucket
 from producer.quality import Gate
 from producer.run import ABROAD, bucket_of
 from producer.speaking import Pace
 from producer.upstream import Upstream
 from schemas import UsageError
 
-log = logging.getLogger(__name__)
-
 FORM_SECONDS = 5.0
 """For one form of subscribing to show what comes of it."""
 CLOSING_SECONDS = 5.0
+_DUMB = "it does not answer"
 _SAMPLE = 5
 _SOME = ("600519", "000001", "300750")
 
@@ -52,6 +51,23 @@ class Target:
         return Upstream(provider.make(options), self.url, self.token, abroad=provider.name in ABROAD)
 
 
+@dataclass(frozen=True)
+class _Apart:
+    """What two lines of one token share, so that they neither dial nor ask too soon after one another."""
+
+    dials: Sequence[TokenBucket] = ()
+    requests: Sequence[TokenBucket] = ()
+
+    @classmethod
+    def of(cls, targets: Sequence[Target]) -> _Apart:
+        """Buckets where it is one token's, and the provider wants so many seconds between them."""
+        seconds = targets[0].provider.capabilities.reconnect_apart
+        tokens = {(target.provider.name, target.token) for target in targets}
+        if len(tokens) == len(targets) or not seconds:
+            return cls()
+        return cls([TokenBucket(apart=seconds)], [TokenBucket(apart=seconds)])
+
+
 class _Measured:
     """A line and what measures it."""
 
@@ -64,14 +80,18 @@ class _Measured:
         gate: Gate | None = None,
         race: Race | None = None,
         number: int = 0,
+        apart: _Apart | None = None,
         told: Callable[[], None] = lambda: None,
     ) -> None:
+        """A line that has not begun."""
         upstream = target.upstream(options)
         able = target.provider.capabilities
         self.address = upstream.aim(codes)
         self.meter = Meter(now(), codes, gate)
         gauge = Gauge(upstream.feed, self.meter, self.address, race=race, line=number, told=told)
-        pace = Pace(buckets=[bucket_of(able)], dials=[Dials(self.meter, able.reconnect_apart)])
+        apart = apart or _Apart()
+        dials = [*apart.dials, Dials(self.meter, able.reconnect_apart)]
+        pace = Pace(buckets=[bucket_of(able)], request_buckets=apart.requests, dials=dials)
         self.line = Line(upstream, codes, gauge, pace, name="AB"[number])
 
 
@@ -110,8 +130,9 @@ async def _measure(
     race = Race(Matching.of(*able)) if len(able) == 2 else None
     gates = [Gate(codes=target.codes, clock_of_its_own=own_clock) for target in targets]
     began, wall = now(), datetime.now(SHANGHAI)
+    apart = _Apart.of(targets)
     measured = [
-        _Measured(target, target.options, target.codes, gate=gate, race=race, number=number)
+        _Measured(target, target.options, target.codes, gate=gate, race=race, number=number, apart=apart)
         for number, (target, gate) in enumerate(zip(targets, gates, strict=True))
     ]
     ended = asyncio.Event()
@@ -132,10 +153,10 @@ async def _measure(
         if isinstance(error, Exception) and not isinstance(error, UsageError):
             raise error
     refused = [str(error) for error in errors if isinstance(error, UsageError)]
-    if not any(one.meter.connections for one in measured) or (
+    if (not any(one.meter.connections for one in measured) and not (stop.is_set() and not _troubled(measured))) or (
         len(refused) == len(measured) and not any(one.meter.ticks for one in measured)
     ):
-        why = [f"no connection to {one.address.shown}: {one.line.problem}" for one in measured]
+        why = [f"no connection to {one.address.shown}: {one.line.problem or _DUMB}" for one in measured]
         raise UsageError("; ".join(dict.fromkeys(refused or why)))
     lines = [
         _figures(one, target, at, forms, error)
@@ -150,6 +171,11 @@ async def _measure(
         raced,
         said if raced is None else said + notes_of_race(raced),
     )
+
+
+def _troubled(measured: Sequence[_Measured]) -> bool:
+    """Whether any line has met trouble, or was only not given the time to connect."""
+    return any(one.line.problem for one in measured)
 
 
 def _figures(
@@ -188,11 +214,12 @@ async def _forms(target: Target, stop: asyncio.Event, say: Say) -> list[Form]:
         if tried:
             await _pause(stop, able.reconnect_apart)
         say(f"subscribing to {target.provider.name} by {name}")
+        asked = None if name == "wildcard" else some or list(_SOME)
         try:
-            form, codes = await _try(target, name, None if name == "wildcard" else some or list(_SOME), stop)
+            form, codes = await _try(target, name, asked, stop)
         except _RefusedError as error:
             refused.append(error.args[0])
-            tried.append(Form(name, None if name == "wildcard" else len(some), taken=False, said=str(error.args[0])))
+            tried.append(Form(name, None if asked is None else len(asked), taken=False, said=str(error.args[0])))
             continue
         tried.append(form)
         some = some or codes
@@ -227,7 +254,7 @@ async def _try(target: Target, name: str, codes: Sequence[str] | None, stop: asy
     if isinstance(error, Exception):
         raise error
     if not meter.connections and not stop.is_set():
-        raise UsageError(f"no connection to {one.address.shown}: {one.line.problem or 'it does not answer'}")
+        raise UsageError(f"no connection to {one.address.shown}: {one.line.problem or _DUMB}")
     figures = meter.figures(now(), target.provider.capabilities, name="", url="", feed="")
     taken = True if meter.ticks or meter.acknowledged else False if meter.refusals.total else None
     said = meter.said or next(iter(figures.refusals), None)
