@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from producer.evaluation.figures import LineFigures, RaceFigures
+from producer.quality import FUTURE, STALE
 
 _FAST_MS = -1.0
 _TURN_MS = 1.0
@@ -15,8 +16,8 @@ def notes(line: LineFigures) -> list[str]:
     if line.own_clock and offset is not None:
         said.append(
             f"its times are {abs(offset) / 3_600_000:,.1f} h from the local clock: a recording or a simulation,"
-            " or a wrong clock or unit of time; only the latency above the least one says something;"
-            " --own-clock keeps the quality gate from judging these times"
+            " or a wrong clock or unit of time; only the latency above the least one says something"
+            + ("; --own-clock keeps the quality gate from judging its times" if _judged(line) else "")
         )
     elif offset is not None and offset < _FAST_MS:
         said.append(
@@ -45,6 +46,10 @@ def notes(line: LineFigures) -> list[str]:
     if line.ended:
         said.append(f"it ended early: {line.ended}")
     return [f"{line.name}: {text}" for text in said]
+
+
+def _judged(line: LineFigures) -> bool:
+    return not line.flaws.keys().isdisjoint({FUTURE, STALE})
 
 
 def notes_of_race(race: RaceFigures) -> list[str]:
