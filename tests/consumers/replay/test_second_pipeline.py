@@ -168,7 +168,9 @@ async def test_a_replay_into_a_fresh_pipeline_gives_the_same_market(tmp_path: Pa
                 process(served, "replay", "ticks", "--bootstrap", first, "--serve", "0", "--pace", "flat")
             )
             feed = (await until(lambda: re.search(rb"ws://[0-9.:]+", served.read_bytes()), "listening"))[0].decode()
-            start(process(tmp_path / "producer.log", "produce", "--bootstrap", second, "--url", feed, "--own-clock"))
+            start(
+                process(tmp_path / "producer.log", "produce", "--bootstrap", second, "--url", feed, "--quality", "off")
+            )
             await until(lambda: replaying.poll() is not None, "the end of the replay")
             assert replaying.returncode == 0, served.read_text()
             snapshots, changes, ticks = await outcome(first, urls[0], TICKS_SENT)
