@@ -73,14 +73,14 @@ async def test_the_post_is_measured_twice_side_by_side(tmp_path: Path) -> None:
         assert {form["form"]: form["taken"] for form in line["forms"]} == dict.fromkeys(
             ("array", "string", "wildcard"), True
         )
-        assert line["ticks"] > 300
+        assert line["ticks"] > 1_000
         assert line["ticks_per_frame"]["max"] >= 1
         assert 0 < line["first"]["handshake"] <= line["first"]["acknowledged"] <= line["first"]["first_tick"]
         assert line["own_clock"]
         assert (line["equal"], line["backwards"], line["gaps"], line["disconnects"]) == (0, 0, {}, {})
         assert (line["malformed"], line["flaws"]) == ({}, {})
-    assert found["race"]["both"] > 300
-    assert sum(found["race"]["alone"]) < 0.1 * found["race"]["both"]
+    assert found["race"]["both"] > 1_000
+    assert sum(found["race"]["alone"]) < 0.02 * found["race"]["both"]
     text = page.read_text("utf-8")
     assert text.count("<svg") == 5
     assert TOKEN not in text
@@ -105,8 +105,8 @@ async def test_alltick_is_measured_on_a_bad_day(tmp_path: Path) -> None:
     assert line["malformed"]["not JSON"] >= 1
     assert line["repeats"] >= 1
     assert line["unpriced"] >= 1
-    assert line["flaws"].get("backwards", 0) >= line["backwards"]
-    assert line["backwards"] + line["flaws"].get("off_session", 0) >= 1
+    assert line["backwards"] >= 1
+    assert line["flaws"]["backwards"] >= line["backwards"]
     assert found["race"] is None
 
 
