@@ -80,7 +80,7 @@ class Line:
         self._absence = Absence()
         self._kicks = Kicks()
         self._doors = ShutDoors()
-        self._silence = Silence(None if codes is None else len(codes), now=clock(), abroad=upstream.abroad)
+        self._silence = Silence(None if codes is None else len(codes), now=clock(), abroad=able.abroad)
         self._changed = asyncio.Event()
         self._worked = False
         """A handshake succeeded in this run."""

@@ -42,8 +42,6 @@ STOP_SECONDS = 10.0
 
 LEAVING_SECONDS = 30.0
 """How long ticks of a code that was taken off the list may still come: a request can wait for its bucket."""
-ABROAD = frozenset({"massive", "binance"})
-"""Providers without A shares."""
 
 __all__ = ["Producer", "ProducerOptions", "run"]
 
@@ -200,7 +198,7 @@ class Producer:
             outlets = pair.sides
         return [
             Line(
-                Upstream(feed, url, options.token, abroad=what.provider.name in ABROAD),
+                Upstream(feed, url, options.token),
                 codes,
                 outlet,
                 self._pace(),

@@ -17,8 +17,6 @@ class Upstream:
     feed: Feed
     url: str
     token: str | None = field(default=None, repr=False)
-    abroad: bool = False
-    """Whether the markets are others than the mainland's, whose hours are not known here."""
 
     @property
     def capabilities(self) -> Capabilities:

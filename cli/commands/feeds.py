@@ -63,6 +63,7 @@ _ROWS: tuple[tuple[str, Callable[[Capabilities], str]], ...] = (
     ("protocol pings", lambda can: _yes(can.protocol_pings)),
     ("token goes into", lambda can: can.login if can.login != "none" else _NONE),
     ("wrong token shows in", lambda can: ", ".join(sorted(can.token_refused)) or _NONE),
+    ("market hours", lambda can: "not known" if can.abroad else "known"),
     ("sequence", lambda can: can.sequence if can.sequence != "none" else _NONE),
     ("repeats are told", lambda can: _yes(can.repeats_known)),
     ("every trade", lambda can: "yes" if can.exact else "sampled"),

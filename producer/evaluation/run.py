@@ -20,7 +20,7 @@ from producer.line import Line
 from producer.outlet import now
 from producer.pacing import TokenBucket
 from producer.quality import Gate
-from producer.run import ABROAD, bucket_of
+from producer.run import bucket_of
 from producer.speaking import Pace
 from producer.upstream import Upstream
 from schemas import UsageError
@@ -47,8 +47,7 @@ class Target:
 
     def upstream(self, options: Options) -> Upstream:
         """The feed, for one line of its own."""
-        provider = self.provider
-        return Upstream(provider.make(options), self.url, self.token, abroad=provider.name in ABROAD)
+        return Upstream(self.provider.make(options), self.url, self.token)
 
 
 @dataclass(frozen=True)

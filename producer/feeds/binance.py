@@ -27,6 +27,7 @@ WHOLE_MARKET = "!miniTicker@arr"
 CAPABILITIES = Capabilities(
     about="crypto currencies, without a token; changed symbols once a second; no A shares",
     url="wss://stream.binance.com:9443/ws",
+    abroad=True,
     login="none",
     token_refused=frozenset(),
     second_login="allowed",

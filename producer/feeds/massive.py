@@ -28,6 +28,7 @@ EXCHANGE = "US"
 CAPABILITIES = Capabilities(
     about="America, every trade; no A shares",
     url="wss://socket.massive.com/stocks",
+    abroad=True,
     login="frame",
     logged_in_by_answer=True,
     token_refused=frozenset({"answer"}),

@@ -56,6 +56,7 @@ class Capabilities:
 
     Attributes:
         about: the markets, in a few words.
+        abroad: the markets are others than the mainland's, and their hours are not known here.
         url: where its service is; a setting, since hosts change.
         login: where the token goes.
         logged_in_by_answer: nothing may be subscribed before the answer ``logged_in``.
@@ -122,6 +123,7 @@ class Capabilities:
     side_codes: str = "none"
     units: Units = field(default_factory=Units)
     backfill: str = "none"
+    abroad: bool = False
 
 
 class Feed(Protocol):
