@@ -185,16 +185,13 @@ class Gate:
                 row = self._row(tick.code)
             add(row)
             time = tick.time
-            if row.last <= time < row.until and time <= latest:
+            # A day's first previous close is for the rules to learn from, at whatever price it comes.
+            if row.last <= time < row.until and time <= latest and (row.close or tick.previous_close is None):
                 price = tick.price
                 if price == row.price:
                     row.last = time
                     continue
-                if (
-                    row.low <= (e4 := round(price * SCALE)) <= row.high
-                    and not e4 % row.grid
-                    and (row.close or tick.previous_close is None)
-                ):
+                if row.low <= (e4 := round(price * SCALE)) <= row.high and not e4 % row.grid:
                     row.last = time
                     row.price = price
                     continue

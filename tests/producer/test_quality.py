@@ -208,6 +208,13 @@ def test_the_quick_way_finds_what_all_rules_find(ticks: Sequence[FeedTick], size
     assert found == plainly(ticks)
 
 
+def test_a_previous_close_is_learned_at_an_unmoved_price_too() -> None:
+    """The third tick says what its own price is outside of."""
+    gate = Gate(clock_of_its_own=True)
+    ticks = [tick(OPEN, 9.0), tick(OPEN, 8.99), tick(OPEN, 8.99, previous_close=10.0)]
+    assert flaws(gate, *ticks) == ["", "", "outside_limits"]
+
+
 BOARDS = {"600519": Board.MAIN, "688981": Board.STAR}
 
 
