@@ -338,12 +338,10 @@ class Worker:
         Raises:
             UsageError: no broker, missing topics, a store that can't be used, a port in use.
         """
-        # The store's thread waits this long for the interpreter whenever the loop's thread is busy; stock is 5 ms.
-        sys.setswitchinterval(0.001)
         # Next to nothing here is garbage in cycles, and what is held of a market is long to look through.
         gc.freeze()
         gc.set_threshold(200_000, 20, 20)
-        # The policy, since Faust's own thread for Kafka makes its loop by it too.
+        # The policy, for whatever loop Faust makes by itself.
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
