@@ -85,7 +85,7 @@ class Worker:
         self.app: StreamApp = make_app(
             options.bootstrap, self.group, web_host=options.web_host, web_port=options.web_port, web_url=options.web_url
         )
-        self.handled = 0
+        self.handled = self.chunks = 0
         self._beat = time.monotonic()
         self._beating: asyncio.Task[None] | None = None
         self._agents: list[SnapshotsAgent | ChangesAgent | StorageAgent] = []
@@ -160,6 +160,7 @@ class Worker:
         async def handle(event: Any, chunk: Any) -> None:
             if first:
                 self.handled += len(chunk)
+                self.chunks += 1
             await agent.handle(event, chunk)
 
         attach(self.app, topic, name, handle)
@@ -240,6 +241,7 @@ class Worker:
             "group": self.group,
             "recovered": self.recovered,
             "ticks": self.handled,
+            "chunks": self.chunks,
             "stored": self.writer.stored if self.writer else 0,
             "changes": self.changes.emitted if self.changes else 0,
             "snapshots": sum(len(rows) for rows in self._snapshot_rows().values()),
