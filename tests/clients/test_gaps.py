@@ -29,6 +29,21 @@ def test_a_lost_connection_is_one_gap() -> None:
     assert find_gaps(events, every) == [Gap("a", 9, 20, frozenset({"600519"}), "gap")]
 
 
+def test_a_loss_begins_with_the_last_tick_and_not_when_it_was_noticed() -> None:
+    """A line that had been silent is given up late: `start` says since when; without it, the event's own time counts.
+
+    So a gap that still lasts is not shorter than the one that the producer will announce, nor is one that only the
+    next run's subscription ends; a later `stopped` of the same loss changes nothing.
+    """
+    silent = event("disconnected", 25, start=10, reason="silent")
+    assert find_gaps([silent], every) == [Gap("a", 10, None, None, "silent")]
+    assert find_gaps([silent], every, since=30) == [Gap("a", 10, None, None, "silent")]
+    again = [silent, event("stopped", 27), event("subscribed", 40, codes=["600519"])]
+    assert find_gaps(again, every) == [Gap("a", 10, 40, frozenset({"600519"}), "silent")]
+    assert find_gaps([event("disconnected", 25, start=None)], every)[0].start == 25
+    assert find_gaps([event("disconnected", 25, start=26)], every)[0].start == 25
+
+
 def test_between_two_runs_nothing_is_known() -> None:
     """A producer that was stopped announces no gap; its next subscription ends one all the same."""
     events = [event("subscribed", 1, codes="all"), event("stopped", 10), event("subscribed", 30, codes="all")]

@@ -48,19 +48,24 @@ def find_gaps(events: Iterable[FeedEvent], wants: Callable[[str], bool], since: 
             case "subscribed":
                 codes[source] = event.codes
                 if before := lost.pop(source, None):
-                    gaps.append(_gap(before, before.at, event.at, event.codes))
+                    gaps.append(_gap(before, _since(before), event.at, event.codes))
             case "resubscribed":
                 codes[source] = event.codes
             case "gap" | "overflow":
                 lost.pop(source, None)
-                gaps.append(_gap(event, event.at if event.start is None else event.start, event.end, event.codes))
-    gaps += [_gap(event, event.at, None, codes.get(source)) for source, event in lost.items()]
+                gaps.append(_gap(event, _since(event), event.end, event.codes))
+    gaps += [_gap(event, _since(event), None, codes.get(source)) for source, event in lost.items()]
     found = []
     for gap in gaps:
         wanted = None if gap.codes is None else frozenset(filter(wants, gap.codes))
         if (gap.end is None or gap.end >= since) and (wanted is None or wanted):
             found.append(Gap(gap.source, gap.start, gap.end, wanted, gap.reason))
     return sorted(found, key=lambda gap: gap.start)
+
+
+def _since(event: FeedEvent) -> int:
+    """When ticks were last known to be whole: a loss is often noticed long after it began."""
+    return event.at if event.start is None else min(event.start, event.at)
 
 
 def _gap(event: FeedEvent, start: int, end: int | None, codes: list[str] | str | None) -> Gap:
