@@ -5,8 +5,9 @@ the others what a right client makes of the frame, with only those fields that t
 not sent in a gap is in ``withheld-connection-NNNN.jsonl``, and each injected fault is a line of ``faults.jsonl``, when
 it is over.
 
-Where connections are ended in turn (``--kill-line-every``), ``market.jsonl`` has each tick once, whoever was sent it;
-not of feeds that push the day's sums, whose ticks depend on what the connection was sent before.
+Where connections are ended in turn (``--kill-line-every``), and with ``--market-page``, ``market.jsonl`` has each tick
+once, whoever was sent it. Of feeds that push the day's sums, whose ticks depend on what the connection was sent before,
+it is there only when asked for: price and time are what counts in it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The market's own page of the ledger: each tick once, for runs in which several connections are sent the same."""
+"""The market's own page of the ledger: each tick once, whatever the connections are sent of it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from simulator.ledger import MARKET, Ledger
 
 
 class MarketPage:
-    """What a connection with all codes would have been sent, from the first tick to the last."""
+    """What a connection with all codes would have been sent, from the first tick to the last.
+
+    Of feeds that push the day's sums, volume and turnover are those of a connection that had all pushes before.
+    """
 
     def __init__(self, ledger: Ledger, provider: Provider, ticks_per_frame: int) -> None:
-        """Make the page; for feeds whose ticks do not depend on the connection."""
+        """Make the page."""
         self._session = provider.session(Terms(ticks_per_frame=ticks_per_frame), Handshake("/"), 0.0)
         self._session.subscription = Subscription(None, trades_only=provider.trades_only)
         self._page = ledger.open(MARKET)

@@ -54,6 +54,7 @@ class Settings:
         misbehave: names of kinds, one of which is done every ``misbehave_every`` seconds, from ``misbehave_after`` on;
             ``seed`` chooses.
         kill_line_every: seconds from one connection's reset to the next one's.
+        market_page: write the market's own page into the ledger, however it is pushed.
     """
 
     host: str = "127.0.0.1"
@@ -74,6 +75,7 @@ class Settings:
     misbehave_after: float = 3.0
     seed: int = 0
     kill_line_every: float | None = None
+    market_page: bool = False
 
 
 @dataclass
@@ -114,11 +116,12 @@ class FeedServer:
         self.ledger = Ledger(settings.ledger) if settings.ledger else None
         self.faults = Faults(self.ledger)
         self._market = None
-        if self.ledger is not None and settings.kill_line_every is not None and not self.provider.cumulative:
+        in_turn = settings.kill_line_every is not None and not self.provider.cumulative
+        if self.ledger is not None and (settings.market_page or in_turn):
             self._market = MarketPage(self.ledger, self.provider, settings.ticks_per_frame)
         self._tricky = bool(self.kinds) or settings.kill_line_every is not None
         # The post's clients share the very same bytes, which is several times as fast as frames of their own.
-        self._shared = self.provider is POST and not self._tricky
+        self._shared = self.provider is POST and not self._tricky and self._market is None
         self._draw = random.Random(f"tricks {settings.seed}")
         self.clients: dict[str, Client] = {}
         self._groups: dict[Subscription, list[Client]] = {}

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cli.settings import default, option, secret
+from schemas import UsageError
 
 
 class Protocol(StrEnum):
@@ -52,6 +53,10 @@ def command(
         bool, typer.Option("--wait-for-client", help="begin at the first subscription, as --play does")
     ] = False,
     ledger: Annotated[Path | None, typer.Option(help="write what is sent to each connection into this folder")] = None,
+    market_page: Annotated[
+        bool,
+        typer.Option("--market-page", help="with --ledger: write every tick of the market too, whoever is sent it"),
+    ] = False,
     write_codes: Annotated[
         Path | None, typer.Option(help="write the market's codes into this file, a watchlist for --watchlist")
     ] = None,
@@ -105,6 +110,8 @@ def command(
         if write_codes is not None:
             write(write_codes, codes=codes, seed=seed, feed=feed.value)
         source, pace = generated(rate=rate, codes=codes, seed=seed, start=start), rate
+    if market_page and ledger is None:
+        raise UsageError("--market-page is a page of the ledger: give --ledger DIR")
     kinds = [] if misbehave is None else [name.strip() for name in misbehave.split(",")]
     source = with_equal_trades(source, equal_share(equal_ms, kinds), seed)
     settings = Settings(
@@ -125,5 +132,6 @@ def command(
         misbehave_every=misbehave_every,
         seed=seed,
         kill_line_every=kill_line_every,
+        market_page=market_page,
     )
     uvloop.run(simulate(source, settings, say=lambda line: print(line, flush=True)))

@@ -136,6 +136,19 @@ async def test_of_two_lines_one_always_lives(tmp_path: Path) -> None:
         assert both == drawn(simulator.counts.ticks) == pages(tmp_path, "market.jsonl")
 
 
+async def test_the_market_s_page_has_what_nobody_was_sent(tmp_path: Path) -> None:
+    """Asked for, it is the whole market, though the only connection has one code of it; the post's quick way too."""
+    async with running(ledger=tmp_path, market_page=True) as (url, simulator, pushing), dial(url) as connection:
+        await connection.send('{"action":"subscribe","symbols":"600519"}')
+        await until(lambda: simulator.counts.by_connection["connection-0001"] >= 5)
+        pushing.cancel()
+        await asyncio.gather(pushing, return_exceptions=True)
+        whole, sent = pages(tmp_path, "market.jsonl"), pages(tmp_path, "connection-*.jsonl")
+        assert whole == drawn(simulator.counts.ticks)
+        assert sent
+        assert sent < whole
+
+
 async def test_what_is_not_json_comes_first_and_heartbeats_stay_without_answer() -> None:
     """A greeting in words; the market goes on whether or not a ping is answered."""
     settings = {"misbehave": ["greeting", "heartbeat-without-reply"]}
