@@ -16,12 +16,14 @@ from selfcheck.findings import Findings
 from selfcheck.ledger import Ledger
 from selfcheck.log import Entry, LogReader
 from selfcheck.reference import ChangeReference
+from selfcheck.relisting import Relisting
 from selfcheck.rows import RowCheck
 from selfcheck.snapshots import check_snapshots
 from selfcheck.stores import questdb_rows, sqlite_rows
 from selfcheck.thresholds import Rules
 from selfcheck.ticks import TickCheck
 from selfcheck.verdict import Verdict
+from selfcheck.watchlist import check_mark
 
 Json = dict[str, Any]
 
@@ -34,7 +36,15 @@ THRESHOLDS = "ashare.thresholds.v1"
 THRESHOLD_MARKS = "ashare.threshold-marks.v1"
 
 
-async def compare(stack: Stack, reader: LogReader, rule: Rule, verdict: Verdict, *, doubled: bool = False) -> None:
+async def compare(
+    stack: Stack,
+    reader: LogReader,
+    rule: Rule,
+    verdict: Verdict,
+    *,
+    doubled: bool = False,
+    relisting: Relisting | None = None,
+) -> None:
     """Compare everything and enter it into the verdict; ``doubled``: two lines were sent the same ticks.
 
     Memory: some thirty bytes a tick, and the price changes of one partition at a time.
@@ -61,12 +71,16 @@ async def compare(stack: Stack, reader: LogReader, rule: Rule, verdict: Verdict,
             for entry in entries:
                 tick = ticks.add(entry)
                 if tick is not None:
+                    if relisting is not None:
+                        check_mark(tick, findings)
                     changes.tick(entry.offset, tick, rules.of(partition, entry.offset, tick))
         async for entries in reader.read(CHANGES, partition):
             for entry in entries:
                 changes.change(entry)
         changes.finish_partition(partition)
     ticks.finish()
+    if relisting is not None:
+        verdict.watchlist = await asyncio.to_thread(relisting.check, folder, ticks.lost, findings)
     verdict.published, verdict.changes = ticks.records, changes.records
     verdict.dead_letters = sum((await reader.ends(DEAD_LETTERS)).values())
     verdict.stored = await asyncio.to_thread(_rows, stack, ticks, findings)

@@ -16,6 +16,7 @@ Kind = Literal[
     "store_mismatches",
     "change_mismatches",
     "threshold_mismatches",  # set at run time, and not applied as it was set, or far too late
+    "watchlist_mismatches",  # of a code that stays or came ticks were not asked for, of one that left they were
     "gaps_untold",  # ticks were withheld from a line, and no event says so
     "gaps_unreal",  # an event tells of a gap that there was not
     "gap_codes_wrong",  # codes that an announced gap leaves out, or has too many

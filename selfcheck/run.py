@@ -19,7 +19,9 @@ from selfcheck.exact import Rule
 from selfcheck.latency import LatencyWatch, summary, watched
 from selfcheck.ledger import LedgerError
 from selfcheck.log import LogError, LogReader
+from selfcheck.relisting import Relisting
 from selfcheck.verdict import Verdict
+from selfcheck.watchlist import Change
 
 _PAIR = 2
 _TOKEN = "verify"  # noqa: S105 - of a market that is gone with the check
@@ -36,6 +38,7 @@ class Options:
         lines: 2 has the same codes pushed to two connections, which the producer makes one stream of.
         kill_line_every: seconds from the end of one connection to that of another.
         threshold_at: what is set while ticks come: seconds after the first, scope, threshold or ``None`` to unset.
+        watchlist_at: how the watchlist changes while ticks come. ``codes`` are then those that it has at first.
     """
 
     rate: float = 400.0
@@ -52,6 +55,7 @@ class Options:
     kill_line_every: float | None = None
     equal_ms: float | None = None
     threshold_at: tuple[tuple[float, str, str | None], ...] = ()
+    watchlist_at: tuple[Change, ...] = ()
 
     @property
     def doubled(self) -> bool:
@@ -60,8 +64,9 @@ class Options:
 
     def market(self, ledger: Path, codes: Path) -> list[str]:
         """The options of ``ashare simulate``; it writes its codes into ``codes``."""
+        coming = sum(change.coming for change in self.watchlist_at)
         given = {
-            "--codes": self.codes,
+            "--codes": None if self.codes is None else self.codes + coming,
             "--ticks-per-frame": self.ticks_per_frame,
             "--seed": self.seed,
             "--misbehave": self.misbehave,
@@ -80,12 +85,15 @@ class Options:
             "--ledger",
             str(ledger),
             "--wait-for-client",
+            *(["--market-page"] if self.watchlist_at else []),
         ]
         return [*asked, *more, *served]
 
-    def producer(self, codes: Path) -> list[str]:
+    def producer(self, codes: Path, relisting: Relisting | None) -> list[str]:
         """The options of ``ashare produce``; ``codes`` is the market's file."""
         asked = ["--symbols", "*"] if self.wildcard else ["--watchlist", str(codes)]
+        if relisting is not None:
+            asked = ["--watchlist", str(relisting.file), "--http-port", str(relisting.port)]
         return ["--feed", self.feed, "--token", _TOKEN, *asked, *(["--arbitrate"] if self.doubled else [])]
 
 
@@ -102,10 +110,11 @@ def verify(options: Options, say: Callable[[str], None] = lambda _: None) -> Ver
     verdict = Verdict(asdict(options))
     directory = Path(tempfile.mkdtemp(prefix="ashare-verify-"))
     codes = directory / "codes.txt"
+    relisting = Relisting(directory, options.watchlist_at, options.seconds) if options.watchlist_at else None
     plan = Plan(
         directory,
         options.market(directory / "ledger", codes),
-        options.producer(codes),
+        options.producer(codes, relisting),
         store=options.store,
         threshold=options.threshold,
     )
@@ -114,7 +123,7 @@ def verify(options: Options, say: Callable[[str], None] = lambda _: None) -> Ver
             try:
                 with _timed(verdict, "start"):
                     stack.start(say)
-                asyncio.run(_check(options, stack, verdict, say))
+                asyncio.run(_check(options, stack, relisting, verdict, say))
             except (PartError, LedgerError, LogError) as error:
                 verdict.error = str(error)
     except BaseException:
@@ -136,7 +145,9 @@ def _timed(verdict: Verdict, phase: str) -> Iterator[None]:
         verdict.seconds[phase] = round(time.monotonic() - begun, 1)
 
 
-async def _check(options: Options, stack: Stack, verdict: Verdict, say: Callable[[str], None]) -> None:
+async def _check(
+    options: Options, stack: Stack, relisting: Relisting | None, verdict: Verdict, say: Callable[[str], None]
+) -> None:
     async with LogReader(stack.bootstrap) as reader:
         watch = LatencyWatch(stack.bootstrap, CHANGES, watched(await reader.partitions(CHANGES), options.rate))
         await watch.start()
@@ -145,14 +156,19 @@ async def _check(options: Options, stack: Stack, verdict: Verdict, say: Callable
         began = 0
         try:
             say(f"pushing {options.rate:,g} ticks/s for {options.seconds:g} s")
+            if relisting is not None:
+                relisting.begin()
             stack.feed()
             with _timed(verdict, "load"):
-                setting = asyncio.create_task(_set_thresholds(options, stack, reader))
+                changing = [asyncio.create_task(_set_thresholds(options, stack, reader))]
+                if relisting is not None:
+                    changing.append(asyncio.create_task(relisting.run(stack)))
                 try:
                     sent = await drain.market_stopped(options.seconds)
-                    await setting
+                    await asyncio.gather(*changing)
                 finally:
-                    setting.cancel()
+                    for one in changing:
+                        one.cancel()
             verdict.sent, began = sent.ticks, sent.started
             verdict.rate_sent = round(sent.ticks / sent.seconds, 1)
             say(f"sent {sent.ticks:,}; waiting until all is through")
@@ -168,7 +184,8 @@ async def _check(options: Options, stack: Stack, verdict: Verdict, say: Callable
         if verdict.sent:
             say("comparing")
             with _timed(verdict, "compare"):
-                await compare(stack, reader, Rule.parse(options.threshold), verdict, doubled=options.doubled)
+                rule = Rule.parse(options.threshold)
+                await compare(stack, reader, rule, verdict, doubled=options.doubled, relisting=relisting)
             if drain.stored_at > began:
                 verdict.rate_stored = round(verdict.stored / (drain.stored_at - began) * 1e6, 1)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from array import array
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -84,6 +85,8 @@ class TickCheck:
         self.copies: dict[tuple[int, int], Identity] = {}
         """Places (partition, offset) of records whose identity had already come."""
         self.records = 0
+        self.lost: Counter[str] = Counter()
+        """By code, how many were sent and are not in the topic; known when all is compared."""
         self._ledger = ledger
         self._findings = findings
         self._got: dict[str, array[int]] = {}
@@ -153,6 +156,7 @@ class TickCheck:
         lost = ((code, position) for code, difference in differences.items() for position in difference.lost)
         ticks = self._ledger.look_up(set(islice(lost, EXAMPLES)))
         for code, difference in differences.items():
+            self.lost[code] += len(difference.lost)
             for position in difference.lost:
                 self._findings.add("lost", code=code, position=position, tick=ticks.get((code, position)))
             for kind, positions in difference.in_got().items():

@@ -10,6 +10,7 @@ from selfcheck.findings import KINDS, Findings
 from selfcheck.gaps import GapCheck
 from selfcheck.latency import Latency
 from selfcheck.thresholds import Setting
+from selfcheck.watchlist import WatchlistCheck
 
 
 @dataclass
@@ -22,6 +23,7 @@ class Verdict:
         rate_sent: ticks/s that the market pushed, from its first to its last.
         rate_stored: ticks/s from the market's first tick to the last row in the store.
         thresholds: what was set in the middle of the run, and how soon it was in force.
+        watchlist: how the watchlist changed in the middle of the run.
         error: why there is no full comparison, if there is none.
         kept: the folder with data and logs, kept when something is wrong.
     """
@@ -39,6 +41,7 @@ class Verdict:
     findings: Findings = field(default_factory=Findings)
     gaps: GapCheck | None = None
     thresholds: list[Setting] = field(default_factory=list)
+    watchlist: WatchlistCheck | None = None
     error: str | None = None
     kept: str | None = None
 
@@ -46,8 +49,9 @@ class Verdict:
     def ok(self) -> bool:
         """Everything that was sent was compared, and nothing is wrong."""
         equal = self.sent == self.published == self.stored
-        # A threshold that no tick was judged by was not checked.
+        # A threshold that no tick was judged by was not checked; nor was a change of the list that no tick shows.
         applied = all(setting.partitions for setting in self.thresholds)
+        applied = applied and (self.watchlist is None or self.watchlist.shown)
         return self.error is None and self.sent > 0 and equal and applied and self.findings.clean
 
     def as_json(self) -> str:
@@ -63,6 +67,7 @@ class Verdict:
                 **{kind: counts[kind] for kind in KINDS},
                 **({"gaps_injected": self.gaps.injected, "gaps_announced": self.gaps.announced} if self.gaps else {}),
                 **({"thresholds": [asdict(setting) for setting in self.thresholds]} if self.thresholds else {}),
+                **(self.watchlist.report() if self.watchlist else {}),
                 "dead_letters": self.dead_letters,
                 "rate_sent": self.rate_sent,
                 "rate_stored": self.rate_stored,
@@ -102,6 +107,8 @@ class Verdict:
             )
             for setting in self.thresholds
         ]
+        if self.watchlist is not None:
+            lines += self.watchlist.lines()
         wrong = [f"{kind.replace('_', ' ')}: {counts[kind]:,}" for kind in KINDS if counts[kind]]
         for kind in KINDS:
             lines += [

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from schemas import UsageError
+
+if TYPE_CHECKING:
+    from producer.feeds.provider import Capabilities
+    from selfcheck.run import Options
+    from selfcheck.watchlist import Change
 
 
 class Store(StrEnum):
@@ -49,6 +55,10 @@ def command(
         list[str] | None,
         typer.Option("--threshold-at", help="set while ticks come: 5=board:STAR=50bp, 8=default=unset; repeatable"),
     ] = None,
+    watchlist_at: Annotated[
+        list[str] | None,
+        typer.Option("--watchlist-at", help="10:500/400: after 10 s 500 codes leave and 400 come; repeatable"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Push a load through an isolated pipeline and compare everything that came out with what went in.
@@ -59,6 +69,7 @@ def command(
     Example: ashare verify --rate 5000 --seconds 20
     Example: ashare verify --feed alltick --misbehave all --seconds 60
     Example: ashare verify --threshold-at 5=default=3ticks --threshold-at 10=board:STAR=50bp
+    Example: ashare verify --rate 5000 --codes 5000 --seconds 30 --watchlist-at 10:500/500
     """
     import signal
     import sys
@@ -94,7 +105,10 @@ def command(
         kill_line_every=kill_line_every,
         equal_ms=equal_ms,
         threshold_at=tuple(_set_at(text, seconds) for text in threshold_at or ()),
+        watchlist_at=tuple(_change_at(text, seconds) for text in watchlist_at or ()),
     )
+    if watchlist_at:
+        _check_changes(options, able)
     verdict = verify(options, say)
     print(verdict.as_json() if as_json else verdict.as_text())
     raise typer.Exit(0 if verdict.ok else 1)
@@ -115,3 +129,35 @@ def _set_at(text: str, seconds: float) -> tuple[float, str, str | None]:
             f"--threshold-at {text!r}: give SECONDS=SCOPE=THRESHOLD, as 5=board:STAR=50bp, before --seconds {seconds:g}"
         )
     return when, read_scope(scope), None if threshold == "unset" else str(parse(threshold))
+
+
+def _change_at(text: str, seconds: float) -> Change:
+    """When the watchlist changes, and by how many codes."""
+    from selfcheck.watchlist import Change
+
+    found = re.fullmatch(r"(\d+(?:\.\d+)?):(\d+)/(\d+)", text)
+    change = Change(float(found[1]), int(found[2]), int(found[3])) if found else None
+    if change is None or not 0 < change.seconds < seconds or not (change.leaving or change.coming):
+        raise UsageError(
+            f"--watchlist-at {text!r}: give SECONDS:OUT/IN, as 10:500/400 for 500 codes that leave and 400 that come,"
+            f" before --seconds {seconds:g}"
+        )
+    return change
+
+
+def _check_changes(options: Options, able: Capabilities) -> None:
+    """Refuse what a changing list can't be checked with.
+
+    Raises:
+        UsageError: says what, and what to do.
+    """
+    if able.changes == "reconnect":
+        raise UsageError(
+            f"--watchlist-at: {options.feed} takes another list with a new connection only, so what stays has a gap:"
+            " choose another --feed"
+        )
+    if options.misbehave or options.lines > 1 or options.kill_line_every:
+        raise UsageError(
+            "--watchlist-at wants a good day, on which every tick that there was is due: leave out --misbehave,"
+            " --lines 2 and --kill-line-every"
+        )

@@ -128,7 +128,15 @@ class Stack:
         Raises:
             PartError: it failed.
         """
-        self._run(name, _STARTING, name, *arguments, "--bootstrap", self.bootstrap)
+        self.run(name, *arguments, "--bootstrap", self.bootstrap)
+
+    def run(self, name: str, *arguments: str) -> None:
+        """Run an ``ashare`` command that asks no broker, to its end.
+
+        Raises:
+            PartError: it failed.
+        """
+        self._run(name, _STARTING, name, *arguments)
 
     def end(self, name: str) -> None:
         """End the parts of this name, and no other; nothing if there is none."""
