@@ -36,6 +36,10 @@ class Marked:
         self.source, self.run, self.n = source, run, n
         return True
 
+    def came_by(self, source: str) -> bool:
+        """Whether a tick of the line was applied."""
+        return source == self.source or source in self._others
+
     @property
     def marks(self) -> dict[str, tuple[int, int]]:
         """Run and number by line."""

@@ -6,7 +6,8 @@ from datetime import date, timedelta
 
 from broker.chunk import Chunk
 from jobs.marks import Marked
-from schemas import Origin, Snapshot, decode
+from jobs.missing import Missing
+from schemas import GapMark, Origin, Snapshot, decode
 
 _SHANGHAI_MS = 8 * 3600 * 1000
 _DAY_MS = 86_400_000
@@ -18,6 +19,7 @@ class SnapshotRow(Marked):
 
     Attributes:
         day: the session's Shanghai date, as days since 1970-01-01.
+        gap: the latest time of the session of which ticks may be missing.
     """
 
     __slots__ = (
@@ -25,6 +27,7 @@ class SnapshotRow(Marked):
         "code",
         "day",
         "exchange",
+        "gap",
         "high",
         "key",
         "low",
@@ -54,13 +57,14 @@ class SnapshotRow(Marked):
         self.volume: int | float | None = None
         self.turnover: int | None = None
         self.close: int | None = None
+        self.gap: GapMark | None = None
 
     def begin(self, day: int, price: int) -> None:
         """Start a session: what was summed up belongs to the last one, and so does its previous close."""
         self.day = day
         self.open = self.high = self.low = price
         self.ticks = 0
-        self.volume = self.turnover = self.close = None
+        self.volume = self.turnover = self.close = self.gap = None
 
     def record(self) -> Snapshot:
         """The row as readers get it."""
@@ -80,6 +84,7 @@ class SnapshotRow(Marked):
             volume=self.volume,
             turnover=None if self.turnover is None else self.turnover / 10_000,
             previous_close=None if self.close is None else self.close / 10_000,
+            gap=self.gap,
         )
 
 
@@ -91,8 +96,13 @@ class Snapshots:
         late: ticks of a session before the code's current one; they change no figure.
     """
 
-    def __init__(self) -> None:
-        """A job that has counted nothing yet."""
+    def __init__(self, missing: Missing | None = None) -> None:
+        """A job that has counted nothing yet.
+
+        Args:
+            missing: what is known to be missing, which a session that begins is marked by.
+        """
+        self.missing = missing or Missing()
         self.repeated = 0
         self.late = 0
 
@@ -111,7 +121,7 @@ class Snapshots:
         row.time, row.received, row.ticks, row.volume = kept.time, kept.received, kept.ticks, kept.volume
         row.turnover = None if kept.turnover is None else round(kept.turnover * 10_000)
         row.close = None if kept.previous_close is None else round(kept.previous_close * 10_000)
-        row.offset = kept.origin.offset
+        row.offset, row.gap = kept.origin.offset, kept.gap
         row.restore_lines(kept.lines)
         return kept.code, row
 
@@ -119,7 +129,8 @@ class Snapshots:
         """Apply a chunk's ticks, in order, to its partition's rows.
 
         A tick at or below its line's mark for that code has taken effect before and is skipped. A tick of a later
-        Shanghai date starts a new session; one of an earlier date than the current session changes nothing.
+        Shanghai date starts a new session, marked by the gaps that reach into it; one of an earlier date than the
+        current session changes nothing.
 
         Returns:
             The rows that moved.
@@ -149,6 +160,8 @@ class Snapshots:
             price = round(tick.price * 10_000)
             if day > row.day:
                 row.begin(day, price)
+                row.time, row.received = tick.time, tick.received
+                self.missing.mark(row)
             elif price > row.high:
                 row.high = price
             elif price < row.low:

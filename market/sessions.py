@@ -103,6 +103,17 @@ def sessions(day: date, exchange: str = "SSE", board: Board = Board.MAIN) -> tup
     return _sessions(day, exchange, board)
 
 
+def widest_hours(exchange: str) -> tuple[tuple[int, int], ...]:
+    """In which times of a trading day any board of an exchange may print, ms since midnight in Shanghai (from, to).
+
+    Each with a minute for prints that come after its end; the whole day where the hours are not known here.
+    """
+    if exchange not in EXCHANGES:
+        return ((0, DAY_MS),)
+    late = _at(0, 1)
+    return (_at(9, 15), _at(11, 30) + late), (_at(13, 0), _AFTER_HOURS.end + late)
+
+
 def phase_at(ms: int, exchange: str = "SSE", board: Board = Board.MAIN) -> Phase:
     """The phase at an exchange time, ms since the epoch.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from broker.chunk import Chunk
@@ -91,6 +91,10 @@ class SnapshotsAgent:
         touched = self._job.apply(self._table.rows(chunk.partition), chunk)
         self.published += len(touched)
         await self._effects.of(chunk.partition).submit(event, touched, len(chunk))
+
+    def publish(self, partition: int, rows: Iterable[SnapshotRow]) -> None:
+        """Publish rows of a partition that changed without a tick."""
+        self._effects.of(partition).touch(rows)
 
     def forget(self) -> None:
         """Partitions were revoked."""

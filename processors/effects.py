@@ -82,6 +82,11 @@ class Effects(Generic[R]):
             self._room.clear()
             await self._room.wait()
 
+    def touch(self, rows: Iterable[R]) -> None:
+        """Enter rows that changed without a tick."""
+        self._touched.update(rows)
+        self._work.set()
+
     async def _run(self) -> None:
         try:
             while True:

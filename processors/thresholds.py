@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -20,17 +20,14 @@ from aiokafka.errors import KafkaError
 from broker.publisher import Publisher
 from jobs.in_force import InForce, MarkRow, Wanted
 from jobs.thresholds import Thresholds
+from processors.following import Follower, reader
 from processors.transport.tables import RECOVERY_PATIENCE, StateTable
-from processors.watchdog import fatal
 from schemas import RecordError, encode
 from schemas.topics import PRICE_CHANGES, THRESHOLD_MARKS, THRESHOLDS, TICKS, topics
 
 log = logging.getLogger(__name__)
 
 _TOPIC = TopicPartition(THRESHOLDS, 0)
-_WAIT_MS = 250
-"""Longest that a request waits at the broker; a record that comes meanwhile is answered at once."""
-_RETRY_SECONDS = 1.0
 _SHOWN = 5
 """Marks that one line of the log names."""
 
@@ -63,9 +60,8 @@ class RunTimeThresholds:
         self._partitions: dict[int, InForce] = {}
         self._ends: dict[TopicPartition, int] = {}
         self._moved = asyncio.Event()
-        self._following: asyncio.Task[None] | None = None
         self._bootstrap = bootstrap
-        self._consumer: AIOKafkaConsumer | None = None
+        self._follower = Follower(bootstrap, THRESHOLDS, self._took)
         self._offsets: AIOKafkaConsumer | None = None
 
     async def start(self) -> None:
@@ -74,39 +70,16 @@ class RunTimeThresholds:
         Raises:
             KafkaError, TimeoutError: the broker stops answering.
         """
-        self._consumer = await self._connected()
         # What a connection asks waits until its request for records is answered: offsets are asked for by another.
-        self._offsets = await self._connected()
-        self._consumer.assign([_TOPIC])
-        await self._consumer.seek_to_beginning(_TOPIC)
-        end = (await self._ask([]))[_TOPIC]
-        async with asyncio.timeout(RECOVERY_PATIENCE):
-            while await self._consumer.position(_TOPIC) < end:
-                await self._read(self._consumer)
-        self._wanted.reached(end)
+        self._offsets = await reader(self._bootstrap, "ashare-thresholds")
+        await self._follower.start()
         log.info("thresholds in force: %s", self.described())
-        self._following = asyncio.create_task(self._follow(self._consumer), name="thresholds")
-        self._following.add_done_callback(_ended)
-
-    async def _connected(self) -> AIOKafkaConsumer:
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap.split(","),
-            client_id="ashare-thresholds",
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            fetch_max_wait_ms=_WAIT_MS,
-        )
-        await consumer.start()
-        return consumer
 
     async def stop(self) -> None:
         """Stop following."""
-        if self._following is not None:
-            self._following.cancel()
-            await asyncio.gather(self._following, return_exceptions=True)
-        for consumer in (self._consumer, self._offsets):
-            if consumer is not None:
-                await consumer.stop()
+        await self._follower.stop()
+        if self._offsets is not None:
+            await self._offsets.stop()
 
     def forget(self) -> None:
         """Partitions were revoked: of those that come, others may have judged ticks meanwhile."""
@@ -195,25 +168,16 @@ class RunTimeThresholds:
             self._moved.clear()
             await self._moved.wait()
 
-    async def _follow(self, consumer: AIOKafkaConsumer) -> None:
-        while True:
-            try:
-                await self._read(consumer)
-            except KafkaError as error:
-                log.warning("%s can't be read, what was set stays in force: %r", THRESHOLDS, error)
-                await asyncio.sleep(_RETRY_SECONDS)
-
-    async def _read(self, consumer: AIOKafkaConsumer) -> None:
-        fetched: dict[Any, Any] = await consumer.getmany(_TOPIC, timeout_ms=4 * _WAIT_MS)
-        for record in fetched.get(_TOPIC, ()):
+    def _took(self, records: Sequence[Any], position: int) -> None:
+        for record in records:
             try:
                 scope = self._wanted.take(record.key, record.value, record.offset)
             except RecordError as error:
                 log.error("%s: a record is no threshold, what was set stays in force: %s", THRESHOLDS, error)  # noqa: TRY400
                 continue
-            if self._following is not None:
+            if self._follower.caught_up:
                 log.info("threshold of %s: %s", scope, self.run_time.get(scope, "unset, the setting is in force"))
-        self._wanted.reached(await consumer.position(_TOPIC))
+        self._wanted.reached(position)
         self._moved.set()
 
 
@@ -227,9 +191,3 @@ def _say(made: list[tuple[int, MarkRow]]) -> None:
         shown = ", ".join(f"{row.scope} from offset {row.start} of {number}" for number, row in made[:_SHOWN])
         more = f" and {len(made) - _SHOWN:,} more" if len(made) > _SHOWN else ""
         log.info("run-time thresholds take effect: %s%s", shown, more)
-
-
-def _ended(task: asyncio.Task[None]) -> None:
-    if not task.cancelled():
-        log.critical("following the thresholds failed", exc_info=task.exception())
-        fatal("following the thresholds failed")

@@ -22,6 +22,7 @@ from jobs.snapshots import Snapshots
 from jobs.thresholds import Thresholds
 from processors.agents import AGENTS, ChangesAgent, DeadLetterBox, SnapshotsAgent, StorageAgent, attach
 from processors.app import StreamApp, make_app
+from processors.gaps import GapMarks
 from processors.storage import StorageWriter
 from processors.stores.apart import StoreApart
 from processors.thresholds import RunTimeThresholds
@@ -105,6 +106,7 @@ class Worker:
         self.snapshots: SnapshotsAgent | None = None
         self.changes: ChangesAgent | None = None
         self.thresholds: RunTimeThresholds | None = None
+        self.gaps: GapMarks | None = None
         ticks = self._topic(TICKS)
         table = None
         if "snapshots" in options.agents:
@@ -112,6 +114,7 @@ class Worker:
                 "snapshots", changelog_topic=self._topic(SNAPSHOTS), restore=self.snapshots_job.restore, key_type=str
             )
             self.snapshots = SnapshotsAgent(table, self.snapshots_job, self.publisher, self.letters)
+            self.gaps = GapMarks(options.bootstrap, self.snapshots_job.missing, table, self.snapshots.publish)
             self._attach(ticks, "snapshots", self.snapshots)
         if "storage" in options.agents:
             self.writer = StorageWriter(StoreApart(options.store), lambda error: self.letters.refuse(error, TICKS))
@@ -168,8 +171,12 @@ class Worker:
     async def _revoked(self, *_args: Any, **_kwargs: Any) -> None:
         for agent in self._agents:
             agent.forget()
+        if self.gaps is not None:
+            self.gaps.forget()
 
     async def _assigned(self, *_args: Any, **_kwargs: Any) -> None:
+        if self.gaps is not None:
+            self.gaps.assigned()
         if self.thresholds is not None:
             await self.thresholds.assigned()
 
@@ -191,6 +198,8 @@ class Worker:
         if self.thresholds is not None:
             await self.changes_publisher.start(THRESHOLDS, THRESHOLD_MARKS)
             await self.thresholds.start()
+        if self.gaps is not None:
+            await self.gaps.start()
         if self.writer is not None:
             await self.writer.start()
         self._beating = asyncio.create_task(self._heartbeat(), name="heartbeat")
@@ -198,6 +207,8 @@ class Worker:
 
     async def _shut_down(self, *_args: Any, **_kwargs: Any) -> None:
         self.watchdog.stop()
+        if self.gaps is not None:
+            await self.gaps.stop()
         for agent in self._agents:
             agent.forget()
         if self.writer is not None:

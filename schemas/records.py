@@ -80,11 +80,24 @@ class LineMark(Record, frozen=True, gc=False):
 Lines = Annotated[list[LineMark], Meta(description="The last tick applied, of each line")]
 
 
+class GapMark(Record, frozen=True, gc=False):
+    """The latest time of a code's session of which ticks may be missing, µs since the epoch, local clock.
+
+    ``id`` is that of the feed event that told of it. While ``end`` is ``None`` it lasts. The snapshot's price is of
+    before the gap where its ``received`` is not after ``end``; its session's figures lack what traded in between.
+    """
+
+    id: Annotated[str, Meta(min_length=1, description="The feed event that told of it")]
+    start: Annotated[int, Meta(ge=0, le=INT64, description="Since when ticks may be missing, µs since the epoch")]
+    end: Annotated[int, Meta(ge=0, le=INT64, description="Until when, µs since the epoch; null: it lasts")] | None
+
+
 class Snapshot(Record, frozen=True, gc=False):
     """The latest state of a stock and its session so far: ``ashare.snapshots.v1``, compacted, keyed by ``code``.
 
     ``volume`` and ``turnover`` are sums over the session, ``None`` while no tick carried any. ``lines`` and ``origin``
-    say which tick was applied last, so that a tick that comes again is recognised.
+    say which tick was applied last, so that a tick that comes again is recognised. ``gap`` stays until the code's next
+    session begins, whose figures are whole again.
     """
 
     code: Code
@@ -102,6 +115,7 @@ class Snapshot(Record, frozen=True, gc=False):
     volume: Quantity | None = None
     turnover: Money | None = None
     previous_close: Price | None = None
+    gap: Annotated[GapMark | None, Meta(description="What of the session may be missing; null: nothing known")] = None
 
 
 class PriceChange(Record, frozen=True, gc=False):

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any, Protocol, cast
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -39,6 +39,11 @@ class Row(Protocol):
     """A code's state, changed in place."""
 
     marks: dict[str, tuple[int, int]]
+
+
+def older(marks: Mapping[str, tuple[int, int]], than: Mapping[str, tuple[int, int]]) -> bool:
+    """Whether a row is one from before some of another's ticks."""
+    return marks != than and all(mark <= than.get(source, (-1, -1)) for source, mark in marks.items())
 
 
 class RecoveryError(Exception):
@@ -132,7 +137,8 @@ class StateTable(Table[str, Any]):
     def apply(self, partition: int, key: bytes | None, value: bytes | None) -> None:
         """Take one record of the compacted topic over.
 
-        A late copy of an older row, which a resend can leave behind a newer one, changes nothing.
+        A late copy of an older row, which a resend can leave behind a newer one, changes nothing. Of two rows after the
+        same ticks the later counts: a snapshot's gap mark changes without one.
 
         Raises:
             RecordError: the value is not a row.
@@ -144,7 +150,7 @@ class StateTable(Table[str, Any]):
             return
         code, row = self._restore(value)
         held = rows.get(code)
-        if held is None or any(mark > held.marks.get(source, (-1, -1)) for source, mark in row.marks.items()):
+        if held is None or not older(row.marks, held.marks):
             rows[code] = row
 
 

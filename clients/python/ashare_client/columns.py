@@ -1,9 +1,9 @@
 """A bounded range as columns: for Polars, pandas and Arrow, with types that do not depend on what came.
 
-One column per field of the record, an `origin` as `origin_partition` and `origin_offset`, then the place in Kafka:
-`kafka_partition`, `kafka_offset`, `kafka_timestamp`. Times are timestamps in UTC, in the unit that the record has;
-numbers of shares and yuan are floating point; `run`, being a name, stays a whole number. Rows are in the order of
-partitions and offsets.
+One column per field of the record, an `origin` as `origin_partition` and `origin_offset` (a `gap` likewise, empty where
+there is none), then the place in Kafka: `kafka_partition`, `kafka_offset`, `kafka_timestamp`. Times are timestamps in
+UTC, in the unit that the record has; numbers of shares and yuan are floating point; `run`, being a name, stays a whole
+number. Rows are in the order of partitions and offsets.
 """
 
 from __future__ import annotations
@@ -30,10 +30,19 @@ def schema(record: type[Record]) -> dict[str, Kind]:
     for field in msgspec.inspect.type_info(record).fields:  # type: ignore[attr-defined]
         kind = _kind(field.name, field.type)
         if kind == "nested":
-            kinds |= {f"{field.name}_{name}": inner for name, inner in schema(field.type.cls).items()}
+            kinds |= {f"{field.name}_{name}": inner for name, inner in schema(_struct(field.type)).items()}
         else:
             kinds[field.name] = kind
     return kinds
+
+
+def _struct(kind: Any) -> Any:
+    """The record type of a nested field, which may be empty."""
+    info = msgspec.inspect
+    kind = kind.type if isinstance(kind, info.Metadata) else kind
+    if isinstance(kind, info.UnionType):
+        return next(_struct(one) for one in kind.types if not isinstance(one, info.NoneType))
+    return kind.cls
 
 
 def _kind(name: str, kind: Any) -> Any:
@@ -162,7 +171,7 @@ def _getter(name: str, record: type[Record]) -> Callable[[Any], Any]:
     if name in record.__struct_fields__:
         return lambda value: getattr(value, name)
     outer, _, inner = name.partition("_")
-    return lambda value: getattr(getattr(value, outer), inner)
+    return lambda value: getattr(getattr(value, outer), inner, None)
 
 
 def _imported(library: str, extra: str = "") -> Any:

@@ -22,6 +22,23 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     """One record of a topic."""
 
 
+class GapMark(Record, frozen=True, gc=False, kw_only=True):
+    """The latest time of a code's session of which ticks may be missing, µs since the epoch, local clock.
+
+    `id` is that of the feed event that told of it. While `end` is `None` it lasts. The snapshot's price is of before
+    the gap where its `received` is not after `end`; its session's figures lack what traded in between.
+
+    Attributes:
+        id: The feed event that told of it.
+        start: Since when ticks may be missing, µs since the epoch.
+        end: Until when, µs since the epoch; null: it lasts.
+    """
+
+    id: str
+    start: Microseconds
+    end: Microseconds | None
+
+
 class LineMark(Record, frozen=True, gc=False, kw_only=True):
     """The last tick of one line that took effect.
 
@@ -92,7 +109,8 @@ class Snapshot(Record, frozen=True, gc=False, kw_only=True):
     """The latest state of a stock and its session so far: `ashare.snapshots.v1`, compacted, keyed by `code`.
 
     `volume` and `turnover` are sums over the session, `None` while no tick carried any. `lines` and `origin` say which
-    tick was applied last, so that a tick that comes again is recognised.
+    tick was applied last, so that a tick that comes again is recognised. `gap` stays until the code's next session
+    begins, whose figures are whole again.
 
     Attributes:
         code: Six digits for an A share, else "digits.EXCHANGE".
@@ -110,6 +128,7 @@ class Snapshot(Record, frozen=True, gc=False, kw_only=True):
         volume: Shares; whole for A shares.
         turnover: Yuan.
         previous_close: Yuan.
+        gap: What of the session may be missing; null: nothing known.
     """
 
     code: str
@@ -127,6 +146,7 @@ class Snapshot(Record, frozen=True, gc=False, kw_only=True):
     volume: int | float | None = None
     turnover: float | None = None
     previous_close: float | None = None
+    gap: GapMark | None = None
 
 
 class PriceChange(Record, frozen=True, gc=False, kw_only=True):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any, Protocol
 
-from ashare_client.records import FeedEvent, PriceChange, Snapshot, Tick
+from ashare_client.records import FeedEvent, GapMark, Origin, PriceChange, Snapshot, Tick
 
 REMEMBERED = 200_000
 """Codes (of each partition) that are remembered; beyond, those that came up first are forgotten."""
@@ -63,6 +63,27 @@ class Origins:
             del known.last[next(iter(known.last))]
         known.last[code] = place
         known.received = max(known.received, received)
+        return False
+
+
+class States:
+    """Snapshots: as `Origins`, but one whose gap mark is another is no repeat, though no tick has come since."""
+
+    def __init__(self, limit: int = REMEMBERED) -> None:
+        """Nothing was seen yet."""
+        self._limit = limit
+        self._origins = Origins(limit)
+        self._marks: dict[str, tuple[Origin, GapMark | None]] = {}
+
+    def seen(self, partition: int, record: Snapshot) -> bool:
+        """As `Repeats.seen`."""
+        before, now = self._marks.get(record.code), (record.origin, record.gap)
+        repeated = self._origins.seen(partition, record)
+        if repeated and (before is None or before[0] != record.origin or before == now):
+            return True
+        if before is None and len(self._marks) >= self._limit:
+            del self._marks[next(iter(self._marks))]
+        self._marks[record.code] = now
         return False
 
 

@@ -12,7 +12,7 @@ from ashare_client.errors import ArgumentError, NoBrokerError, StateError
 from ashare_client.places import End, Start, Word
 from ashare_client.readers import Names, Reader
 from ashare_client.records import SNAPSHOTS, Record, Snapshot
-from ashare_client.repeats import Origins
+from ashare_client.repeats import States
 from ashare_client.selection import Selection
 
 
@@ -62,7 +62,7 @@ class Snapshots(Reader[Snapshot]):
             bootstrap,
             topic,
             selection=Selection(codes, boards),
-            repeats=Origins(),
+            repeats=States(),
             start=start,
             end=end,
             missing="skip",  # compaction takes records away by design

@@ -111,7 +111,7 @@ def _fields(record: type[Record]) -> dict[str, Kind]:
 
 def _kind(hint: Any) -> Kind:
     """The kind of a field's type; of a union, the widest of its parts'."""
-    if get_origin(hint) is list:
+    if get_origin(hint) is list or (isinstance(hint, type) and issubclass(hint, Record)):
         return "json"
     kinds = {_kind(part) for part in get_args(hint) if isinstance(part, type) or get_origin(part)}
     if hint is bytes:
