@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 from argparse import Namespace
 
-from benchmarks import wide
 from benchmarks.kafka import own_kafka, renew
 from benchmarks.load import Load
 from benchmarks.producing import OURS, produce
 from benchmarks.results import Result, Value, begin, finish, options
 from benchmarks.working import EFFECTS, Worked, work
+from cli import wide
 from schemas.topics import TICKS, topics
 
 ALL = "snapshots,storage,changes"

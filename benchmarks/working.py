@@ -73,7 +73,7 @@ async def work(bootstrap: str, agents: str, ticks: int, *, seconds: float = 60.0
         log = Path(directory) / "log"
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "benchmarks.wide", str(partitions), "process", "--bootstrap", bootstrap),
+                *(sys.executable, "-m", "cli.wide", str(partitions), "process", "--bootstrap", bootstrap),
                 *("--agents", agents, "--store", store or f"sqlite:///{directory}/ticks", "--threshold", THRESHOLD),
                 *("--web-port", str(port)),
                 # Faust makes a directory of its own where it stands.

@@ -33,6 +33,7 @@ class Drain:
 
     Attributes:
         stored_at: when the workers' count of stored ticks last rose, µs since the epoch, as often as it was looked at.
+        ticks_a_chunk: that a worker was handed at once, on average over the run; ``None`` before the first.
     """
 
     def __init__(self, stack: Stack, reader: LogReader, ledger: Path, *, doubled: bool = False) -> None:
@@ -43,6 +44,7 @@ class Drain:
         self._doubled = doubled
         self._stored = 0
         self.stored_at = 0.0
+        self.ticks_a_chunk: float | None = None
 
     async def market_stopped(self, seconds: float) -> Finished:
         """Wait until the market, which pushes for ``seconds``, has stopped.
@@ -94,16 +96,20 @@ class Drain:
 
     async def _look(self) -> None:
         self._stack.check()
-        stored = sum(await asyncio.gather(*(asyncio.to_thread(_stored, url) for url in self._stack.workers)))
+        told = await asyncio.gather(*(asyncio.to_thread(_status, url) for url in self._stack.workers))
+        stored, ticks, chunks = (sum(int(one.get(name) or 0) for one in told) for name in ("stored", "ticks", "chunks"))
+        if chunks:
+            self.ticks_a_chunk = round(ticks / chunks, 2)
         if stored > self._stored:
             self._stored, self.stored_at = stored, time.time() * 1e6
         await asyncio.sleep(_LOOK)
 
 
-def _stored(url: str) -> int:
+def _status(url: str) -> dict[str, Any]:
+    """What a worker says of itself, nothing if it does not answer."""
     try:
         with urllib.request.urlopen(f"{url}/status", timeout=2.0) as answer:  # noqa: S310 - http:// of the stack's own
             status: dict[str, Any] = json.load(answer)
-            return int(status.get("stored") or 0)
+            return status
     except (OSError, ValueError):
-        return 0
+        return {}

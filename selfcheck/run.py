@@ -38,6 +38,7 @@ class Options:
         lines: 2 has the same codes pushed to two connections, which the producer makes one stream of.
         kill_line_every: seconds from the end of one connection to that of another.
         threshold_at: what is set while ticks come: seconds after the first, scope, threshold or ``None`` to unset.
+        partitions: of the topics that have several; ``None`` as declared.
         watchlist_at: how the watchlist changes while ticks come. ``codes`` are then those that it has at first.
     """
 
@@ -56,6 +57,7 @@ class Options:
     equal_ms: float | None = None
     threshold_at: tuple[tuple[float, str, str | None], ...] = ()
     watchlist_at: tuple[Change, ...] = ()
+    partitions: int | None = None
 
     @property
     def doubled(self) -> bool:
@@ -117,6 +119,7 @@ def verify(options: Options, say: Callable[[str], None] = lambda _: None) -> Ver
         options.producer(codes, relisting),
         store=options.store,
         threshold=options.threshold,
+        partitions=options.partitions,
     )
     try:
         with Stack(plan) as stack:
@@ -180,7 +183,7 @@ async def _check(
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
             await watch.stop()
-        verdict.latency = summary(watch.ages)
+        verdict.latency, verdict.ticks_a_chunk = summary(watch.ages), drain.ticks_a_chunk
         if verdict.sent:
             say("comparing")
             with _timed(verdict, "compare"):

@@ -22,6 +22,7 @@ class Verdict:
         sent, published, stored, changes: ticks in the ledger, records in the ticks topic, rows, price changes.
         rate_sent: ticks/s that the market pushed, from its first to its last.
         rate_stored: ticks/s from the market's first tick to the last row in the store.
+        ticks_a_chunk: that a worker was handed at once, on average.
         thresholds: what was set in the middle of the run, and how soon it was in force.
         watchlist: how the watchlist changed in the middle of the run.
         error: why there is no full comparison, if there is none.
@@ -36,6 +37,7 @@ class Verdict:
     dead_letters: int = 0
     rate_sent: float = 0.0
     rate_stored: float = 0.0
+    ticks_a_chunk: float | None = None
     latency: Latency = field(default_factory=lambda: Latency(None, None, None, 0))
     seconds: dict[str, float] = field(default_factory=dict)
     findings: Findings = field(default_factory=Findings)
@@ -71,6 +73,7 @@ class Verdict:
                 "dead_letters": self.dead_letters,
                 "rate_sent": self.rate_sent,
                 "rate_stored": self.rate_stored,
+                "ticks_a_chunk": self.ticks_a_chunk,
                 "latency_ms": asdict(self.latency),
                 "seconds": self.seconds,
                 "settings": self.settings,

@@ -59,6 +59,10 @@ def command(
         list[str] | None,
         typer.Option("--watchlist-at", help="10:500/400: after 10 s 500 codes leave and 400 come; repeatable"),
     ] = None,
+    partitions: Annotated[
+        int | None,
+        typer.Option("--partitions", min=1, max=512, help="of the topics that have several, to measure what they cost"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Push a load through an isolated pipeline and compare everything that came out with what went in.
@@ -106,6 +110,7 @@ def command(
         equal_ms=equal_ms,
         threshold_at=tuple(_set_at(text, seconds) for text in threshold_at or ()),
         watchlist_at=tuple(_change_at(text, seconds) for text in watchlist_at or ()),
+        partitions=partitions,
     )
     if watchlist_at:
         _check_changes(options, able)

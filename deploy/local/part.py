@@ -27,13 +27,14 @@ class Part:
     with the starter, even when that is killed (``deploy.embedded.leash``).
     """
 
-    def __init__(self, name: str, arguments: Sequence[str], log: Path) -> None:
+    def __init__(self, name: str, arguments: Sequence[str], log: Path, *, program: Sequence[str] = ("cli",)) -> None:
         """Start the command.
 
         Args:
             name: for messages, as "producer".
             arguments: what follows ``ashare``.
             log: the file that takes its output, appended to.
+            program: the module that is run as ``ashare``, with what precedes the arguments.
         """
         self.name = name
         self.log = log
@@ -53,7 +54,7 @@ class Part:
                         sys.executable,
                         "-P",
                         "-m",
-                        "cli",
+                        *program,
                         *arguments,
                     ],
                     stdin=subprocess.DEVNULL,

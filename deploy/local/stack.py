@@ -42,7 +42,7 @@ class Plan:
         workers: the agents of each worker process.
         threshold: as ``--threshold`` takes it.
         usual_ports: take the ports that other commands expect by default, where they are free.
-        web_port: of the first worker, 0 for any.
+        partitions: of the topics that have several; ``None`` as declared. Every part is told, as none could ask.
     """
 
     directory: Path
@@ -52,6 +52,7 @@ class Plan:
     workers: Sequence[str] = (ALL_AGENTS,)
     threshold: str = "0.01"
     usual_ports: bool = False
+    partitions: int | None = None
 
 
 class Stack:
@@ -187,6 +188,10 @@ class Stack:
         """Stop."""
         self.stop()
 
+    @property
+    def _program(self) -> Sequence[str]:
+        return ("cli",) if self.plan.partitions is None else ("cli.wide", str(self.plan.partitions))
+
     def _port(self, usual: int) -> int:
         if self.plan.usual_ports:
             with contextlib.suppress(OSError), socket.socket() as probe:
@@ -196,7 +201,7 @@ class Stack:
         return 0
 
     def _begin(self, name: str, *arguments: str) -> Part:
-        part = Part(name, arguments, self.logs / f"{name.replace(' ', '-')}.log")
+        part = Part(name, arguments, self.logs / f"{name.replace(' ', '-')}.log", program=self._program)
         self._parts.append(part)
         return part
 
@@ -215,7 +220,7 @@ class Stack:
 
     def _run(self, name: str, patience: float, *arguments: str) -> None:
         """Run a command that ends by itself, to its end."""
-        part = Part(name, arguments, self.logs / f"{name}.log")
+        part = Part(name, arguments, self.logs / f"{name}.log", program=self._program)
         until = time.monotonic() + patience
         try:
             while part.code is None:

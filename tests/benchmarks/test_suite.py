@@ -9,7 +9,6 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import wide
 from benchmarks.blaster import frames
 from benchmarks.hops import latency
 from benchmarks.load import Load
@@ -17,6 +16,7 @@ from benchmarks.measured import Filled
 from benchmarks.peers.feed import record
 from benchmarks.run import SUITE, Entry, plan
 from benchmarks.steady import flat, rise
+from cli import wide
 from cli.commands import bench
 from cli.main import app
 from producer.feeds.decoded import Frame

@@ -36,6 +36,7 @@ def test_a_brief_load_comes_through_the_whole_pipeline_unharmed() -> None:
     assert (threshold["scope"], threshold["threshold"], threshold["partitions"]) == ("default", "0", 12)
     assert verdict["rate_sent"] > 0
     assert verdict["rate_stored"] > 0
+    assert verdict["ticks_a_chunk"] >= 1
     late = verdict["latency_ms"]
     assert 0 < late["p50"] <= late["p99"] <= late["max"]
     assert late["samples"] > 100

@@ -1,7 +1,7 @@
 """``ashare`` with another number of partitions than ``topics.yaml`` declares.
 
-``python -m benchmarks.wide 64 process …`` is ``ashare process …`` with 64.
-No command takes a number of partitions, since changing it moves keys; only a measurement wants several.
+``python -m cli.wide 64 process …`` is ``ashare process …`` with 64, which is to be that of every part.
+No command on a broker that stays takes a number of partitions, since changing it moves keys; only a measurement does.
 """
 
 from __future__ import annotations
