@@ -23,7 +23,6 @@ from selfcheck.stores import questdb_rows, sqlite_rows
 from selfcheck.thresholds import Rules
 from selfcheck.ticks import TickCheck
 from selfcheck.verdict import Verdict
-from selfcheck.watchlist import check_mark
 
 Json = dict[str, Any]
 
@@ -71,8 +70,6 @@ async def compare(
             for entry in entries:
                 tick = ticks.add(entry)
                 if tick is not None:
-                    if relisting is not None:
-                        check_mark(tick, findings)
                     changes.tick(entry.offset, tick, rules.of(partition, entry.offset, tick))
         async for entries in reader.read(CHANGES, partition):
             for entry in entries:

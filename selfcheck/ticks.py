@@ -37,6 +37,7 @@ COLUMNS = (
 """The fields of a tick record, and so the columns of a store's row before its place."""
 
 _NONE: array[int] = array("q")
+_UNKNOWN = "unknown_code"
 _LARGEST_RUN = 1 << 28
 """Numbers above this are not a check's ticks; they would only make the bitmap of a run unbounded."""
 
@@ -135,6 +136,8 @@ class TickCheck:
             return f"exchange {exchange} for code {code}"
         if entry.timestamp != received // 1000:
             return f"timestamp {entry.timestamp} ms, received {received} µs"
+        if _UNKNOWN in (tick.get("quality") or ""):
+            return f"quality {tick['quality']}: but the market sends only what was asked for"
         return None
 
     def _number(self, entry: Entry, identity: Identity) -> None:

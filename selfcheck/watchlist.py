@@ -28,7 +28,6 @@ Json = dict[str, Any]
 MARKET_PAGE = "market.jsonl"
 _BEGUN = 0.75
 """Of the time up to the first change: then the list that a run begins with has to be subscribed in full."""
-_UNKNOWN = "unknown_code"
 _END = 1 << 62
 
 
@@ -208,7 +207,10 @@ class WatchlistCheck:
 
 @dataclass(frozen=True)
 class Due:
-    """Places in the market's page: every tick from ``begun`` to ``ends`` is due, none before ``begins`` nor after."""
+    """Places in the market's page: every tick from ``begun`` to ``ends`` is due, none before ``begins`` nor after.
+
+    But what is sent first may be older: some feeds begin with what they last knew of a code.
+    """
 
     begins: int = 0
     begun: int = 0
@@ -249,12 +251,6 @@ def check(
     return outcome
 
 
-def check_mark(tick: Json, findings: Findings) -> None:
-    """See that a tick of the topic is not marked as one of a code that nobody asked for: none of them is."""
-    if _UNKNOWN in (tick.get("quality") or ""):
-        findings.add("watchlist_mismatches", code=tick["code"], why=f"marked {_UNKNOWN}", n=tick["n"])
-
-
 class Sent:
     """Which of a code's ticks were sent, and which of those that were due were not.
 
@@ -274,7 +270,7 @@ class Sent:
         self.unsent_before_first = places[first - 1] if first else -1
         self._unsent = max((places[position] for position in missing), default=-1)
         self.lost = sum(first < p < last or due.begun <= places[p] < due.ends for p in missing)
-        self.stray = strange + sum(not due.begins <= places[p] < due.ended for p in got)
+        self.stray = strange + sum(places[p] < due.begins for p in got[1:]) + sum(places[p] >= due.ended for p in got)
 
     def missing_after(self, place: int) -> bool:
         """Whether a tick from there on was not sent."""

@@ -155,6 +155,10 @@ def misname(world: World) -> None:
     world.ticks[0][3] = world.ticks[0][3]._replace(key=b"600000")
 
 
+def disown(world: World) -> None:
+    world.ticks[0][3] = edited(world.ticks[0][3], quality="off_grid,unknown_code")
+
+
 def scribble(world: World) -> None:
     world.ticks[0][3] = world.ticks[0][3]._replace(value=b'{"code":"600519"}')
 
@@ -168,6 +172,7 @@ def scribble(world: World) -> None:
         (alter, {"lost": 1, "unexpected": 1}),
         (restamp, {"malformed": 1}),
         (misname, {"malformed": 1}),
+        (disown, {"malformed": 1}),
         (scribble, {"malformed": 1, "lost": 1, "holes": 1}),
     ],
 )

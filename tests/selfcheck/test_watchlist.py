@@ -13,7 +13,7 @@ import pytest
 from schemas import UsageError
 from selfcheck.findings import Findings
 from selfcheck.ledger import LedgerError
-from selfcheck.watchlist import Change, Lists, Looks, Step, WatchlistCheck, check, check_mark
+from selfcheck.watchlist import Change, Lists, Looks, Step, WatchlistCheck, check
 
 Tick = dict[str, Any]
 
@@ -89,7 +89,7 @@ def having(run: Run, code: str, rounds: range) -> None:
         (lambda run: having(run, LEAVES, range(DUE, DUE + 1)), 9, 0),
         (lambda run: without(run, COMES, range(DUE + 1)), 1, 0),
         (lambda run: without(run, COMES, range(25, 26)), 1, 0),
-        (lambda run: having(run, COMES, range(CHANGE - 1, EFFECT)), 1, 0),
+        (lambda run: having(run, COMES, range(CHANGE - 2, EFFECT)), 1, 0),
         (lambda run: having(run, STAYS, range(25, 26)), 1, 0),
     ],
     ids=[
@@ -119,6 +119,12 @@ def test_what_was_sent_of_a_code_that_stays_and_did_not_come_through_counts_too(
     found, findings = run.outcome({STAYS: 3, LEAVES: 2})
     assert findings.clean
     assert found.lost_of_stayed == 3
+
+
+def test_a_feed_may_begin_with_what_it_last_knew_of_a_code(run: Run) -> None:
+    """One tick from before the change; then without a hole."""
+    having(run, COMES, range(CHANGE - 1, EFFECT))
+    assert run.outcome()[1].clean
 
 
 def test_a_change_that_no_tick_shows_was_not_checked(run: Run) -> None:
@@ -151,13 +157,3 @@ def test_lists_take_codes_from_everywhere_and_none_twice() -> None:
     assert int(max(first.left)) - int(min(first.left)) > 80
     with pytest.raises(UsageError, match="none would stay"):
         Lists.deal(market, [Change(3.0, 90, 10)])
-
-
-def test_a_mark_says_that_nobody_asked_for_a_code() -> None:
-    """Among other marks as well; those are not of the list."""
-    findings = Findings()
-    check_mark({"code": STAYS, "n": 1, "quality": None}, findings)
-    check_mark({"code": STAYS, "n": 2, "quality": "off_grid"}, findings)
-    assert findings.clean
-    check_mark({"code": STAYS, "n": 3, "quality": "off_grid,unknown_code"}, findings)
-    assert findings.counts == {"watchlist_mismatches": 1}
