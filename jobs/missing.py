@@ -20,6 +20,8 @@ CODES = 250_000
 
 _DAY_MS = 86_400_000
 _SHANGHAI_MS = 8 * 3_600_000
+_LIVE = 3_600_000_000
+"""µs from exchange time to receipt, either way, up to which a feed is live: delayed ones are by some 15 minutes."""
 
 
 class MarkedRow(Protocol):
@@ -64,13 +66,14 @@ class Span:
     def reaches_into(self, row: MarkedRow) -> bool:
         """Whether there was trading of the row's session meanwhile, by its exchange's widest hours.
 
-        The hours are exchange time, the span is local time: the row's last tick tells how far the two are apart, which
-        is next to nothing with a live feed, and days with a market that is played from a file.
+        These are exchange time and the span is local time. Where the row's last tick tells that the two are apart, a
+        market of another time being played, every gap of its last day, local time, counts.
         """
-        apart = row.received - row.time * 1000
-        midnight = (row.day * _DAY_MS - _SHANGHAI_MS) * 1000 + apart
+        if abs(row.received - row.time * 1000) > _LIVE:
+            return self.end is None or self.end > row.received - _DAY_MS * 1000
+        midnight = row.day * _DAY_MS - _SHANGHAI_MS
         return any(
-            self.start < midnight + to * 1000 and (self.end is None or self.end > midnight + since * 1000)
+            self.start < (midnight + to) * 1000 and (self.end is None or self.end > (midnight + since) * 1000)
             for since, to in widest_hours(row.exchange)
         )
 

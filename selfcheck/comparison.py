@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import urllib.request
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -15,6 +17,7 @@ from selfcheck.exact import Rule
 from selfcheck.findings import Findings
 from selfcheck.ledger import Ledger
 from selfcheck.log import Entry, LogReader
+from selfcheck.marks import MarkCheck, due
 from selfcheck.reference import ChangeReference
 from selfcheck.relisting import Relisting
 from selfcheck.rows import RowCheck
@@ -33,6 +36,11 @@ DEAD_LETTERS = "ashare.dead-letters.v1"
 FEED_EVENTS = "ashare.feed-events.v1"
 THRESHOLDS = "ashare.thresholds.v1"
 THRESHOLD_MARKS = "ashare.threshold-marks.v1"
+
+_MARKED = 10.0
+"""Seconds within which the end of the feed shows in every snapshot that the worker serves."""
+_PUBLISHED = 1.0
+"""Seconds within which they are published."""
 
 
 async def compare(
@@ -81,9 +89,20 @@ async def compare(
     verdict.published, verdict.changes = ticks.records, changes.records
     verdict.dead_letters = sum((await reader.ends(DEAD_LETTERS)).values())
     verdict.stored = await asyncio.to_thread(_rows, stack, ticks, findings)
-    sessions = ledger.sessions.codes
-    check_snapshots(sessions, await asyncio.to_thread(_served, stack), "worker", findings)
-    check_snapshots(sessions, await _compacted(reader, findings), SNAPSHOTS, findings)
+    verdict.marks = await _compare_snapshots(stack, reader, MarkCheck(due(events), findings), ledger, findings)
+
+
+async def _compare_snapshots(
+    stack: Stack, reader: LogReader, marks: MarkCheck, ledger: Ledger, findings: Findings
+) -> int:
+    """Compare what is served and what is published; gives how many gap marks there were."""
+    served = await _served(stack, marks)
+    latest = await _compacted(reader, findings, marks.add)
+    marks.finish()
+    for snapshots, place in ((served, "worker"), (latest, SNAPSHOTS)):
+        check_snapshots(ledger.sessions.codes, snapshots, place, findings)
+        marks.check(snapshots, place)
+    return marks.borne
 
 
 async def _all(reader: LogReader, topic: str) -> list[Entry]:
@@ -105,8 +124,19 @@ def _rows(stack: Stack, ticks: TickCheck, findings: Findings) -> int:
     return rows.rows
 
 
-def _served(stack: Stack) -> dict[str, Json]:
-    """By code, every snapshot that the worker with that agent serves; nothing if it does not answer."""
+async def _served(stack: Stack, marks: MarkCheck) -> dict[str, Json]:
+    """By code, every snapshot that the worker with that agent serves, when it had the time to mark the last gap."""
+    deadline = time.monotonic() + _MARKED
+    while True:
+        served = await asyncio.to_thread(_snapshots, stack)
+        if time.monotonic() > deadline or not marks.wrong(served):
+            await asyncio.sleep(_PUBLISHED)
+            return served
+        await asyncio.sleep(_PUBLISHED / 4)
+
+
+def _snapshots(stack: Stack) -> dict[str, Json]:
+    """Nothing if it does not answer."""
     for url, agents in zip(stack.workers, stack.plan.workers, strict=True):
         if "snapshots" in agents:
             try:
@@ -117,8 +147,8 @@ def _served(stack: Stack) -> dict[str, Json]:
     return {}
 
 
-async def _compacted(reader: LogReader, findings: Findings) -> dict[str, Json]:
-    """By code, the last record of each key."""
+async def _compacted(reader: LogReader, findings: Findings, each: Callable[[Json], None]) -> dict[str, Json]:
+    """By code, the last record of each key; ``each`` is given all of them."""
     latest: dict[str, Json] = {}
     for partition in await reader.partitions(SNAPSHOTS):
         async for entries in reader.read(SNAPSHOTS, partition):
@@ -128,7 +158,8 @@ async def _compacted(reader: LogReader, findings: Findings) -> dict[str, Json]:
                     if entry.value is None:
                         latest.pop(key, None)
                     else:
-                        latest[key] = json.loads(entry.value)
+                        latest[key] = snapshot = json.loads(entry.value)
+                        each(snapshot)
                 except ValueError:
                     findings.add("snapshot_mismatches", place=SNAPSHOTS, code=key, why="no JSON", offset=entry.offset)
     return latest

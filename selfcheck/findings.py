@@ -19,6 +19,7 @@ Kind = Literal[
     "watchlist_mismatches",  # of a code that stays or came ticks were not asked for, of one that left they were
     "gaps_untold",  # ticks were withheld from a line, and no event says so
     "gaps_unreal",  # an event tells of a gap that there was not
+    "mark_mismatches",  # a snapshot without the mark of a gap that concerns it, or with one that does not
     "gap_codes_wrong",  # codes that an announced gap leaves out, or has too many
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)

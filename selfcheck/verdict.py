@@ -26,6 +26,7 @@ class Verdict:
         thresholds: what was set in the middle of the run, and how soon it was in force.
         watchlist: how the watchlist changed in the middle of the run.
         error: why there is no full comparison, if there is none.
+        marks: gap marks that snapshots bore, code by code; the last, of the producer's end, included.
         kept: the folder with data and logs, kept when something is wrong.
     """
 
@@ -46,6 +47,7 @@ class Verdict:
     watchlist: WatchlistCheck | None = None
     error: str | None = None
     kept: str | None = None
+    marks: int = 0
 
     @property
     def ok(self) -> bool:
@@ -68,6 +70,7 @@ class Verdict:
                 "changes": self.changes,
                 **{kind: counts[kind] for kind in KINDS},
                 **({"gaps_injected": self.gaps.injected, "gaps_announced": self.gaps.announced} if self.gaps else {}),
+                "gap_marks": self.marks,
                 **({"thresholds": [asdict(setting) for setting in self.thresholds]} if self.thresholds else {}),
                 **(self.watchlist.report() if self.watchlist else {}),
                 "dead_letters": self.dead_letters,

@@ -149,12 +149,18 @@ def test_outside_the_known_exchanges_the_whole_day_counts() -> None:
     assert marked(missed, row([traded], code="BTCUSDT.BINANCE")) is not None
 
 
-def test_a_market_that_is_played_later_keeps_its_hours() -> None:
-    """The row tells how far local time and exchange time are apart."""
+def test_a_market_of_another_time_has_no_hours() -> None:
+    """It may be played at night; a gap of the day before is none of it."""
     feed = Feed()
-    later = 9 * DAY * 1000
-    missed = known(feed.say("subscribed", later, codes="all"), feed.gap(later + SECOND, later + 2 * SECOND))
-    assert marked(missed, row([tick(1, 10.0, received=MORNING + later)])) is not None
+    later = 9 * DAY * 1000 + 12 * 3600 * SECOND
+    missed = known(
+        feed.say("subscribed", later - 2 * DAY * 1000, codes="all"),
+        feed.gap(later - 2 * DAY * 1000, later - DAY * 1000 - 1),
+    )
+    of = row([tick(1, 10.0, received=MORNING + later)])
+    assert marked(missed, of) is None
+    missed.take(feed.gap(later + SECOND, later + 2 * SECOND))
+    assert marked(missed, of) is not None
 
 
 def test_a_new_session_is_whole_but_for_the_gaps_that_reach_into_it() -> None:
@@ -219,7 +225,8 @@ def test_the_mark_does_not_depend_on_when_events_are_read(names: list[str], tick
         events.append(feeds.say(name, at, start=start, end=end, codes="all"))
     # Ticks only before the events: of a killed producer a row that lived through knows more.
     pushed = [tick(n, 10.0) for n in range(1, ticks + 2)]
-    lived, job = {}, Snapshots()
+    lived: dict[str, SnapshotRow] = {}
+    job = Snapshots()
     cut = data.draw(st.integers(0, len(events)))
     job.apply(lived, chunk(list(pushed)))
     kept = [encode(of.record()) for of in lived.values()]
