@@ -50,9 +50,13 @@ def test_a_brief_load_comes_through_the_whole_pipeline_unharmed() -> None:
         (["--threshold-at", "default=0.5"], "SECONDS=SCOPE=THRESHOLD"),
         (["--threshold-at", "20=default=0.5"], "before --seconds 20"),
         (["--threshold-at", "5=board:MOON=0.5"], "boards are MAIN"),
+        (["--watchlist-at", "5:100"], "SECONDS:OUT/IN"),
+        (["--watchlist-at", "20:10/10"], "before --seconds 20"),
+        (["--watchlist-at", "5:10/10", "--feed", "xtick"], "new connection"),
+        (["--watchlist-at", "5:10/10", "--lines", "2"], "leave out --misbehave"),
     ],
 )
-def test_a_threshold_that_is_none_is_refused_before_anything_starts(given: list[str], said: str) -> None:
+def test_what_cannot_be_checked_is_refused_before_anything_starts(given: list[str], said: str) -> None:
     done = subprocess.run([*COMMAND, *given], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert said in done.stderr
@@ -75,3 +79,24 @@ def test_lines_that_end_lose_what_is_announced_or_nothing_at_all(given: list[str
     assert verdict["sent"] == verdict["published"] == verdict["stored"] > 2_000
     assert verdict["gaps_injected"] == verdict["gaps_announced"]
     assert bool(verdict["gaps_announced"]) is gaps
+
+
+@pytest.mark.timeout(240)
+def test_a_watchlist_that_changes_costs_what_stays_no_tick() -> None:
+    """Of a feed that replaces the list: every tick of what stays comes through, and the others go and come in time."""
+    load = ("--feed", "alltick", "--codes", "300", "--rate", "1000", "--seconds", "6", "--seed", "7")
+    done = subprocess.run(
+        [*COMMAND, *load, "--watchlist-at", "2:30/20", "--json"],
+        capture_output=True,
+        text=True,
+        timeout=220,
+        check=False,
+    )
+    verdict = json.loads(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert verdict["sent"] == verdict["published"] == verdict["stored"] > 3_000
+    assert (verdict["codes_stayed"], verdict["codes_left"], verdict["codes_came"]) == (270, 30, 20)
+    assert verdict["lost_of_stayed"] == verdict["watchlist_mismatches"] == verdict["gaps_announced"] == 0
+    (change,) = verdict["watchlist_changes"]
+    assert change["left_shown"] > 10
+    assert change["came_shown"] > 10

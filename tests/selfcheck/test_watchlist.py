@@ -13,6 +13,7 @@ import pytest
 from schemas import UsageError
 from selfcheck.findings import Findings
 from selfcheck.ledger import LedgerError
+from selfcheck.verdict import Verdict
 from selfcheck.watchlist import Change, Lists, Looks, Step, WatchlistCheck, check
 
 Tick = dict[str, Any]
@@ -61,6 +62,7 @@ def test_a_change_that_everybody_follows_is_clean_and_timed(run: Run) -> None:
     found, findings = run.outcome()
     assert findings.clean
     assert (found.stayed, found.left, found.came, found.lost_of_stayed) == (2, 1, 1, 0)
+    assert Verdict({}, sent=1, published=1, stored=1, findings=findings, watchlist=found).ok
     (change,) = found.changes
     assert (change.left_after_ms, change.came_after_ms) == (200, 200)
     assert found.shown
@@ -112,6 +114,7 @@ def test_what_is_missing_or_too_much_is_found(run: Run, damage: Callable[[Run], 
     found, findings = run.outcome()
     assert findings.counts == {"watchlist_mismatches": wrong}
     assert found.lost_of_stayed == lost
+    assert not Verdict({}, sent=1, published=1, stored=1, findings=findings, watchlist=found).ok
 
 
 def test_what_was_sent_of_a_code_that_stays_and_did_not_come_through_counts_too(run: Run) -> None:
@@ -130,9 +133,10 @@ def test_a_feed_may_begin_with_what_it_last_knew_of_a_code(run: Run) -> None:
 def test_a_change_that_no_tick_shows_was_not_checked(run: Run) -> None:
     """The code that came never traded, so nothing tells whether it was subscribed."""
     without(run, COMES, range(ROUNDS))
-    found, _ = run.outcome()
+    found, findings = run.outcome()
     assert not found.shown
     assert "no tick shows the change" in found.lines()[0]
+    assert not Verdict({}, sent=1, published=1, stored=1, findings=findings, watchlist=found).ok
 
 
 def test_without_the_market_s_page_nothing_is_said(tmp_path: Path) -> None:
