@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ashare_client.records import FeedEvent, Origin, PriceChange, Tick
-from ashare_client.repeats import Events, Numbers, Origins
+from ashare_client.records import FeedEvent, GapMark, Origin, PriceChange, Snapshot, Tick
+from ashare_client.repeats import Events, Numbers, Origins, States
 
 
 def change(code: str, offset: int, received: int | None = None, partition: int = 0) -> PriceChange:
@@ -22,6 +22,24 @@ def change(code: str, offset: int, received: int | None = None, partition: int =
         ticks=1,
         threshold=0.01,
         origin=Origin(partition=partition, offset=offset),
+    )
+
+
+def snapshot(code: str, offset: int, gap: GapMark | None = None) -> Snapshot:
+    return Snapshot(
+        code=code,
+        exchange="SSE",
+        price=10.0,
+        time=1,
+        received=1_000 + offset,
+        session="2026-11-20",
+        open=10.0,
+        high=10.0,
+        low=10.0,
+        ticks=1,
+        origin=Origin(partition=0, offset=offset),
+        lines=[],
+        gap=gap,
     )
 
 
@@ -67,6 +85,24 @@ def test_a_tick_topic_made_anew_is_not_taken_for_repeats() -> None:
     new = [change("a", 0, 9_000), change("b", 1, 8_900), change("a", 2, 9_100)]
     assert not any(seen.seen(0, record) for record in new)
     assert all(seen.seen(0, record) for record in new)
+
+
+def test_a_snapshot_that_is_marked_without_a_tick_is_no_repeat() -> None:
+    """Nor is one whose mark goes; the same again is, and so is one from before other ticks, marked or not."""
+    lasting = GapMark(id="a/1/2", start=1, end=None)
+    seen = States()
+    told = [snapshot("a", 1), snapshot("a", 1, lasting), snapshot("b", 2), snapshot("a", 1), snapshot("a", 3)]
+    assert [seen.seen(0, record) for record in told] == [False] * 5
+    assert seen.seen(0, snapshot("a", 3))
+    assert seen.seen(0, snapshot("a", 1, lasting))
+
+
+def test_memory_of_marks_has_a_bound() -> None:
+    """What came up first is forgotten, and may come once more."""
+    seen = States(2)
+    for code in "abcd":
+        assert not seen.seen(0, snapshot(code, 1))
+    assert not seen.seen(0, snapshot("a", 1))
 
 
 def test_partitions_are_apart() -> None:
