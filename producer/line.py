@@ -105,6 +105,8 @@ class Line:
         self._flowing = False
         self._ticked_at = self._confirmed_at = 0
         self._taking_since: float | None = None
+        self._relisting = False
+        self._relisted_at: float | None = None
         self._refusal: str | None = None
         self._refused_at = 0.0
         self._refusals = self._holes = 0
@@ -293,8 +295,21 @@ class Line:
         subscription = self.subscription
         self._silence.subscribed(self._watched, clock())
         log.info("%sthe list of codes changed", self._prefix)
-        if subscription.confirmed:
-            self._outlet.say("subscribed", reason="the list of codes changed", codes=subscription.concerned())
+        self._relisting, self._relisted_at = subscription.confirmed, None
+
+    def _follow_list(self, at: float) -> None:
+        """Announce another list when it is in force: all requests for it have gone, and are answered or never will be.
+
+        Under a bucket they may take a while, in which a code that comes is not yet delivered.
+        """
+        if not self._relisting or not self._speaker.idle:
+            return
+        if self._relisted_at is None:
+            self._relisted_at = at
+        if self.subscription.answered_in_full or at - self._relisted_at > ANSWER_SECONDS:
+            self._relisting = False
+            codes = self.subscription.concerned()
+            self._outlet.say("subscribed", reason="the list of codes changed", codes=codes)
 
     @property
     def _watched(self) -> int | None:
@@ -372,6 +387,7 @@ class Line:
             if end is not None:
                 await self._give_up(connection, end)
                 return
+            self._follow_list(clock())
             self._follow_session()
 
     def _overdue(self, at: float) -> End | UsageError | None:

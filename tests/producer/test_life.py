@@ -338,11 +338,35 @@ async def test_the_list_changes_on_the_connection(start: Callable[..., Running],
         running = start(provider.url, "ab")
         await post.until(lambda: running.line.state == "subscribed")
         running.line.want(list("bcd"))
-        await post.until(lambda: len(provider.heard[0]) == 3)
+        await post.until(lambda: len(provider.heard[0]) == 3 and len(running.outlet.of("subscribed")) == 2)
         await running.finish()
     assert provider.words(0) == ["+a,b", "-a", "+c,d"]
     assert [event["codes"] for event in running.outlet.of("subscribed")] == [["a", "b"], ["b", "c", "d"]]
     assert not running.outlet.holes
+
+
+async def test_another_list_is_announced_when_it_is_in_force(start: Callable[..., Running], post: Any) -> None:
+    """Not while its requests wait for their turn, nor before the feed has answered them."""
+    acknowledge = asyncio.Event()
+
+    async def script(server: ServerConnection) -> None:
+        await says(server, ticks=[("a", NOON)], answers=[ACK])
+        await acknowledge.wait()
+        await says(server, answers=[ACK])
+        await stay(server)
+
+    async with Provider(script) as provider:
+        running = start(provider.url, "a", {"buckets": [TokenBucket(apart=0.3)]})
+        await post.until(lambda: running.line.state == "subscribed")
+        running.line.want(["b"])
+        for words in (["+a", "-a"], ["+a", "-a", "+b"]):
+            await post.until(lambda words=words: provider.words(0) == words)
+            await asyncio.sleep(0.1)
+            assert [event["codes"] for event in running.outlet.of("subscribed")] == [["a"]]
+        acknowledge.set()
+        await post.until(lambda: len(running.outlet.of("subscribed")) == 2)
+        await running.finish()
+    assert running.outlet.of("subscribed")[1]["codes"] == ["b"]
 
 
 async def test_changes_that_wait_for_the_bucket_become_one(start: Callable[..., Running], post: Any) -> None:
