@@ -13,7 +13,7 @@ from selfcheck import watchlist
 from selfcheck.findings import Findings
 from selfcheck.watchlist import MARKET_PAGE, Change, Lists, Looks, WatchlistCheck
 
-SETTLED = 10.0
+SETTLED = 30.0
 """Seconds after which a change has to be in effect: not the promise, which is measured, but stuck."""
 _OF_THE_REST = 0.6
 """Of what the run has left after a change: then it has to be in effect, if that is sooner."""
