@@ -26,6 +26,7 @@ class ChangeRow(Marked):
     """
 
     __slots__ = (
+        "_moving",
         "bound",
         "code",
         "high",
@@ -47,6 +48,7 @@ class ChangeRow(Marked):
         self.code = code
         self.key = code.encode()
         self.threshold = threshold
+        self._moving = True
         self.last: int | None = None
         self.volume: int | float | None = None
         self.ticks = 0
@@ -67,11 +69,15 @@ class ChangeRow(Marked):
     def judge_by(self, threshold: Threshold) -> None:
         """Take another threshold; moves still count from the last emitted price."""
         self.threshold = threshold
+        self._moving = True
         if self.last is not None:
             self._bind(self.last)
 
     def _bind(self, price: int) -> None:
-        self.bound, self.yuan = limit(self.threshold, self.code, price)
+        # In yuan or ticks it is the same from every price.
+        if self._moving:
+            self.bound, self.yuan = limit(self.threshold, self.code, price)
+            self._moving = self.threshold.bp_e2 is not None
         # A quarter of the smallest step covers what a float can be off, up to prices that are far beyond any.
         if price + self.bound < _EXACT:
             self.low, self.high = (price - self.bound - 0.25) / 10_000, (price + self.bound + 0.25) / 10_000
@@ -193,7 +199,8 @@ class Changes:
             row.ticks += 1
             volume = tick.volume
             if volume is not None:
-                row.volume = volume if row.volume is None else row.volume + volume
+                so_far = row.volume
+                row.volume = volume if so_far is None else so_far + volume
             touch(row)
             if row.low <= tick.price <= row.high:
                 continue
@@ -201,23 +208,29 @@ class Changes:
             last = row.last
             if last is not None and -row.bound <= price - last <= row.bound:
                 continue
-            traded, ticks, threshold = row.volume, row.ticks, row.yuan
+            traded, ticks, yuan = row.volume, row.ticks, row.yuan
             row.emitted(price)
-            changes.append(
-                PriceChange(
-                    code=code,
-                    price=price / 10_000,
-                    previous=None if last is None else last / 10_000,
-                    change=None if last is None else (price - last) / 10_000,
-                    change_bp=None if last is None else basis_points(price - last, last),
-                    time=tick.time,
-                    received=tick.received,
-                    volume=traded,
-                    ticks=ticks,
-                    threshold=row.yuan if last is None else threshold,
-                    origin=Origin(partition, offset),
+            origin = Origin(partition, offset)
+            if last is None:
+                change = PriceChange(
+                    code, price / 10_000, None, None, None, tick.time, tick.received, traded, ticks, row.yuan, origin
                 )
-            )
+            else:
+                move = price - last
+                change = PriceChange(
+                    code,
+                    price / 10_000,
+                    last / 10_000,
+                    move / 10_000,
+                    basis_points(move, last),
+                    tick.time,
+                    tick.received,
+                    traded,
+                    ticks,
+                    yuan,
+                    origin,
+                )
+            changes.append(change)
 
 
 def basis_points(change: int, previous: int) -> float:
