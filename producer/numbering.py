@@ -9,7 +9,7 @@ import msgspec
 from producer.feeds.decoded import FeedTick
 from schemas import Tick
 
-# The bytes of schemas.encode (a test compares them) at half its cost: it takes structs as they are.
+# The bytes of schemas.encode (a test compares them), one call a tick less.
 _encode = msgspec.json.Encoder().encode
 _NONE: Mapping[int, str] = {}
 

@@ -1,4 +1,4 @@
-"""The one codec of the contract: orjson writes, msgspec reads with types and refuses what is wrong."""
+"""The one codec of the contract: msgspec writes, and reads with types and refuses what is wrong."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from functools import cache
 from typing import TypeVar
 
 import msgspec
-import orjson
 
 from schemas.records import Record
 
 R = TypeVar("R", bound=Record)
+
+_encode = msgspec.json.Encoder().encode
 
 
 class RecordError(ValueError):
@@ -19,7 +20,7 @@ class RecordError(ValueError):
 
 def encode(record: Record) -> bytes:
     """The JSON bytes of a record, fields in their declared order, ``None`` as ``null``."""
-    return orjson.dumps(record, default=msgspec.structs.asdict)
+    return _encode(record)
 
 
 @cache
