@@ -1,0 +1,117 @@
+"""A request in bytes over one of aiokafka's connections, and its answer in bytes.
+
+aiokafka (0.14.0) builds each request as a tree of structs and takes each answer apart into one, a Python call for every
+field, and each costs a task, a timer and three futures. That is nothing beside a wide batch; at a few hundred ticks a
+second, where a request and its answer carry one or two, it is most of what a process does. What is asked hundreds of
+times a second therefore goes through here, on the connection that aiokafka opened and keeps (handshake, versions,
+order of the answers, closing): ``send`` enters into its queue of unanswered requests an object that stands for the
+request, the class of its answer and the future that waits, all three.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from io import BytesIO
+from struct import Struct
+from typing import Any
+
+from aiokafka.client import AIOKafkaClient, ConnectionGroup
+from aiokafka.conn import AIOKafkaConnection, CloseReason
+from aiokafka.errors import KafkaConnectionError
+
+_HEADER = Struct(">ihhih")
+_CORRELATION = Struct(">i")
+BODY = _CORRELATION.size
+"""Where an answer's body begins."""
+
+
+class Pending:
+    """A request on its way; in aiokafka's queue it is the request, its answer's type, and the waiting future.
+
+    Attributes:
+        since: monotonic time at which it left.
+    """
+
+    __slots__ = ("_answered", "_failed", "_over", "correlation_id", "since")
+
+    def __init__(self, answered: Callable[[bytes], None], failed: Callable[[Exception], None]) -> None:
+        """One of the two is called, once, unless ``forget`` comes first."""
+        self._answered = answered
+        self._failed = failed
+        self._over = False
+        self.since = time.monotonic()
+        self.correlation_id = 0
+
+    def forget(self) -> None:
+        """Have the answer, when it comes, dropped."""
+        self._over = True
+
+    # -- what AIOKafkaConnection asks of a request ---------------------------------------------------------------------
+
+    def parse_response_header(self, frame: BytesIO) -> Pending:
+        """The answer's header, of which the correlation id is looked at."""
+        (self.correlation_id,) = _CORRELATION.unpack_from(frame.getbuffer())
+        return self
+
+    @property
+    def RESPONSE_TYPE(self) -> Pending:  # noqa: N802 - as aiokafka calls it
+        """What has ``decode``."""
+        return self
+
+    def decode(self, frame: BytesIO) -> bytes:
+        """The answer as it came; its body begins at ``BODY``."""
+        return frame.getvalue()
+
+    # -- and of a future -----------------------------------------------------------------------------------------------
+
+    def done(self) -> bool:
+        """Whether nobody waits any more."""
+        return self._over
+
+    def set_result(self, frame: bytes) -> None:
+        """The answer came."""
+        self._over = True
+        self._answered(frame)
+
+    def set_exception(self, error: Exception) -> None:
+        """The connection was closed."""
+        self._over = True
+        self._failed(error)
+
+
+def connection_to(client: AIOKafkaClient, node: int) -> AIOKafkaConnection | None:
+    """The client's open connection to a node, if it has one."""
+    connection: AIOKafkaConnection | None = client._conns.get((node, ConnectionGroup.DEFAULT))
+    return connection if connection is not None and connection.connected() else None
+
+
+def speaks(connection: AIOKafkaConnection, key: int, version: int) -> bool:
+    """Whether the node takes this version of a request."""
+    least, most = connection._versions.get(key, (0, -1))
+    return bool(least <= version <= most)
+
+
+def send(connection: AIOKafkaConnection, key: int, version: int, body: bytes, pending: Pending) -> None:
+    """Send a request whose header is one without tagged fields.
+
+    Raises:
+        KafkaConnectionError: the connection is closed.
+    """
+    writer = connection._writer
+    if writer is None:
+        raise KafkaConnectionError(f"No connection to broker at {connection.host}:{connection.port}")
+    correlation = connection._next_correlation_id()
+    client = connection._client_id.encode()
+    header = _HEADER.pack(_HEADER.size - 4 + len(client) + len(body), key, version, correlation, len(client))
+    connection._requests.append((correlation, pending, pending))
+    writer.write(header + client + body)
+
+
+def overdue(connection: AIOKafkaConnection, pending: Pending) -> bool:
+    """Close the connection of a request that waits longer than the client's timeout for it; tells whether it did."""
+    timeout: Any = connection._request_timeout
+    if timeout is None or time.monotonic() - pending.since < timeout:
+        return False
+    connection.close(reason=CloseReason.CONNECTION_TIMEOUT)
+    return True
