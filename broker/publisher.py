@@ -13,7 +13,7 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import chain
 
@@ -21,6 +21,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
+from broker.producing import Producing
 from schemas import UsageError
 from schemas.topics import topics
 
@@ -212,9 +213,12 @@ class Publisher:
         self._deadline = deadline
         self._lanes: dict[tuple[str, int], Lane] = {}
         self._ready: set[Lane] = set()
+        self._leaving = False
+        self._by_aiokafka: deque[tuple[Lane, BatchBuilder]] = deque()
         self._work = asyncio.Event()
         self._drained = asyncio.Event()
         self._client: AIOKafkaProducer | None = None
+        self._producing: Producing[Lane] | None = None
         self._generation = 0
         self._broken: str | None = None
         self._failure: DeliveryError | None = None
@@ -227,13 +231,13 @@ class Publisher:
             UsageError: no broker answers, or a required topic is missing or has another number of partitions.
         """
         try:
-            self._client = await self._connect()
+            await self._connect()
         except (KafkaError, OSError) as error:
             raise UsageError(f"no Kafka broker answers at {self.bootstrap} (--bootstrap): {error}") from error
         try:
             await self._check(required)
         except BaseException:
-            await self._client.stop()
+            await self._discard()
             raise
         self._tasks = [
             asyncio.create_task(self._pump(), name="publisher-pump"),
@@ -241,6 +245,7 @@ class Publisher:
         ]
         for task in self._tasks:
             task.add_done_callback(self._ended)
+        self._leave_soon()
 
     def lane(self, topic: str, partition: int) -> Lane:
         """The lane of a partition, always the same object."""
@@ -300,9 +305,9 @@ class Publisher:
     def wake(self, lane: Lane) -> None:
         """Have the lane's next batch sent (for ``Lane``)."""
         self._ready.add(lane)
-        self._work.set()
+        self._leave_soon()
 
-    async def _connect(self) -> AIOKafkaProducer:
+    async def _connect(self) -> None:
         client = AIOKafkaProducer(
             bootstrap_servers=self.bootstrap.split(","),
             client_id=self._client_id,
@@ -318,7 +323,8 @@ class Publisher:
             with contextlib.suppress(Exception):
                 await client.stop()
             raise
-        return client
+        self._client = client
+        self._producing = Producing(client, partial(self._landed, self._generation))
 
     async def _check(self, required: Sequence[str]) -> None:
         assert self._client is not None
@@ -344,7 +350,42 @@ class Publisher:
             await asyncio.sleep(0.3)
         return 0
 
+    def _leave_soon(self) -> None:
+        """Send when whoever adds records now has added them all."""
+        if not self._leaving:
+            self._leaving = True
+            asyncio.get_running_loop().call_soon(self._leave)
+
+    def _leave(self) -> None:
+        self._leaving = False
+        if self._producing is None or self._broken is not None:
+            return
+        try:
+            self._board(self._producing)
+        except Exception as error:  # noqa: BLE001 - nobody else would hear of it
+            self._fail(error)
+
+    def _board(self, producing: Producing[Lane]) -> None:
+        """A batch of each lane that is ready, unless its node owes an answer: then it goes with the next request."""
+        assert self._client is not None
+        ready, self._ready = self._ready, set()
+        boarded: dict[int, list[tuple[Lane, BatchBuilder]]] = {}
+        for lane in ready:
+            node = producing.node(lane)
+            if node in producing.busy:
+                self._ready.add(lane)
+            elif (batch := lane.board(self._client)) is None:
+                continue
+            elif node is None:
+                self._by_aiokafka.append((lane, batch))
+                self._work.set()
+            else:
+                boarded.setdefault(node, []).append((lane, batch))
+        for node, some in boarded.items():
+            producing.send(node, some)
+
     async def _pump(self) -> None:
+        """Make the client anew when it is broken, and have aiokafka send what can't be sent from here."""
         while True:
             await self._work.wait()
             self._work.clear()
@@ -352,27 +393,20 @@ class Publisher:
                 await self._rebuild()
             client, generation = self._client, self._generation
             assert client is not None
-            for lane in self._take_ready():
-                batch = lane.board(client)
-                if batch is None:
-                    continue
+            while self._by_aiokafka:
+                lane, batch = self._by_aiokafka.popleft()
                 try:
                     sent = await client.send_batch(batch, lane.topic, partition=lane.partition)
                 except Exception as error:  # noqa: BLE001 - whatever it was, the batch did not leave
                     self._break(f"{lane.topic}/{lane.partition}: {error!r}")
                     break
-                sent.add_done_callback(partial(self._landed, lane, generation))
+                sent.add_done_callback(partial(self._landed, generation, lane))
 
-    def _take_ready(self) -> Iterator[Lane]:
-        ready, self._ready = self._ready, set()
-        return iter(ready)
-
-    def _landed(self, lane: Lane, generation: int, sent: asyncio.Future[object]) -> None:
-        error = None if sent.cancelled() else sent.exception()
+    def _landed(self, generation: int, lane: Lane, sent: asyncio.Future[object] | None) -> None:
         if generation != self._generation:
             return
-        if sent.cancelled() or error is not None:
-            self._break(f"{lane.topic}/{lane.partition}: {error!r}")
+        if sent is not None and (sent.cancelled() or sent.exception() is not None):
+            self._break(f"{lane.topic}/{lane.partition}: {None if sent.cancelled() else sent.exception()!r}")
             return
         records, size = lane.landed()
         self.acknowledged += records
@@ -380,13 +414,17 @@ class Publisher:
         if not self.full:
             self._drained.set()
         if lane.waits():
-            self.wake(lane)
+            self._ready.add(lane)
+        if self._ready:
+            self._leave_soon()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A task of ours ended: unless it was stopped, that is a defect, and whoever waits must hear of it."""
         if task.cancelled():
             return
-        error = task.exception()
+        self._fail(task.exception())
+
+    def _fail(self, error: BaseException | None) -> None:
         log.critical("the publisher failed", exc_info=error)
         self._failure = DeliveryError(f"the publisher failed: {error!r}")
         self._failure.__cause__ = error
@@ -411,10 +449,11 @@ class Publisher:
         log.warning("Kafka client is made anew: %s", self._broken)
         self._generation += 1
         await self._discard()
+        self._by_aiokafka.clear()
         self.resent += sum(lane.turn_back() for lane in self._lanes.values())
         for delay in chain(_BACKOFF, iter(lambda: _BACKOFF[-1], None)):
             try:
-                self._client = await self._connect()
+                await self._connect()
                 break
             except (KafkaError, OSError) as error:
                 held = sum(lane.unacknowledged for lane in self._lanes.values())
@@ -423,9 +462,13 @@ class Publisher:
         self.rebuilt += 1
         self._broken = None
         self._ready.update(lane for lane in self._lanes.values() if lane.waits())
+        self._leave_soon()
 
     async def _discard(self) -> None:
         """Close the client without waiting for what it still holds: ``stop()`` alone would flush without a limit."""
+        if self._producing is not None:
+            self._producing.close()
+            self._producing = None
         client, self._client = self._client, None
         if client is None:
             return
