@@ -98,8 +98,8 @@ class Producing(Generic[P]):
     def node(self, place: P) -> int | None:
         """Where the place's batch can be sent from here; ``None`` sends it by aiokafka."""
         client = self._client.client
-        if place.topic not in client._topics:
-            return None
+        # What is sent to stays in the metadata that aiokafka refreshes; it enters by itself what it did not know.
+        client._topics.add(place.topic)
         node: int | None = client.cluster.leader_for_partition(TopicPartition(place.topic, place.partition))
         connection = None if node is None else connection_to(client, node)
         return node if connection is not None and speaks(connection, _PRODUCE, _VERSION) else None
