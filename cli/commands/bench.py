@@ -14,7 +14,7 @@ _ROOT = Path(__file__).parents[2]
 
 def command(
     names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="benchmarks; default: all")] = None,
-    minutes: Annotated[float | None, typer.Option("--minutes", help="that there are; default: about 85")] = None,
+    minutes: Annotated[float | None, typer.Option("--minutes", help="that there are; default: about 90")] = None,
     peers: Annotated[Path, typer.Option("--peers", help="environment of the peers (make peers)")] = Path(".venv-peers"),
     *,
     plan: Annotated[bool, typer.Option("--plan", help="only say what would be run, and for how long")] = False,
