@@ -7,7 +7,6 @@ either would lose both.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -104,9 +103,11 @@ class Effects(Generic[R]):
 
     async def _beat(self) -> None:
         phase = self._state.partition % _PHASES / _PHASES * self._every
-        left = self._every - (asyncio.get_running_loop().time() + phase) % self._every
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._enough.wait(), left)
+        loop = asyncio.get_running_loop()
+        # ``asyncio.wait_for`` would make a task of it, and a few dozen partitions have a beat several times a second.
+        beat = loop.call_later(self._every - (loop.time() + phase) % self._every, self._enough.set)
+        await self._enough.wait()
+        beat.cancel()
 
     async def _round(self) -> None:
         events, self._events = self._events, deque()
