@@ -46,7 +46,7 @@ _DECLARED = (
         "second_token",
         "--second-token",
         "ASHARE_SECOND_FEED_TOKEN",
-        "of the second feed of `ashare evaluate-feed`; default, with the same provider: --token",
+        "of the second feed; default, with the same provider: --token",
         secret=True,
     ),
     Setting(
@@ -73,10 +73,16 @@ _DECLARED = (
         default=False,
     ),
     Setting(
+        "second_feed",
+        "--second-feed",
+        "ASHARE_SECOND_FEED",
+        "protocol of the second connection, where it is another provider's; default: --feed",
+    ),
+    Setting(
         "second_url",
         "--second-url",
         "ASHARE_FEED_SECOND_URL",
-        "where the second connection of --arbitrate dials; default: --url",
+        "where the second connection dials; default: --url, or the second provider's own address",
     ),
     Setting(
         "source",

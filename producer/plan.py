@@ -14,6 +14,7 @@ from producer import symbols, watchlist
 from producer.dealing import lines_needed
 from producer.feeds import provider
 from producer.feeds.provider import Options, Provider, TimeUnit, TurnoverRule, Units, VolumeUnit
+from producer.upstream import Upstream
 from schemas import UsageError
 
 log = logging.getLogger(__name__)
@@ -35,8 +36,10 @@ class ProducerOptions:
     watchlist: str | None = None
     lines: int | None = None
     arbitrate: bool = False
+    second_feed: str | None = None
     second_url: str | None = None
     token: str | None = field(default=None, repr=False)
+    second_token: str | None = field(default=None, repr=False)
     source: str = DEFAULT_SOURCE
     trades_only: bool = False
     foreign: bool = False
@@ -53,22 +56,39 @@ class ProducerOptions:
 
 
 @dataclass(frozen=True)
+class Endpoint:
+    """Where lines dial, in which protocol."""
+
+    provider: Provider
+    options: Options
+    url: str
+    token: str | None = field(default=None, repr=False)
+
+    def upstream(self) -> Upstream:
+        """What one line speaks to."""
+        return Upstream(self.provider.make(self.options), self.url, self.token)
+
+
+@dataclass(frozen=True)
 class Plan:
     """What runs.
 
     Attributes:
+        endpoints: where the lines of a group dial: one, or two whose streams become one.
         codes: to subscribe, ``None`` for the whole market.
         file: the watchlist that is watched, if any.
-        urls: where the lines of a group dial: one, or two whose streams become one.
         sources: the line id of each group.
     """
 
-    provider: Provider
-    options: Options
+    endpoints: Sequence[Endpoint]
     codes: list[str] | None
     file: Path | None
-    urls: Sequence[str]
     sources: Sequence[str]
+
+    @property
+    def most(self) -> int | None:
+        """Codes that every line of a group can carry; ``None`` for any number."""
+        return _most([endpoint.provider for endpoint in self.endpoints])
 
 
 def plan(options: ProducerOptions) -> Plan:
@@ -85,28 +105,42 @@ def plan(options: ProducerOptions) -> Plan:
         raise UsageError(f"--quality {options.quality!r} is none of: {', '.join(QUALITIES)}")
     if options.lines is not None and options.lines < 1:
         raise UsageError("--lines is a number of connections, from 1")
-    feed = provider(options.feed)
     given, file = _codes(options)
-    codes = _spelt(given, feed)
-    url = options.url or feed.capabilities.url
-    twice = options.arbitrate or options.second_url is not None
-    if twice and options.second_url is None and feed.capabilities.second_login == "kicks the first":
-        raise UsageError(
-            f"--arbitrate: a second connection to {feed.name} ends the first: give --second-url another server"
-        )
-    return Plan(
-        feed,
-        Options(
-            units=_units(options, feed.capabilities.units),
-            foreign=options.foreign,
-            trades_only=options.trades_only,
-            as_string=isinstance(given, str),
-        ),
-        codes,
-        file,
-        [url, options.second_url or url] if twice else [url],
-        _sources(options, _lines(options, feed, codes)),
+    endpoints = _endpoints(options, as_string=isinstance(given, str))
+    feeds = [endpoint.provider for endpoint in endpoints]
+    codes = _spelt(given, feeds)
+    return Plan(endpoints, codes, file, _sources(options, _lines(options, feeds, codes)))
+
+
+def _endpoints(options: ProducerOptions, *, as_string: bool) -> list[Endpoint]:
+    """One, or two where their lines are to become one stream; the settings' units are those of the first feed.
+
+    Raises:
+        UsageError: a feed is not known, a unit is none, or the second connection would end the first.
+    """
+    feed = provider(options.feed)
+    common = Options(foreign=options.foreign, trades_only=options.trades_only, as_string=as_string)
+    declared = feed.capabilities.units
+    first = Endpoint(
+        feed, replace(common, units=_units(options, declared)), options.url or feed.capabilities.url, options.token
     )
+    if not options.arbitrate and options.second_feed is None and options.second_url is None:
+        return [first]
+    other = provider(options.second_feed or options.feed)
+    same = other.name == feed.name
+    second = Endpoint(
+        other,
+        first.options if same else common,
+        options.second_url or (first.url if same else other.capabilities.url),
+        options.second_token or (options.token if same else None),
+    )
+    once = (second.url, second.token) == (first.url, first.token)
+    if same and once and feed.capabilities.second_login == "kicks the first":
+        raise UsageError(
+            f"--arbitrate: a second connection to {feed.name} ends the first: give --second-url another server,"
+            " or --second-token another account"
+        )
+    return [first, second]
 
 
 def _codes(options: ProducerOptions) -> tuple[str | list[str], Path | None]:
@@ -136,44 +170,53 @@ def _some(codes: list[str], where: str) -> list[str]:
     return codes
 
 
-def _spelt(given: str | list[str], feed: Provider) -> list[str] | None:
-    """The codes one by one, in the one form for every feed but the post's, which gets them as they were given.
+def _spelt(given: str | list[str], feeds: Sequence[Provider]) -> list[str] | None:
+    """The codes one by one, in the one form for every feed; the post's alone gets them as they were given.
 
     Raises:
         UsageError: no code, or the whole market of a feed that does not have it on one connection.
     """
     codes = symbols.codes(given)
     if codes is not None and _EVERYTHING not in codes:
-        return codes if feed.name == "post" else watchlist.codes(codes)
-    if not feed.capabilities.wildcard:
-        raise UsageError(
-            f"--feed {feed.name} has no wildcard: name the codes, with --symbols 600519,000001, --symbols @FILE"
-            " or --watchlist FILE"
-        )
+        return codes if all(feed.name == "post" for feed in feeds) else watchlist.codes(codes)
+    for feed in feeds:
+        if not feed.capabilities.wildcard:
+            raise UsageError(
+                f"{feed.name} has no wildcard: name the codes, with --symbols 600519,000001, --symbols @FILE"
+                " or --watchlist FILE"
+            )
     return codes
 
 
-def _lines(options: ProducerOptions, feed: Provider, codes: list[str] | None) -> int:
-    """How many connections, each with codes of its own."""
-    most = feed.capabilities.codes_per_connection
+def _most(feeds: Sequence[Provider]) -> int | None:
+    limits = [feed.capabilities.codes_per_connection for feed in feeds]
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _lines(options: ProducerOptions, feeds: Sequence[Provider], codes: list[str] | None) -> int:
+    """How many connections to each feed, each with codes of its own."""
     if codes is None or _EVERYTHING in codes:
         if (options.lines or 1) > 1:
             raise UsageError("--lines deals codes out, and * is not dealt: give codes, or --arbitrate for two lines")
         return 1
+    most = _most(feeds)
     needed = lines_needed(len(codes), most)
     lines = options.lines or needed
+    narrowest = min(feeds, key=lambda feed: feed.capabilities.codes_per_connection or len(codes))
     if lines < needed:
         raise UsageError(
-            f"{len(codes):,} codes need {needed} connections, as {feed.name} takes {most:,} each:"
+            f"{len(codes):,} codes need {needed} connections, as {narrowest.name} takes {most:,} each:"
             f" give --lines {needed} if the plan allows as many, or fewer codes"
         )
-    allowed = feed.capabilities.connections
-    if allowed is not None and lines > allowed and feed.capabilities.second_login == "kicks the first":
-        raise UsageError(
-            f"{len(codes):,} codes need {lines} connections, and {feed.name} ends one when a token opens another:"
-            f" give {(most or len(codes)) * allowed:,} codes at most, the others to a producer with another token"
-        )
-    if allowed is not None and lines > allowed:
+    for feed in feeds:
+        allowed = feed.capabilities.connections
+        if allowed is None or lines <= allowed:
+            continue
+        if feed.capabilities.second_login == "kicks the first":
+            raise UsageError(
+                f"{len(codes):,} codes need {lines} connections, and {feed.name} ends one when a token opens another:"
+                f" give {(most or len(codes)) * allowed:,} codes at most, the others to a producer with another token"
+            )
         log.warning("%d connections: %s documents %d for a token", lines, feed.name, allowed)
     return lines
 

@@ -26,11 +26,10 @@ from producer.numbering import Numbering
 from producer.outlet import Outlet, Single
 from producer.pacing import TokenBucket
 from producer.pair import Pair
-from producer.plan import Plan, ProducerOptions, plan
+from producer.plan import Endpoint, Plan, ProducerOptions, plan
 from producer.quality import Gate
 from producer.speaking import Pace
 from producer.supervisor import Supervisor
-from producer.upstream import Upstream
 from producer.watching import Watch
 from schemas.topics import DEAD_LETTERS, FEED_EVENTS, TICKS
 
@@ -93,13 +92,15 @@ class Producer:
         self._what = what
         self._options = options
         self._publisher = publisher
-        able = what.provider.capabilities
-        # Attempts to connect are apart per token, whichever line makes them.
-        self._dials = [TokenBucket(apart=able.reconnect_apart)] if able.reconnect_apart else []
-        # So are requests: AllTick wants 1 s between two on a connection, and 3 s between two connections of a token.
-        several = len(what.sources) * len(what.urls) > 1
-        self._requests = [TokenBucket(apart=able.reconnect_apart)] if several and able.reconnect_apart else []
-        dealer = Dealer(len(what.sources), able.codes_per_connection)
+        # Attempts to connect are apart per token, whichever line makes them. So are requests: AllTick wants 1 s between
+        # two on a connection, and 3 s between two connections of a token.
+        several = len(what.sources) * len(what.endpoints) > 1
+        accounts = {_account(endpoint): endpoint.provider.capabilities.reconnect_apart for endpoint in what.endpoints}
+        self._dials = {one: [TokenBucket(apart=apart)] if apart else [] for one, apart in accounts.items()}
+        self._requests = {
+            one: [TokenBucket(apart=apart)] if several and apart else [] for one, apart in accounts.items()
+        }
+        dealer = Dealer(len(what.sources), what.most)
         dealt = [None] * len(what.sources) if what.codes is None else dealer.deal(what.codes)
         groups = [self._group(source, codes) for source, codes in zip(what.sources, dealt, strict=True)]
         self.supervisor = Supervisor(groups, dealer, told=self._expect)
@@ -171,48 +172,42 @@ class Producer:
 
     def _group(self, source: str, codes: Sequence[str] | None) -> list[Line]:
         """The lines that bring the same codes."""
-        what, options = self._what, self._options
+        endpoints, options = self._what.endpoints, self._options
         numbering, gate = Numbering(source, self.run_id), self._gate()
-        able = what.provider.capabilities
-        feeds = [what.provider.make(what.options) for _ in what.urls]
-        arbiter = Arbiter(len(feeds), Matching.of(able, able)) if len(feeds) > 1 else None
+        upstreams = [endpoint.upstream() for endpoint in endpoints]
+        able = [upstream.capabilities for upstream in upstreams]
+        arbiter = Arbiter(len(upstreams), Matching.of(able[0], able[1])) if len(upstreams) > 1 else None
         intakes = [
             Intake(
                 self._publisher,
                 numbering,
-                feed,
+                upstream.feed,
                 trades_only=options.trades_only,
                 gate=gate,
                 arbiter=arbiter,
                 line=number,
             )
-            for number, feed in enumerate(feeds)
+            for number, upstream in enumerate(upstreams)
         ]
         self.intakes += intakes
         names: list[str] = [source]
         outlets: Sequence[Outlet] = [Single(intakes[0])]
         if arbiter is not None:
-            names = [f"{source}/{letter}" for letter in ascii_lowercase[: len(feeds)]]
+            names = [f"{source}/{letter}" for letter in ascii_lowercase[: len(upstreams)]]
             pair = Pair(names, intakes)
             self.pairs.append((pair, arbiter))
             outlets = pair.sides
         return [
-            Line(
-                Upstream(feed, url, options.token),
-                codes,
-                outlet,
-                self._pace(),
-                name=name,
-            )
-            for feed, url, outlet, name in zip(feeds, what.urls, outlets, names, strict=True)
+            Line(upstream, codes, outlet, self._pace(endpoint), name=name)
+            for endpoint, upstream, outlet, name in zip(endpoints, upstreams, outlets, names, strict=True)
         ]
 
-    def _pace(self) -> Pace:
-        able, options = self._what.provider.capabilities, self._options
+    def _pace(self, endpoint: Endpoint) -> Pace:
+        options, account = self._options, _account(endpoint)
         return Pace(
-            buckets=[bucket_of(able)],
-            request_buckets=self._requests,
-            dials=self._dials,
+            buckets=[bucket_of(endpoint.provider.capabilities)],
+            request_buckets=self._requests[account],
+            dials=self._dials[account],
             heartbeat=options.heartbeat,
             heartbeat_message=options.heartbeat_message,
             backoff=Backoff(options.first_delay, options.longest_delay),
@@ -251,6 +246,11 @@ class Producer:
                 waiting = publisher.unacknowledged_bytes / 2**20
                 log.warning("Kafka acknowledged nothing in %.0f s; %.1f MiB wait in memory", REPORT_SECONDS, waiting)
             ticks, acknowledged = counted.ticks, publisher.acknowledged
+
+
+def _account(endpoint: Endpoint) -> tuple[str, str | None]:
+    """What a provider counts connections by."""
+    return endpoint.provider.name, endpoint.token
 
 
 def bucket_of(able: Capabilities) -> TokenBucket:

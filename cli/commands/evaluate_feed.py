@@ -23,9 +23,7 @@ def command(
     ] = None,
     *,
     feed: Annotated[str, option("feed")] = default("feed"),
-    second_feed: Annotated[
-        str | None, typer.Option("--second-feed", help="protocol of URL2, where it is another than --feed")
-    ] = None,
+    second_feed: Annotated[str | None, option("second_feed")] = default("second_feed"),
     minutes: Annotated[float, typer.Option("--minutes", help="how long to measure")] = 5.0,
     token: Annotated[str | None, option("token")] = default("token"),
     second_token: Annotated[str | None, option("second_token")] = default("second_token"),
@@ -66,7 +64,9 @@ def command(
     if html is not None and not html.absolute().parent.is_dir():
         raise UsageError(f"--html {html}: there is no such folder")
     tokens = secret("token", token), secret("second_token", second_token)
-    targets = _targets(urls or [], (feed, second_feed), tokens, symbols=_given(symbols, watchlist), foreign=foreign)
+    targets = _targets(
+        urls or [], (feed, second_feed or None), tokens, symbols=_given(symbols, watchlist), foreign=foreign
+    )
 
     def say(text: str) -> None:
         print(f"{text} …", file=sys.stderr, flush=True)
@@ -127,12 +127,13 @@ def _target(feed: str, url: str | None, token: str | None, *, symbols: str, fore
 
     what = plan(ProducerOptions("", url=url, feed=feed, symbols=symbols, foreign=foreign))
     if len(what.sources) > 1:
-        most = what.provider.capabilities.codes_per_connection
+        most = what.most
         raise UsageError(
             f"{len(what.codes or ()):,} codes, and {feed} takes {most:,} on a connection: an evaluation has one,"
             " so give fewer"
         )
-    return Target(what.provider, what.options, what.urls[0], what.codes, token)
+    [endpoint] = what.endpoints
+    return Target(endpoint.provider, endpoint.options, endpoint.url, what.codes, token)
 
 
 def _print(report: Report) -> None:

@@ -16,15 +16,19 @@ def planned(**options: Any) -> Any:
     return plan(ProducerOptions("127.0.0.1:9092", **options))
 
 
+def urls(what: Any) -> list[str]:
+    return [endpoint.url for endpoint in what.endpoints]
+
+
+def feed_options(**options: Any) -> Any:
+    return planned(**options).endpoints[0].options
+
+
 def test_without_options_it_is_the_post_s_whole_market_on_one_line() -> None:
     """As before there were others."""
     what = planned()
-    assert (what.provider.name, what.codes, what.urls, what.sources) == (
-        "post",
-        None,
-        ["ws://127.0.0.1:8765"],
-        ["post-1"],
-    )
+    assert (what.codes, urls(what), what.sources) == (None, ["ws://127.0.0.1:8765"], ["post-1"])
+    assert [endpoint.provider.name for endpoint in what.endpoints] == ["post"]
 
 
 def test_codes_beyond_a_connection_s_limit_take_more_lines() -> None:
@@ -60,8 +64,8 @@ def test_a_wildcard_where_there_is_none_names_the_fix() -> None:
 def test_the_post_gets_symbols_as_they_were_given_and_others_in_the_one_form() -> None:
     """The form itself is the post's: array, string or wildcard."""
     assert planned(symbols="600519.SH").codes == ["600519.SH"]
-    assert planned(symbols="600519.SH").options.as_string
-    assert not planned(symbols='["600519"]').options.as_string
+    assert feed_options(symbols="600519.SH").as_string
+    assert not feed_options(symbols='["600519"]').as_string
     assert planned(feed="alltick", symbols="600519.SH,sz000001").codes == ["600519", "000001"]
 
 
@@ -83,20 +87,47 @@ def test_symbols_and_watchlists_are_read_from_files(tmp_path: Path) -> None:
 
 def test_two_connections_for_the_same_codes_have_one_id() -> None:
     """To one address, or to two."""
-    assert planned(arbitrate=True).urls == ["ws://127.0.0.1:8765"] * 2
+    assert urls(planned(arbitrate=True)) == ["ws://127.0.0.1:8765"] * 2
     with pytest.raises(UsageError, match="--second-url"):
         planned(feed="itick", symbols="600519", arbitrate=True)
     what = planned(second_url="ws://backup")
-    assert (what.urls, what.sources) == (["ws://127.0.0.1:8765", "ws://backup"], ["post-1"])
+    assert (urls(what), what.sources) == (["ws://127.0.0.1:8765", "ws://backup"], ["post-1"])
+
+
+def test_two_providers_can_be_made_one_stream() -> None:
+    """Each with its own address, token and units; codes are dealt so that both can carry them."""
+    codes = ",".join(f"60{i:04d}" for i in range(1_000))
+    what = planned(
+        feed="alltick", second_feed="infoway", symbols=codes, token="one", second_token="two", volume_unit="shares"
+    )
+    assert what.sources == ["alltick-1", "alltick-2"], "Infoway takes 600"
+    first, second = what.endpoints
+    assert (first.provider.name, second.provider.name) == ("alltick", "infoway")
+    assert (first.url, second.url) == (first.provider.capabilities.url, second.provider.capabilities.url)
+    assert (first.token, second.token) == ("one", "two")
+    assert first.options.units.volume == "shares"
+    assert second.options.units is None
+    assert planned(feed="alltick", second_feed="infoway", symbols="600519", token="one").endpoints[1].token is None
+    assert planned(second_feed="post", second_url="ws://other", token="one").endpoints[1].token == "one"
+    assert planned(feed="itick", symbols="600519", arbitrate=True, second_token="two").sources == ["itick-1"]
+
+
+def test_a_second_provider_needs_what_it_is_asked_for() -> None:
+    """A wildcard that it does not have, a name that it is not."""
+    with pytest.raises(UsageError, match="alltick has no wildcard"):
+        planned(second_feed="alltick")
+    with pytest.raises(UsageError, match="reuters is none of"):
+        planned(second_feed="reuters")
+    assert planned(second_feed="alltick", symbols="600519.SH").codes == ["600519"]
 
 
 def test_units_override_what_is_declared() -> None:
     """Volume for all boards or for some; the rest stays as it was."""
-    assert planned().options.units is None
-    units = planned(feed="alltick", symbols="600519", volume_unit="lots,STAR=shares").options.units
+    assert feed_options().units is None
+    units = feed_options(feed="alltick", symbols="600519", volume_unit="lots,STAR=shares").units
     assert (units.shares_per_unit(Board.MAIN), units.shares_per_unit(Board.STAR)) == (100, 1)
     assert units.turnover == "computed"
-    units = planned(feed="alltick", symbols="600519", turnover="none", time_unit="ms").options.units
+    units = feed_options(feed="alltick", symbols="600519", turnover="none", time_unit="ms").units
     assert (units.volume, units.turnover, units.time) == ("lots", "none", "ms")
 
 
