@@ -85,6 +85,12 @@ class Chunk:
         self._take_apart()
         self._keys = keys
 
+    @property
+    def last_timestamp(self) -> int:
+        """The last record's, without all the others'."""
+        timestamp: int = self._records[-1].timestamp if self._records else self._timestamps[-1]
+        return timestamp
+
     def enter(self, records: list[Any], *, headers: bool = False) -> None:
         """Append aiokafka's records, in offset order."""
         if not records:

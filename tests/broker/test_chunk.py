@@ -124,11 +124,13 @@ def test_holes_between_offsets_stay_where_they_are(offsets: list[int]) -> None:
     for part in (offsets[:2], [], offsets[2:]):
         records = [DefaultRecord(n, 100 + n, 0, b"key-%d" % n, b"value-%d" % n, [("n", b"%d" % n)]) for n in part]
         chunk.enter(records, headers=True)
+        assert chunk.last_timestamp == 100 + chunk.offsets[-1]
         assert chunk.keys == [b"key-%d" % n for n in chunk.offsets]
     chunk.enter([DefaultRecord(20, 120, 0, None, None, [])], headers=True)
     chunk.clip(offsets[-1] + 1)
     assert list(chunk.offsets) == offsets
     assert chunk.timestamps == [100 + n for n in offsets]
+    assert chunk.last_timestamp == chunk.timestamps[-1]
     assert chunk.keys == [b"key-%d" % n for n in offsets]
     assert chunk.values == [b"value-%d" % n for n in offsets]
     assert chunk.headers == [[("n", b"%d" % n)] for n in offsets]
