@@ -127,13 +127,17 @@ class Producing(Generic[P]):
             return
         self.busy.discard(node)
         errors = errors_of(frame)
+        refused: list[str] = []
         for place, batch in boarded:
             error = errors.get((place.topic, place.partition))
             if error in _TAKEN:
                 self._landed(place, None)
             else:
-                log.warning("%s/%s: error %s, aiokafka sends it again", place.topic, place.partition, error)
+                refused.append(f"{place.topic}/{place.partition}: error {error}")
                 self._again(place, batch)
+        if refused:
+            more = f" and {len(refused) - 1:,} more" if len(refused) > 1 else ""
+            log.warning("%s%s: aiokafka sends these batches again", refused[0], more)
 
     def _failed(self, node: int, boarded: list[tuple[P, BatchBuilder]], error: Exception) -> None:
         if self._closed:
