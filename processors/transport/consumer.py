@@ -25,7 +25,7 @@ import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, cast
 
-from aiokafka.errors import ConsumerStoppedError
+from aiokafka.errors import ConsumerStoppedError, IllegalStateError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage, Message
@@ -49,6 +49,10 @@ DRAIN_PATIENCE = 20.0
 """Seconds that a rebalance or a stop waits for chunks in hand; what is not done by then comes again."""
 
 Fetched = tuple[int, dict[TP, Chunk]]
+
+
+class OvertakenError(Exception):
+    """Another assignment has come while the last one was being taken up; what follows from it is on its way."""
 
 
 class LoopWorker:
@@ -138,8 +142,15 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             self._fetching.ask()
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
-        """Seek every assigned partition that is not a changelog's to its committed offset, or to its beginning."""
-        return cast("Mapping[TP, int]", await self.call_thread(self._seek_all))
+        """Seek every assigned partition that is not a changelog's to its committed offset, or to its beginning.
+
+        Raises:
+            OvertakenError: one of them is assigned no more.
+        """
+        try:
+            return cast("Mapping[TP, int]", await self.call_thread(self._seek_all))
+        except IllegalStateError as error:
+            raise OvertakenError(str(error)) from error
 
     async def _seek_all(self) -> dict[TP, int]:
         consumer = self._ensure_consumer()

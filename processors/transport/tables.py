@@ -24,7 +24,7 @@ from faust.tables.table import Table
 from faust.types import TP
 from mode import Service
 
-from processors.transport.consumer import BatchConsumer
+from processors.transport.consumer import BatchConsumer, OvertakenError
 from processors.watchdog import fatal
 from schemas import RecordError
 from schemas.topics import partition_of, topics
@@ -255,7 +255,8 @@ class BulkRecovery(Recovery):
             try:
                 await self._restart_recovery_once()
             except Exception as error:
-                if self.signal_recovery_start.is_set() or self._stopped.is_set():
+                overtaken = isinstance(error, OvertakenError) or self.signal_recovery_start.is_set()
+                if overtaken or self._stopped.is_set():
                     log.warning("recovery was overtaken: %r", error)
                     continue
                 log.exception("tables can't be restored")
