@@ -24,7 +24,7 @@ from aiokafka.consumer.subscription_state import Assignment
 from aiokafka.errors import KafkaError
 from aiokafka.record.memory_records import MemoryRecords
 
-from broker.wire import BODY, Pending, connection_to, overdue, send, speaks
+from broker.wire import BODY, COUNT, Pending, connection_to, count_at, name_at, overdue, packed, send, speaks
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +34,6 @@ _STALE_SECONDS = 0.1
 
 _REQUEST = Struct(">iiiibiii")
 _PARTITION = Struct(">iiqqi")
-_COUNT = Struct(">i")
-_LENGTH = Struct(">h")
 _ANSWER = Struct(">ihii")
 _ANSWERED = Struct(">ihqqqi")
 _ABORTED = Struct(">qq")
@@ -53,8 +51,7 @@ def request_of(
     """The body of a fetch request for partitions and offsets by topic, outside of any fetch session."""
     parts = [_REQUEST.pack(-1, wait_ms, least, most, isolation, 0, -1, len(asked))]
     for topic, places in asked.items():
-        name = topic.encode()
-        parts += (_LENGTH.pack(len(name)), name, _COUNT.pack(len(places)))
+        parts += (packed(topic), COUNT.pack(len(places)))
         parts += [_PARTITION.pack(partition, -1, offset, -1, of_each) for partition, offset in places]
     parts.append(b"\0\0\0\0\0\0")  # no forgotten topics, no rack
     return b"".join(parts)
@@ -68,12 +65,8 @@ def answer_of(frame: bytes) -> tuple[int, Iterator[Answered]]:
 
 def _answered(frame: bytes, at: int, topics: int) -> Iterator[Answered]:
     for _ in range(topics):
-        (length,) = _LENGTH.unpack_from(frame, at)
-        at += _LENGTH.size
-        topic = frame[at : at + length].decode()
-        at += length
-        (partitions,) = _COUNT.unpack_from(frame, at)
-        at += _COUNT.size
+        topic, at = name_at(frame, at)
+        partitions, at = count_at(frame, at)
         for _ in range(partitions):
             partition, error, highwater, stable, _start, aborted = _ANSWERED.unpack_from(frame, at)
             at += _ANSWERED.size

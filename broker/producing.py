@@ -19,7 +19,7 @@ from typing import Generic, Protocol, TypeVar
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from broker.wire import BODY, Pending, connection_to, send, speaks
+from broker.wire import BODY, COUNT, Pending, connection_to, count_at, name_at, packed, send, speaks
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +29,6 @@ _TAKEN = (0, 46)
 
 _REQUEST = Struct(">hhii")
 _BATCH = Struct(">ii")
-_COUNT = Struct(">i")
-_LENGTH = Struct(">h")
 _ANSWERED = Struct(">ihqqq")
 
 
@@ -48,8 +46,7 @@ def request_of(batches: Mapping[str, list[tuple[int, bytes]]], *, acks: int, tim
     """The body of a produce request: a batch a partition, by topic."""
     parts = [_REQUEST.pack(-1, acks, timeout_ms, len(batches))]
     for topic, some in batches.items():
-        name = topic.encode()
-        parts += (_LENGTH.pack(len(name)), name, _COUNT.pack(len(some)))
+        parts += (packed(topic), COUNT.pack(len(some)))
         for number, records in some:
             parts += (_BATCH.pack(number, len(records)), records)
     return b"".join(parts)
@@ -58,15 +55,10 @@ def request_of(batches: Mapping[str, list[tuple[int, bytes]]], *, acks: int, tim
 def errors_of(frame: bytes) -> dict[tuple[str, int], int]:
     """What an answer says of each topic and partition: an error code, 0 for none."""
     errors: dict[tuple[str, int], int] = {}
-    (topics,) = _COUNT.unpack_from(frame, BODY)
-    at = BODY + _COUNT.size
+    topics, at = count_at(frame, BODY)
     for _ in range(topics):
-        (length,) = _LENGTH.unpack_from(frame, at)
-        at += _LENGTH.size
-        topic = frame[at : at + length].decode()
-        at += length
-        (partitions,) = _COUNT.unpack_from(frame, at)
-        at += _COUNT.size
+        topic, at = name_at(frame, at)
+        partitions, at = count_at(frame, at)
         for _ in range(partitions):
             number, error, _offset, _time, _start = _ANSWERED.unpack_from(frame, at)
             errors[topic, number] = error

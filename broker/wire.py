@@ -20,7 +20,9 @@ from aiokafka.client import AIOKafkaClient, ConnectionGroup
 from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.errors import KafkaConnectionError
 
+COUNT = Struct(">i")
 _HEADER = Struct(">ihhih")
+_LENGTH = Struct(">h")
 _CORRELATION = Struct(">i")
 BODY = _CORRELATION.size
 """Where an answer's body begins."""
@@ -78,6 +80,24 @@ class Pending:
         """The connection was closed."""
         self._over = True
         self._failed(error)
+
+
+def packed(name: str) -> bytes:
+    """A topic's name as requests have it."""
+    text = name.encode()
+    return _LENGTH.pack(len(text)) + text
+
+
+def name_at(frame: bytes, at: int) -> tuple[str, int]:
+    """A topic's name in an answer, and where it ends."""
+    start = at + _LENGTH.size
+    end = start + int(_LENGTH.unpack_from(frame, at)[0])
+    return frame[start:end].decode(), end
+
+
+def count_at(frame: bytes, at: int) -> tuple[int, int]:
+    """How many follow in an answer, and where they begin."""
+    return COUNT.unpack_from(frame, at)[0], at + COUNT.size
 
 
 def connection_to(client: AIOKafkaClient, node: int) -> AIOKafkaConnection | None:
