@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.record.default_records import DefaultRecord
 
 from broker.chunk import Chunk, take
+from tests.broker.conftest import Topics
 
 Rows = list[tuple[int, int, bytes | None, bytes | None]]
 
 
 @pytest.fixture
-async def difficult(bootstrap: str) -> TopicPartition:
+async def difficult(bootstrap: str, new_topics: Topics) -> TopicPartition:
     """A partition with plain and compressed batches, tombstones, a committed and an aborted transaction."""
-    topic = f"chunks-{uuid.uuid4().hex}"
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    try:
-        await admin.create_topics([NewTopic(topic, 1, 1)])
-    finally:
-        await admin.close()
+    [topic] = await new_topics()
     for settings in ({}, {"compression_type": "gzip"}, {"compression_type": "lz4"}):
         async with AIOKafkaProducer(bootstrap_servers=bootstrap, **settings) as producer:
             for start in (0, 10):

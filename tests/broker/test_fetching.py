@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from io import BytesIO
 
+import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.protocol.fetch import FetchRequest_v11, FetchResponse_v11
 
 from broker.fetching import Fetching, answer_of, request_of
+from tests.broker.conftest import Topics
 
 
 def test_a_request_is_the_one_that_aiokafka_would_pack() -> None:
@@ -41,20 +41,19 @@ def test_an_answer_is_read_as_aiokafka_reads_it() -> None:
     assert answer_of(b"corr" + FetchResponse_v11(0, 70, 0, []).encode())[0] == 70
 
 
-async def topics_with(bootstrap: str, *counts: int) -> list[str]:
-    """New topics of two partitions, with so many records in each partition."""
-    names = [f"fetching-{uuid.uuid4().hex}" for _ in counts]
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    try:
-        await admin.create_topics([NewTopic(name, 2, 1) for name in names])
-    finally:
-        await admin.close()
-    async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
-        for name, count in zip(names, counts, strict=True):
-            for n in range(count):
-                await asyncio.gather(*(producer.send_and_wait(name, b"%d" % n, partition=p) for p in (0, 1)))
-    return names
+@pytest.fixture
+def topics_with(bootstrap: str, new_topics: Topics) -> Topics:
+    """Makes new topics of two partitions, with so many records in each partition."""
+
+    async def make(*counts: int) -> list[str]:
+        names = await new_topics(len(counts), 2)
+        async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
+            for name, count in zip(names, counts, strict=True):
+                for n in range(count):
+                    await asyncio.gather(*(producer.send_and_wait(name, b"%d" % n, partition=p) for p in (0, 1)))
+        return names
+
+    return make
 
 
 async def take(consumer: AIOKafkaConsumer, fetching: Fetching, count: int) -> dict[tuple[str, int], list[int]]:
@@ -68,9 +67,9 @@ async def take(consumer: AIOKafkaConsumer, fetching: Fetching, count: int) -> di
     return found
 
 
-async def test_a_conversation_brings_every_record_once_and_follows_seeks(bootstrap: str) -> None:
+async def test_a_conversation_brings_every_record_once_and_follows_seeks(bootstrap: str, topics_with: Topics) -> None:
     """Back, on, and to a place that the log does not have, which is reset as aiokafka resets it."""
-    (name,) = await topics_with(bootstrap, 20)
+    (name,) = await topics_with(20)
     first, second = TopicPartition(name, 0), TopicPartition(name, 1)
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap, auto_offset_reset="earliest", max_partition_fetch_bytes=300
@@ -91,9 +90,11 @@ async def test_a_conversation_brings_every_record_once_and_follows_seeks(bootstr
         await consumer.stop()
 
 
-async def test_a_conversation_goes_on_over_a_closed_connection_and_a_new_assignment(bootstrap: str) -> None:
+async def test_a_conversation_goes_on_over_a_closed_connection_and_a_new_assignment(
+    bootstrap: str, topics_with: Topics
+) -> None:
     """Nothing is lost or repeated where the connection is lost between two answers."""
-    (name,) = await topics_with(bootstrap, 10)
+    (name,) = await topics_with(10)
     parts = [TopicPartition(name, 0), TopicPartition(name, 1)]
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")
     await consumer.start()
@@ -112,9 +113,9 @@ async def test_a_conversation_goes_on_over_a_closed_connection_and_a_new_assignm
         await consumer.stop()
 
 
-async def test_a_topic_that_nobody_wants_is_not_fetched(bootstrap: str) -> None:
+async def test_a_topic_that_nobody_wants_is_not_fetched(bootstrap: str, topics_with: Topics) -> None:
     """It is assigned, and nothing of it is ever held."""
-    wanted, other = await topics_with(bootstrap, 5, 5)
+    wanted, other = await topics_with(5, 5)
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")
     await consumer.start()
     try:

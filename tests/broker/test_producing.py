@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
-
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.protocol.produce import ProduceRequest_v7, ProduceResponse_v7
 
 from broker.producing import errors_of, request_of
 from broker.publisher import Publisher
+from tests.broker.conftest import Topics
 
 
 def test_a_request_is_the_one_that_aiokafka_would_pack() -> None:
@@ -39,15 +37,11 @@ async def records(bootstrap: str, topic: str) -> list[bytes]:
 
 
 @pytest.mark.parametrize("when", ["on its way", "unknown leader"])
-async def test_what_gets_no_answer_is_sent_again_once_and_in_order(bootstrap: str, when: str) -> None:
+async def test_what_gets_no_answer_is_sent_again_once_and_in_order(
+    bootstrap: str, new_topics: Topics, when: str
+) -> None:
     """A connection that closes under a batch: the same sequence numbers, so no record twice, and no new client."""
-    topic = f"producing-{uuid.uuid4().hex}"
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    try:
-        await admin.create_topics([NewTopic(topic, 1, 1)])
-    finally:
-        await admin.close()
+    [topic] = await new_topics()
     publisher = Publisher(bootstrap, client_id="test")
     await publisher.start(topic)
     try:

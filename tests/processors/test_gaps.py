@@ -12,7 +12,6 @@ from typing import Any
 import aiohttp
 import pytest
 
-from broker import admin
 from broker.publisher import Publisher
 from deploy.embedded import KafkaBroker
 from schemas import FeedEvent, Tick, encode
@@ -50,16 +49,6 @@ class Feed:
         self._publisher.lane(FEED_EVENTS, 0).add(b"line", encode(said), said.at // 1000)
         await self._publisher.flush()
         return said
-
-
-@pytest.fixture
-async def broker(tmp_path: Path) -> AsyncIterator[KafkaBroker]:
-    """One of the test's own: feed events are of all lines of a broker."""
-    made = KafkaBroker(tmp_path / "kafka")
-    await asyncio.to_thread(made.start)
-    await admin.apply(made.bootstrap)
-    yield made
-    await asyncio.to_thread(made.stop)
 
 
 @pytest.fixture

@@ -32,16 +32,6 @@ SECONDS = 16.0
 
 
 @pytest.fixture
-async def broker(tmp_path: Path) -> AsyncIterator[KafkaBroker]:
-    """One of the test's own: the thresholds' topic is one for all workers of a broker."""
-    made = KafkaBroker(tmp_path / "kafka")
-    await asyncio.to_thread(made.start)
-    await admin.apply(made.bootstrap)
-    yield made
-    await asyncio.to_thread(made.stop)
-
-
-@pytest.fixture
 async def publisher(broker: KafkaBroker) -> AsyncIterator[Publisher]:
     """Takes the ticks."""
     made = Publisher(broker.bootstrap, client_id="load")

@@ -5,10 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
 COMMAND = [sys.executable, "-m", "cli", "verify"]
+
+
+def verified(*given: str) -> Any:
+    """What a check that ends well says."""
+    done = subprocess.run([*COMMAND, *given, "--json"], capture_output=True, text=True, timeout=220, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout)
 
 
 @pytest.mark.timeout(240)
@@ -18,15 +26,7 @@ def test_a_brief_load_comes_through_the_whole_pipeline_unharmed() -> None:
     A threshold that is set meanwhile is applied in every partition, from the same ticks on as the reference says.
     """
     set_at = ("--threshold-at", "1=default=0")
-    done = subprocess.run(
-        [*COMMAND, "--rate", "400", "--seconds", "8", "--threshold", "2ticks", "--seed", "3", *set_at, "--json"],
-        capture_output=True,
-        text=True,
-        timeout=220,
-        check=False,
-    )
-    verdict = json.loads(done.stdout)
-    assert done.returncode == 0, done.stdout + done.stderr
+    verdict = verified("--rate", "400", "--seconds", "8", "--threshold", "2ticks", "--seed", "3", *set_at)
     assert verdict["ok"]
     assert verdict["sent"] == verdict["published"] == verdict["stored"] == 3200
     assert verdict["changes"] > 100
@@ -72,10 +72,7 @@ def test_what_cannot_be_checked_is_refused_before_anything_starts(given: list[st
 )
 def test_lines_that_end_lose_what_is_announced_or_nothing_at_all(given: list[str], gaps: bool) -> None:
     """One line announces each gap and no other; of two lines that are one stream, nothing is missing or doubled."""
-    load = ("--rate", "500", "--seconds", "16", "--seed", "5", "--json")
-    done = subprocess.run([*COMMAND, *given, *load], capture_output=True, text=True, timeout=220, check=False)
-    verdict = json.loads(done.stdout)
-    assert done.returncode == 0, done.stdout + done.stderr
+    verdict = verified(*given, "--rate", "500", "--seconds", "16", "--seed", "5")
     assert verdict["sent"] == verdict["published"] == verdict["stored"] > 2_000
     assert verdict["gaps_injected"] == verdict["gaps_announced"]
     assert bool(verdict["gaps_announced"]) is gaps
@@ -85,15 +82,7 @@ def test_lines_that_end_lose_what_is_announced_or_nothing_at_all(given: list[str
 def test_a_watchlist_that_changes_costs_what_stays_no_tick() -> None:
     """Of a feed that replaces the list: every tick of what stays comes through, and the others go and come in time."""
     load = ("--feed", "alltick", "--codes", "300", "--rate", "1000", "--seconds", "6", "--seed", "7")
-    done = subprocess.run(
-        [*COMMAND, *load, "--watchlist-at", "2:30/20", "--json"],
-        capture_output=True,
-        text=True,
-        timeout=220,
-        check=False,
-    )
-    verdict = json.loads(done.stdout)
-    assert done.returncode == 0, done.stdout + done.stderr
+    verdict = verified(*load, "--watchlist-at", "2:30/20")
     assert verdict["sent"] == verdict["published"] == verdict["stored"] > 3_000
     assert (verdict["codes_stayed"], verdict["codes_left"], verdict["codes_came"]) == (270, 30, 20)
     assert verdict["lost_of_stayed"] == verdict["watchlist_mismatches"] == verdict["gaps_announced"] == 0
