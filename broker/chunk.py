@@ -29,16 +29,15 @@ class Chunk:
 
     __slots__ = (
         "_bad",
-        "_keys",
-        "_records",
         "_ticks",
-        "_timestamps",
         "corrupt",
         "end",
         "headers",
+        "keys",
         "offsets",
         "partition",
         "start",
+        "timestamps",
         "topic",
         "values",
     )
@@ -50,64 +49,17 @@ class Chunk:
         self.start = start
         self.end = start
         self.offsets: list[int] = []
+        self.timestamps: list[int] = []
+        self.keys: list[bytes | None] = []
         self.values: list[bytes | None] = []
         self.headers: list[Sequence[tuple[str, bytes]]] = []
         self.corrupt = False
-        self._timestamps: list[int] = []
-        self._keys: list[bytes | None] = []
-        self._records: list[Any] = []
         self._ticks: list[Tick | None] | None = None
         self._bad: list[tuple[int, str]] = []
 
     def __len__(self) -> int:
         """Records in the chunk."""
         return len(self.offsets)
-
-    @property
-    def timestamps(self) -> list[int]:
-        """Made, as the keys are, when one of them is first asked for: not every job does."""
-        self._take_apart()
-        return self._timestamps
-
-    @timestamps.setter
-    def timestamps(self, timestamps: list[int]) -> None:
-        self._take_apart()
-        self._timestamps = timestamps
-
-    @property
-    def keys(self) -> list[bytes | None]:
-        """As ``timestamps``."""
-        self._take_apart()
-        return self._keys
-
-    @keys.setter
-    def keys(self, keys: list[bytes | None]) -> None:
-        self._take_apart()
-        self._keys = keys
-
-    @property
-    def last_timestamp(self) -> int:
-        """The last record's, without all the others'."""
-        timestamp: int = self._records[-1].timestamp if self._records else self._timestamps[-1]
-        return timestamp
-
-    def enter(self, records: list[Any], *, headers: bool = False) -> None:
-        """Append aiokafka's records, in offset order."""
-        if not records:
-            return
-        self._records += records
-        self.values += [record.value for record in records]
-        first, last = records[0].offset, records[-1].offset
-        whole = last - first + 1 == len(records)
-        self.offsets += range(first, last + 1) if whole else [record.offset for record in records]
-        if headers:
-            self.headers += [record.headers for record in records]
-
-    def _take_apart(self) -> None:
-        records, self._records = self._records, []
-        if records:
-            self._timestamps += [record.timestamp for record in records]
-            self._keys += [record.key for record in records]
 
     def clip(self, end: int) -> None:
         """Drop the records at and after an offset."""
@@ -218,6 +170,8 @@ def take(result: FetchResult, *, headers: bool = False) -> Chunk | None:
 def _unpack(records: PartitionRecords, chunk: Chunk, *, headers: bool) -> None:
     batches = records._records
     read_committed = records._isolation_level == 1
+    add_offset, add_time = chunk.offsets.append, chunk.timestamps.append
+    add_key, add_value = chunk.keys.append, chunk.values.append
     while batches.has_next():
         batch = batches.next_batch()
         if records._check_crcs and not batch.validate_crc():
@@ -231,10 +185,16 @@ def _unpack(records: PartitionRecords, chunk: Chunk, *, headers: bool) -> None:
                 chunk.end = batch.next_offset
                 continue
         if not batch.is_control_batch:
-            found = list(batch)
-            if found and found[0].offset < chunk.end:
-                found = [record for record in found if record.offset >= chunk.end]
-            chunk.enter(found, headers=headers)
+            start = chunk.end
+            for record in batch:
+                offset = record.offset
+                if offset >= start:
+                    add_offset(offset)
+                    add_time(record.timestamp)
+                    add_key(record.key)
+                    add_value(record.value)
+                    if headers:
+                        chunk.headers.append(record.headers)
         chunk.end = batch.next_offset
 
 

@@ -290,7 +290,7 @@ class BatchConsumer(driver.Consumer):
             tp.topic,
             tp.partition,
             chunk.offsets[-1],
-            chunk.last_timestamp / 1000,
+            chunk.timestamps[-1] / 1000,
             0,
             None,
             None,

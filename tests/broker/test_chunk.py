@@ -7,9 +7,8 @@ import time
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.record.default_records import DefaultRecord
 
-from broker.chunk import Chunk, take
+from broker.chunk import take
 from tests.broker.conftest import Topics
 
 Rows = list[tuple[int, int, bytes | None, bytes | None]]
@@ -108,22 +107,3 @@ async def test_a_paused_partition_gives_no_chunk(bootstrap: str, difficult: Topi
         assert await consumer.position(difficult) == 7
     finally:
         await consumer.stop()
-
-
-@pytest.mark.parametrize("offsets", [[4, 5, 6, 9], [4, 7, 8, 10], [4, 5, 6, 7]])
-def test_holes_between_offsets_stay_where_they_are(offsets: list[int]) -> None:
-    """As compaction leaves them within a batch; and of what is taken apart late, nothing is lost or comes twice."""
-    chunk = Chunk("topic", 0, 4)
-    for part in (offsets[:2], [], offsets[2:]):
-        records = [DefaultRecord(n, 100 + n, 0, b"key-%d" % n, b"value-%d" % n, [("n", b"%d" % n)]) for n in part]
-        chunk.enter(records, headers=True)
-        assert chunk.last_timestamp == 100 + chunk.offsets[-1]
-        assert chunk.keys == [b"key-%d" % n for n in chunk.offsets]
-    chunk.enter([DefaultRecord(20, 120, 0, None, None, [])], headers=True)
-    chunk.clip(offsets[-1] + 1)
-    assert list(chunk.offsets) == offsets
-    assert chunk.timestamps == [100 + n for n in offsets]
-    assert chunk.last_timestamp == chunk.timestamps[-1]
-    assert chunk.keys == [b"key-%d" % n for n in offsets]
-    assert chunk.values == [b"value-%d" % n for n in offsets]
-    assert chunk.headers == [[("n", b"%d" % n)] for n in offsets]
