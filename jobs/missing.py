@@ -20,8 +20,10 @@ CODES = 250_000
 
 _DAY_MS = 86_400_000
 _SHANGHAI_MS = 8 * 3_600_000
-_LIVE = 3_600_000_000
-"""µs from exchange time to receipt, either way, up to which a feed is live: delayed ones are by some 15 minutes."""
+_DELAYED = 3_600_000_000
+"""µs from exchange time to receipt up to which a market is one of this moment: delayed feeds are by some 15 minutes."""
+_AHEAD = 60_000_000
+"""µs up to which exchange time may be ahead of receipt there: no feed is, but local clocks are wrong."""
 
 
 class MarkedRow(Protocol):
@@ -69,7 +71,7 @@ class Span:
         These are exchange time and the span is local time. Where the row's last tick tells that the two are apart, a
         market of another time being played, every gap of its last day, local time, counts.
         """
-        if abs(row.received - row.time * 1000) > _LIVE:
+        if not -_AHEAD <= row.received - row.time * 1000 <= _DELAYED:
             return self.end is None or self.end > row.received - _DAY_MS * 1000
         midnight = row.day * _DAY_MS - _SHANGHAI_MS
         return any(

@@ -163,6 +163,14 @@ def test_a_market_of_another_time_has_no_hours() -> None:
     assert marked(missed, of) is not None
 
 
+def test_a_market_that_is_played_before_its_time_has_no_hours_either() -> None:
+    """Today's opening at 08:50; a live feed is never ahead by more than the local clock is wrong."""
+    feed, early = Feed(), -2400 * SECOND
+    missed = known(feed.say("subscribed", early, codes="all"), feed.gap(early + SECOND, early + 2 * SECOND))
+    assert marked(missed, row([tick(1, 10.0, received=MORNING + early)])) is not None
+    assert marked(missed, row([tick(1, 10.0, received=MORNING - 30 * SECOND)])) is None
+
+
 def test_a_new_session_is_whole_but_for_the_gaps_that_reach_into_it() -> None:
     """Yesterday's mark goes; a line that came back at 09:40 leaves one on the day's first tick."""
     feed = Feed()
