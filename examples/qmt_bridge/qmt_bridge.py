@@ -16,7 +16,6 @@ import asyncio
 import hmac
 import http
 import json
-import math
 import re
 import sys
 import threading
@@ -63,8 +62,8 @@ def code_of(written: str, *, everything: bool = False) -> str | None:
 
 def moment(tick: Tick) -> int | None:
     """Ms since the epoch, of ``time`` or, in builds that have only those, ``stime`` or ``timetag``; else ``None``."""
-    time = tick.get("time")
-    if isinstance(time, (int, float)) and 0 < time < math.inf:
+    time = _number(tick.get("time"))
+    if time is not None and time > 0:
         return int(time)
     for name in ("stime", "timetag"):
         match = _TEXT_TIME.fullmatch(str(tick.get(name, "")).strip())

@@ -88,10 +88,13 @@ def test_phantoms_suspended_stocks_and_other_kinds_are_no_ticks(bridge: ModuleTy
     ]
     converter = bridge.Converter()
     bad = {
-        "600519.SH": [snapshot(lastPrice=0), snapshot(lastPrice=None), {"lastPrice": 1}, "x", snapshot(lastPrice=-1)]
+        "600519.SH": [
+            *(snapshot(lastPrice=0), snapshot(lastPrice=None), {"lastPrice": 1}, "x", snapshot(lastPrice=-1)),
+            *(snapshot(time=2**64), snapshot(time=float("nan")), snapshot(time=True)),
+        ]
     }
     assert converter.ticks(bad) == []
-    assert converter.unread == 4
+    assert converter.unread == 7
 
 
 @settings(deadline=None)
