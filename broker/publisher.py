@@ -80,11 +80,12 @@ class Lane:
             size += len(name) + len(content) + 4
         if size > self._limit:
             raise RecordTooLargeError(f"{self.topic}: a record of {size:,} bytes, the topic takes {self._limit:,}")
-        self._waiting.append((key, value, timestamp_ms, headers, size + _RECORD_OVERHEAD))
+        waiting, publisher = self._waiting, self._publisher
+        waiting.append((key, value, timestamp_ms, headers, size + _RECORD_OVERHEAD))
         self._added += 1
-        publisher = self._publisher
         publisher.unacknowledged_bytes += size + _RECORD_OVERHEAD
-        if not self._flight:
+        # What waits behind another record was woken for it.
+        if len(waiting) == 1 and not self._flight:
             publisher.wake(self)
 
     def extend(

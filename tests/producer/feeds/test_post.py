@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import orjson
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from market.times import parse_time
+from market.times import EARLIEST, LATEST, parse_time
 from producer.feeds import post
 from producer.feeds.decoded import Decoded, FeedTick, Frame
 from producer.feeds.post import PostDecoder
@@ -370,3 +371,41 @@ def test_every_element_is_accounted_for(elements: list[bytes]) -> None:
     decoded = read(b'{"ticks":[' + b" ,".join(elements) + b"]}")
     assert len(decoded.ticks) == elements.count(GOOD)
     assert [letter.payload for letter in decoded.letters] == [element for element in elements if element != GOOD]
+
+
+# At the edges of what is usual, from both sides; most of what is drawn has one or two of these.
+WRITTEN = st.fixed_dictionaries(
+    {},
+    optional={
+        "code": st.sampled_from(["000001", "920819", "600519.SH", "000001.SSE", "1"]),
+        "price": st.sampled_from([10, 0, 0.0001, 0.00009, 1e9, 1e9 + 1]),
+        "time": st.sampled_from([EARLIEST, EARLIEST - 1, LATEST, LATEST - 1, 1_795_138_201, 1_795_138_201_000.0]),
+        "volume": st.sampled_from([None, 0, -1, 100, 100.0, 0.5, 2**53, 2**53 + 1, "100"]),
+        "turnover": st.sampled_from([None, 0, -0.5, 100, 100.5, 2.0**53, 2.0**53 + 2, "100"]),
+        "side": st.sampled_from([None, "buy", "sell", "BUY", "s", ""]),
+        "seq": st.sampled_from([None, 5, 5.0, -(2**63), 2**63 - 1, 2**63, "5"]),
+        "previous_close": st.sampled_from([None, 10, 9.9, 0, -1.0, 1e9, 1e9 + 1, "9.9"]),
+        **{name: st.sampled_from([None, 9.9, "", 0]) for name in ("pre_close", "prev_close", "last_close")},
+    },
+)
+
+
+@settings(deadline=None, max_examples=1_000)
+@given(st.lists(WRITTEN.map(lambda fields: one(**fields)), max_size=2))
+def test_what_is_written_as_usual_is_read_as_it_is_beside_what_is_not(elements: list[bytes]) -> None:
+    """The quick way gives what the patient one does, to the type of each number."""
+    alone = read(b'{"ticks":[' + b",".join(elements) + b"]}")
+    beside = read(b'{"ticks":[' + b",".join([*elements, one(price="1700.01")]) + b"]}")
+    assert beside.ticks.pop() == TICK
+    assert msgspec.json.encode(alone.ticks) == msgspec.json.encode(beside.ticks)
+    assert alone.letters == beside.letters
+
+
+def test_a_feed_that_writes_otherwise_is_read_for_good() -> None:
+    """Frames of both kinds, one after the other, through one decoder: longer than it remembers the kind of the last."""
+    decoder = PostDecoder()
+    usual, other = b'{"ticks":[' + GOOD + b"]}", b'{"ticks":[' + one(price="1700.01") + b"]}"
+    for payload in [usual, other, *[usual] * (post._UNUSUAL_FRAMES + 2), other, usual, b'{"type":"pong"}', usual]:
+        decoded = decoder.decode(Frame(payload, False, RECEIVED))
+        assert decoded.ticks == ([] if decoded.answers else [TICK])
+        assert not decoded.letters
