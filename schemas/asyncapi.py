@@ -13,9 +13,10 @@ from typing import Any
 import orjson
 
 from schemas import cloudevents
+from schemas.bounds import INT64
 from schemas.codec import decode
 from schemas.json_schema import KINDS, Schema, json_schema
-from schemas.records import INT64, PriceChange
+from schemas.records import PriceChange
 from schemas.topics import THRESHOLDS, TICKS, Topic, topics
 
 VERSION = "1.0.0"

@@ -13,13 +13,12 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from schemas.bounds import INT64
+
 _CODE = 'Six digits for an A share, else "digits.EXCHANGE"'
 _SCOPE = '"default", "board:STAR" or "code:600519"'
 _QUALITY = "What the quality gate found, comma between several (off_grid, backwards …; more to come); null: nothing"
 _SHARES = Meta(ge=0, description="Shares; whole for A shares")
-INT64 = 2**63 - 1
-"""What every store and language holds; a larger integer is refused, so that no store has to."""
-
 Code = Annotated[str, Meta(min_length=1, max_length=32, description=_CODE)]
 Exchange = Annotated[str, Meta(description="SSE, SZSE or BSE for an A share")]
 Price = Annotated[float, Meta(gt=0, description="Yuan")]
@@ -75,21 +74,23 @@ class LineMark(Record, frozen=True, gc=False):
     source: Line
     run: Run
     n: Number
+    received: Annotated[Received | None, Meta(description="When that tick came, if it was kept")] = None
 
 
 Lines = Annotated[list[LineMark], Meta(description="The last tick applied, of each line")]
 
 
 class GapMark(Record, frozen=True, gc=False):
-    """The latest time of a code's session of which ticks may be missing, µs since the epoch, local clock.
+    """What may be missing of a code's session: from the start of the first gap to the end of the last, local clock.
 
-    ``id`` is that of the feed event that told of it. While ``end`` is ``None`` it lasts. The snapshot's price is of
-    before the gap where its ``received`` is not after ``end``; its session's figures lack what traded in between.
+    ``id`` is that of the feed event that told of the last one. While ``end`` is ``None`` it lasts. The snapshot's price
+    is of before the gap where its ``received`` is not after ``end``; its session's figures lack what traded in between.
     """
 
     id: Annotated[str, Meta(min_length=1, description="The feed event that told of it")]
     start: Annotated[int, Meta(ge=0, le=INT64, description="Since when ticks may be missing, µs since the epoch")]
     end: Annotated[int, Meta(ge=0, le=INT64, description="Until when, µs since the epoch; null: it lasts")] | None
+    count: Annotated[int, Meta(ge=1, le=INT64, description="How many gaps the mark covers")] = 1
 
 
 class Snapshot(Record, frozen=True, gc=False):
@@ -116,6 +117,8 @@ class Snapshot(Record, frozen=True, gc=False):
     turnover: Money | None = None
     previous_close: Price | None = None
     gap: Annotated[GapMark | None, Meta(description="What of the session may be missing; null: nothing known")] = None
+    doubtful: Annotated[int, Meta(ge=0, description="Ticks of this session whose price broke a trading rule")] = 0
+    quality: Annotated[str, Meta(min_length=1, description=_QUALITY)] | None = None
 
 
 class PriceChange(Record, frozen=True, gc=False):
@@ -136,6 +139,8 @@ class PriceChange(Record, frozen=True, gc=False):
     ticks: Annotated[int, Meta(ge=1, description="Ticks since the last emission, this one included")]
     threshold: Annotated[float, Meta(ge=0, description="Yuan: the threshold in force")]
     origin: Origin
+    cause: Annotated[LineMark | None, Meta(description="The tick that caused it: its line, run and number")] = None
+    quality: Annotated[str, Meta(min_length=1, description=_QUALITY)] | None = None
 
 
 class ChangeState(Record, frozen=True, gc=False):
@@ -155,6 +160,9 @@ class ChangeState(Record, frozen=True, gc=False):
 class FeedEvent(Record, frozen=True, gc=False):
     """What happened to a line, and so what is *not* known: ``ashare.feed-events.v1``, keyed by ``source``.
 
+    ``clock``: the feed's times are constantly off. ``unreadable``: most of its frames can't be read. ``repeats``: ticks
+    are dropped as repeated that are not. ``limited``: a bound was reached, and ``count`` things were left out.
+    ``log_replaced``: another cluster or topic stands behind the same name.
     ``n`` is the number of the last tick before the event. A gap names the time between which ticks may be missing
     (``start``, ``end``, µs since the epoch, local clock) and the codes concerned, or ``"all"``: what was made of their
     ticks around that time may lack some. ``id`` names the event: source, run, and the run's count of events.
@@ -174,6 +182,11 @@ class FeedEvent(Record, frozen=True, gc=False):
             "stopped",
             "switched",
             "never_seen",
+            "clock",
+            "unreadable",
+            "repeats",
+            "limited",
+            "log_replaced",
         ],
         Meta(description="What happened"),
     ]
@@ -188,13 +201,14 @@ class FeedEvent(Record, frozen=True, gc=False):
     id: Annotated[str, Meta(description="SOURCE/RUN/COUNT, the same however often the event is sent")] | None = None
     detected: (
         Annotated[
-            Literal["sequence", "disconnect", "silence", "overflow", "volume"],
+            Literal["sequence", "disconnect", "silence", "overflow", "volume", "killed", "retention", "merged"],
             Meta(description="How a gap was found"),
         ]
         | None
     ) = None
     missed: Annotated[int, Meta(ge=0, le=INT64, description="Shares that traded in the gap, if known")] | None = None
     line: Annotated[str, Meta(description="The connection that delivers from now on, of several")] | None = None
+    count: Annotated[int, Meta(ge=0, le=INT64, description="How many things it tells of")] | None = None
 
 
 class DeadLetter(Record, frozen=True, gc=False):

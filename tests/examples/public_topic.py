@@ -14,7 +14,7 @@ import msgspec
 
 from broker.publisher import Headers, Publisher
 from schemas import Origin, PriceChange, cloudevents, encode
-from schemas.records import INT64
+from schemas.bounds import INT64
 from schemas.topics import PRICE_CHANGES, TICKS, partition_of, topics
 
 FIRST = PriceChange(

@@ -23,20 +23,22 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
 
 class GapMark(Record, frozen=True, gc=False, kw_only=True):
-    """The latest time of a code's session of which ticks may be missing, µs since the epoch, local clock.
+    """What may be missing of a code's session: from the start of the first gap to the end of the last, local clock.
 
-    `id` is that of the feed event that told of it. While `end` is `None` it lasts. The snapshot's price is of before
-    the gap where its `received` is not after `end`; its session's figures lack what traded in between.
+    `id` is that of the feed event that told of the last one. While `end` is `None` it lasts. The snapshot's price is of
+    before the gap where its `received` is not after `end`; its session's figures lack what traded in between.
 
     Attributes:
         id: The feed event that told of it.
         start: Since when ticks may be missing, µs since the epoch.
         end: Until when, µs since the epoch; null: it lasts.
+        count: How many gaps the mark covers.
     """
 
     id: str
     start: Microseconds
     end: Microseconds | None
+    count: int = 1
 
 
 class LineMark(Record, frozen=True, gc=False, kw_only=True):
@@ -46,11 +48,13 @@ class LineMark(Record, frozen=True, gc=False, kw_only=True):
         source: Line id: one upstream connection.
         run: Start of this line's producer, ms since the epoch.
         n: The run's own count of ticks, no holes over all partitions.
+        received: When the frame came off the socket, µs since the epoch.
     """
 
     source: str
     run: Milliseconds
     n: int
+    received: Microseconds | None = None
 
 
 class Origin(Record, frozen=True, gc=False, kw_only=True):
@@ -129,6 +133,9 @@ class Snapshot(Record, frozen=True, gc=False, kw_only=True):
         turnover: Yuan.
         previous_close: Yuan.
         gap: What of the session may be missing; null: nothing known.
+        doubtful: Ticks of this session whose price broke a trading rule.
+        quality: What the quality gate found, comma between several (off_grid, backwards …; more to come); null:
+            nothing.
     """
 
     code: str
@@ -147,6 +154,8 @@ class Snapshot(Record, frozen=True, gc=False, kw_only=True):
     turnover: float | None = None
     previous_close: float | None = None
     gap: GapMark | None = None
+    doubtful: int = 0
+    quality: str | None = None
 
 
 class PriceChange(Record, frozen=True, gc=False, kw_only=True):
@@ -167,6 +176,9 @@ class PriceChange(Record, frozen=True, gc=False, kw_only=True):
         ticks: Ticks since the last emission, this one included.
         threshold: Yuan: the threshold in force.
         origin: See `Origin`.
+        cause: The tick that caused it: its line, run and number.
+        quality: What the quality gate found, comma between several (off_grid, backwards …; more to come); null:
+            nothing.
     """
 
     code: str
@@ -180,18 +192,23 @@ class PriceChange(Record, frozen=True, gc=False, kw_only=True):
     ticks: int
     threshold: float
     origin: Origin
+    cause: LineMark | None = None
+    quality: str | None = None
 
 
 class FeedEvent(Record, frozen=True, gc=False, kw_only=True):
     """What happened to a line, and so what is *not* known: `ashare.feed-events.v1`, keyed by `source`.
 
-    `n` is the number of the last tick before the event. A gap names the time between which ticks may be missing
-    (`start`, `end`, µs since the epoch, local clock) and the codes concerned, or `"all"`: what was made of their ticks
-    around that time may lack some. `id` names the event: source, run, and the run's count of events.
+    `clock`: the feed's times are constantly off. `unreadable`: most of its frames can't be read. `repeats`: ticks are
+    dropped as repeated that are not. `limited`: a bound was reached, and `count` things were left out. `log_replaced`:
+    another cluster or topic stands behind the same name. `n` is the number of the last tick before the event. A gap
+    names the time between which ticks may be missing (`start`, `end`, µs since the epoch, local clock) and the codes
+    concerned, or `"all"`: what was made of their ticks around that time may lack some. `id` names the event: source,
+    run, and the run's count of events.
 
     Attributes:
-        event: What happened: connected, disconnected, gap, never_seen, overflow, refused, resubscribed, spooling,
-            started, stopped, subscribed, switched.
+        event: What happened: clock, connected, disconnected, gap, limited, log_replaced, never_seen, overflow, refused,
+            repeats, resubscribed, spooling, started, stopped, subscribed, switched, unreadable.
         source: Line id: one upstream connection.
         run: Start of this line's producer, ms since the epoch.
         n: The run's own count of ticks, no holes over all partitions.
@@ -201,9 +218,10 @@ class FeedEvent(Record, frozen=True, gc=False, kw_only=True):
         end: Local time, µs since the epoch.
         codes: Codes concerned.
         id: SOURCE/RUN/COUNT, the same however often the event is sent.
-        detected: How a gap was found: disconnect, overflow, sequence, silence, volume.
+        detected: How a gap was found: disconnect, killed, merged, overflow, retention, sequence, silence, volume.
         missed: Shares that traded in the gap, if known.
         line: The connection that delivers from now on, of several.
+        count: How many things it tells of.
     """
 
     event: str
@@ -219,3 +237,4 @@ class FeedEvent(Record, frozen=True, gc=False, kw_only=True):
     detected: str | None = None
     missed: int | None = None
     line: str | None = None
+    count: int | None = None

@@ -1,0 +1,42 @@
+"""How long, how large and how far off a value of the contract may be. Why: ``docs/decisions.md``.
+
+Nothing that a market says lies outside; arithmetic on what lies inside can't overflow, in any reader's language.
+"""
+
+from __future__ import annotations
+
+INT64 = 2**63 - 1
+"""What every store and language holds; a larger integer is refused, so that no store has to."""
+EXACT = 2**53 - 1
+"""The largest integer that a reader in JavaScript, or one that takes numbers for floats, holds exactly."""
+
+EARLIEST_MS = 631_152_000_000
+"""1990-01-01: the exchanges opened in that year's December."""
+LATEST_MS = 4_102_444_799_999
+"""The last ms before 2100-01-01 UTC."""
+LATEST_US = LATEST_MS * 1000 + 999
+
+MAX_PRICE = 1e9
+"""Yuan."""
+MAX_VOLUME = 10**15
+"""Shares, of one tick."""
+MAX_TURNOVER = 1e18
+"""Yuan, of one tick."""
+MAX_SESSION_VOLUME = INT64
+MAX_SESSION_TURNOVER = 1e24
+
+RUN_AHEAD_MS = 86_400_000
+"""How far a run may be ahead of the receipt of its ticks: a clock that was set back by more is told of at start."""
+
+MAX_SOURCE = 255
+MAX_CODE = 32
+MAX_QUALITY = 256
+MAX_TEXT = 4_096
+"""Characters of a reason, in words."""
+MAX_ID = 512
+MAX_SCOPE = 64
+MAX_THRESHOLD = 32
+MAX_LINES = 1_024
+"""Sources whose last tick a row remembers."""
+MAX_DEPTH = 32
+"""Levels of nesting; a record of the contract has three."""
