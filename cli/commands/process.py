@@ -16,6 +16,8 @@ def command(
     bootstrap: Annotated[str, option("bootstrap")] = default("bootstrap"),
     agents: Annotated[str, option("agents")] = default("agents"),
     store: Annotated[str, option("store")] = default("store"),
+    store_user: Annotated[str | None, option("store_user")] = default("store_user"),
+    store_password_file: Annotated[str | None, option("store_password_file")] = default("store_password_file"),
     threshold: Annotated[str, option("threshold")] = default("threshold"),
     thresholds: Annotated[str, option("thresholds")] = default("thresholds"),
     web_host: Annotated[str, option("web_host")] = default("web_host"),
@@ -37,12 +39,13 @@ def command(
     for chatty in ("faust", "mode", "aiokafka", "kafka"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     from jobs.thresholds import parse_overrides
+    from processors.stores.urls import with_password
     from processors.worker import Worker, WorkerOptions, parse_agents
 
     options = WorkerOptions(
         bootstrap=bootstrap,
         agents=parse_agents(agents),
-        store=store,
+        store=with_password(store, store_user or None, store_password_file or None),
         thresholds=parse_overrides(threshold, thresholds),
         web_host=web_host,
         web_port=web_port,
