@@ -175,6 +175,20 @@ _DECLARED = (
         "ASHARE_WEB_URL",
         "where other workers reach this one's HTTP server; default http://WEB_HOST:WEB_PORT",
     ),
+    Setting(
+        "web_hosts",
+        "--web-hosts",
+        "ASHARE_WEB_HOSTS",
+        "further names by which the worker's HTTP server may be asked, with commas; others are refused",
+        "",
+    ),
+    Setting(
+        "peer_secret",
+        "--peer-secret",
+        "ASHARE_PEER_SECRET",
+        "what the workers of a group share, to ask each other over the network; without it, only on one machine",
+        secret=True,
+    ),
     Setting("archive", "--archive", "ASHARE_ARCHIVE", "archive directory; default: data/archive, where there is one"),
 )
 SETTINGS: Mapping[str, Setting] = {setting.name: setting for setting in _DECLARED}

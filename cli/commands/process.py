@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli.settings import default, option
+from cli.settings import default, option, secret
 from schemas import UsageError
 
 
@@ -23,11 +23,13 @@ def command(
     web_host: Annotated[str, option("web_host")] = default("web_host"),
     web_port: Annotated[int, option("web_port")] = default("web_port"),
     web_url: Annotated[str | None, option("web_url")] = default("web_url"),
+    web_hosts: Annotated[str, option("web_hosts")] = default("web_hosts"),
+    peer_secret: Annotated[str | None, option("peer_secret")] = default("peer_secret"),
 ) -> None:
     """Run a worker: snapshots, storage and price changes, or some of them.
 
     Workers with the same agents share the partitions; each set of agents reads the ticks with a consumer group of its
-    own. Serves GET /snapshots/CODE, /snapshots, /health and /status on --web-port.
+    own. Serves GET /snapshots/CODE, /snapshots (POST for many codes), /health and /status on --web-port.
 
     Example:
 
@@ -50,6 +52,8 @@ def command(
         web_host=web_host,
         web_port=web_port,
         web_url=web_url or f"http://{web_host}:{web_port}",
+        web_hosts=tuple(filter(None, web_hosts.split(","))),
+        peer_secret=secret("peer_secret", peer_secret or None),
     )
     code = Worker(options).run()
     if code:

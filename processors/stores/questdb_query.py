@@ -30,6 +30,8 @@ _ELSEWHERE = re.compile(
 )
 """Functions that read the server's files or change its state, in a SELECT too; in texts as well, to be on the safe side."""
 _STRINGS = re.compile(r"'[^']*'")
+_QUOTED = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/", re.DOTALL)
+_WRITING = {"INSERT", "UPDATE"}  # what can follow a WITH
 _WRAPPED = "EXPLAIN SELECT * FROM (\n{}\n)"
 
 
@@ -59,7 +61,7 @@ def check_reading(sql: str) -> tuple[str, str]:
     text = sql.strip()
     text = text[:-1].rstrip() if text.endswith(";") else text
     found = _STATEMENT.fullmatch(text)
-    if found is None:
+    if found is None or _WRITING.intersection(re.findall(r"\w+", _QUOTED.sub(" ", text.upper()))):
         raise UsageError(_ONLY)
     # Where nothing but plain texts quotes, their ends are certain.
     plain = text if re.search(r'--|/\*|"', text) else _STRINGS.sub("''", text)
