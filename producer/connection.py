@@ -8,13 +8,14 @@ limit on a message's size stay the library's.
 from __future__ import annotations
 
 import asyncio
-import time
+
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection
 from websockets.frames import Frame as WireFrame
 from websockets.frames import Opcode
 
+from producer.clock import now
 from producer.feeds.decoded import Frame
 
 MAX_MESSAGE_BYTES = 16 << 20
@@ -66,7 +67,7 @@ class FrameConnection(ClientConnection):
     def data_received(self, data: bytes) -> None:
         """Take what one read of the socket gave (for asyncio)."""
         self.heard = self.loop.time()
-        self._received = time.time_ns() // 1000
+        self._received = now()
         super().data_received(data)
         if self._frames:
             self._wake()

@@ -19,6 +19,7 @@ import msgspec
 
 from broker.publisher import Lane, Publisher
 from producer.arbitration import Admitted, Arbiter
+from producer.clock import now
 from producer.coverage import Coverage, Span
 from producer.feeds.decoded import Decoded, FeedTick, Frame, Letter
 from producer.numbering import Numbering
@@ -210,10 +211,10 @@ class Intake:
         """Send on what the arbiter has held for long enough."""
         arbiter, self._timer = self._arbiter, None
         assert arbiter is not None
-        now = time.time_ns() // 1000
-        self._send(arbiter.expire(now))
+        at = now()
+        self._send(arbiter.expire(at))
         if arbiter.due is not None:
-            delay = max(0.001, (arbiter.due - now) / 1e6)
+            delay = max(0.001, (arbiter.due - at) / 1e6)
             self._timer = asyncio.get_running_loop().call_later(delay, self._expire)
 
     def _forward(self, ticks: Sequence[FeedTick], received: int) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import Coroutine, Sequence
 from typing import Any, Literal, TypeVar
 
@@ -14,11 +13,12 @@ from websockets.exceptions import ConnectionClosed
 
 from market.times import trading_date
 from producer.absence import Absence, Kicks, ShutDoors
+from producer.clock import now
 from producer.connection import MAX_MESSAGE_BYTES, FrameConnection
 from producer.continuity import CumulativeVolumes, PacketNumbers, merged
 from producer.feeds.decoded import Answer, FeedTick, Packet
 from producer.intake import SLICE
-from producer.outlet import Outlet, now
+from producer.outlet import Outlet
 from producer.retrying import CONNECTION_ERRORS, after_closing, after_dialling, token_refused
 from producer.silence import Silence, trading_stretch
 from producer.speaking import End, Pace, Speaker, clock
@@ -531,7 +531,7 @@ class Line:
 
 def _wall() -> int:
     """Local time, ms since the epoch."""
-    return time.time_ns() // 1_000_000
+    return now() // 1000
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import time
 from typing import Any, Literal, Protocol
 
+from producer.clock import now
 from producer.continuity import Detected, Hole
 from producer.feeds.decoded import Decoded, FeedTick, Frame
 from producer.intake import Intake
@@ -148,8 +148,3 @@ class Single:
     def behind(self) -> float:
         """Nothing to compare with."""
         return 0.0
-
-
-def now() -> int:
-    """Local time, µs since the epoch."""
-    return time.time_ns() // 1000

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from producer.arbitration import Arbiter
+from producer.clock import now
 from producer.continuity import Detected, Hole
 from producer.feeds.decoded import Decoded, FeedTick, Frame
 from producer.intake import Intake
-from producer.outlet import Codes, Happening, Single, now
+from producer.outlet import Codes, Happening, Single
 
 log = logging.getLogger(__name__)
 

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from market.times import SHANGHAI
 from producer.arbitration import Matching
+from producer.clock import now
 from producer.evaluation.figures import Form, LineFigures, RaceFigures, Report
 from producer.evaluation.gauge import Dials, Gauge
 from producer.evaluation.meter import Meter, spread
@@ -17,7 +18,6 @@ from producer.evaluation.notes import notes, notes_of_race
 from producer.evaluation.race import Race
 from producer.feeds.provider import Options, Provider
 from producer.line import Line
-from producer.outlet import now
 from producer.pacing import TokenBucket
 from producer.quality import Gate
 from producer.run import bucket_of
