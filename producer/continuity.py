@@ -11,7 +11,7 @@ from typing import Literal
 
 from producer.feeds.decoded import FeedTick
 
-Detected = Literal["sequence", "disconnect", "silence", "overflow", "volume"]
+Detected = Literal["sequence", "disconnect", "silence", "overflow", "volume", "merged"]
 
 _CODES = 65_536
 _ROUNDING = 100
@@ -25,6 +25,7 @@ class Hole:
     Attributes:
         codes: those concerned, ``"all"`` for all of the line's.
         missed: shares that traded in it, ``None`` where the feed does not tell.
+        count: of several that it covers, ``None`` for one that is told by itself.
     """
 
     start: int
@@ -33,6 +34,7 @@ class Hole:
     detected: Detected
     reason: str
     missed: int | None = None
+    count: int | None = None
 
 
 class PacketNumbers:
