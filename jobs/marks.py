@@ -47,13 +47,17 @@ class Marked:
         self.received = self.late = 0
         self._others: dict[str, Mark] = {}
 
-    def renew(self, source: str, run: int, n: int, received: int) -> bool:
+    def renew(self, source: str, run: int, n: int, received: int, *, new: bool = True) -> bool:
         """Move the marks to a tick of another line or run than the last one; false if it is a repeat.
 
         Whoever calls it sets ``received`` (or ``late``) next.
+
+        Args:
+            new: it lies behind the row's last tick in the log; false for a record that was read before, which is a
+                repeat whatever was received when: a clock may have stepped back since.
         """
         last = self.mark_of(source)
-        if (run, n) <= last[:2] and (last[2] is None or received <= last[2] + HEALS_US):
+        if (run, n) <= last[:2] and not (new and last[2] is not None and received > last[2] + HEALS_US):
             return False
         if source != self.source:
             if self.n >= 0:

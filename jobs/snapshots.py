@@ -152,7 +152,7 @@ class Snapshots:
             n = tick.n
             if tick.source == row.source and tick.run == row.run and n > row.n:
                 row.n = n
-            elif not row.renew(tick.source, tick.run, n, tick.received):
+            elif not row.renew(tick.source, tick.run, n, tick.received, new=offset > row.offset):
                 self.repeats.dropped(row, tick)
                 continue
             row.offset = offset

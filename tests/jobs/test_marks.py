@@ -109,6 +109,18 @@ def test_a_row_of_an_older_version_does_not_heal_by_guess(make: Jobs) -> None:
     assert applied(restored, kept, [at(6, 0), at(7, 0), at(8, 1)], 1) == [10.08]
 
 
+@JOBS
+def test_what_a_worker_reads_again_is_a_repeat_though_a_clock_stepped_back(make: Jobs) -> None:
+    """An hour between two runs: the rows are ahead of the commit after a kill, so the old run's ticks come again."""
+    job, rows = make(), nothing()
+    ticks = [*(at(n, 3600 + n) for n in range(1, 20)), *(at(n, n, run=2) for n in range(1, 20))]
+    assert len(applied(job, rows, ticks)) == 38
+    restored = make()
+    kept = dict([restored.restore(encode(row.record())) for row in rows.values()])
+    assert applied(restored, kept, ticks) == []
+    assert applied(restored, kept, [at(20, 20, run=2)], 38) == [10.2]
+
+
 def test_a_late_tick_moves_the_marks_receive_time_too() -> None:
     """It took effect on the marks: one that is sent again a minute later is a repeat all the same."""
     job, rows = Snapshots(), nothing()
