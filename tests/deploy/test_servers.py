@@ -15,6 +15,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from broker import admin
 from deploy.embedded import KafkaBroker, QuestDB, data, server
@@ -154,3 +155,24 @@ def test_questdb_s_password_is_its_user_s_alone(questdb: QuestDB) -> None:
     assert left
     assert [path for path in left if password in path.read_bytes()] == []
     assert password.decode() not in questdb.url
+
+
+@pytest.mark.parametrize("kept", ["lz4", "snappy", "zstd", "gzip"])
+async def test_a_broker_reads_and_writes_every_compression(bootstrap: str, kept: str) -> None:
+    """It takes apart what a client packed and packs it anew as the topic says: with its own libraries, jars of ours."""
+    name = f"packed-{kept}"
+    wanted = {name: Topic(name, "k", "r", "a", 1, 1, {"compression.type": kept, "cleanup.policy": "delete"})}
+    await admin.apply(bootstrap, wanted)
+    sent = "zstd" if kept == "lz4" else "lz4"
+    values = [b"600519" * 100 + b"%d" % number for number in range(200)]
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, compression_type=sent)
+    await producer.start()
+    for value in values:
+        await producer.send(name, value)
+    await producer.stop()
+    consumer = AIOKafkaConsumer(name, bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        assert [(await consumer.getone()).value for _ in values] == values
+    finally:
+        await consumer.stop()
