@@ -57,7 +57,8 @@ class Rules:
     def knows(self, authority: str) -> bool:
         """Whether ``HOST`` or ``HOST:PORT`` is ours."""
         try:
-            name = urlsplit(f"//{authority}").hostname
+            parts = urlsplit(f"//{authority}")
+            name, _port = parts.hostname, parts.port
         except ValueError:
             return False
         if name is None:
