@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from broker.chunk import Chunk
 from jobs.marks import Marked, Repeats
 from jobs.missing import Missing
+from jobs.room import Room
 from schemas import GapMark, Origin, Snapshot, decode
 
 _SHANGHAI_MS = 8 * 3600 * 1000
@@ -104,6 +105,7 @@ class Snapshots:
         self.missing = missing or Missing()
         self.repeats = Repeats()
         self.late = 0
+        self.room = Room("snapshots")
 
     @property
     def repeated(self) -> int:
@@ -148,6 +150,8 @@ class Snapshots:
             try:
                 row = rows[code]
             except KeyError:
+                if self.room.full(rows, code):
+                    continue
                 row = rows[code] = SnapshotRow(code, tick.exchange, partition)
             n = tick.n
             if tick.source == row.source and tick.run == row.run and n > row.n:

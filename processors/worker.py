@@ -258,6 +258,13 @@ class Worker:
             complaints["recovery"] = "partitions are being assigned or recovered"
         if self.writer is not None and self.writer.failing:
             complaints["store"] = self.writer.failing
+        rooms = (self.snapshots_job.room, self.changes_job.room)
+        if refused := max(room.refused for room in rooms):
+            last = next(room.last for room in rooms if room.refused)
+            complaints["codes"] = (
+                f"{refused:,} ticks are of codes that have neither snapshot nor changes, as there are too many (now"
+                f" {last[:64]!r}): look what writes them, and restart the worker"
+            )
         return {"status": "failing" if complaints else "ok", "complaints": complaints, "group": self.group}
 
     def status(self) -> dict[str, Any]:
@@ -274,6 +281,7 @@ class Worker:
             "snapshots": sum(len(rows) for rows in self._snapshot_rows().values()),
             "repeated": max(self.snapshots_job.repeated, self.changes_job.repeated),
             "late": self.snapshots_job.late,
+            "refused": max(self.snapshots_job.room.refused, self.changes_job.room.refused),
             "thresholds": dict(self.thresholds.in_force) if self.thresholds else {},
             "thresholds_run_time": sorted(self.thresholds.run_time) if self.thresholds else [],
             "dead_letters": self.letters.buried,

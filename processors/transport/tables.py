@@ -24,6 +24,7 @@ from faust.tables.table import Table
 from faust.types import TP
 from mode import Service
 
+from jobs.room import Room
 from processors.transport.consumer import BatchConsumer, OvertakenError
 from processors.watchdog import fatal
 from schemas import RecordError
@@ -105,6 +106,7 @@ class StateTable(Table[str, Any]):
             restore: makes code and row from a record of the compacted topic.
         """
         self._restore = restore
+        self.room = Room("restored state")
         super().__init__(*args, **kwargs)
 
     def _new_store(self) -> Any:
@@ -150,6 +152,8 @@ class StateTable(Table[str, Any]):
             return
         code, row = self._restore(value)
         held = rows.get(code)
+        if held is None and self.room.full(rows, code):
+            return
         if held is None or not older(row.marks, held.marks):
             rows[code] = row
 
