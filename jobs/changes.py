@@ -176,7 +176,7 @@ class Changes:
             row.judge_by(thresholds.of(row.code))
         self._judging[partition] = rows, thresholds
 
-    def _apply(
+    def _apply(  # noqa: C901 - the hot loop
         self,
         rows: dict[str, ChangeRow],
         partition: int,

@@ -131,7 +131,7 @@ class Snapshots:
         row.restore_lines(kept.lines, kept.received)
         return kept.code, row
 
-    def apply(self, rows: dict[str, SnapshotRow], chunk: Chunk) -> set[SnapshotRow]:  # noqa: C901 - the hot loop
+    def apply(self, rows: dict[str, SnapshotRow], chunk: Chunk) -> set[SnapshotRow]:  # noqa: C901, PLR0912 - the hot loop
         """Apply a chunk's ticks, in order, to its partition's rows.
 
         A tick at or below its line's mark for that code has taken effect before and is skipped. A tick of a later

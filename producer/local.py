@@ -51,7 +51,7 @@ class LocalServer:
             port: 0 for any that is free.
             token: what changes need; ``None``: nothing.
         """
-        self._rules = Rules(token=token, secret="ASHARE_FEED_HTTP_TOKEN_FILE names its file")
+        self._rules = Rules(token=token, secret="ASHARE_FEED_HTTP_TOKEN_FILE names its file")  # noqa: S106 - a name
         self.port = port
         self._supervisor = supervisor
         self._watch = watch

@@ -25,7 +25,11 @@ _TIMEOUT = 10.0
 
 
 @app.command()
-def show(watchlist: File = default("watchlist"), http_port: Port = default("http_port"), http_token: Token = default("http_token")) -> None:
+def show(
+    watchlist: File = default("watchlist"),
+    http_port: Port = default("http_port"),
+    http_token: Token = default("http_token"),
+) -> None:
     """Print the codes, one a line.
 
     Example: ashare watchlist show --watchlist codes.txt
@@ -34,7 +38,12 @@ def show(watchlist: File = default("watchlist"), http_port: Port = default("http
 
 
 @app.command()
-def add(codes: Codes, watchlist: File = default("watchlist"), http_port: Port = default("http_port"), http_token: Token = default("http_token")) -> None:
+def add(
+    codes: Codes,
+    watchlist: File = default("watchlist"),
+    http_port: Port = default("http_port"),
+    http_token: Token = default("http_token"),
+) -> None:
     """Subscribe more codes.
 
     Example: ashare watchlist add 600519 000001 --watchlist codes.txt
@@ -43,7 +52,12 @@ def add(codes: Codes, watchlist: File = default("watchlist"), http_port: Port = 
 
 
 @app.command()
-def remove(codes: Codes, watchlist: File = default("watchlist"), http_port: Port = default("http_port"), http_token: Token = default("http_token")) -> None:
+def remove(
+    codes: Codes,
+    watchlist: File = default("watchlist"),
+    http_port: Port = default("http_port"),
+    http_token: Token = default("http_token"),
+) -> None:
     """Subscribe codes no more.
 
     Example: ashare watchlist remove 600519 --http-port 6070
@@ -52,7 +66,12 @@ def remove(codes: Codes, watchlist: File = default("watchlist"), http_port: Port
 
 
 @app.command()
-def replace(codes: Codes, watchlist: File = default("watchlist"), http_port: Port = default("http_port"), http_token: Token = default("http_token")) -> None:
+def replace(
+    codes: Codes,
+    watchlist: File = default("watchlist"),
+    http_port: Port = default("http_port"),
+    http_token: Token = default("http_token"),
+) -> None:
     """Subscribe these codes and no others; @FILE reads them from a file.
 
     Example: ashare watchlist replace @tomorrow.txt --watchlist codes.txt

@@ -133,9 +133,7 @@ async def from_log(request: Request, bootstrap: str, progress: Progress | None =
         )
 
 
-def from_store(
-    request: Request, store: Store, progress: Progress | None = None, *, whole: bool = True
-) -> list[Added]:
+def from_store(request: Request, store: Store, progress: Progress | None = None, *, whole: bool = True) -> list[Added]:
     """Archive what a store holds of the wanted days and the archive does not.
 
     A store keeps each tick once and its fields only: offsets of ticks that were sent again stay missing, and a record

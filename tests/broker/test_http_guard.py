@@ -47,7 +47,9 @@ async def served(rules: Rules, **bounds: Any) -> AsyncIterator[int]:
 async def ask(port: int, method: str, path: str = "/it", data: bytes = b"", **headers: str) -> tuple[int, Any]:
     async with (
         aiohttp.ClientSession() as session,
-        session.request(method, f"http://127.0.0.1:{port}{path}", data=io.BytesIO(data) if data else None, headers=headers) as got,
+        session.request(
+            method, f"http://127.0.0.1:{port}{path}", data=io.BytesIO(data) if data else None, headers=headers
+        ) as got,
     ):
         text = await got.read()
         return got.status, json.loads(text) if text else None

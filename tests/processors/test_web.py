@@ -1,4 +1,4 @@
-"""The worker's HTTP over a table and a group of the test's own, on real servers: many codes, moving partitions, peers."""
+"""The worker's HTTP over a table and a group of the test's own, on real servers: many codes, moves, peers."""
 
 from __future__ import annotations
 
@@ -69,6 +69,7 @@ class Worker:
 
     @asynccontextmanager
     async def served(self) -> AsyncIterator[Worker]:
+        """Listening."""
         application = web.Application()
         self.routes.install(application)
         runner = GuardedRunner(application)
@@ -91,6 +92,7 @@ class Worker:
         del self.table.partitions_held[partition]
 
     async def ask(self, path: str, asked: Any = None, method: str = "", **headers: str) -> tuple[int, Any]:
+        """Status and decoded body."""
         method = method or ("GET" if asked is None else "POST")
         async with (
             aiohttp.ClientSession() as session,
@@ -101,6 +103,7 @@ class Worker:
 
     @property
     def url(self) -> str:
+        """Its root."""
         return f"http://127.0.0.1:{self.port}"
 
 

@@ -148,16 +148,14 @@ async def test_no_other_host_and_no_form_is_answered(here: Here) -> None:
     ],
 )
 async def test_no_page_changes_the_list(here: Here, headers: dict[str, str]) -> None:
-    """Though it sends JSON, which a browser asks leave for, and which a form can't: refused with why, nothing changed."""
+    """Though it sends JSON, as no form can: refused with why, nothing changed."""
     status, said = await ask(here, "/watchlist", {"add": ["688981"]}, **headers)
     assert status in {403, 415}
     assert said["message"]
     assert here.watch.codes == ["600519", "000001"]
 
 
-async def test_with_a_token_changes_need_it(
-    here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_with_a_token_changes_need_it(here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Read it may who can reach it. The command takes the token from its file; no answer shows it."""
     guarded = LocalServer(here.supervisor, here.watch, dict, 0, token="hunter2")
     await guarded.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -170,6 +171,8 @@ class Injected:
             monkeypatch.setattr(owner, name, self.wrapped(getattr(owner, name)))
 
     def wrapped(self, real: Any) -> Any:
+        """A call that counts."""
+
         def call(*arguments: Any, **named: Any) -> Any:
             self.left -= 1
             if self.left == 0:
@@ -194,10 +197,8 @@ def test_cut_short_at_any_step(tmp_path: Path, error: type[BaseException]) -> No
         shutil.copytree(base, place)
         with pytest.MonkeyPatch.context() as patch:
             injected = Injected(patch, step, error)
-            try:
+            with contextlib.suppress(KeyboardInterrupt, UsageError):
                 keep(place, [AFTER, ELSEWHERE])
-            except (KeyboardInterrupt, UsageError):
-                pass
         archive = Archive(place)
         for day in archive.manifests(TICKS):
             assert all((place / part.file).exists() for part in day.parts), step
@@ -212,9 +213,7 @@ def test_cut_short_at_any_step(tmp_path: Path, error: type[BaseException]) -> No
 
 
 @pytest.mark.parametrize("times", [1, 10_000])
-def test_a_disk_that_refuses_after_the_decision(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
-) -> None:
+def test_a_disk_that_refuses_after_the_decision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
     """The parts stay where they are, and the error says that the next run finishes the day."""
     left = times
     real = Path.rename
