@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -64,7 +64,7 @@ def test_what_is_restored_has_the_same_bound(monkeypatch: pytest.MonkeyPatch) ->
 
     class Table(StateTable):
         def __init__(self) -> None:
-            self._restore = job.restore
+            self._restore = cast("Any", job.restore)
             self.room = room.Room("restored state")
             self._held: dict[int, dict[str, Any]] = {}
 

@@ -195,7 +195,7 @@ async def test_strangers_names_are_refused(alone: Worker) -> None:
         assert (await alone.ask(path, Host="worker:6066"))[0] == 200
 
 
-async def test_the_loop_goes_on_while_a_market_is_encoded(alone: Worker) -> None:
+async def test_the_loop_goes_on_while_a_market_is_encoded(alone: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     """Others are answered meanwhile: nothing is encoded in one go."""
     turns: list[int] = []
     real = SnapshotRow.record
@@ -204,17 +204,14 @@ async def test_the_loop_goes_on_while_a_market_is_encoded(alone: Worker) -> None
         turns.append(1)
         return real(row)
 
-    SnapshotRow.record = record  # type: ignore[method-assign]
-    try:
-        most = 0
-        asking = asyncio.create_task(alone.ask("/snapshots"))
-        while not asking.done():
-            before = len(turns)
-            await asyncio.sleep(0)
-            most = max(most, len(turns) - before)
-        assert (await asking)[0] == 200
-    finally:
-        SnapshotRow.record = real  # type: ignore[method-assign]
+    monkeypatch.setattr(SnapshotRow, "record", record)
+    most = 0
+    asking = asyncio.create_task(alone.ask("/snapshots"))
+    while not asking.done():
+        before = len(turns)
+        await asyncio.sleep(0)
+        most = max(most, len(turns) - before)
+    assert (await asking)[0] == 200
     assert len(turns) == len(MARKET)
     assert most <= 256
 
