@@ -46,7 +46,7 @@ async def test_what_storage_has_not_committed_is_told(bootstrap: str) -> None:
 
 
 def test_no_day_is_closed_while_storage_lags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the store has is archived, and not taken for all; the next run closes the day. Without a broker, a warning."""
+    """What the store has is archived, and not taken for all; the next run closes the day. No broker: a warning."""
     import asyncio
 
     place = SqlitePlace(tmp_path / "store")
