@@ -16,7 +16,9 @@ from market.times import trading_date
 from producer.absence import Absence, Kicks, ShutDoors
 from producer.connection import MAX_MESSAGE_BYTES, FrameConnection
 from producer.continuity import CumulativeVolumes, PacketNumbers, merged
+from producer.doubts import Doubts
 from producer.feeds.decoded import Answer, FeedTick, Packet
+from producer.feeds.guard import Guard
 from producer.intake import SLICE
 from producer.outlet import Outlet, now
 from producer.retrying import CONNECTION_ERRORS, after_closing, after_dialling, token_refused
@@ -54,13 +56,21 @@ class Line:
     """Keeps one subscription alive until it is told to stop."""
 
     def __init__(
-        self, upstream: Upstream, codes: Sequence[str] | None, outlet: Outlet, pace: Pace, *, name: str = ""
+        self,
+        upstream: Upstream,
+        codes: Sequence[str] | None,
+        outlet: Outlet,
+        pace: Pace,
+        *,
+        name: str = "",
+        own_clock: bool = False,
     ) -> None:
         """A line that feeds ``outlet``.
 
         Args:
             codes: to subscribe, ``None`` for the whole market; ``want`` changes them.
             name: of this connection, for the log and the events.
+            own_clock: the feed's times are another clock's, and nobody need be told.
         """
         able = upstream.feed.capabilities
         self.name = name
@@ -81,6 +91,14 @@ class Line:
         self._kicks = Kicks()
         self._doors = ShutDoors()
         self._silence = Silence(None if codes is None else len(codes), now=clock(), abroad=able.abroad)
+        self.doubts = Doubts(
+            upstream.feed.guard,
+            self._silence.clock,
+            outlet,
+            name=name,
+            own_clock=own_clock,
+            scrub=lambda text: self._address.scrub(text),
+        )
         self._changed = asyncio.Event()
         self._worked = False
         """A handshake succeeded in this run."""
@@ -113,6 +131,11 @@ class Line:
         self._kicked = False
         self._wait = 0.0
         self._silence.subscribed(self._watched, self._opened)
+
+    @property
+    def guard(self) -> Guard:
+        """What of the line's frames could not be read."""
+        return self._upstream.feed.guard
 
     def want(self, codes: Sequence[str] | None) -> None:
         """Subscribe these instead, without a new connection where the feed allows it."""
@@ -153,6 +176,7 @@ class Line:
         finally:
             self.state = "stopped"
             self._never_seen()
+            self.doubts.finish()
             self._outlet.down(now(), reason, ending=stop.is_set())
             self._outlet.say("stopped", reason=reason)
 
@@ -224,6 +248,7 @@ class Line:
         read = self._outlet.read
         while True:
             frames = await connection.frames()
+            self.doubts.frames += len(frames)
             self._heard = True
             ticks: list[FeedTick] = []
             received = 0
@@ -389,6 +414,7 @@ class Line:
                 return
             self._follow_list(clock())
             self._follow_session()
+            self.doubts.look(clock())
 
     def _overdue(self, at: float) -> End | UsageError | None:
         """Why it is time to end the connection, if it is."""
