@@ -26,6 +26,9 @@ Happening = Literal[
     "stopped",
     "switched",
     "never_seen",
+    "clock",
+    "unreadable",
+    "limited",
 ]
 
 Codes = list[str] | Literal["all"]

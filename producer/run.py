@@ -7,6 +7,7 @@ import gc
 import logging
 import signal
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime
@@ -226,7 +227,7 @@ class Producer:
             self.pairs.append((pair, arbiter))
             outlets = pair.sides
         return [
-            Line(upstream, codes, outlet, self._pace(endpoint), name=name)
+            Line(upstream, codes, outlet, self._pace(endpoint), name=name, own_clock=options.own_clock)
             for endpoint, upstream, outlet, name in zip(endpoints, upstreams, outlets, names, strict=True)
         ]
 
@@ -252,6 +253,10 @@ class Producer:
         }
         measures |= {f"dead_letters_total{{cause={_quoted(cause)}}}": value for cause, value in counted.causes.items()}
         measures |= {f"flaws_total{{flaw={_quoted(flaw)}}}": value for flaw, value in counted.flaws.items()}
+        unread: Counter[str] = Counter()
+        for line in self.supervisor.lines:
+            unread.update(line.guard.unread)
+        measures |= {f"unread_total{{field={_quoted(field)}}}": value for field, value in unread.items()}
         for pair, arbiter in self.pairs:
             measures[f'switches_total{{stream="{pair.voice.intake.numbering.source}"}}'] = pair.switches
             measures[f'losses_covered_total{{stream="{pair.voice.intake.numbering.source}"}}'] = pair.covered
