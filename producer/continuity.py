@@ -11,7 +11,7 @@ from typing import Literal
 
 from producer.feeds.decoded import FeedTick
 
-Detected = Literal["sequence", "disconnect", "silence", "overflow", "volume"]
+Detected = Literal["sequence", "disconnect", "silence", "overflow", "volume", "merged", "killed"]
 
 _CODES = 65_536
 _ROUNDING = 100
