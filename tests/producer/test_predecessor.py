@@ -223,7 +223,7 @@ async def test_a_killed_producer_s_tail_lies_in_the_gap_that_the_next_announces(
         for _ in range(2):
             count = len(sent)
             async with producing(*options) as process:
-                await post.until(lambda many=count: len(sent) > many + 100, seconds=60)  # type: ignore[misc]
+                await post.until(lambda many=count: len(sent) > many + 100, seconds=60)
                 process.send_signal(signal.SIGTERM)
                 _, log = await asyncio.wait_for(process.communicate(), 60)
                 assert process.returncode == 0, log.decode()
@@ -305,7 +305,7 @@ async def test_a_tail_behind_many_others_is_found(bootstrap: str, source: str, m
     run = time.time_ns() // 1_000_000 - 5_000
     async with writing(bootstrap) as publisher:
         for event in ("started", "subscribed"):
-            publisher.lane(FEED_EVENTS, 0).add(b"k", encode(FeedEvent(event, source, run, 0, run * 1000)), run)  # type: ignore[arg-type]
+            publisher.lane(FEED_EVENTS, 0).add(b"k", encode(FeedEvent(event, source, run, 0, run * 1000)), run)
         for n in range(1, 41):
             lane = publisher.lane(TICKS, n % 2)
             lane.add(b"k", encode(Tick("600519", "SSE", 10.0, run, run * 1000 + n, source, run, n)), run)
