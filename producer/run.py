@@ -8,7 +8,7 @@ import logging
 import signal
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from string import ascii_lowercase
@@ -16,6 +16,7 @@ from string import ascii_lowercase
 from broker.publisher import Publisher
 from market.calendar import is_trading_day
 from market.times import SHANGHAI
+from producer import predecessor
 from producer.arbitration import Arbiter, Matching
 from producer.attending import fault_of
 from producer.backoff import Backoff
@@ -29,6 +30,7 @@ from producer.outlet import Outlet, Single
 from producer.pacing import TokenBucket
 from producer.pair import Pair
 from producer.plan import Endpoint, Plan, ProducerOptions, plan
+from producer.predecessor import Predecessor
 from producer.quality import Gate
 from producer.speaking import Pace
 from producer.supervisor import Supervisor
@@ -62,6 +64,8 @@ async def run(options: ProducerOptions) -> None:
     producer = Producer(what, options, publisher)
     await publisher.start(TICKS, FEED_EVENTS, DEAD_LETTERS)
     try:
+        before = await predecessor.look(options.bootstrap, what.sources)
+        producer.succeed(before)
         await asyncio.to_thread(is_trading_day, datetime.now(SHANGHAI).date())  # the calendar takes a second to come
         # Next to nothing here is garbage in cycles, and what waits for Kafka is long to look through.
         gc.freeze()
@@ -93,6 +97,7 @@ class Producer:
         self.intakes: list[Intake] = []
         self.pairs: list[tuple[Pair, Arbiter]] = []
         self._gates: list[Gate] = []
+        self._voices: list[Single] = []
         self._expected = list(what.codes or ())
         self._what = what
         self._options = options
@@ -115,6 +120,18 @@ class Producer:
             if options.http_port is None
             else LocalServer(self.supervisor, self.watch, self._measures, options.http_port)
         )
+
+    def succeed(self, before: Mapping[str, Predecessor]) -> None:
+        """Number on above the runs before this one, and have each stream tell of what is missing since.
+
+        Raises:
+            UsageError: one of them is ahead of the clock by more than a clock can be wrong.
+        """
+        self.run_id = predecessor.run_after(before, time.time_ns() // 1_000_000)
+        for intake in self.intakes:
+            intake.numbering.run = self.run_id
+        for voice in self._voices:
+            voice.before = before.get(voice.intake.numbering.source)
 
     @property
     def counters(self) -> list[Counters]:
@@ -220,12 +237,14 @@ class Producer:
         ]
         self.intakes += intakes
         names: list[str] = [source]
-        outlets: Sequence[Outlet] = [Single(intakes[0])]
+        single = Single(intakes[0])
+        outlets: Sequence[Outlet] = [single]
         if arbiter is not None:
             names = [f"{source}/{letter}" for letter in ascii_lowercase[: len(upstreams)]]
             pair = Pair(names, intakes)
             self.pairs.append((pair, arbiter))
-            outlets = pair.sides
+            outlets, single = pair.sides, pair.voice
+        self._voices.append(single)
         return [
             Line(upstream, codes, outlet, self._pace(endpoint), name=name, own_clock=options.own_clock)
             for endpoint, upstream, outlet, name in zip(endpoints, upstreams, outlets, names, strict=True)
