@@ -13,6 +13,7 @@ import typer
 
 from cli import settings
 from schemas import UsageError
+from schemas.outside import printable
 
 _MASK = "***"
 _TRUTH = dict.fromkeys(("1", "t", "true", "y", "yes", "on"), True) | dict.fromkeys(
@@ -99,4 +100,4 @@ def command(
 def _text(value: Any) -> str:
     if value is None or value == "":
         return "–"
-    return json.dumps(value) if isinstance(value, bool) else str(value)
+    return json.dumps(value) if isinstance(value, bool) else printable(str(value))

@@ -41,13 +41,13 @@ def command(
     Example: ASHARE_FEED_TOKEN_FILE=token.txt ashare produce --feed alltick --watchlist codes.txt --http-port 6070
     """
     import logging
-    import sys
 
     import uvloop
 
+    from cli.terminal import log_to_stderr
     from producer.run import ProducerOptions, run
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    log_to_stderr(logging.INFO)
     logging.getLogger("websockets").setLevel(logging.WARNING)  # below, it prints the address with its token
     logging.getLogger("aiokafka").setLevel(
         logging.CRITICAL

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.settings import default, option, secret
+from cli.terminal import log_to_stderr
 from schemas import UsageError
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def command(
     from simulator.run import write_codes as write
     from simulator.server import Settings
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to_stderr(logging.INFO)
     logging.getLogger("websockets").setLevel(logging.WARNING)
     unit: VolumeUnit | None = None if volume_unit is None else volume_unit.value
     if play is not None:
