@@ -58,6 +58,8 @@ def _before() -> None:
 
 def main() -> None:
     """Run the command; what the user can mend is said in one line on stderr, with exit code 2."""
+    before = os.umask(0o077)  # what is kept is ours: ticks are licensed, and dead letters are whatever came
+    os.umask(before | 0o077)
     with terminal.guarded():
         try:
             app()
@@ -66,3 +68,5 @@ def main() -> None:
             sys.exit(2)
         except KeyboardInterrupt:
             sys.exit(130)
+        finally:
+            os.umask(before)

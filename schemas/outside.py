@@ -1,9 +1,14 @@
-"""Text that was not written by us: read in the encoding that it has, made fit for a terminal and a log."""
+"""Text that was not written by us: read in the encoding that it has, made fit for a terminal, a log and a record.
+
+What is made fit to be shown holds no secret either that this process was given (``schemas.secrets``).
+"""
 
 from __future__ import annotations
 
 import codecs
 import re
+
+from schemas.secrets import masked
 
 _SPACES = frozenset("\u00a0\u3000")
 """Spaces that Python counts as not printable, and that do no harm: Chinese text has them."""
@@ -22,6 +27,7 @@ def printable(text: str | bytes, longest: int | None = None) -> str:
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8", "backslashreplace")
+    text = masked(text)
     if longest is not None and len(text) > longest:
         text = text[:longest] + "…"
     return text if text.isprintable() else _NOT_PRINTABLE.sub(_escaped, text)
@@ -29,7 +35,7 @@ def printable(text: str | bytes, longest: int | None = None) -> str:
 
 def printable_lines(text: str) -> str:
     """As ``printable``, and line feeds stay: for texts of several lines, as the end of a server's log."""
-    return text if text.isprintable() else "\n".join(map(printable, text.split("\n")))
+    return "\n".join(map(printable, masked(text).split("\n")))
 
 
 def printable_json(text: str) -> str:
@@ -38,9 +44,8 @@ def printable_json(text: str) -> str:
     Line ends can only stand between values there, and what is not printable only within texts, as ``\u001b``.
     What is no JSON becomes harmless as well.
     """
-    if text.isprintable():
-        return text
-    return _NOT_PRINTABLE.sub(_json_escaped, text)
+    text = masked(text)
+    return text if text.isprintable() else _NOT_PRINTABLE.sub(_json_escaped, text)
 
 
 def encoding_of(start: bytes) -> str:

@@ -10,6 +10,8 @@ import typer
 from cli.settings import default, option, secret
 from cli.terminal import cell, console, log_to_stderr
 from schemas import UsageError
+from schemas.outside import printable, printable_json
+from schemas.secrets import masked
 
 if TYPE_CHECKING:
     from producer.evaluation.figures import Report
@@ -53,6 +55,7 @@ def command(
     import msgspec
     import uvloop
 
+    from cli.clear_text import warn_of_clear_text
     from producer.evaluation.page import page
     from producer.evaluation.run import run
 
@@ -67,17 +70,19 @@ def command(
         urls or [], (feed, second_feed or None), tokens, symbols=_given(symbols, watchlist), foreign=foreign
     )
 
+    warn_of_clear_text(*((target.provider.name, target.url, target.token) for target in targets))
+
     def say(text: str) -> None:
-        print(f"{text} …", file=sys.stderr, flush=True)
+        print(f"{printable(text)} …", file=sys.stderr, flush=True)
 
     report = uvloop.run(run(targets, minutes * 60, own_clock=own_clock, forms=forms, say=say))
     if as_json:
-        print(msgspec.json.encode(report).decode())
+        print(printable_json(msgspec.json.encode(report).decode()))
     else:
         _print(report)
     if html is not None:
         try:
-            html.write_text(page(report), "utf-8")
+            html.write_text(masked(page(report)), "utf-8")
         except OSError as error:
             raise UsageError(f"--html {html}: {error.strerror}") from error
 
