@@ -200,9 +200,13 @@ def secret(name: str, given: str | None) -> str | None:
         raise UsageError(f"{variable} names a file that can't be read: {error.strerror}: {path}") from error
 
 
+TESTING = {"ASHARE_TEST_CLOCK_OFFSET_S"}
+"""Read for tests alone, and so no settings: seconds that the producer's clock is off (``producer/clock.py``)."""
+
+
 def known_variables() -> set[str]:
     """Every environment variable that some setting reads."""
-    return {s.env for s in _DECLARED} | {f"{s.env}_FILE" for s in _DECLARED if s.secret}
+    return {s.env for s in _DECLARED} | {f"{s.env}_FILE" for s in _DECLARED if s.secret} | TESTING
 
 
 def check_environment(environment: Mapping[str, str]) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import gc
 import logging
 import signal
-import time
 from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime
@@ -15,6 +14,7 @@ from string import ascii_lowercase
 from broker.publisher import Publisher
 from market.calendar import is_trading_day
 from market.times import SHANGHAI
+from producer import clock
 from producer.arbitration import Arbiter, Matching
 from producer.backoff import Backoff
 from producer.dealing import Dealer
@@ -84,7 +84,7 @@ class Producer:
         Raises:
             UsageError: a line can't be dialled, or asked for its codes.
         """
-        self.run_id = time.time_ns() // 1_000_000
+        self.run_id = clock.now() // 1000
         self.intakes: list[Intake] = []
         self.pairs: list[tuple[Pair, Arbiter]] = []
         self._gates: list[Gate] = []
