@@ -60,7 +60,7 @@ class Clock:
         return (steady + self._base) // 1000
 
     def _stepped(self, behind: int) -> None:
-        """Say that the wall clock has been set; it is now ``behind`` what is stamped, or ahead where that is below 0."""
+        """Say that the wall clock has been set; it is ``behind`` what is stamped, ahead where that is below 0."""
         forward, self._told = self._told - behind, max(0, behind)
         log.warning(
             "the clock of this machine was put %s by %.1f s: %s",

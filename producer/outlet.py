@@ -10,6 +10,7 @@ from producer.continuity import Detected, Hole
 from producer.feeds.decoded import Decoded, FeedTick, Frame
 from producer.intake import Intake
 from schemas import FeedEvent
+from schemas.bounds import MAX_CODE, MAX_TEXT
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,9 @@ Happening = Literal[
 
 Codes = list[str] | Literal["all"]
 
+MOST_CODES = 50_000
+"""Codes that an event lists; more are told as all."""
+
 
 class Outlet(Protocol):
     """What a line needs of the place that it delivers to."""
@@ -43,7 +47,7 @@ class Outlet(Protocol):
         ...
 
     async def send(self, ticks: list[FeedTick], received: int) -> None:
-        """Take in ticks that came at one time, µs since the epoch; waits while Kafka is behind."""
+        """Take in ticks that came at one time, µs since the epoch; waits while Kafka is behind, without any as well."""
         ...
 
     def say(self, event: Happening, *, n: int | None = None, **fields: Any) -> None:
@@ -112,7 +116,7 @@ class Single:
                 numbering.n if n is None else n,
                 now(),
                 id=f"{numbering.source}/{numbering.run}/{self._events}",
-                **fields,
+                **_bounded(fields),
             )
         )
 
@@ -129,6 +133,7 @@ class Single:
             codes=hole.codes,
             detected=hole.detected,
             missed=hole.missed,
+            count=hole.count,
         )
 
     def up(self, codes: Codes) -> None:
@@ -148,3 +153,13 @@ class Single:
     def behind(self) -> float:
         """Nothing to compare with."""
         return 0.0
+
+
+def _bounded(fields: dict[str, Any]) -> dict[str, Any]:
+    """What an event says, within the contract's bounds: a server's words and codes are as long as it likes."""
+    reason, codes = fields.get("reason"), fields.get("codes")
+    if reason is not None and len(reason) > MAX_TEXT:
+        fields["reason"] = reason[:MAX_TEXT]
+    if isinstance(codes, list):
+        fields["codes"] = "all" if len(codes) > MOST_CODES else [code for code in codes if 0 < len(code) <= MAX_CODE]
+    return fields

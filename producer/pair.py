@@ -162,10 +162,10 @@ class Side:
 
         That it was away itself is no gap of the stream: ``up`` and ``down`` tell of those.
         """
-        if hole.detected not in {"sequence", "volume"}:
+        if hole.detected not in {"sequence", "volume", "merged"}:
             return
         if any(other.there_since < hole.start for other in self._pair.others(self)):
-            self._pair.covered += 1
+            self._pair.covered += hole.count or 1
             log.info("%s: %s; another line had it", self.name, hole.reason)
         else:
             self._pair.voice.gap(hole, n)

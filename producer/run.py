@@ -16,6 +16,7 @@ from market.calendar import is_trading_day
 from market.times import SHANGHAI
 from producer import clock
 from producer.arbitration import Arbiter, Matching
+from producer.attending import fault_of
 from producer.backoff import Backoff
 from producer.dealing import Dealer
 from producer.feeds.provider import Capabilities
@@ -39,6 +40,8 @@ REPORT_SECONDS = 10.0
 STOP_SECONDS = 10.0
 """How long frames in hand may take into the publisher after the word to stop; delivering them has its own limit."""
 
+LOOK_SECONDS = 1.0
+
 LEAVING_SECONDS = 30.0
 """How long ticks of a code that was taken off the list may still come: a request can wait for its bucket."""
 
@@ -46,11 +49,12 @@ __all__ = ["Producer", "ProducerOptions", "run"]
 
 
 async def run(options: ProducerOptions) -> None:
-    """Produce until SIGTERM or SIGINT; then everything in hand has been delivered. A second signal gives it up.
+    """Produce until SIGTERM, SIGINT or SIGHUP; then everything in hand has been delivered. A second signal gives it up.
 
     Raises:
         UsageError: a setting is wrong, no broker answers, a topic is missing, or the feed refuses what it is asked.
-        DeliveryError: the broker did not take what was in hand when it was time to stop.
+        DeliveryError: the broker did not take what was in hand when it was time to stop, or the publisher failed.
+        Exception: a task of the producer failed or ended; the lines were stopped first.
     """
     what = plan(options)
     publisher = Publisher(options.bootstrap, client_id=f"ashare-producer-{what.sources[0]}")
@@ -117,7 +121,12 @@ class Producer:
         return [intake.counters for intake in self.intakes]
 
     async def until_told(self) -> None:
-        """Run the lines until a signal; a second one, or ``STOP_SECONDS``, cuts short what they still read."""
+        """Run the lines until a signal; a second one, or ``STOP_SECONDS``, cuts short what they still read.
+
+        Raises:
+            UsageError: the feeds refuse for good what every line asks.
+            Exception: a line, or a task beside the lines, failed or ended.
+        """
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
         running = asyncio.create_task(self.supervisor.run(stop))
@@ -131,20 +140,39 @@ class Producer:
                 stop.set()
                 loop.call_later(STOP_SECONDS, running.cancel)
 
+        beside = {"report": self._report(), "publishing": self._published()}
+        if self.watch.path is not None:
+            beside["watchlist"] = self.watch.run()
+        helpers = [asyncio.create_task(work, name=name) for name, work in beside.items()]
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, told)
-        helpers = [asyncio.create_task(work) for work in (self._report(), self.watch.run())]
         try:
-            await running
-        except asyncio.CancelledError:
-            if not stop.is_set():
-                raise
+            done, _ = await asyncio.wait({running, *helpers}, return_when=asyncio.FIRST_COMPLETED)
+            fault = None if running in done else fault_of(done.pop())  # none but the lines may end by itself
+            if fault is not None:
+                log.critical("the producer ends: %s", fault)
+                told()
+            _ = await asyncio.wait({running})
+            if fault is not None:
+                raise fault
+            if not (running.cancelled() and stop.is_set()):
+                await running
         finally:
-            for helper in helpers:
-                helper.cancel()
-            await asyncio.gather(*helpers, return_exceptions=True)
+            for task in (running, *helpers):
+                task.cancel()
+            await asyncio.gather(running, *helpers, return_exceptions=True)
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
+
+    async def _published(self) -> None:
+        """Look whether the publisher still publishes.
+
+        Raises:
+            DeliveryError: it does not.
+        """
+        while True:
+            self._publisher.check()
+            await asyncio.sleep(LOOK_SECONDS)
 
     def _gate(self) -> Gate | None:
         """What judges the ticks of one stream, by setting."""

@@ -235,7 +235,10 @@ async def _try(target: Target, name: str, codes: Sequence[str] | None, stop: asy
     """Subscribe in one form until its first tick, a refusal, or ``FORM_SECONDS``; gives codes that came, too."""
     came, ended = asyncio.Event(), asyncio.Event()
     options = replace(target.options, as_string=name == "string")
-    one = _Measured(target, options, codes, told=came.set)
+    try:
+        one = _Measured(target, options, codes, told=came.set)
+    except UsageError as error:
+        raise _RefusedError(error) from error
     running = asyncio.create_task(one.line.run(ended))
     waiting = [asyncio.create_task(event.wait()) for event in (came, stop)]
     _ = await asyncio.wait({running, *waiting}, timeout=FORM_SECONDS, return_when=asyncio.FIRST_COMPLETED)
