@@ -209,20 +209,18 @@ async def _check(
                 verdict.rate_stored = round(verdict.stored / (drain.stored_at - began) * 1e6, 1)
 
 
-async def _first_tick(reader: LogReader) -> None:
-    while not sum((await reader.ends(TICKS)).values()):  # noqa: ASYNC110 - looked at, not told
-        await asyncio.sleep(0.05)
-
-
 async def _restart(restarting: Restarting, stack: Stack, reader: LogReader) -> None:
-    await _first_tick(reader)
-    await restarting.run(stack)
+    async def published() -> int:
+        return sum((await reader.ends(TICKS)).values())
+
+    await restarting.run(stack, published)
 
 
 async def _set_thresholds(options: Options, stack: Stack, reader: LogReader) -> None:
     """Set what is to be set in the middle of the run, with the command that a user has."""
     if options.threshold_at:
-        await _first_tick(reader)
+        while not sum((await reader.ends(TICKS)).values()):  # noqa: ASYNC110 - looked at, not told
+            await asyncio.sleep(0.05)
     begun = time.monotonic()
     for seconds, scope, threshold in sorted(options.threshold_at, key=lambda one: one[0]):
         await asyncio.sleep(begun + seconds - time.monotonic())
