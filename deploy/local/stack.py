@@ -162,6 +162,19 @@ class Stack:
         for part in doomed:
             part.kill()
 
+    def restart(self, kind: str) -> None:
+        """Kill the parts of a kind, as ``worker``, with SIGKILL, start them as before, and wait until workers answer.
+
+        Raises:
+            PartError: one ended, or was not ready in time.
+        """
+        for part in [part for part in self._parts if part.name.split()[0] == kind]:
+            self.kill(part.name)
+            self._begin(part.name, *part.arguments)
+        started = [part for part in self._parts if part.name.split()[0] == "worker"]
+        for worker, url in zip(started, self.workers, strict=True):
+            self._wait(worker, _STARTING, partial(_answers, f"{url}/health"))
+
     def check(self) -> None:
         """Do nothing while every part runs.
 

@@ -96,7 +96,10 @@ def _held(name: str, payload: bytes, *, binary: bool) -> Iterator[Fault]:
         if read(encode(tick)) is None:
             yield Fault(f"{what}: made a tick that is none: {tick}")
     good, good_binary = GENUINE[name][0]
-    after, alone = line.decode(Frame(good, good_binary, RECEIVED)), feed(name).decode(Frame(good, good_binary, RECEIVED))
+    after, alone = (
+        line.decode(Frame(good, good_binary, RECEIVED)),
+        feed(name).decode(Frame(good, good_binary, RECEIVED)),
+    )
     ticks = [[(t.code, t.price, t.time) for t in one.ticks] for one in (after, alone)]
     if ticks[0] != ticks[1] and not (after.repeats or decoded.ticks):
         yield Fault(f"{what}: the good frame after it gave {ticks[0]}, not {ticks[1]}")

@@ -66,7 +66,9 @@ def joined(fields: dict[str, bytes]) -> bytes:
 
 def key_of(kind: str, fields: dict[str, bytes]) -> bytes | None:
     """The key that a record of these fields would have."""
-    name = {"feed-event": "source", "threshold": "scope", "threshold-mark": "scope", "dead-letter": ""}.get(kind, "code")
+    name = {"feed-event": "source", "threshold": "scope", "threshold-mark": "scope", "dead-letter": ""}.get(
+        kind, "code"
+    )
     return json.loads(fields[name]).encode() if name else None
 
 
@@ -88,7 +90,10 @@ def table(draw: random.Random, now: int) -> list[Foreign]:
             found += [Foreign(topic.name, key, joined(fields), headers, "headers") for headers in HEADERS]
         found += [Foreign(topic.name, draw.choice(KEYS), value, [], shown(value)) for value in WHOLES]
         found += [Foreign(topic.name, b"688001", value, [], shown(value)) for value in WHOLES]
-        found += [Foreign(topic.name, b"688001", None, [], "a tombstone"), Foreign(topic.name, None, None, [], "nothing")]
+        found += [
+            Foreign(topic.name, b"688001", None, [], "a tombstone"),
+            Foreign(topic.name, None, None, [], "nothing"),
+        ]
     # A megabyte is dear to write, and one of each will do.
     draw.shuffle(found)
     return [one for one in found if not _sets_what_is_followed(one)]
@@ -142,4 +147,4 @@ def shown(value: bytes | None) -> str:
     if value is None:
         return "none"
     text = ascii(value[:80])[1:]
-    return text if len(value) <= 80 else f"{text}… ({len(value):,} bytes)"  # noqa: PLR2004
+    return text if len(value) <= 80 else f"{text}… ({len(value):,} bytes)"
