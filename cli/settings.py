@@ -249,9 +249,13 @@ def _warn_of_process_list(flag: str, variable: str) -> None:
     sys.stderr.write(f"ashare: {flag}: every user of this machine sees it in the list of processes: use {variable}\n")
 
 
+TESTING = {"ASHARE_TEST_CLOCK_OFFSET_S"}
+"""Read for tests alone, and so no settings: seconds that the producer's clock is off (``producer/clock.py``)."""
+
+
 def known_variables() -> set[str]:
     """Every environment variable that some setting reads."""
-    return {s.env for s in _DECLARED} | {f"{s.env}_FILE" for s in _DECLARED if s.secret}
+    return {s.env for s in _DECLARED} | {f"{s.env}_FILE" for s in _DECLARED if s.secret} | TESTING
 
 
 def check_environment(environment: Mapping[str, str]) -> None:
