@@ -14,6 +14,7 @@ import typer
 from cli import archives
 from cli.settings import SETTINGS, default, option
 from schemas import UsageError
+from schemas.outside import printable
 
 if TYPE_CHECKING:
     from ashare_client.archive import Archive, Part, Span
@@ -135,7 +136,7 @@ def verify(context: typer.Context, *, directory: Directory = None) -> None:
 
             wrong = list(faults(archive, one))
     for fault in wrong:
-        print(fault)
+        print(printable(fault))
     if wrong:
         raise typer.Exit(1)
     print(f"{archive.directory}: all {total:,} parts are as they were written")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import sys
 from typing import Annotated
 
 import typer
 
 from cli.settings import default, option, secret
+from cli.terminal import log_to_stderr
 from schemas import UsageError
 
 
@@ -37,7 +37,7 @@ def command(
     """
     if not 0 < web_port < 65_536:
         raise UsageError(f"--web-port {web_port} is not a port: give 1 to 65535")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    log_to_stderr(logging.INFO)
     for chatty in ("faust", "mode", "aiokafka", "kafka"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     from jobs.thresholds import parse_overrides

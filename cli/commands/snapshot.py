@@ -10,6 +10,7 @@ import typer
 
 from cli.settings import default
 from schemas import UsageError
+from schemas.outside import printable, printable_json
 
 _AT_ONCE = 10_000
 """As many codes as a worker answers at once."""
@@ -33,16 +34,14 @@ def command(
     """
     import sys
 
-    from cli.lines import snapshot_line
-
     codes = [code.strip() for some in codes for code in some.split(",") if code.strip()]
     found = _ask(worker.rstrip("/"), list(dict.fromkeys(codes)))
     for code in codes:
         one = found[code]
         if isinstance(one, str):
-            sys.stderr.write(f"ashare: {one}\n")
+            sys.stderr.write(f"ashare: {printable(one)}\n")
         else:
-            print(json.dumps(one, ensure_ascii=False) if as_json else snapshot_line(one))
+            print(printable_json(json.dumps(one, ensure_ascii=False)) if as_json else printable(_line(worker, one)))
     if any(isinstance(one, str) for one in found.values()):
         raise typer.Exit(1)
 
@@ -114,6 +113,15 @@ def _code(body: bytes) -> str:
         return str(json.loads(body)["code"])
     except (ValueError, KeyError, TypeError):
         return ""
+
+
+def _line(worker: str, found: dict[str, Any]) -> str:
+    from cli.lines import snapshot_line
+
+    try:
+        return snapshot_line(found)
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise UsageError(f"{worker} does not answer as a worker does (--worker)") from error
 
 
 def _message(body: bytes) -> str:
