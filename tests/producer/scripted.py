@@ -16,6 +16,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 
 from producer.continuity import Detected, Hole
 from producer.feeds.decoded import Answer, Decoded, FeedTick, Frame, Packet
+from producer.feeds.guard import Guard
 from producer.feeds.provider import Capabilities, Codes, Message
 from producer.outlet import Happening
 
@@ -30,6 +31,7 @@ class ScriptedFeed:
         simple: dict[str, Any] = {"about": "a script", "url": "ws://127.0.0.1", "login": "frame", "wildcard": True}
         self.capabilities = Capabilities(**simple | capabilities)
         self.resets = 0
+        self.guard = Guard()
 
     def address(self, url: str, token: str | None, codes: Codes) -> str:  # noqa: ARG002 - a script knows none
         """The codes, where they are no request."""
