@@ -154,7 +154,7 @@ async def test_a_flood_of_empty_messages_takes_little_memory(start: Callable[...
 
     async def script(server: ServerConnection) -> None:
         await says(server, answers=[ACK])
-        await pour(server, b"\x81\x02{}" * (PIECE // 4), MiB // 2)
+        await pour(server, b"\x81\x02{}" * (PIECE // 4), MiB // 8)
         await says(server, ticks=[("a", NOON)])
         await server.wait_closed()
 
