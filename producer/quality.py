@@ -227,7 +227,8 @@ class Gate:
         self._stretches: dict[tuple[date, str, Board], tuple[tuple[int, int], ...]] = {}
         self._review_at = 0
         self.expect(codes)
-        known_until()  # the calendar takes a second to load: before there is a socket that waits
+        # The calendar takes a second to load: before there is a socket that waits.
+        self._known_until = day_start(known_until()) + DAY_MS
 
     def expect(self, codes: Iterable[str] | None) -> None:
         """Take a new list of the codes asked for, in any form that ``market.codes.normalise`` reads."""
@@ -287,7 +288,10 @@ class Gate:
                 row.learn(tick.previous_close, shanghai_date(time))
         found = [UNKNOWN_CODE] if unknown else []
         found += self._priced(tick.price, row, row.band if day == row.day else None)
-        stretch = self._stretch(row, time)
+        if FUTURE in timed and time > self._known_until:
+            stretch = row.until  # which holidays there will be is not known, nor worth a warning
+        else:
+            stretch = self._stretch(row, time)
         if stretch is None:
             timed.append(OFF_SESSION)
         elif not timed:

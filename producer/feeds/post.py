@@ -298,6 +298,8 @@ class PostDecoder:
         try:
             return self._tick(element)
         except msgspec.ValidationError:
+            if not bytes(element).startswith(b"{"):
+                raise
             return self._loose(element)
         except msgspec.DecodeError:
             text = quoted(bytes(element))

@@ -181,7 +181,7 @@ class XTickFeed(SnapshotFeed):
 
     def _admit(self, key: str, snapshot: _Snapshot, exchange: str | None, received: int) -> FeedTick | None:
         """The snapshot in shares and yuan of the day so far, ``None`` without a price."""
-        written = key if exchange is None or "." in key else f"{key}.{exchange}"
+        written = f"{key}.{exchange}" if exchange is not None and key.isdigit() else key
         place = self._places.get(written) or self._places.find(written)
         value = price(snapshot.lastPrice)
         if not value:
