@@ -137,8 +137,10 @@ def _check_settings(options: ProducerOptions, feeds: Sequence[Provider]) -> None
     if options.token and able.login == "none":
         raise UsageError(f"--token: {first.name} takes none: leave out --token and ASHARE_FEED_TOKEN")
     if options.second_token and (len(feeds) < 2 or feeds[1].capabilities.login == "none"):
-        why = "there is no second feed: give --arbitrate, --second-url or --second-feed" if len(feeds) < 2 else (
-            f"{feeds[1].name} takes none"
+        why = (
+            "there is no second feed: give --arbitrate, --second-url or --second-feed"
+            if len(feeds) < 2
+            else (f"{feeds[1].name} takes none")
         )
         raise UsageError(f"--second-token: {why}")
     beats = options.heartbeat or able.heartbeat_seconds
@@ -164,9 +166,7 @@ def _endpoints(options: ProducerOptions, *, as_string: bool, spelling: Mapping[s
         UsageError: a feed is not known, a unit is none, or the second connection would end the first.
     """
     feed = provider(options.feed)
-    common = Options(
-        foreign=options.foreign, trades_only=options.trades_only, as_string=as_string, spelling=spelling
-    )
+    common = Options(foreign=options.foreign, trades_only=options.trades_only, as_string=as_string, spelling=spelling)
     declared = feed.capabilities.units
     first = Endpoint(
         feed, replace(common, units=_units(options, declared)), options.url or feed.capabilities.url, options.token
@@ -217,9 +217,7 @@ def _some(codes: list[str], where: str) -> list[str]:
     return codes
 
 
-def _spelt(
-    given: str | list[str], feeds: Sequence[Provider], spelling: Mapping[str, str]
-) -> list[str] | None:
+def _spelt(given: str | list[str], feeds: Sequence[Provider], spelling: Mapping[str, str]) -> list[str] | None:
     """The codes one by one, in the one form: feeds spell them for their servers.
 
     The post's servers may know codes that have none; those stay as they were given.

@@ -255,7 +255,11 @@ class Gate:
             add(row)
             time = tick.time
             # A day's first previous close is for the rules to learn from, at whatever price it comes.
-            if row.last <= time < row.until and earliest <= time <= latest and (row.close or tick.previous_close is None):
+            if (
+                row.last <= time < row.until
+                and earliest <= time <= latest
+                and (row.close or tick.previous_close is None)
+            ):
                 price = tick.price
                 if price == row.price:
                     row.last = time
@@ -288,10 +292,9 @@ class Gate:
                 row.learn(tick.previous_close, shanghai_date(time))
         found = [UNKNOWN_CODE] if unknown else []
         found += self._priced(tick.price, row, row.band if day == row.day else None)
-        if FUTURE in timed and time > self._known_until:
-            stretch = row.until  # which holidays there will be is not known, nor worth a warning
-        else:
-            stretch = self._stretch(row, time)
+        # Which holidays there will be in a wrong year is not known, nor worth a warning.
+        beyond = FUTURE in timed and time > self._known_until
+        stretch = row.until if beyond else self._stretch(row, time)
         if stretch is None:
             timed.append(OFF_SESSION)
         elif not timed:

@@ -153,7 +153,7 @@ class XTickFeed(SnapshotFeed):
             self.enter(tick, decoded, received)
         return decoded
 
-    def piece_by_piece(self, payload: bytes, received: int, error: Exception) -> Decoded:
+    def piece_by_piece(self, payload: bytes, received: int, error: Exception) -> Decoded:  # noqa: ARG002 - told anew
         """A packet with a bad tick in it, of lists of ticks, or of something else."""
         try:
             packet = self._raw_packet(within_parts(payload))

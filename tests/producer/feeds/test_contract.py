@@ -19,9 +19,9 @@ from tests.producer.feeds.pushes import FIELDS, NAMES, decode, frame, tick
 
 EDGES: list[Any] = [
     None, "", 0, 1, -1, 0.5, True, [], {}, "x", "NaN", "Infinity", "-0", "1e15", "1e18", "1e308",
-    2**31, 2**53, 2**53 + 1, 2**63 - 1, 2**63, -(2**63), -(2**63) + 1, 10**15, 10**15 + 1, 1e15, 1e18, 1e18 + 1e6, 1e300,
+    2**31, 2**53, 2**53 + 1, 2**63 - 1, 2**63, -(2**63), -(2**63) + 1, 10**15, 10**15 + 1, 1e15, 1e18, 1e300,
     10**13, 10**13 + 1, 1e9, 1e9 + 1, 0.0001, 0.00005, str(10**15), str(2**63), str(-(2**63)),
-    TIME, TIME // 1000, TIME * 1000, TIME * 10**6, str(TIME), bounds.EARLIEST_MS, bounds.LATEST_MS, bounds.LATEST_MS + 1,
+    TIME, TIME // 1000, TIME * 1000, TIME * 10**6, str(TIME), bounds.EARLIEST_MS, bounds.LATEST_MS + 1,
     "600519", "600519.SH", "AAPL", "9" * 40, "1990-01-01 09:30:00", "2099-12-31 23:59:59", "09:30:01",
 ]  # fmt: skip
 VALUES = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -14,7 +15,7 @@ from tests.producer.feeds.genuine import RECEIVED, feed
 from tests.producer.feeds.pushes import NAMES, decode, frame, tick
 
 LARGE = 15 << 20
-HOSTILE = {
+HOSTILE: dict[str, Callable[[], bytes]] = {
     "documents": lambda: b"{}" * (LARGE // 2),
     "a million documents": lambda: b"{}" * 1_000_000,
     "arrays": lambda: b"[]\n" * (LARGE // 3),
