@@ -12,7 +12,7 @@ from typing import Literal
 from market.times import DAY_MS
 from producer.feeds.decoded import FeedTick
 
-Detected = Literal["sequence", "disconnect", "silence", "overflow", "volume"]
+Detected = Literal["sequence", "disconnect", "silence", "overflow", "volume", "merged", "killed"]
 
 _CODES = 65_536
 _SHANGHAI_MS = 8 * 3_600_000
@@ -27,6 +27,7 @@ class Hole:
     Attributes:
         codes: those concerned, ``"all"`` for all of the line's.
         missed: shares that traded in it, ``None`` where the feed does not tell.
+        count: of several that it covers, ``None`` for one that is told by itself.
     """
 
     start: int
@@ -35,6 +36,7 @@ class Hole:
     detected: Detected
     reason: str
     missed: int | None = None
+    count: int | None = None
 
 
 class PacketNumbers:

@@ -8,6 +8,7 @@ Nothing here does I/O. ``now`` is in seconds that only rise, ``wall`` in ms sinc
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -78,6 +79,24 @@ def loud_since(ms: int, exchange: str = "SSE", board: Board = Board.MAIN) -> tup
         if session.start <= since_midnight < session.end and session.phase in _LOUD:
             return (since_midnight - session.start) / 1000, session.phase
     return None
+
+
+def until_trading(ms: int) -> float:
+    """Seconds until ticks can come on the day of an exchange time, auctions included: 0 where they can, else infinite.
+
+    During lunch it is the time to its end.
+    """
+    try:
+        day = shanghai_date(ms)
+        since_midnight = (ms - day_start(day)) % DAY_MS
+        waits = [
+            max(0, session.start - since_midnight) / 1000
+            for session in sessions(day)
+            if session.phase is not Phase.LUNCH and session.end > since_midnight
+        ]
+    except ValueError:
+        return math.inf
+    return min(waits, default=math.inf)
 
 
 def trading_stretch(ms: int) -> tuple[str, Phase] | None:

@@ -144,8 +144,9 @@ class Remembered:
 class Provider:
     """A server that plays one script a connection, the last one for all that follow, and keeps what it hears."""
 
-    def __init__(self, *scripts: Script) -> None:
-        """Nothing listens yet."""
+    def __init__(self, *scripts: Script, process_request: Any = None) -> None:
+        """Nothing listens yet; ``process_request`` as the library's."""
+        self._process_request = process_request
         self.heard: list[list[tuple[float, str]]] = []
         """Of each connection: when (loop time) and what."""
         self.paths: list[str] = []
@@ -165,7 +166,7 @@ class Provider:
         return [word for _, word in self.heard[connection]]
 
     async def __aenter__(self) -> Self:
-        self._server = await serve(self._serve, "127.0.0.1", 0)
+        self._server = await serve(self._serve, "127.0.0.1", 0, process_request=self._process_request)
         return self
 
     async def __aexit__(self, *_: object) -> None:
