@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from cli import settings
+from cli import hangup, settings
 from cli.commands import (
     archive,
     bench,
@@ -57,6 +57,7 @@ def _before() -> None:
 
 def main() -> None:
     """Run the command; what the user can mend is said in one line on stderr, with exit code 2."""
+    hangup.as_sigterm()
     try:
         app()
     except UsageError as error:

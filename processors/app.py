@@ -40,6 +40,9 @@ class StreamApp(faust.App):
         self.sensors.remove(self.monitor)
         return dependencies
 
+    def _create_directories(self) -> None:
+        """Faust's data directory would be made where the user stands, who may not write there; nothing needs it."""
+
     def on_webserver_init(self, web: Any) -> None:
         """Add our routes before the server starts."""
         self.install_routes(web.web_app)

@@ -320,9 +320,12 @@ class Worker:
         return None
 
     def _check_progress(self, now: float) -> str | None:
-        if not self._running or not self.recovered or (self.writer is not None and self.writer.failing):
+        if not self._running or not self.recovered:
             return None
-        oldest = min((t for queue in list(self._consumer.queues.values()) if (t := queue.oldest)), default=None)
+        # Chunks wait for a store that is away, as long as it is asked again and again; no other agent may wait for it.
+        spared = 1 if self.writer is not None and self.writer.retrying(now) else 0
+        queues = list(self._consumer.queues.values())
+        oldest = min((t for queue in queues if (t := queue.oldest_of(spared)) is not None), default=None)
         if oldest is not None and now - oldest > 10:
             return f"a chunk is in hand for {now - oldest:.0f} s"
         return None
