@@ -63,7 +63,7 @@ class Marked:
             if self.n >= 0:
                 self._others[self.source] = (self.run, self.n, self._last_received)
             self._others.pop(source, None)
-            if len(self._others) >= MAX_LINES - 1:
+            if len(self._others) >= MAX_LINES:
                 del self._others[min(self._others, key=lambda one: self._others[one][2] or 0)]
         self.source, self.run, self.n, self.late = source, run, n, 0
         return True
