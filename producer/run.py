@@ -6,7 +6,6 @@ import asyncio
 import gc
 import logging
 import signal
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -16,7 +15,7 @@ from string import ascii_lowercase
 from broker.publisher import Publisher
 from market.calendar import is_trading_day
 from market.times import SHANGHAI
-from producer import predecessor
+from producer import clock, predecessor
 from producer.arbitration import Arbiter, Matching
 from producer.attending import fault_of
 from producer.backoff import Backoff
@@ -93,7 +92,7 @@ class Producer:
         Raises:
             UsageError: a line can't be dialled, or asked for its codes.
         """
-        self.run_id = time.time_ns() // 1_000_000
+        self.run_id = clock.now() // 1000
         self.intakes: list[Intake] = []
         self.pairs: list[tuple[Pair, Arbiter]] = []
         self._gates: list[Gate] = []
@@ -127,7 +126,7 @@ class Producer:
         Raises:
             UsageError: one of them is ahead of the clock by more than a clock can be wrong.
         """
-        self.run_id = predecessor.run_after(before, time.time_ns() // 1_000_000)
+        self.run_id = predecessor.run_after(before, clock.now() // 1000)
         for intake in self.intakes:
             intake.numbering.run = self.run_id
         for voice in self._voices:
