@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from broker.chunk import Chunk
@@ -23,9 +23,6 @@ log = logging.getLogger(__name__)
 REMEMBERED = 1_024
 """Losses that are remembered until they are acknowledged; of more the first are counted, and not named."""
 _NAMED = 3
-
-Rows = Callable[[int], Iterable[Marked]]
-"""The rows of a partition that are known."""
 
 
 class Losses:
@@ -98,11 +95,10 @@ async def tell(teller: Teller, group: str, expected: int, chunk: Chunk, rows: It
     await teller.told()
 
 
-def rows_of(tables: Iterable[Mapping[int, Mapping[str, Any]]]) -> Rows:
-    """The rows of a partition in the first table that has any."""
-    held = list(tables)
-
-    def rows(partition: int) -> Iterable[Marked]:
-        return next((list(found.values()) for table in held if (found := table.get(partition))), [])
-
-    return rows
+def rows_of(tables: Iterable[Mapping[int, Mapping[str, Any]]], partition: int) -> list[Marked]:
+    """A partition's rows in the first table that has any of codes."""
+    for table in tables:
+        rows = [row for row in table.get(partition, {}).values() if isinstance(row, Marked)]
+        if rows:
+            return rows
+    return []
