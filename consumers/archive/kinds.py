@@ -110,6 +110,8 @@ def _fields(record: type[msgspec.Struct]) -> tuple[Field, ...]:
 
 def _field(name: str, kind: Any) -> Field:
     info = msgspec.inspect
+    if isinstance(kind, info.Metadata):
+        return _field(name, kind.type)
     parts = list(kind.types) if isinstance(kind, info.UnionType) else [kind]
     parts = [part.type if isinstance(part, info.Metadata) else part for part in parts]
     found = {type(part) for part in parts} - {info.NoneType}
@@ -138,8 +140,12 @@ def _paths(fields: Sequence[Field], prefix: str = "") -> list[tuple[str, str]]:
 
 
 def _values(records: Sequence[Record | None], path: str, *, whole: bool) -> list[Any]:
-    get = attrgetter(path)
-    return list(map(get, records)) if whole else [None if record is None else get(record) for record in records]
+    field, _, inner = path.partition(".")
+    get = attrgetter(field)
+    found: list[Any] = (
+        list(map(get, records)) if whole else [None if record is None else get(record) for record in records]
+    )
+    return _values(found, inner, whole=None not in found) if inner else found
 
 
 def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
