@@ -9,18 +9,19 @@ record may arrive twice, and its reader tells by its identity.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from functools import partial
 from itertools import chain
+from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
+from broker.background import discard, ended
 from broker.producing import Producing
 from schemas import UsageError
 from schemas.topics import topics
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 
 Headers = list[tuple[str, bytes]]
 _NO_HEADERS: Headers = []
+_T = TypeVar("_T")
 _Entry = tuple[bytes | None, bytes | None, int, Headers, int]
 
 BATCH_BYTES = 512 << 10
@@ -222,6 +224,7 @@ class Publisher:
         self._producing: Producing[Lane] | None = None
         self._generation = 0
         self._broken: str | None = None
+        self._broke = asyncio.Event()
         self._failure: DeliveryError | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -319,10 +322,11 @@ class Publisher:
             retry_backoff_ms=50,
         )
         try:
-            await client.start()
+            # One whose metadata task dies while it starts would start for ever.
+            async with asyncio.timeout(self._deadline):
+                await client.start()
         except BaseException:
-            with contextlib.suppress(Exception):
-                await client.stop()
+            await discard(client)
             raise
         self._client = client
         self._producing = Producing(client, partial(self._landed, self._generation))
@@ -397,11 +401,27 @@ class Publisher:
             while self._by_aiokafka:
                 lane, batch = self._by_aiokafka.popleft()
                 try:
-                    sent = await client.send_batch(batch, lane.topic, partition=lane.partition)
+                    sent = await self._unless_broken(client.send_batch(batch, lane.topic, partition=lane.partition))
                 except Exception as error:  # noqa: BLE001 - whatever it was, the batch did not leave
                     self._break(f"{lane.topic}/{lane.partition}: {error!r}")
                     break
                 sent.add_done_callback(partial(self._landed, generation, lane))
+
+    async def _unless_broken(self, sending: Coroutine[Any, Any, _T]) -> _T:
+        """The outcome of a call of the client's, which may wait for a task of its that is no more.
+
+        Raises:
+            DeliveryError: the client broke meanwhile.
+        """
+        call, broke = asyncio.ensure_future(sending), asyncio.ensure_future(self._broke.wait())
+        try:
+            await asyncio.wait([call, broke], return_when=asyncio.FIRST_COMPLETED)
+            if not call.done():
+                raise DeliveryError("the client broke")
+            return call.result()
+        finally:
+            call.cancel()
+            broke.cancel()
 
     def _landed(self, generation: int, lane: Lane, sent: asyncio.Future[object] | None) -> None:
         if generation != self._generation:
@@ -436,6 +456,7 @@ class Publisher:
     def _break(self, why: str) -> None:
         if self._broken is None:
             self._broken = why
+        self._broke.set()
         self._work.set()
 
     async def _watch(self) -> None:
@@ -444,6 +465,8 @@ class Publisher:
             oldest = min((since for lane in self._lanes.values() if (since := lane.flying_since)), default=None)
             if oldest is not None and time.monotonic() - oldest > self._deadline:
                 self._break(f"a batch got no acknowledgement for {self._deadline:g} s")
+            if self._client is not None and (dead := ended(self._client)):
+                self._break(dead)
 
     async def _rebuild(self) -> None:
         """Make a new client, and turn every batch in flight back to the head of its lane."""
@@ -462,6 +485,7 @@ class Publisher:
                 await asyncio.sleep(delay)
         self.rebuilt += 1
         self._broken = None
+        self._broke.clear()
         self._ready.update(lane for lane in self._lanes.values() if lane.waits())
         self._leave_soon()
 
@@ -473,13 +497,4 @@ class Publisher:
         client, self._client = self._client, None
         if client is None:
             return
-        closing = asyncio.create_task(client.stop())
-        done, _ = await asyncio.wait([closing], timeout=2.0)
-        if not done:
-            closing.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await closing
-            with contextlib.suppress(Exception):
-                await asyncio.wait_for(client.client.close(), 2.0)
-        elif closing.exception() is not None:
-            log.debug("closing the Kafka client: %r", closing.exception())
+        await discard(client)

@@ -115,17 +115,20 @@ def speaks(connection: AIOKafkaConnection, key: int, version: int) -> bool:
 def send(connection: AIOKafkaConnection, key: int, version: int, body: bytes, pending: Pending) -> None:
     """Send a request whose header is one without tagged fields.
 
-    Raises:
-        KafkaConnectionError: the connection is closed.
+    A connection that is or breaks under it is closed, and fails ``pending`` as it does when it breaks later.
     """
     writer = connection._writer
     if writer is None:
-        raise KafkaConnectionError(f"No connection to broker at {connection.host}:{connection.port}")
+        pending.set_exception(KafkaConnectionError(f"No connection to broker at {connection.host}:{connection.port}"))
+        return
     correlation = connection._next_correlation_id()
     client = connection._client_id.encode()
     header = _HEADER.pack(_HEADER.size - 4 + len(client) + len(body), key, version, correlation, len(client))
     connection._requests.append((correlation, pending, pending))
-    writer.write(header + client + body)
+    try:
+        writer.write(header + client + body)
+    except OSError as error:
+        connection.close(reason=CloseReason.CONNECTION_BROKEN, exc=error)
 
 
 def overdue(connection: AIOKafkaConnection, pending: Pending) -> bool:

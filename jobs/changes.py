@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 from broker.chunk import Chunk
 from jobs.in_force import InForce
-from jobs.marks import Marked
+from jobs.marks import Marked, Repeats
 from jobs.thresholds import Threshold, Thresholds, limit
-from schemas import ChangeState, Origin, PriceChange, Tick, decode
+from schemas import ChangeState, LineMark, Origin, PriceChange, Tick, decode
 
 _EXACT = 10**11
 """Prices below this (1/10,000 yuan) are off by far less than a quarter of a step when written as floats."""
@@ -35,7 +35,6 @@ class ChangeRow(Marked):
         "low",
         "offset",
         "partition",
-        "received",
         "threshold",
         "ticks",
         "volume",
@@ -54,7 +53,6 @@ class ChangeRow(Marked):
         self.ticks = 0
         self.partition = partition
         self.offset = -1
-        self.received = 0
         self.bound = 0
         self.yuan = 0.0
         self.low, self.high = 1.0, 0.0
@@ -101,14 +99,19 @@ class Changes:
     """The job over the rows of one partition at a time.
 
     Attributes:
-        repeated: ticks that had taken effect before and were skipped.
+        repeats: ticks that had taken effect before and were skipped.
     """
 
     def __init__(self, thresholds: Thresholds) -> None:
         """A job with these thresholds; those set at run time come with each chunk."""
         self._thresholds = thresholds
         self._judging: dict[int, tuple[dict[str, ChangeRow], Thresholds]] = {}
-        self.repeated = 0
+        self.repeats = Repeats()
+
+    @property
+    def repeated(self) -> int:
+        """Ticks that had taken effect before and were skipped."""
+        return self.repeats.count
 
     def forget(self) -> None:
         """Hold on to no partition's rows: they may be another worker's now."""
@@ -192,8 +195,8 @@ class Changes:
             n = tick.n
             if tick.source == row.source and tick.run == row.run and n > row.n:
                 row.n = n
-            elif not row.renew(tick.source, tick.run, n):
-                self.repeated += 1
+            elif not row.renew(tick.source, tick.run, n, tick.received, new=offset > row.offset):
+                self.repeats.dropped(row, tick)
                 continue
             row.offset, row.received = offset, tick.received
             row.ticks += 1
@@ -210,10 +213,21 @@ class Changes:
                 continue
             traded, ticks, yuan = row.volume, row.ticks, row.yuan
             row.emitted(price)
-            origin = Origin(partition, offset)
+            origin, cause = Origin(partition, offset), LineMark(tick.source, tick.run, n)
             if last is None:
                 change = PriceChange(
-                    code, price / 10_000, None, None, None, tick.time, tick.received, traded, ticks, row.yuan, origin
+                    code,
+                    price / 10_000,
+                    None,
+                    None,
+                    None,
+                    tick.time,
+                    tick.received,
+                    traded,
+                    ticks,
+                    row.yuan,
+                    origin,
+                    cause,
                 )
             else:
                 move = price - last
@@ -229,6 +243,7 @@ class Changes:
                     ticks,
                     yuan,
                     origin,
+                    cause,
                 )
             changes.append(change)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from broker.chunk import Chunk
-from jobs.marks import Marked
+from jobs.marks import Marked, Repeats
 from jobs.missing import Missing
 from schemas import GapMark, Origin, Snapshot, decode
 
@@ -35,7 +35,6 @@ class SnapshotRow(Marked):
         "open",
         "partition",
         "price",
-        "received",
         "ticks",
         "time",
         "turnover",
@@ -50,7 +49,7 @@ class SnapshotRow(Marked):
         self.exchange = exchange
         self.day = -1
         self.price = self.open = self.high = self.low = 0
-        self.time = self.received = 0
+        self.time = 0
         self.partition = partition
         self.offset = -1
         self.ticks = 0
@@ -92,7 +91,7 @@ class Snapshots:
     """The job over the rows of one partition at a time.
 
     Attributes:
-        repeated: ticks that had taken effect before and were skipped.
+        repeats: ticks that had taken effect before and were skipped.
         late: ticks of a session before the code's current one; they change no figure.
     """
 
@@ -103,8 +102,13 @@ class Snapshots:
             missing: what is known to be missing, which a session that begins is marked by.
         """
         self.missing = missing or Missing()
-        self.repeated = 0
+        self.repeats = Repeats()
         self.late = 0
+
+    @property
+    def repeated(self) -> int:
+        """Ticks that had taken effect before and were skipped."""
+        return self.repeats.count
 
     def restore(self, value: bytes) -> tuple[str, SnapshotRow]:
         """Code and row of a snapshot record.
@@ -122,7 +126,7 @@ class Snapshots:
         row.turnover = None if kept.turnover is None else round(kept.turnover * 10_000)
         row.close = None if kept.previous_close is None else round(kept.previous_close * 10_000)
         row.offset, row.gap = kept.origin.offset, kept.gap
-        row.restore_lines(kept.lines)
+        row.restore_lines(kept.lines, kept.received)
         return kept.code, row
 
     def apply(self, rows: dict[str, SnapshotRow], chunk: Chunk) -> set[SnapshotRow]:  # noqa: C901 - the hot loop
@@ -148,12 +152,13 @@ class Snapshots:
             n = tick.n
             if tick.source == row.source and tick.run == row.run and n > row.n:
                 row.n = n
-            elif not row.renew(tick.source, tick.run, n):
-                self.repeated += 1
+            elif not row.renew(tick.source, tick.run, n, tick.received, new=offset > row.offset):
+                self.repeats.dropped(row, tick)
                 continue
             row.offset = offset
             day = (tick.time + _SHANGHAI_MS) // _DAY_MS
             if day < row.day:
+                row.late = tick.received
                 self.late += 1
                 continue
             touched.add(row)

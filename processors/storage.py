@@ -24,6 +24,8 @@ WRITE_RECORDS = 20_000
 LIMIT_RECORDS = 40_000
 """Records that may wait; then the agent stops taking more and Kafka holds the rest."""
 _RETRY = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+ATTEMPT_SECONDS = 60.0
+"""Longest that one attempt may take; a store that has not said by then why it takes nothing is stuck."""
 
 
 class StorageWriter:
@@ -32,6 +34,7 @@ class StorageWriter:
     Attributes:
         stored: ticks that were new to the store.
         failing: why the last write failed, ``None`` when it did not.
+        tried: monotonic time at which the last attempt failed.
     """
 
     def __init__(self, store: TickStore, refuse: Callable[[UnstorableError], None]) -> None:
@@ -40,6 +43,7 @@ class StorageWriter:
         self.stored = 0
         self.failing: str | None = None
         self.failing_since: float | None = None
+        self.tried = 0.0
         self._store = store
         self._waiting: deque[tuple[Acknowledgeable, Chunk]] = deque()
         self._records = 0
@@ -84,6 +88,10 @@ class StorageWriter:
         if self._records >= LIMIT_RECORDS:
             self._room.clear()
             await self._room.wait()
+
+    def retrying(self, now: float) -> bool:
+        """Whether the store is away and asked again and again: then, and only then, chunks may wait for it."""
+        return self.failing is not None and now - self.tried < ATTEMPT_SECONDS
 
     def forget(self) -> None:
         """Give up what waits: partitions were revoked, and their chunks come again to their next owner."""
@@ -154,6 +162,7 @@ class StorageWriter:
     async def _failed(self, error: StoreError, attempt: int) -> None:
         if self.failing_since is None:
             self.failing_since = time.monotonic()
+        self.tried = time.monotonic()
         self.failing = str(error)
         delay = _RETRY[min(attempt, len(_RETRY) - 1)]
         log.error("the store did not take a write, trying again in %s s (attempt %s): %s", delay, attempt + 1, error)

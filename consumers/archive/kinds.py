@@ -110,10 +110,7 @@ def _fields(record: type[msgspec.Struct]) -> tuple[Field, ...]:
 
 def _field(name: str, kind: Any) -> Field:
     info = msgspec.inspect
-    if isinstance(kind, info.Metadata):
-        return _field(name, kind.type)
-    parts = list(kind.types) if isinstance(kind, info.UnionType) else [kind]
-    parts = [part.type if isinstance(part, info.Metadata) else part for part in parts]
+    parts = _alternatives(kind)
     found = {type(part) for part in parts} - {info.NoneType}
     if found == {info.StructType}:
         inner = next(part for part in parts if isinstance(part, info.StructType))
@@ -128,6 +125,16 @@ def _field(name: str, kind: Any) -> Field:
     return Field(name, "number")
 
 
+def _alternatives(kind: Any) -> list[Any]:
+    """The types that a field can be of, without what is said about them."""
+    info = msgspec.inspect
+    if isinstance(kind, info.Metadata):
+        return _alternatives(kind.type)
+    if isinstance(kind, info.UnionType):
+        return [one for part in kind.types for one in _alternatives(part)]
+    return [kind]
+
+
 def _paths(fields: Sequence[Field], prefix: str = "") -> list[tuple[str, str]]:
     """Where each column's value is in a record, and its kind, in the order of ``columns``."""
     found: list[tuple[str, str]] = []
@@ -140,12 +147,13 @@ def _paths(fields: Sequence[Field], prefix: str = "") -> list[tuple[str, str]]:
 
 
 def _values(records: Sequence[Record | None], path: str, *, whole: bool) -> list[Any]:
-    field, _, inner = path.partition(".")
-    get = attrgetter(field)
-    found: list[Any] = (
-        list(map(get, records)) if whole else [None if record is None else get(record) for record in records]
-    )
-    return _values(found, inner, whole=None not in found) if inner else found
+    get = attrgetter(path)
+    outer = path.rpartition(".")[0]
+    if outer:
+        # An object that may be null has null columns; its JSON is kept beside them.
+        of = attrgetter(outer)
+        return [None if record is None or of(record) is None else get(record) for record in records]
+    return list(map(get, records)) if whole else [None if record is None else get(record) for record in records]
 
 
 def _array(values: list[Any], kind: pa.DataType) -> pa.Array:

@@ -73,22 +73,28 @@ class StoreApart:
         self._url = url
         self._open = False
         self._child: asyncio.subprocess.Process | None = None
+        self._ready = False
 
     async def open(self) -> None:
-        """Start the child and have it open the store."""
+        """Start the child, unless one runs, and have it open the store."""
         if self._child is None:
-            self._child = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", __name__, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
-            )
+            try:
+                self._child = await asyncio.create_subprocess_exec(
+                    sys.executable, "-m", __name__, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+                )
+            except OSError as error:
+                raise StoreError(f"the process that writes {self._url} can't be started: {error}") from error
+            self._ready = False
         await self._ask(_Open(self._url))
-        self._open = True
+        self._ready = self._open = True
 
     async def write(self, batches: Sequence[TickBatch]) -> int:
         """Have the batches kept."""
         if not self._open:
             raise StoreError(f"the store at {self._url} is not open")
         request = _Write([_packed(batch) for batch in batches])
-        if self._child is None:
+        # A child that could not open its store, because the server is away, has it opened before it writes anything.
+        if self._child is None or not self._ready:
             await self.open()
         return await self._ask(request)
 
@@ -159,8 +165,8 @@ def _unpacked(batch: _Ticks) -> TickBatch:
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """The child: answer requests one after the other until they end."""
     # The worker is told to stop by the same signals, and closes the pipe when its last write is done.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     with asyncio.Runner() as runner:
         server = _Server()
         try:
@@ -185,7 +191,8 @@ class _Server:
         request = _request.decode(body)
         try:
             if isinstance(request, _Open):
-                self._store = open_store(request.url)
+                if self._store is None:
+                    self._store = open_store(request.url)
                 await self._store.open()
                 return _Done(0)
             assert self._store is not None, "written before it was opened"

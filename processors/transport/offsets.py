@@ -14,12 +14,13 @@ from broker.chunk import Chunk
 class Ticket:
     """A delivered chunk's place in its partition's queue."""
 
-    __slots__ = ("done", "end", "since")
+    __slots__ = ("done", "end", "since", "unacknowledged")
 
-    def __init__(self, end: int, since: float) -> None:
-        """A chunk that ends before offset ``end``, delivered at the monotonic time ``since``."""
+    def __init__(self, end: int, since: float, agents: int = 1) -> None:
+        """A chunk that ends before offset ``end``, delivered to so many agents at the monotonic time ``since``."""
         self.end = end
         self.since = since
+        self.unacknowledged = agents
         self.done = False
 
 
@@ -31,9 +32,9 @@ class OffsetQueue:
         self._tickets: deque[Ticket] = deque()
         self.committable: int | None = None
 
-    def deliver(self, end: int, now: float) -> Ticket:
+    def deliver(self, end: int, now: float, agents: int = 1) -> Ticket:
         """Enter a chunk that ends before ``end``."""
-        ticket = Ticket(end, now)
+        ticket = Ticket(end, now, agents)
         self._tickets.append(ticket)
         return ticket
 
@@ -52,7 +53,12 @@ class OffsetQueue:
     @property
     def oldest(self) -> float | None:
         """When the chunk at the head was delivered, ``None`` with an empty queue."""
-        return self._tickets[0].since if self._tickets else None
+        return self.oldest_of(0)
+
+    def oldest_of(self, more_than: int) -> float | None:
+        """When the oldest chunk was delivered that more than so many agents have not acknowledged; for any thread."""
+        waiting = tuple(self._tickets)
+        return next((ticket.since for ticket in waiting if not ticket.done and ticket.unacknowledged > more_than), None)
 
 
 class Delivery:
@@ -62,14 +68,14 @@ class Delivery:
         chunk: ``None`` once every agent has taken it in: what waits for its acknowledgement needs no ticks.
     """
 
-    __slots__ = ("_queue", "_ticket", "_unacknowledged", "_untaken", "chunk")
+    __slots__ = ("_queue", "_ticket", "_untaken", "chunk")
 
     def __init__(self, chunk: Chunk, queue: OffsetQueue, now: float, agents: int) -> None:
         """Enter the chunk into its partition's queue."""
         self.chunk: Chunk | None = chunk
         self._queue = queue
-        self._ticket = queue.deliver(chunk.end, now)
-        self._untaken = self._unacknowledged = agents
+        self._ticket = queue.deliver(chunk.end, now, agents)
+        self._untaken = agents
 
     def taken(self) -> None:
         """One agent has taken the chunk in."""
@@ -79,9 +85,10 @@ class Delivery:
 
     def ack(self) -> bool:
         """One agent is done with it; true if it was the last."""
-        self._unacknowledged -= 1
-        if self._unacknowledged:
+        ticket = self._ticket
+        ticket.unacknowledged -= 1
+        if ticket.unacknowledged:
             return False
         # After a rebalance or seek the queue is one that nobody looks at any more, and this changes nothing.
-        self._queue.done(self._ticket)
+        self._queue.done(ticket)
         return True

@@ -61,3 +61,19 @@ def test_a_chunk_is_done_when_every_agent_is() -> None:
     assert queue.committable is None
     assert delivery.ack()
     assert queue.committable == 8
+
+
+def test_a_chunk_that_only_one_agent_holds_is_told_from_one_that_more_hold() -> None:
+    """While the store is away, what waits for the others besides it is what is stuck."""
+    queue = OffsetQueue()
+    first = Delivery(chunk([tick(1, 10.0)], start=7), queue, 1.0, 3)
+    second = Delivery(chunk([tick(2, 10.0)], start=8), queue, 2.0, 3)
+    assert queue.oldest_of(1) == 1.0
+    first.ack()
+    first.ack()
+    assert queue.oldest == 1.0
+    assert queue.oldest_of(1) == 2.0
+    second.ack()
+    second.ack()
+    assert queue.oldest_of(1) is None
+    assert queue.oldest == 1.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -174,3 +175,20 @@ async def test_revoked_chunks_that_wait_are_given_up() -> None:
         await asyncio.sleep(0.05)
         assert not second.acked
         assert len(store.writes) == 1
+
+
+async def test_waiting_for_a_store_is_excused_only_while_it_is_asked() -> None:
+    """A store that is away and asked again excuses chunks that wait; one whose attempt does not end does not."""
+    store, event = Recorder(), Event()
+    store.failures = [StoreError("away")]
+    async with writing(store, []) as writer:
+        assert not writer.retrying(time.monotonic())
+        store.gate.clear()  # the second attempt hangs
+        await writer.submit(event, some(BATCH_RECORDS))
+        await until(lambda: len(store.writes) == 2)
+        assert writer.failing == "away"
+        assert writer.retrying(time.monotonic())
+        assert not writer.retrying(time.monotonic() + storage.ATTEMPT_SECONDS)
+        store.gate.set()
+        await until(lambda: event.acked)
+        assert not writer.retrying(time.monotonic())

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from producer.arbitration import Arbiter
+from producer.clock import now
 from producer.continuity import Hole
 from producer.feeds.decoded import Frame
 from producer.intake import Intake
 from producer.numbering import Numbering
-from producer.outlet import now
 from producer.pair import OVERDUE_US, Pair, Side
 from schemas import FeedEvent, decode
 from schemas.topics import FEED_EVENTS, TICKS

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import psutil
 import pytest
 
+from deploy.embedded import QuestDB
+from deploy.embedded.server import free_port
 from processors.stores import StoreError, UnstorableError
 from processors.stores.apart import StoreApart
+from processors.stores.urls import QuestDbUrl, parse
 from schemas import UsageError
 from tests.stores.places import SqliteApartPlace, batch, expected, tick
 
@@ -53,6 +58,7 @@ async def test_a_child_that_was_killed_is_replaced_by_the_next_write(tmp_path: P
 WORKER = """
 import asyncio, sys
 from processors.stores.apart import StoreApart
+from processors.stores.urls import QuestDbUrl, parse
 
 async def main():
     await StoreApart(sys.argv[1]).open()
@@ -89,3 +95,94 @@ async def test_a_write_that_is_given_up_does_not_confuse_the_next(tmp_path: Path
     assert await store.write([batch([tick(9_999)])]) == 1
     await store.close()
     assert tick(9_999).n in {row["n"] for row in await place.rows()}
+
+
+class Gate:
+    """A server's door: connections go through to it while it is open, and are refused and cut while it is not."""
+
+    def __init__(self, host: str, port: int) -> None:
+        """Shut."""
+        self._target = (host, port)
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
+        self.port = free_port()
+
+    async def open(self) -> None:
+        """Let connections through."""
+        self._server = await asyncio.start_server(self._through, "127.0.0.1", self.port)
+
+    async def shut(self) -> None:
+        """The server is away."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+        for writer in self._writers:
+            writer.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _through(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(*self._target)
+        self._writers |= {writer, back}
+        for source, sink in ((reader, back), (there, writer)):
+            task = asyncio.create_task(self._pump(source, sink))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await source.read(1 << 16):
+                sink.write(data)
+                await sink.drain()
+        sink.close()
+
+
+@pytest.fixture
+async def gate(questdb: QuestDB) -> AsyncIterator[Gate]:
+    """The shared QuestDB's door."""
+    url = parse(questdb.url)
+    assert isinstance(url, QuestDbUrl)
+    made = Gate(url.host, url.port)
+    yield made
+    await made.shut()
+
+
+@pytest.mark.parametrize("tries", [1, 2, 3])
+async def test_a_child_that_dies_while_its_server_is_away_comes_back_with_the_server(gate: Gate, tries: int) -> None:
+    """However often a write was tried meanwhile, the first one after the server is back is kept."""
+    await gate.open()
+    store = StoreApart(f"questdb://127.0.0.1:{gate.port}")
+    await store.open()
+    ticks = [batch([tick(1, source="gate")])]
+    await store.write(ticks)
+    await gate.shut()
+    assert store._child is not None
+    store._child.kill()
+    for _ in range(tries + 1):
+        with pytest.raises(StoreError):
+            await store.write(ticks)
+    await gate.open()
+    assert await store.write(ticks) == 1
+    await store.close()
+
+
+async def test_a_child_that_can_not_be_started_is_tried_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A machine without a process to spare for a moment: a write to repeat, not the worker's end."""
+    store = StoreApart(f"sqlite:///{tmp_path / 'ticks'}")
+    await store.open()
+    assert store._child is not None
+    store._child.kill()
+    with pytest.raises(StoreError, match="has ended"):
+        await store.write([batch([tick(1)])])
+
+    async def none_left(*_: object, **__: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncio, "create_subprocess_exec", none_left)
+        with pytest.raises(StoreError, match="can't be started"):
+            await store.write([batch([tick(1)])])
+    assert await store.write([batch([tick(1)])]) == 1
+    await store.close()

@@ -1,0 +1,18 @@
+"""The app leaves nothing where the user stands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from processors.app import make_app
+
+
+def test_no_directory_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Faust would put a data directory of the app's name there, and crash where it may not write."""
+    monkeypatch.chdir(tmp_path)
+    app = make_app("127.0.0.1:9", "ashare-test", web_host="127.0.0.1", web_port=1, web_url="http://127.0.0.1:1")
+    app.finalize()
+    app._create_directories()
+    assert list(tmp_path.iterdir()) == []
