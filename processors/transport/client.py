@@ -22,7 +22,7 @@ import time
 from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import (
     CommitFailedError,
     ConsumerStoppedError,
@@ -308,7 +308,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         if self.rebuilding:
             return False
         places = {
-            tp: OffsetAndMetadata(offset, known.topic if (known := self.logs.get(tp.topic)) else "")
+            TopicPartition(*tp): OffsetAndMetadata(offset, known.topic if (known := self.logs.get(tp.topic)) else "")
             for tp, offset in offsets.items()
         }
         try:
