@@ -201,7 +201,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         finally:
             self.rebuilding = False
         if topics and not app.should_stop:
-            self._ensure_consumer().subscribe(topics=topics, listener=self._rebalance_listener)
+            self._ensure_consumer().subscribe(topics=set(topics), listener=self._rebalance_listener)
             log.warning("the Kafka client was made anew in %.1f s", time.monotonic() - began)
 
     async def _reconnect(self) -> None:

@@ -54,7 +54,11 @@ class Log:
         """Ticks in the store."""
         found = 0
         for path in self._store.glob("ticks-*.sqlite"):
-            with contextlib.closing(sqlite3.connect(path)) as connection:
+            # A file that was made a moment ago may have no table yet.
+            with (
+                contextlib.suppress(sqlite3.OperationalError),
+                contextlib.closing(sqlite3.connect(path)) as connection,
+            ):
                 found += connection.execute("SELECT count(*) FROM ticks").fetchone()[0]
         return found
 
