@@ -215,8 +215,8 @@ def answers(words: list[str]) -> bool:
     """Whether a worker's HTTP says what it does; well or not, as it may have much to restore."""
     place = f"http://127.0.0.1:{words[words.index('--web-port') + 1]}/status"
     try:
-        with urllib.request.urlopen(place, timeout=5) as answer:  # noqa: S310 - http:// of our own making
-            return answer.status == HTTPStatus.OK
+        with urllib.request.urlopen(place, timeout=5) as answer:
+            return bool(answer.status == HTTPStatus.OK)
     except OSError:
         return False
 

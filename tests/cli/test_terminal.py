@@ -9,13 +9,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import cast
 
 import pytest
 import typer
 
 from cli import lines, terminal
 from cli.main import app
+from schemas.outside import printable
 from schemas.topics import topics
 
 ROOT = Path(__file__).parents[2]
@@ -145,7 +145,7 @@ def test_a_record_of_anybody_is_one_printable_line(topic: str, value: bytes | No
     for shown in (lines.as_line(topic, record), lines.as_text(topic, record)):
         assert "\x1b" not in shown
         assert "\n" not in shown
-        assert terminal.printable(shown) == shown
+        assert printable(shown) == shown
 
 
 def test_commands_print_tables_through_the_one_boundary() -> None:
@@ -155,7 +155,7 @@ def test_commands_print_tables_through_the_one_boundary() -> None:
         if path.name in {"terminal.py", "live.py"}:
             continue
         called = {
-            node.func.id if isinstance(node.func, ast.Name) else cast("ast.Attribute", node.func).attr
+            node.func.id if isinstance(node.func, ast.Name) else node.func.attr
             for node in ast.walk(ast.parse(path.read_text("utf-8")))
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute)
         }
