@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 
 import pytest
@@ -40,8 +41,8 @@ async def test_a_benchmark_whose_input_was_deleted_fails(bootstrap: str, monkeyp
         await producer.send_and_wait(name, b"7")
     await producer.stop()
     await kafka.check_whole(bootstrap)
-    AdminClient({"bootstrap.servers": bootstrap}).delete_records([TopicPartition(name, 0, 2)])[
-        TopicPartition(name, 0, 2)
-    ].result()
+    client = AdminClient({"bootstrap.servers": bootstrap})
+    [deleted] = client.delete_records([TopicPartition(name, 0, 2)]).values()
+    await asyncio.to_thread(deleted.result, 60)
     with pytest.raises(SystemExit, match="2 records were deleted"):
         await kafka.check_whole(bootstrap)
