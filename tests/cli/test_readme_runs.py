@@ -30,7 +30,8 @@ from deploy.local.part import Part
 from deploy.local.stack import Plan, Stack
 from tests.cli.test_readme import BLOCKS, LINES
 
-PATIENCE = 60.0
+PATIENCE = 100.0
+pytestmark = pytest.mark.timeout(400)  # the first waits for everything to start
 _ASHARE = [sys.executable, "-P", "-m", "cli"]
 _VENDORS = ("alltick", "infoway", "binance")
 _TYPED = [line for line in dict.fromkeys(LINES) if line.startswith("ashare ")]
@@ -98,21 +99,22 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     (folder / "frames.jsonl").write_text('{"ticks":[{"code":"600519","time":1795138200000,"price":1500.01}]}\n')
     market = ["--rate", "100", "--codes", "300"]
     with Stack(Plan(folder / "data/demo", market)) as stack, contextlib.ExitStack() as open_parts:
-        stack.start()
-        stack.feed()
-        desk = Desk(folder, stack)
+        desk, parts = Desk(folder, stack), {}
         for vendor in _VENDORS:
             options = ["simulate", "--feed", vendor, "--port", "0", *market, "--token", "a-token-of-mine"]
-            part = Part(vendor, options, folder / f"{vendor}.log")
+            parts[vendor] = part = Part(vendor, options, folder / f"{vendor}.log")
             open_parts.callback(part.end, 5.0)
             open_parts.callback(part.ask_to_end)
+        stack.start()
+        stack.feed()
+        for vendor, part in parts.items():
             until = time.monotonic() + PATIENCE
             while not (said := re.search(r"listening on (ws://\S+)", part.output())):
                 part.check()
                 assert time.monotonic() < until, part.output()
                 time.sleep(0.05)
             desk.vendors[vendor] = said[1]
-        run(desk, ["tail", "price-changes", "--from", "earliest", "--limit", "50"])
+        run(desk, ["tail", "price-changes", "--from", "earliest", "--limit", "5"])
         until = time.monotonic() + PATIENCE
         while not list((folder / "data/demo/ticks").glob("*.sqlite")):
             assert time.monotonic() < until
