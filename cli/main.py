@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from cli import settings, terminal
+from cli import hangup, settings, terminal
 from cli.commands import (
     archive,
     bench,
@@ -58,6 +58,7 @@ def _before() -> None:
 
 def main() -> None:
     """Run the command; what the user can mend is said in one line on stderr, with exit code 2."""
+    hangup.as_sigterm()
     before = os.umask(0o077)  # what is kept is ours: ticks are licensed, and dead letters are whatever came
     os.umask(before | 0o077)
     with terminal.guarded():

@@ -155,6 +155,15 @@ _DECLARED = (
     Setting("agents", "--agents", "ASHARE_AGENTS", "agents of this worker", "snapshots,storage,changes"),
     Setting("store", "--store", "ASHARE_STORE", "sqlite:///DIR or questdb://HOST:9000", "sqlite:///data/ticks"),
     Setting(
+        "store_user", "--store-user", "ASHARE_STORE_USER", "QuestDB's user; default with a password file: admin"
+    ),
+    Setting(
+        "store_password_file",
+        "--store-password-file",
+        "ASHARE_STORE_PASSWORD_FILE",
+        "file that holds QuestDB's password",
+    ),
+    Setting(
         "threshold", "--threshold", "ASHARE_THRESHOLD", "0.05 (yuan), 2ticks or 50bp; larger moves are emitted", "0.01"
     ),
     Setting(
@@ -173,6 +182,20 @@ _DECLARED = (
         "--web-url",
         "ASHARE_WEB_URL",
         "where other workers reach this one's HTTP server; default http://WEB_HOST:WEB_PORT",
+    ),
+    Setting(
+        "web_hosts",
+        "--web-hosts",
+        "ASHARE_WEB_HOSTS",
+        "further names by which the worker's HTTP server may be asked, with commas; others are refused",
+        "",
+    ),
+    Setting(
+        "peer_secret",
+        "--peer-secret",
+        "ASHARE_PEER_SECRET",
+        "what the workers of a group share, to ask each other over the network; without it, only on one machine",
+        secret=True,
     ),
     Setting("archive", "--archive", "ASHARE_ARCHIVE", "archive directory; default: data/archive, where there is one"),
 )
@@ -226,9 +249,13 @@ def _warn_of_process_list(flag: str, variable: str) -> None:
     sys.stderr.write(f"ashare: {flag}: every user of this machine sees it in the list of processes: use {variable}\n")
 
 
+TESTING = {"ASHARE_TEST_CLOCK_OFFSET_S"}
+"""Read for tests alone, and so no settings: seconds that the producer's clock is off (``producer/clock.py``)."""
+
+
 def known_variables() -> set[str]:
     """Every environment variable that some setting reads."""
-    return {s.env for s in _DECLARED} | {f"{s.env}_FILE" for s in _DECLARED if s.secret}
+    return {s.env for s in _DECLARED} | {f"{s.env}_FILE" for s in _DECLARED if s.secret} | TESTING
 
 
 def check_environment(environment: Mapping[str, str]) -> None:

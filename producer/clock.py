@@ -8,10 +8,22 @@ put back is not: the stamps stay ahead of it until it has caught up or the produ
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable
 
 log = logging.getLogger(__name__)
+
+OFFSET = "ASHARE_TEST_CLOCK_OFFSET_S"
+"""For tests alone: seconds by which the wall clock is taken to be off (``ashare verify --clock-step``)."""
+
+
+def wall() -> int:
+    """The machine's clock, ns since the epoch; every time of day that the producer uses is taken from it here."""
+    return time.time_ns() + _OFFSET_NS
+
+
+_OFFSET_NS = round(float(os.environ.get(OFFSET) or 0) * 1e9)
 
 STEP_NS = 500_000_000
 """A difference between two looks at both clocks that is told of as a step; less is a clock being disciplined."""
@@ -20,7 +32,7 @@ STEP_NS = 500_000_000
 class Clock:
     """Local time that never falls."""
 
-    def __init__(self, wall: Callable[[], int] = time.time_ns, steady: Callable[[], int] = time.monotonic_ns) -> None:
+    def __init__(self, wall: Callable[[], int] = wall, steady: Callable[[], int] = time.monotonic_ns) -> None:
         """Begin at the wall clock's time; both clocks give ns, and ``steady`` only rises."""
         self._wall = wall
         self._steady = steady

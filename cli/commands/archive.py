@@ -50,6 +50,8 @@ def command(
         str | None,
         typer.Option(metavar="STORE", help="take ticks from sqlite:///DIR or questdb://HOST:9000 instead of the topic"),
     ] = None,
+    store_user: Annotated[str | None, option("store_user")] = default("store_user"),
+    store_password_file: Annotated[str | None, option("store_password_file")] = default("store_password_file"),
     bootstrap: Annotated[str, option("bootstrap")] = default("bootstrap"),
 ) -> None:
     """Keep days that are over as Parquet, for when Kafka has forgotten them.
@@ -76,6 +78,10 @@ def command(
     names = [topic_name(name) for name in topic or ()] or ([TICKS] if from_store else [TICKS, PRICE_CHANGES])
     if from_store and names != [TICKS]:
         raise UsageError("a store holds ticks and nothing else: --from-store goes with --topic ticks")
+    if from_store:
+        from processors.stores.urls import with_password
+
+        from_store = with_password(from_store, store_user or None, store_password_file or None)
     days = frozenset(_date(text) for text in day or ())
     now = time.time_ns() // 1_000_000
     requests = [

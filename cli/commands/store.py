@@ -41,6 +41,8 @@ def command(
     sql: Annotated[str, typer.Argument(metavar="SQL", help="one reading statement on the table ticks")],
     *,
     store: Annotated[str, option("store")] = default("store"),
+    store_user: Annotated[str | None, option("store_user")] = default("store_user"),
+    store_password_file: Annotated[str | None, option("store_password_file")] = default("store_password_file"),
     archive: Annotated[Path | None, option("archive")] = default("archive"),
     without: Annotated[
         bool, typer.Option("--no-archive", help="ask the store alone, in its own SQL, though there is an archive")
@@ -68,6 +70,9 @@ def command(
     """
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other")
+    from processors.stores.urls import with_password
+
+    store = with_password(store, store_user or None, store_password_file or None)
     with _answer(store, None if without else archives.existing(archive), sql, day or ()) as result:
         if result.note:
             sys.stderr.write(f"ashare: {printable(result.note)}\n")
