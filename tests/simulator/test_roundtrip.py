@@ -204,6 +204,8 @@ def test_misbehaviour_changes_no_tick(feed: str, name: str) -> None:
     assert got == expected
     assert isinstance(kind, Late) or line.holes() == []
     broken = CutFrames | ZipBombs | DecadesAhead | Unreadable | ManyDocuments
+    if feed == "xtick" and isinstance(kind, ManyDocuments):  # its text frames are messages
+        return
     assert bool(letters) is isinstance(kind, broken) or (feed == "post" and isinstance(kind, PriceZero))
 
 
