@@ -62,27 +62,48 @@ def _how(task: asyncio.Task[Any]) -> str:
     return "has ended" if error is None else f"failed: {error!r}"
 
 
+async def leave(consumer: Any) -> None:
+    """Tell a group that a consumer whose tasks may be dead leaves it: the others need not wait for its session's end."""
+    leaving: asyncio.Task[None] = consumer._coordinator.maybe_leave_group()
+    await asyncio.wait([leaving], timeout=_CLOSE_SECONDS)
+    leaving.cancel()
+
+
 async def discard(owner: Any) -> None:
     """Close a client whose tasks may be dead or stuck: at once, without leaving a group, flushing or an error."""
     client, coordinator = _client(owner), getattr(owner, "_coordinator", None)
     owner._closed = True
     some = [*_tasks(owner).values(), *(getattr(coordinator, f"_{name}_task", None) for name in _OF_A_MEMBER)]
     tasks = [task for task in some if task is not None] + _stopped(getattr(owner, "_fetcher", None))
-    for task in tasks:
-        task.cancel()
     closing = getattr(coordinator, "_closing", None)
     if closing is not None and not closing.done():
         closing.set_result(None)
+    client._get_conn = _no_connection
+    await _cancelled(tasks)
     # Whoever waits for metadata would wait for ever.
     waited = client._md_update_fut
     if waited is not None and not waited.done():
         waited.set_exception(KafkaConnectionError("the client is closed"))
         waited.exception()
     gone = [future for conn in list(client._conns.values()) if (future := conn.close()) is not None]
-    if tasks or gone:
-        await asyncio.wait([*tasks, *gone], timeout=_CLOSE_SECONDS)
+    if gone:
+        await asyncio.wait(gone, timeout=_CLOSE_SECONDS)
+
+
+async def _no_connection(*_: Any, **__: Any) -> None:
+    raise KafkaConnectionError("the client is closed")
+
+
+async def _cancelled(tasks: list[asyncio.Task[Any]]) -> None:
+    """Cancel tasks while their connections are open: with them closed, some take the cancellation for an answer."""
     for task in tasks:
-        if task.done() and not task.cancelled():
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=_CLOSE_SECONDS)
+    for task in tasks:
+        if not task.done():
+            task.cancel()
+        elif not task.cancelled():
             task.exception()  # it was heard
 
 

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from cli import settings
+from cli import hangup, settings, terminal
 from cli.commands import (
     archive,
     bench,
@@ -30,6 +30,7 @@ from cli.commands import (
     watchlist,
 )
 from schemas import UsageError
+from schemas.outside import printable_lines
 
 app = typer.Typer(
     name="ashare",
@@ -57,10 +58,16 @@ def _before() -> None:
 
 def main() -> None:
     """Run the command; what the user can mend is said in one line on stderr, with exit code 2."""
-    try:
-        app()
-    except UsageError as error:
-        sys.stderr.write(f"ashare: {error}\n")
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    hangup.as_sigterm()
+    before = os.umask(0o077)  # what is kept is ours: ticks are licensed, and dead letters are whatever came
+    os.umask(before | 0o077)
+    with terminal.guarded():
+        try:
+            app()
+        except UsageError as error:
+            sys.stderr.write(f"ashare: {printable_lines(str(error))}\n")
+            sys.exit(2)
+        except KeyboardInterrupt:
+            sys.exit(130)
+        finally:
+            os.umask(before)

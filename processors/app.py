@@ -10,6 +10,7 @@ import faust
 from aiohttp.web import Application
 from yarl import URL
 
+from broker.http_guard import GuardedRunner
 from processors.transport.consumer import BatchTransport
 from processors.transport.tables import StateTable, StateTableManager
 
@@ -44,8 +45,9 @@ class StreamApp(faust.App):
         """Faust's data directory would be made where the user stands, who may not write there; nothing needs it."""
 
     def on_webserver_init(self, web: Any) -> None:
-        """Add our routes before the server starts."""
+        """Add our routes before the server starts, and bound its connections."""
         self.install_routes(web.web_app)
+        web._runner = GuardedRunner(web.web_app)
 
     def StateTable(self, name: str, **options: Any) -> StateTable:  # noqa: N802 - as Faust's own app.Table
         """A table of rows that chunks change, on an own compacted topic."""

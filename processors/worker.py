@@ -8,7 +8,7 @@ import logging
 import socket
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import uvloop
@@ -23,6 +23,7 @@ from jobs.thresholds import Thresholds
 from processors.agents import AGENTS, ChangesAgent, DeadLetterBox, SnapshotsAgent, StorageAgent, attach
 from processors.app import StreamApp, make_app
 from processors.gaps import GapMarks
+from processors.peers import announced
 from processors.storage import StorageWriter
 from processors.stores.apart import StoreApart
 from processors.thresholds import RunTimeThresholds
@@ -51,6 +52,8 @@ class WorkerOptions:
     Attributes:
         agents: some of ``AGENTS``.
         web_url: where other workers reach this one.
+        web_hosts: further names that its HTTP is asked by.
+        peer_secret: what the workers of the group share.
     """
 
     bootstrap: str
@@ -60,6 +63,8 @@ class WorkerOptions:
     web_host: str
     web_port: int
     web_url: str
+    web_hosts: tuple[str, ...] = ()
+    peer_secret: str | None = field(default=None, repr=False)
 
 
 def parse_agents(text: str) -> tuple[str, ...]:
@@ -84,7 +89,11 @@ class Worker:
         self.options = options
         self.group = "-".join(("ashare", *options.agents))
         self.app: StreamApp = make_app(
-            options.bootstrap, self.group, web_host=options.web_host, web_port=options.web_port, web_url=options.web_url
+            options.bootstrap,
+            self.group,
+            web_host=options.web_host,
+            web_port=options.web_port,
+            web_url=announced(options.web_url, options.peer_secret),
         )
         self.handled = self.chunks = 0
         self._beat = time.monotonic()
@@ -122,7 +131,14 @@ class Worker:
         if "changes" in options.agents:
             self.thresholds, self.changes = self._build_changes()
             self._attach(ticks, "changes", self.changes)
-        app.install_routes = Routes(app, table, self.health, self.status).install
+        app.install_routes = Routes(
+            app,
+            table,
+            self.health,
+            self.status,
+            hosts=(options.web_url, options.web_host, *options.web_hosts),
+            peer_secret=options.peer_secret,
+        ).install
         app.on_partitions_revoked.connect(self._revoked)
         app.on_rebalance_complete.connect(self._assigned)
         app.on_before_shutdown.connect(self._shut_down)

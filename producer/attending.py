@@ -58,6 +58,7 @@ class Attended:
         if fault is None and (reading.cancelled() or not isinstance(reading.exception(), ConnectionClosed)):
             fault = fault_of(reading)
             told(fault)
+            await connection.close(reason="given up")
         return fault
 
     async def cease(self) -> None:

@@ -12,7 +12,7 @@ from typing import Literal
 from market.times import DAY_MS
 from producer.feeds.decoded import FeedTick
 
-Detected = Literal["sequence", "disconnect", "silence", "overflow", "volume", "merged"]
+Detected = Literal["sequence", "disconnect", "silence", "overflow", "volume", "merged", "killed"]
 
 _CODES = 65_536
 _SHANGHAI_MS = 8 * 3_600_000

@@ -26,6 +26,8 @@ from producer.numbering import Numbering
 from producer.quality import Flaws, Gate, Row
 from schemas import DeadLetter, FeedEvent, encode
 from schemas.dead_letters import to_kafka
+from schemas.outside import printable
+from schemas.secrets import masked_bytes
 from schemas.topics import DEAD_LETTERS, FEED_EVENTS, TICKS, partition_of, topics
 
 log = logging.getLogger(__name__)
@@ -205,6 +207,8 @@ class Intake:
 
     def announce(self, event: FeedEvent) -> None:
         """Put an event of the line into the feed-events topic."""
+        if event.reason is not None:
+            event = msgspec.structs.replace(event, reason=printable(event.reason))
         self._events.add(event.source.encode(), encode(event), event.at // 1000)
 
     def _admit(self, ticks: list[FeedTick], received: int) -> None:
@@ -300,9 +304,11 @@ class Intake:
         for letter in letters:
             if last is None or (letter.reason, letter.part) != (last.reason, last.part):
                 # Letters of one frame that say the same share their headers: those take most of the memory.
-                record = DeadLetter(b"", letter.reason, letter.part, numbering.source, numbering.run, received)
+                record = DeadLetter(
+                    b"", printable(letter.reason), letter.part, numbering.source, numbering.run, received
+                )
                 last, headers = letter, to_kafka(record)[1]
-            self._letters.add(None, letter.payload, received // 1000, headers)
+            self._letters.add(None, masked_bytes(letter.payload), received // 1000, headers)
             self.counters.cause(letter.reason)
         self.counters.letters += len(letters)
 

@@ -20,7 +20,9 @@ from producer.clock import now
 from producer.connection import MAX_MESSAGE_BYTES, FrameConnection
 from producer.continuity import CumulativeVolumes, PacketNumbers, merged
 from producer.covering import Holes, Refusals
+from producer.doubts import Doubts
 from producer.feeds.decoded import Answer, FeedTick, Packet
+from producer.feeds.guard import Guard
 from producer.intake import SLICE
 from producer.origin import Dial
 from producer.outlet import Outlet
@@ -69,13 +71,21 @@ class Line:
     """Keeps one subscription alive until it is told to stop."""
 
     def __init__(
-        self, upstream: Upstream, codes: Sequence[str] | None, outlet: Outlet, pace: Pace, *, name: str = ""
+        self,
+        upstream: Upstream,
+        codes: Sequence[str] | None,
+        outlet: Outlet,
+        pace: Pace,
+        *,
+        name: str = "",
+        own_clock: bool = False,
     ) -> None:
         """A line that feeds ``outlet``.
 
         Args:
             codes: to subscribe, ``None`` for the whole market; ``want`` changes them.
             name: of this connection, for the log and the events.
+            own_clock: the feed's times are another clock's, and nobody need be told.
 
         Raises:
             UsageError: it can't be dialled, or asked for the codes.
@@ -99,6 +109,14 @@ class Line:
         self._kicks = Kicks()
         self._doors = ShutDoors()
         self._silence = Silence(None if codes is None else len(codes), now=clock(), abroad=able.abroad)
+        self.doubts = Doubts(
+            upstream.feed.guard,
+            self._silence.clock,
+            outlet,
+            name=name,
+            own_clock=own_clock,
+            scrub=lambda text: self._address.scrub(text),
+        )
         self._changed = asyncio.Event()
         self._worked = False
         """A handshake succeeded in this run."""
@@ -137,6 +155,11 @@ class Line:
         self._kicked = False
         self._wait = 0.0
         self._silence.subscribed(self._watched, self._opened)
+
+    @property
+    def guard(self) -> Guard:
+        """What of the line's frames could not be read."""
+        return self._upstream.feed.guard
 
     def want(self, codes: Sequence[str] | None) -> None:
         """Subscribe these instead, without a new connection where the feed allows it."""
@@ -187,6 +210,7 @@ class Line:
         finally:
             self.state = "stopped"
             self._never_seen()
+            self.doubts.finish()
             self._outlet.down(now(), reason, ending=stop.is_set())
             self._outlet.say("stopped", reason=reason)
 
@@ -291,6 +315,7 @@ class Line:
         read = self._outlet.read
         while True:
             frames = await connection.frames()
+            self.doubts.frames += len(frames)
             self._heard = True
             ticks: list[FeedTick] = []
             received = 0
@@ -487,6 +512,7 @@ class Line:
             await self._follow_list(clock())
             self._follow_session()
             self._tell_covered(clock())
+            self.doubts.look(clock())
 
     def _overdue(self, at: float) -> End | Exception | None:
         """Why it is time to end the connection, if it is."""

@@ -9,6 +9,7 @@ from producer.clock import now
 from producer.continuity import Detected, Hole
 from producer.feeds.decoded import Decoded, FeedTick, Frame
 from producer.intake import Intake
+from producer.predecessor import Predecessor
 from schemas import FeedEvent
 from schemas.bounds import MAX_CODE, MAX_TEXT
 
@@ -26,6 +27,9 @@ Happening = Literal[
     "stopped",
     "switched",
     "never_seen",
+    "clock",
+    "unreadable",
+    "limited",
 ]
 
 Codes = list[str] | Literal["all"]
@@ -89,6 +93,8 @@ class Single:
     def __init__(self, intake: Intake) -> None:
         """Events are numbered from 1."""
         self.intake = intake
+        self.before: Predecessor | None = None
+        """The run before this one, until what is missing since is told of: with the first subscription."""
         self._events = 0
 
     @property
@@ -119,6 +125,15 @@ class Single:
                 **_bounded(fields),
             )
         )
+        if event == "subscribed" and self.before is not None:
+            self._succeed(self.before, n, fields.get("codes") or "all")
+
+    def _succeed(self, before: Predecessor, n: int | None, codes: Codes) -> None:
+        """Announce what nobody received since the run before ended, unless it told of its end itself."""
+        self.before = None
+        if before.since is not None:
+            hole = Hole(before.since, max(before.since, now()), codes, "killed", before.reason)
+            self.gap(hole, self.n if n is None else n)
 
     def gap(self, hole: Hole, n: int) -> None:
         """Announce a gap."""

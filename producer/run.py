@@ -6,7 +6,8 @@ import asyncio
 import gc
 import logging
 import signal
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from string import ascii_lowercase
@@ -14,7 +15,7 @@ from string import ascii_lowercase
 from broker.publisher import Publisher
 from market.calendar import is_trading_day
 from market.times import SHANGHAI
-from producer import clock
+from producer import clock, predecessor
 from producer.arbitration import Arbiter, Matching
 from producer.attending import fault_of
 from producer.backoff import Backoff
@@ -28,6 +29,7 @@ from producer.outlet import Outlet, Single
 from producer.pacing import TokenBucket
 from producer.pair import Pair
 from producer.plan import Endpoint, Plan, ProducerOptions, plan
+from producer.predecessor import Predecessor
 from producer.quality import Gate
 from producer.speaking import Pace
 from producer.supervisor import Supervisor
@@ -61,6 +63,8 @@ async def run(options: ProducerOptions) -> None:
     producer = Producer(what, options, publisher)
     await publisher.start(TICKS, FEED_EVENTS, DEAD_LETTERS)
     try:
+        before = await predecessor.look(options.bootstrap, what.sources)
+        producer.succeed(before)
         await asyncio.to_thread(is_trading_day, datetime.now(SHANGHAI).date())  # the calendar takes a second to come
         # Next to nothing here is garbage in cycles, and what waits for Kafka is long to look through.
         gc.freeze()
@@ -92,6 +96,7 @@ class Producer:
         self.intakes: list[Intake] = []
         self.pairs: list[tuple[Pair, Arbiter]] = []
         self._gates: list[Gate] = []
+        self._voices: list[Single] = []
         self._expected = list(what.codes or ())
         self._what = what
         self._options = options
@@ -114,6 +119,18 @@ class Producer:
             if options.http_port is None
             else LocalServer(self.supervisor, self.watch, self._measures, options.http_port)
         )
+
+    def succeed(self, before: Mapping[str, Predecessor]) -> None:
+        """Number on above the runs before this one, and have each stream tell of what is missing since.
+
+        Raises:
+            UsageError: one of them is ahead of the clock by more than a clock can be wrong.
+        """
+        self.run_id = predecessor.run_after(before, clock.now() // 1000)
+        for intake in self.intakes:
+            intake.numbering.run = self.run_id
+        for voice in self._voices:
+            voice.before = before.get(voice.intake.numbering.source)
 
     @property
     def counters(self) -> list[Counters]:
@@ -219,14 +236,16 @@ class Producer:
         ]
         self.intakes += intakes
         names: list[str] = [source]
-        outlets: Sequence[Outlet] = [Single(intakes[0])]
+        single = Single(intakes[0])
+        outlets: Sequence[Outlet] = [single]
         if arbiter is not None:
             names = [f"{source}/{letter}" for letter in ascii_lowercase[: len(upstreams)]]
             pair = Pair(names, intakes)
             self.pairs.append((pair, arbiter))
-            outlets = pair.sides
+            outlets, single = pair.sides, pair.voice
+        self._voices.append(single)
         return [
-            Line(upstream, codes, outlet, self._pace(endpoint), name=name)
+            Line(upstream, codes, outlet, self._pace(endpoint), name=name, own_clock=options.own_clock)
             for endpoint, upstream, outlet, name in zip(endpoints, upstreams, outlets, names, strict=True)
         ]
 
@@ -252,6 +271,10 @@ class Producer:
         }
         measures |= {f"dead_letters_total{{cause={_quoted(cause)}}}": value for cause, value in counted.causes.items()}
         measures |= {f"flaws_total{{flaw={_quoted(flaw)}}}": value for flaw, value in counted.flaws.items()}
+        unread: Counter[str] = Counter()
+        for line in self.supervisor.lines:
+            unread.update(line.guard.unread)
+        measures |= {f"unread_total{{field={_quoted(field)}}}": value for field, value in unread.items()}
         for pair, arbiter in self.pairs:
             measures[f'switches_total{{stream="{pair.voice.intake.numbering.source}"}}'] = pair.switches
             measures[f'losses_covered_total{{stream="{pair.voice.intake.numbering.source}"}}'] = pair.covered

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from market.codes import EXCHANGES, Board, UnknownCode, instrument
 from market.sessions import Phase, sessions
 from market.times import DAY_MS, day_start, shanghai_date
+from producer.drift import Drift
 from producer.feeds.decoded import FeedTick
 
 PATIENCE = 10.0
@@ -48,10 +49,13 @@ class MarketClock:
     def __init__(self) -> None:
         """The local time, until ticks say otherwise."""
         self._offset = 0
+        self.drift = Drift()
+        """Whether the market's time is constantly off the local one."""
         self._samples: deque[tuple[int, int, float]] = deque(maxlen=_SAMPLES)
 
     def heard(self, time: int, wall: int, now: float) -> None:
         """A tick of exchange time ``time`` came just now; one of many is enough, twice a second."""
+        self.drift.heard(time - wall, now)
         self._samples.append((time - wall, time, now))
         middle = sorted(offset for offset, _, _ in self._samples)[len(self._samples) // 2]
         agreed = [(at, when) for offset, at, when in self._samples if abs(offset - middle) <= _AGREED_MS]

@@ -80,6 +80,7 @@ class Supervisor:
                             name = running[task].name
                             log.critical("line %s has stopped, the others go on: %s", name, error)
                     elif error is not None:
+                        log.critical("line %s has failed, and the others end with it: %s", running[task].name, error)
                         raise error
         finally:
             for task in pending:

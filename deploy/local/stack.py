@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
+from deploy.embedded.questdb import store_url
 from deploy.embedded.server import HOST, free_port
 from deploy.local.part import Part, PartError
 
@@ -108,7 +109,8 @@ class Stack:
         self.store_url = f"sqlite:///{self.store_directory}"
         if self.plan.store == "questdb":
             questdb = self._begin("questdb", "questdb", "--data", str(directory / "questdb"), "--port", str(port(9000)))
-            self.store_url = f"questdb://{self._announced(questdb, _FETCHING, _READY)}"
+            place = self._announced(questdb, _FETCHING, _READY)
+            self.store_url = store_url(directory / "questdb", int(place.rpartition(":")[2]))
         self.bootstrap = self._announced(kafka, _FETCHING, _READY)
         say("declaring the topics")
         self._run("topics", _STARTING, "topics", "apply", "--bootstrap", self.bootstrap)

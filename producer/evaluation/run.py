@@ -237,8 +237,8 @@ async def _try(target: Target, name: str, codes: Sequence[str] | None, stop: asy
     options = replace(target.options, as_string=name == "string")
     try:
         one = _Measured(target, options, codes, told=came.set)
-    except UsageError as error:
-        raise _RefusedError(error) from error
+    except UsageError as unaskable:
+        raise _RefusedError(unaskable) from unaskable
     running = asyncio.create_task(one.line.run(ended))
     waiting = [asyncio.create_task(event.wait()) for event in (came, stop)]
     _ = await asyncio.wait({running, *waiting}, timeout=FORM_SECONDS, return_when=asyncio.FIRST_COMPLETED)

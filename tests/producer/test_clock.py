@@ -16,6 +16,7 @@ class Clocks:
     """A wall clock that can be set, and one that only rises."""
 
     def __init__(self) -> None:
+        """They agree."""
         self.wall, self.steady = START, 5 * SECOND
         self.clock = Clock(lambda: self.wall, lambda: self.steady)
 

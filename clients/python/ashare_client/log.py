@@ -21,17 +21,25 @@ from aiokafka.errors import (
     GroupAuthorizationFailedError,
     IllegalStateError,
     KafkaError,
+    KafkaTimeoutError,
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
     TopicAuthorizationFailedError,
 )
 
 from ashare_client.errors import ArgumentError, ClientError, NoBrokerError, NoTopicError, StateError
+from ashare_client.upkeep import close, commit_as_member, ended, guard, quieten
 
 log = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 15.0
 """How long the broker may take to say where a log begins and ends."""
+START_SECONDS = 60.0
+"""How long connecting may take; aiokafka bounds each of its attempts, and not all of them."""
+COMMIT_SECONDS = 30.0
+"""How long the broker may take to confirm a commit."""
+CLOSE_SECONDS = 10.0
+"""How long leaving a group may take."""
 JOIN_SECONDS = 90.0
 """How long a group may take to give out partitions: members that died are waited for until their session is over."""
 
@@ -106,8 +114,13 @@ class Log:
         except (TypeError, ValueError, AssertionError) as error:
             raise ArgumentError(f"{self.bootstrap!r} with options {sorted(self._options)}: {error}") from error
         self._consumer = consumer
+        quieten()
+        guard(consumer._client)  # noqa: SLF001
         try:
-            await consumer.start()
+            async with asyncio.timeout(START_SECONDS):
+                await consumer.start()
+            if self._group is not None:
+                commit_as_member(consumer)
             # What the client itself knows of a topic that it does not read yet is nothing.
             cluster = await consumer._client.fetch_all_metadata()  # noqa: SLF001
         except AuthenticationFailedError as error:
@@ -189,6 +202,8 @@ class Log:
             ClientError: it is not to be got over.
         """
         consumer = self.consumer
+        if (dead := ended(consumer)) is not None:
+            raise LostError(dead)
         try:
             found = await consumer.getmany(timeout_ms=round(wait * 1000), max_records=limit)
             # The position, not the last record: compaction and transactions leave offsets without records.
@@ -269,10 +284,13 @@ class Log:
         if not mine:
             return False
         try:
-            await self.consumer.commit(mine)
+            async with asyncio.timeout(COMMIT_SECONDS):
+                await self.consumer.commit(mine)
         except (CommitFailedError, IllegalStateError) as error:
             log.warning("%s: not committed, the group has moved on; records come again: %s", self.topic, error)
             return False
+        except TimeoutError as error:
+            raise KafkaTimeoutError(f"no commit was confirmed within {COMMIT_SECONDS:g} s") from error
         return True
 
     async def close(self) -> None:
@@ -280,10 +298,7 @@ class Log:
         consumer, self._consumer = self._consumer, None
         self._listener.assigned.clear()
         if consumer is not None:
-            try:
-                await consumer.stop()
-            except KafkaError as error:
-                log.debug("closing: %r", error)
+            await close(consumer, CLOSE_SECONDS)
 
     @contextlib.asynccontextmanager
     async def _answer(self, what: str) -> AsyncIterator[None]:

@@ -460,6 +460,8 @@ class Stream(Generic[R]):
         log.warning("%s: connecting anew: %s", self.topic, cause)
         self.stats.reconnected += 1
         began = time.monotonic()
+        if self._committer is not None:
+            self._committer.cancel()  # it may wait for what is no more; what it had comes again
         for attempt in range(1 << 30):
             if self._log is not None:
                 await self._log.close()
