@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-import msgspec
 from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import FetchResult, PartitionRecords
 from aiokafka.errors import CorruptRecordException
 
-from schemas import Tick, decoder
-
-_decode_tick = decoder(Tick).decode
+from schemas import Tick
+from schemas.usable import read_ticks, reason
 
 
 class Chunk:
@@ -84,27 +82,17 @@ class Chunk:
 
     @property
     def ticks(self) -> list[Tick | None]:
-        """The values as ticks, decoded once for all agents of a worker; ``None`` where a value is not a tick."""
+        """The values as ticks, decoded once for all agents of a worker; ``None`` where a value is no usable tick."""
         if self._ticks is None:
-            try:
-                self._ticks = [_decode_tick(value) for value in self.values]  # type: ignore[arg-type]
-            except (msgspec.MsgspecError, TypeError, UnicodeDecodeError):
-                self._ticks = list(self._decode_one_by_one())
+            self._ticks, refused = read_ticks(self.values, self.timestamps)
+            self._bad = [(index, reason(self.values[index], self.timestamps[index])) for index in refused]
         return self._ticks
 
     @property
     def bad(self) -> list[tuple[int, str]]:
-        """Index and reason of each value that is not a tick."""
+        """Index and reason of each value that is no usable tick."""
         _ = self.ticks
         return self._bad
-
-    def _decode_one_by_one(self) -> Iterator[Tick | None]:
-        for index, value in enumerate(self.values):
-            try:
-                yield _decode_tick(value)  # type: ignore[arg-type]
-            except (msgspec.MsgspecError, TypeError, UnicodeDecodeError) as error:
-                self._bad.append((index, str(error)))
-                yield None
 
 
 def drain(fetcher: Any, partitions: Collection[TopicPartition] | None, *, headers: bool = False) -> list[Chunk]:

@@ -22,7 +22,7 @@ def chunk(ticks: Sequence[Tick | bytes], *, start: int = 0, partition: int = 3) 
     made = Chunk("ashare.ticks.v1", partition, start)
     for index, entry in enumerate(ticks):
         made.offsets.append(start + index)
-        made.timestamps.append(NINE_THIRTY + index)
+        made.timestamps.append(NINE_THIRTY + index if isinstance(entry, bytes) else entry.received // 1000)
         made.keys.append(b"key")
         made.values.append(entry if isinstance(entry, bytes) else encode(entry))
     made.end = start + len(ticks)
