@@ -104,17 +104,17 @@ class Covering:
     """What a code's mark is after a telling: a range where that can't be told from the events alone."""
 
     at: int
-    id: str | None
+    ids: tuple[str, ...]
     start: tuple[int, int]
     end: int | None
     count: tuple[int, int]
 
     def fits(self, mark: Json | None) -> bool:
         """Whether a snapshot's mark is this."""
-        if mark is None or self.id is None:
-            return mark is None and (self.id is None or self.count[0] == 0)
+        if mark is None or not self.ids:
+            return mark is None and not self.ids
         return (
-            mark.get("id") == self.id
+            mark.get("id") in self.ids
             and self.start[0] <= mark["start"] <= self.start[1]
             and mark.get("end", "absent") == self.end
             and self.count[0] <= mark.get("count", 1) <= self.count[1]
@@ -122,10 +122,10 @@ class Covering:
 
     def shown(self) -> Json:
         """For a finding."""
-        return {"id": self.id, "start": self.start, "end": self.end, "count": self.count}
+        return {"id": self.ids, "start": self.start, "end": self.end, "count": self.count}
 
 
-_NONE = Covering(0, None, (0, 0), None, (0, 0))
+_NONE = Covering(0, (), (0, 0), None, (0, 0))
 
 
 def covering(told: Sequence[Due]) -> list[Covering]:
@@ -139,7 +139,7 @@ def covering(told: Sequence[Due]) -> list[Covering]:
             gaps.pop(one.id, None)  # so that the latest told is the last
             gaps[one.id] = one
         if not gaps:
-            found.append(Covering(one.at, None, (0, 0), None, (0, 0)))
+            found.append(Covering(one.at, (), (0, 0), None, (0, 0)))
             continue
         starts = [gap.start for gap in gaps.values()]
         latest = [gap.at if gap.vague else gap.start for gap in gaps.values()]
@@ -150,7 +150,8 @@ def covering(told: Sequence[Due]) -> list[Covering]:
         found.append(
             Covering(
                 one.at,
-                next(reversed(gaps)),
+                # The latest: told last, or last by its own clock, where that was put back.
+                (next(reversed(gaps)), max(gaps.values(), key=lambda gap: gap.at).id),
                 (min(starts), min(latest)),
                 None if len(ends) < len(gaps) else max(ends),
                 (len(gaps) - twice, len(gaps)),
@@ -203,7 +204,7 @@ class MarkCheck:
             for place, told in enumerate(coverings):
                 following = coverings[place + 1 : place + 2]
                 soon = following and abs(following[0].at - told.at) < SUPERSEDED
-                if told.id is None or soon or seen.since > told.at:
+                if not told.ids or soon or seen.since > told.at:
                     continue
                 if not any(told.fits(mark) for mark in seen.marks):
                     self._findings.add("mark_mismatches", code=code, why="never published", due=told.shown())
