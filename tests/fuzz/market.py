@@ -156,7 +156,12 @@ class HostileMarket:
 
     async def _words(self, connection: ServerConnection) -> None:
         self.attacks.append("an error in the server's words")
-        words = {"type": "error", "code": "\x1b[31m", "message": "\u0000" + "A" * 100_000, "symbols": [None, {}]}
+        words: dict[str, object] = {
+            "type": "error",
+            "code": "\x1b[31m",
+            "message": "\u0000" + "A" * 100_000,
+            "symbols": [None, {}],
+        }
         await connection.send(json.dumps(words))
         connection.transport.abort()
 
