@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from bisect import bisect_left
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -13,6 +14,8 @@ from aiokafka.errors import CorruptRecordException
 from schemas import Tick
 from schemas.usable import read_ticks, reason
 
+log = logging.getLogger(__name__)
+
 
 class Chunk:
     """Records of one partition in offset order.
@@ -22,14 +25,18 @@ class Chunk:
         end: the offset to ask for next.
         offsets, timestamps, keys, values: one entry a record; timestamps in ms since the epoch.
         headers: likewise, where they were asked for.
+        failed: by offset, why a job could not work on a usable tick.
+        buried: offsets of records that went to the dead letters already.
         corrupt: whether a batch behind these records failed its checksum; nothing at or after ``end`` can be read.
     """
 
     __slots__ = (
         "_bad",
         "_ticks",
+        "buried",
         "corrupt",
         "end",
+        "failed",
         "headers",
         "keys",
         "offsets",
@@ -52,6 +59,8 @@ class Chunk:
         self.values: list[bytes | None] = []
         self.headers: list[Sequence[tuple[str, bytes]]] = []
         self.corrupt = False
+        self.failed: dict[int, str] = {}
+        self.buried: set[int] = set()
         self._ticks: list[Tick | None] | None = None
         self._bad: list[tuple[int, str]] = []
 
@@ -79,6 +88,17 @@ class Chunk:
         self._ticks = None if self._ticks is None else [self._ticks[i] for i in indexes]
         places = {old: new for new, old in enumerate(indexes)} if self._bad else {}
         self._bad = [(places[i], reason) for i, reason in self._bad if i in places]
+
+    def fail(self, offset: int, error: Exception) -> None:
+        """A job could not work on the record at an offset: it is a dead letter.
+
+        Raises:
+            MemoryError: that was no fault of the record.
+        """
+        if isinstance(error, MemoryError):
+            raise error
+        log.error("%s/%d offset %d: a job failed on it", self.topic, self.partition, offset, exc_info=error)
+        self.failed[offset] = f"a job failed on it: {error!r}"
 
     @property
     def ticks(self) -> list[Tick | None]:
