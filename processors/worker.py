@@ -15,17 +15,22 @@ import uvloop
 from faust import Worker as FaustWorker
 from faust.types import TP
 
+from broker.chunk import Chunk
 from broker.publisher import DeliveryError, Publisher
 from jobs import in_force
 from jobs.changes import Changes
+from jobs.marks import QUIET_SECONDS
 from jobs.snapshots import Snapshots
 from jobs.thresholds import Thresholds
+from processors import losses
 from processors.agents import AGENTS, ChangesAgent, DeadLetterBox, SnapshotsAgent, StorageAgent, attach
 from processors.app import StreamApp, make_app
+from processors.following import Follower
 from processors.gaps import GapMarks
 from processors.peers import announced
 from processors.storage import StorageWriter
 from processors.stores.apart import StoreApart
+from processors.telling import Teller
 from processors.thresholds import RunTimeThresholds
 from processors.transport.consumer import BatchConsumer
 from processors.transport.tables import StateTable
@@ -34,6 +39,7 @@ from processors.web import Routes
 from schemas import UsageError
 from schemas.topics import (
     DEAD_LETTERS,
+    FEED_EVENTS,
     PRICE_CHANGES,
     PRICE_CHANGES_STATE,
     SNAPSHOTS,
@@ -109,6 +115,9 @@ class Worker:
         # A client has one request on its way: changes must not wait behind rows.
         self.changes_publisher = Publisher(options.bootstrap, client_id=f"{self.group}-changes")
         self.letters = DeadLetterBox(self.publisher.lane(DEAD_LETTERS, 0), self.group)
+        self.teller = Teller(self.publisher, self.group, f"{socket.gethostname()}:{options.web_port}")
+        self.losses = losses.Losses(self.group)
+        self._repeats_told: dict[str, float] = {}
         self.snapshots_job = Snapshots()
         self.changes_job = Changes(options.thresholds)
         self.writer: StorageWriter | None = None
@@ -123,7 +132,14 @@ class Worker:
                 "snapshots", changelog_topic=self._topic(SNAPSHOTS), restore=self.snapshots_job.restore, key_type=str
             )
             self.snapshots = SnapshotsAgent(table, self.snapshots_job, self.publisher, self.letters)
-            self.gaps = GapMarks(options.bootstrap, self.snapshots_job.missing, table, self.snapshots.publish)
+            self.gaps = GapMarks(
+                options.bootstrap,
+                self.snapshots_job.missing,
+                table,
+                self.snapshots.publish,
+                group=self.group,
+                also=self.losses.take,
+            )
             self._attach(ticks, "snapshots", self.snapshots)
         if "storage" in options.agents:
             self.writer = StorageWriter(StoreApart(options.store), lambda error: self.letters.refuse(error, TICKS))
@@ -131,6 +147,8 @@ class Worker:
         if "changes" in options.agents:
             self.thresholds, self.changes = self._build_changes()
             self._attach(ticks, "changes", self.changes)
+        self.events = None if self.gaps else Follower(options.bootstrap, FEED_EVENTS, self.losses.took)
+        app.lost = self._lost
         app.install_routes = Routes(
             app,
             table,
@@ -210,12 +228,14 @@ class Worker:
 
     async def _start(self) -> None:
         self._check_port()
-        await self.publisher.start(TICKS, SNAPSHOTS, PRICE_CHANGES, PRICE_CHANGES_STATE, DEAD_LETTERS)
+        await self.publisher.start(TICKS, SNAPSHOTS, PRICE_CHANGES, PRICE_CHANGES_STATE, DEAD_LETTERS, FEED_EVENTS)
         if self.thresholds is not None:
             await self.changes_publisher.start(THRESHOLDS, THRESHOLD_MARKS)
             await self.thresholds.start()
         if self.gaps is not None:
             await self.gaps.start()
+        if self.events is not None:
+            await self.events.start()
         if self.writer is not None:
             await self.writer.start()
         self._beating = asyncio.create_task(self._heartbeat(), name="heartbeat")
@@ -225,6 +245,8 @@ class Worker:
         self.watchdog.stop()
         if self.gaps is not None:
             await self.gaps.stop()
+        if self.events is not None:
+            await self.events.stop()
         for agent in self._agents:
             agent.forget()
         if self.writer is not None:
@@ -242,7 +264,24 @@ class Worker:
     async def _heartbeat(self) -> None:
         while True:
             self._beat = time.monotonic()
+            self._tell_of_repeats()
             await asyncio.sleep(0.5)
+
+    async def _lost(self, partition: int, expected: int, chunk: Chunk) -> None:
+        """Tell of records that the log lost before they were read."""
+        held = [table.partitions_held for table in self.app.tables.data.values() if isinstance(table, StateTable)]
+        await losses.tell(self.teller, self.group, expected, chunk, losses.rows_of(held, partition))
+
+    def _tell_of_repeats(self) -> None:
+        """Announce what the jobs drop as repeated and what only looks like it, a source once for all jobs."""
+        for job in (self.snapshots_job, self.changes_job):
+            for dropped in job.repeats.news():
+                log.error("%s", dropped)
+                if self._beat - self._repeats_told.get(dropped.source, -QUIET_SECONDS) >= QUIET_SECONDS:
+                    self._repeats_told = {
+                        source: at for source, at in self._repeats_told.items() if self._beat - at < QUIET_SECONDS
+                    } | {dropped.source: self._beat}
+                    self.teller.say("repeats", str(dropped), count=dropped.count)
 
     # -- what is told of it --------------------------------------------------------------------------------------------
 
@@ -258,6 +297,11 @@ class Worker:
             complaints["recovery"] = "partitions are being assigned or recovered"
         if self.writer is not None and self.writer.failing:
             complaints["store"] = self.writer.failing
+        dropped = {one.source: one for job in (self.snapshots_job, self.changes_job) for one in job.repeats.many()}
+        if dropped:
+            complaints["repeats"] = "; ".join(str(one) for one in list(dropped.values())[:3])
+        if self.losses.complaint is not None:
+            complaints["retention"] = self.losses.complaint
         return {"status": "failing" if complaints else "ok", "complaints": complaints, "group": self.group}
 
     def status(self) -> dict[str, Any]:
@@ -273,6 +317,7 @@ class Worker:
             "changes": self.changes.emitted if self.changes else 0,
             "snapshots": sum(len(rows) for rows in self._snapshot_rows().values()),
             "repeated": max(self.snapshots_job.repeated, self.changes_job.repeated),
+            "suspicious": max(self.snapshots_job.repeats.suspicious, self.changes_job.repeats.suspicious),
             "late": self.snapshots_job.late,
             "thresholds": dict(self.thresholds.in_force) if self.thresholds else {},
             "thresholds_run_time": sorted(self.thresholds.run_time) if self.thresholds else [],

@@ -257,12 +257,18 @@ class BatchConsumer(driver.Consumer):
     async def _check_jump(self, tp: TP, chunk: Chunk) -> None:
         """End the process where a chunk begins behind records that the log still holds and nobody read.
 
-        That would be a loss of our own making; the successor reads them.
+        That would be a loss of our own making; the successor reads them. What retention took is told of, before what
+        follows can be committed: a successor would not know of it.
         """
         expected = self.expected.get(tp)
-        if expected is not None and chunk.start > expected and (await self.earliest_offsets(tp))[tp] < chunk.start:
+        if expected is None or chunk.start <= expected:
+            return
+        if (await self.earliest_offsets(tp))[tp] < chunk.start:
             log.critical("%s/%s: offsets %s to %s were passed over", tp.topic, tp.partition, expected, chunk.start - 1)
             fatal("records were passed over")
+        lost = cast("Any", self.app).lost
+        if lost is not None:
+            await lost(tp.partition, expected, chunk)
 
     def _follow(self, tp: TP, chunk: Chunk) -> None:
         """Compare a chunk's start with where the last one ended; a jump is said loudly, since nobody else would."""
