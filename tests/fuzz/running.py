@@ -49,9 +49,9 @@ SOURCE = "fuzz-good"
 THRESHOLD = "0.01"
 
 _PARTITION, _TIMESTAMP = len(COLUMNS) + 1, len(COLUMNS) + 3
-_A_ROUND = 0.1
-_RECORDS_A_ROUND = 150
-_REQUESTS_A_ROUND = 3
+_A_ROUND = 0.05
+_RECORDS_A_ROUND = 400
+_REQUESTS_AT_ONCE = 4
 _QUIET = 60.0
 """Seconds within which all that was written is behind everybody, when nothing more comes."""
 RSS_MIB = {"producer": 900, "worker": 1_100, "tail": 400, "reader": 600}
@@ -127,6 +127,7 @@ class Fuzz:
         self._readers: list[tuple[str, subprocess.Popen[bytes]]] = []
         self.given = 0
         self.asked = 0
+        self._wrong: list[str] = []
         self.peaks: dict[str, int] = {}
 
     def __enter__(self) -> Self:
@@ -158,11 +159,17 @@ class Fuzz:
             async with self._market.listen():
                 self._stack.feed_url = self._market.url
                 self._stack.feed()
+                asking = [asyncio.create_task(self._ask()) for _ in range(_REQUESTS_AT_ONCE)]
                 begun = time.monotonic()
                 for share in (0.5, 1.0):
                     await self._give(producer, begun + seconds * share)
                     self._say(f"gave {self.given:,} records and {self.asked:,} requests; starting the worker anew")
                     await asyncio.to_thread(self._restart_worker)
+                for task in asking:
+                    task.cancel()
+                await asyncio.gather(*asking, return_exceptions=True)
+                if self._wrong:
+                    raise Broken("; ".join(self._wrong[:10]))
                 self._market.quiet = True
                 await self._settled(producer)
             await self._hold()
@@ -179,7 +186,6 @@ class Fuzz:
             for record in batch:
                 await self._write(producer, record)
             await producer.flush()
-            await self._ask()
             self._check()
             await asyncio.sleep(_A_ROUND)
 
@@ -199,23 +205,24 @@ class Fuzz:
         partition = self._draw.choice((None, 0)) if "feed-events" not in record.topic else None
         headers = [(name, value) for name, value in record.headers]
         try:
-            await producer.send(record.topic, record.value, record.key, partition=partition, headers=headers)
+            sent = await producer.send(record.topic, record.value, record.key, partition=partition, headers=headers)
+            sent.add_done_callback(lambda one: one.cancelled() or one.exception())
         except (KafkaError, AssertionError, TypeError):  # what Kafka or its client does not take needs no surviving
             return
         self.given += 1
 
     async def _ask(self) -> None:
-        answers = []
-        for _ in range(_REQUESTS_A_ROUND):
+        """Ask both servers one request after the other, until cancelled."""
+        while True:
             request = next(self._requests)
             for port in (self._web_port, self._producer_port):
                 try:
-                    answers.append(await web.ask(port, request))
+                    answer = await web.ask(port, request)
                 except OSError:
-                    continue  # it starts, or has ended: that is looked at elsewhere
-        self.asked += len(answers)
-        if found := web.wrong(answers):
-            raise Broken("; ".join(found))
+                    await asyncio.sleep(0.2)  # it starts, or has ended: that is looked at elsewhere
+                    continue
+                self.asked += 1
+                self._wrong += web.wrong([answer])
 
     def _check(self) -> None:
         """Everything runs, and none is too large."""
