@@ -57,7 +57,8 @@ class HostileMarket:
             yield
 
     async def _serve(self, connection: ServerConnection) -> None:
-        with contextlib.suppress(ConnectionClosed, OSError):
+        # asyncio's own words for writing to who has hung up.
+        with contextlib.suppress(ConnectionClosed, OSError, RuntimeError):
             async for message in connection:
                 with contextlib.suppress(ValueError):
                     if json.loads(message).get("action") == "subscribe":
