@@ -154,9 +154,7 @@ _DECLARED = (
     ),
     Setting("agents", "--agents", "ASHARE_AGENTS", "agents of this worker", "snapshots,storage,changes"),
     Setting("store", "--store", "ASHARE_STORE", "sqlite:///DIR or questdb://HOST:9000", "sqlite:///data/ticks"),
-    Setting(
-        "store_user", "--store-user", "ASHARE_STORE_USER", "QuestDB's user; default with a password file: admin"
-    ),
+    Setting("store_user", "--store-user", "ASHARE_STORE_USER", "QuestDB's user; default with a password file: admin"),
     Setting(
         "store_password_file",
         "--store-password-file",

@@ -129,7 +129,11 @@ class Worker:
         table = None
         if "snapshots" in options.agents:
             table = app.StateTable(
-                "snapshots", changelog_topic=self._topic(SNAPSHOTS), restore=self.snapshots_job.restore, key_type=str
+                "snapshots",
+                changelog_topic=self._topic(SNAPSHOTS),
+                restore=self.snapshots_job.restore,
+                key_type=str,
+                rebuild=self.snapshots_job.apply,
             )
             self.snapshots = SnapshotsAgent(table, self.snapshots_job, self.publisher, self.letters)
             self.gaps = GapMarks(
@@ -162,11 +166,17 @@ class Worker:
         app.on_before_shutdown.connect(self._shut_down)
 
     def _build_changes(self) -> tuple[RunTimeThresholds, ChangesAgent]:
-        state = self.app.StateTable(
-            "changes", changelog_topic=self._topic(PRICE_CHANGES_STATE), restore=self.changes_job.restore, key_type=str
-        )
         marks = self.app.StateTable(
             "thresholds", changelog_topic=self._topic(THRESHOLD_MARKS), restore=in_force.restore, key_type=str
+        )
+        state = self.app.StateTable(
+            "changes",
+            changelog_topic=self._topic(PRICE_CHANGES_STATE),
+            restore=self.changes_job.restore,
+            key_type=str,
+            rebuild=lambda rows, chunk: self.changes_job.apply(
+                rows, chunk, in_force.InForce(self.options.thresholds, chunk.partition, marks.rows(chunk.partition), 0)
+            ),
         )
         thresholds = RunTimeThresholds(
             self.options.bootstrap,
