@@ -115,7 +115,7 @@ class Line:
             outlet,
             name=name,
             own_clock=own_clock,
-            scrub=lambda text: self._address.scrub(text),
+            scrub=self._scrub,
         )
         self._changed = asyncio.Event()
         self._worked = False
@@ -160,6 +160,9 @@ class Line:
     def guard(self) -> Guard:
         """What of the line's frames could not be read."""
         return self._upstream.feed.guard
+
+    def _scrub(self, text: str) -> str:
+        return self._address.scrub(text)
 
     def want(self, codes: Sequence[str] | None) -> None:
         """Subscribe these instead, without a new connection where the feed allows it."""
