@@ -73,11 +73,11 @@ class Log:
         self._publisher = publisher
         self._n = 0
 
-    async def ticks(self, count: int, *, run: int = RUN, ahead: float = 0.0) -> None:
-        """So many of each code, received now, or some seconds later."""
+    async def ticks(self, count: int, *, run: int = RUN) -> None:
+        """So many of each code, received now."""
         for _ in range(count):
             self._n += 1
-            received = time.time_ns() // 1000 + int(ahead * 1e6)
+            received = time.time_ns() // 1000
             for code in CODES:
                 tick = Tick(code, "SSE", 10.0, RUN + self._n, received, "line", run, self._n, volume=100)
                 lane = self._publisher.lane(TICKS, partition_of(code, PARTITIONS))
@@ -200,7 +200,8 @@ async def test_what_retention_took_is_marked_told_and_red_until_an_operator_take
         await health(worker)
         assert "nothing to take note of" in await ashare("acknowledge", "--bootstrap", broker.bootstrap)
 
-        await log.ticks(20, run=RUN - 1, ahead=1.0)
+        await log.ticks(1)
+        await log.ticks(20, run=RUN - 1)
         assert "line in a row" in (await health(worker, "repeats"))["repeats"]
         (told,) = [event for event in await events(broker.bootstrap) if event.event == "repeats"]
         assert "line in a row" in (told.reason or "")
