@@ -355,6 +355,11 @@ class Worker:
             complaints["recovery"] = "partitions are being assigned or recovered"
         if self.writer is not None and self.writer.failing:
             complaints["store"] = self.writer.failing
+        dropped = {one.source: one for job in (self.snapshots_job, self.changes_job) for one in job.repeats.many()}
+        if dropped:
+            complaints["repeats"] = "; ".join(str(one) for one in list(dropped.values())[:3])
+        if self.losses.complaint is not None:
+            complaints["retention"] = self.losses.complaint
         rooms = (self.snapshots_job.room, self.changes_job.room)
         if refused := max(room.refused for room in rooms):
             last = next(room.last for room in rooms if room.refused)
@@ -362,11 +367,6 @@ class Worker:
                 f"{refused:,} ticks are of codes that have neither snapshot nor changes, as there are too many (now"
                 f" {last[:64]!r}): look what writes them, and restart the worker"
             )
-        dropped = {one.source: one for job in (self.snapshots_job, self.changes_job) for one in job.repeats.many()}
-        if dropped:
-            complaints["repeats"] = "; ".join(str(one) for one in list(dropped.values())[:3])
-        if self.losses.complaint is not None:
-            complaints["retention"] = self.losses.complaint
         return {"status": "failing" if complaints else "ok", "complaints": complaints, "group": self.group}
 
     def status(self) -> dict[str, Any]:

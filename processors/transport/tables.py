@@ -116,8 +116,8 @@ class StateTable(Table[str, Any]):
             rebuild: applies ticks to rows, where one could not be restored.
         """
         self._restore = restore
-        self.room = Room("restored state")
         self.rebuild = rebuild
+        self.room = Room("restored state")
         super().__init__(*args, **kwargs)
 
     def _new_store(self) -> Any:
