@@ -516,7 +516,7 @@ async def test_gaps_beyond_the_bound_are_told_as_one_that_covers_them(start: Cal
         await says(server, ticks=[("a", NOON)], packet=0, answers=[ACK])
         for i in range(1, 1_501):
             await says(server, ticks=[("a", NOON + i)], packet=i * 10)
-        await asyncio.sleep(0.1)
+        await post.until(lambda: len(running.outlet.ticks) == 1_501)
         server.transport.abort()
 
     async with Provider(script, stay) as provider:

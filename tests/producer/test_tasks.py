@@ -162,7 +162,8 @@ def test_a_code_that_the_feed_cannot_have_is_refused_at_the_start_and_on_the_lis
     tmp_path: Path, feed: str, has: str, lacks: str
 ) -> None:
     """In words that name it; the list in force stays as it was."""
-    options: dict[str, Any] = {"feed": feed, "token": "t", "foreign": True, "watchlist": None}
+    token = "t" if feed == "massive" else None
+    options: dict[str, Any] = {"feed": feed, "token": token, "foreign": True, "watchlist": None}
     with pytest.raises(UsageError, match=lacks):
         producer("ws://127.0.0.1:1", tmp_path, **options, symbols=lacks)
     made, _ = producer("ws://127.0.0.1:1", tmp_path, **options, symbols=has)
