@@ -50,8 +50,8 @@ class JsonFeed(ABC):
         self._earliest, self._latest = at_once_between(self._units.time)
         self._unheard = True
         self.guard = Guard()
-        self.doubtful = False
-        """Whether a field of the frame that is being read could not be."""
+        self.attend = True
+        """Whether a frame that is read at once is to be looked at: nothing was before, or a field of it could not be."""
 
     @abstractmethod
     def at_once(self, payload: bytes, received: int) -> Decoded:
@@ -104,16 +104,16 @@ class JsonFeed(ABC):
             decoded = self.at_once(frame.payload, frame.received)
         except _NOT_AT_ONCE as error:
             decoded = self.guard.keep(self._patiently(frame, error), frame.received)
-        else:
-            self._unheard = False
-        if self.doubtful:
-            self.doubtful = False
+            self.guard.count(decoded.ticks)
+            return decoded
+        if self.attend:
+            self.attend = self._unheard = False
             self.guard.count(decoded.ticks)
         return decoded
 
     def reset(self) -> None:
         """Forget the last connection."""
-        self._unheard = True
+        self.attend = self._unheard = True
 
     def _patiently(self, frame: Frame, error: Exception) -> Decoded:
         """A frame that could not be read at once."""

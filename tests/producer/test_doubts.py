@@ -38,7 +38,9 @@ class Watched:
         self.outlet = Remembered(ScriptedFeed())
         self.doubts = Doubts(self.guard, self.clock, self.outlet, own_clock=own_clock, scrub=str.upper)
 
-    def passes(self, seconds: int, *, off: int | None = None, good: int = 0, bad: int = 0, why: str = "code: x") -> None:
+    def passes(
+        self, seconds: int, *, off: int | None = None, good: int = 0, bad: int = 0, why: str = "code: x"
+    ) -> None:
         """So many seconds with ticks that are so far off, and so many frames a second of either kind."""
         for _ in range(seconds):
             self.now += 1
@@ -121,7 +123,7 @@ async def test_a_line_that_reads_nothing_is_unhealthy_and_says_why(tmp_path: Pat
         line = Line(Upstream(feed, upstream.url), ["600519"], outlet, Pace(backoff=Backoff(0.01, 0.02)))
         supervisor = Supervisor([[line]], Dealer(1, None))
         watch = Watch(tmp_path / "codes.txt", ["600519"], supervisor.want)
-        server = LocalServer(supervisor, watch, lambda: {}, 0)
+        server = LocalServer(supervisor, watch, dict, 0)
         stop = asyncio.Event()
         running = asyncio.create_task(supervisor.run(stop))
         await server.start()

@@ -22,8 +22,8 @@ SESSION = [
     '{"ticks":[{"code":"600519.SH","price":1500.5,"time":"2026-08-28 09:30:01.250"}]}',
     '{"type":"pong"}',
     '{"status":"ok"}',
-    '{"ticks":[{"code":"sz000001","price":"11.01","time":1787880602,"volume":"300","side":"B"},'
-    '{"code":"SH600519","price":1500.6,"time":1787880602250,"turnover":450180.0,"seq":7}]}',
+    '{"ticks":[{"code":"sz000001","price":"11.01","time":1787880602,"volume":"300","side":"B"}]}',
+    '{"ticks":[{"code":"SH600519","price":1500.6,"time":1787880602250,"turnover":450180.0,"seq":7}]}',
     '{"type":"error","code":"unknown_symbol","message":"no such code: 999999"}',
 ]
 
