@@ -658,6 +658,10 @@ class Line:
             f"the feed at {self._address.shown} refused the subscription: {self._refusal}: check --symbols and --token"
         )
 
+    def _scrub(self, text: str) -> str:
+        """Somebody else's text without the secrets of the address that is dialled now."""
+        return self._address.scrub(text)
+
     def _said(self, error: BaseException) -> str:
         text = str(error) or type(error).__name__
         return text if isinstance(error, UsageError) else self._address.scrub(text)  # our own texts hold no secret
