@@ -51,7 +51,7 @@ class JsonFeed(ABC):
         self._unheard = True
         self.guard = Guard()
         self.attend = True
-        """Whether a frame that is read at once is to be looked at: nothing was before, or a field of it could not be."""
+        """Whether a frame that is read at once is to be looked at: it is the first, or has an unread field."""
 
     @abstractmethod
     def at_once(self, payload: bytes, received: int) -> Decoded:

@@ -127,6 +127,7 @@ async def test_a_line_that_reads_nothing_is_unhealthy_and_says_why(tmp_path: Pat
         stop = asyncio.Event()
         running = asyncio.create_task(supervisor.run(stop))
         await server.start()
+        code, health = 0, dict[str, Any]()
         async with aiohttp.ClientSession() as session:
             for _ in range(600):
                 async with session.get(f"http://127.0.0.1:{server.port}/health") as response:
