@@ -177,7 +177,7 @@ class Changes:
             row.judge_by(thresholds.of(row.code))
         self._judging[partition] = rows, thresholds
 
-    def _apply(  # noqa: C901 - the hot loop
+    def _apply(  # noqa: C901, PLR0912 - the hot loop
         self,
         rows: dict[str, ChangeRow],
         chunk: Chunk,
