@@ -13,6 +13,7 @@ import msgspec
 from producer.feeds.decoded import Answer, Decoded, Frame, Letter
 from producer.feeds.forms import Places
 from producer.feeds.guard import Guard
+from producer.feeds.limits import MERGED_BYTES
 from producer.feeds.optional import quoted, unquoted
 from producer.feeds.provider import Capabilities, Codes, Message, Options
 from producer.feeds.reading import (
@@ -28,6 +29,7 @@ from producer.feeds.reading import (
     refused,
     sentence,
     together,
+    too_large,
 )
 
 _NOT_AT_ONCE = (RefusedError, *NOT_JSON)
@@ -67,7 +69,6 @@ class JsonFeed(ABC):
         """Read any JSON message; ``error`` is what ``at_once`` said of it.
 
         Raises:
-            LimitError: it goes beyond a bound.
             RefusedError, msgspec.DecodeError, UnicodeDecodeError, RecursionError: it can't be read.
         """
 
@@ -122,10 +123,8 @@ class JsonFeed(ABC):
                 decoded = self.piece_by_piece(frame.payload, frame.received, error)
                 self._unheard = False
                 return decoded
-        except LimitError as beyond:
-            return limited(frame.payload, beyond)
         except RefusedError as bad:
-            return refused(frame.payload, str(bad))
+            return limited(frame.payload, bad)
         except NOT_JSON as bad:
             error = bad
         return self._unreadable(frame, error)
@@ -159,4 +158,6 @@ class JsonFeed(ABC):
                 for letter in decoded.letters
             ]
             return decoded
+        if len(payload) > MERGED_BYTES and isinstance(beyond := too_large(payload), LimitError):
+            return limited(payload, beyond)
         return refused(payload, f"{'binary frame, ' if frame.binary else ''}not JSON: {error}")
