@@ -135,15 +135,11 @@ def _check_settings(options: ProducerOptions, feeds: Sequence[Provider]) -> None
     for feed in feeds:
         if options.trades_only and "volume" not in feed.capabilities.carries:
             raise UsageError(f"--trades-only: {feed.name} carries no volume, and so can't tell a trade: leave it out")
+    # A token may stand in the environment for other commands: that it goes nowhere is said, and no error.
     if options.token and able.login == "none":
-        raise UsageError(f"--token: {first.name} takes none: leave out --token and ASHARE_FEED_TOKEN")
+        log.warning("--token: %s takes none, and gets none", first.name)
     if options.second_token and (len(feeds) < 2 or feeds[1].capabilities.login == "none"):
-        why = (
-            "there is no second feed: give --arbitrate, --second-url or --second-feed"
-            if len(feeds) < 2
-            else (f"{feeds[1].name} takes none")
-        )
-        raise UsageError(f"--second-token: {why}")
+        log.warning("--second-token: %s, so it is not used", "no second feed" if len(feeds) < 2 else "it takes none")
     beats = options.heartbeat or able.heartbeat_seconds
     if options.heartbeat_message is not None and not beats:
         raise UsageError("--heartbeat-message is sent with every heartbeat: give --heartbeat a number of seconds")

@@ -252,13 +252,18 @@ class PlayedFeed:
             self._refuse(str(error))
 
     def _json_rows(self, file: TextIO) -> Iterator[Row]:
+        heard = False  # a server may greet with a sentence before anything else
         for line in self._lines(file):
             if not line.strip():
                 continue
             try:
                 value = orjson.loads(line)
             except orjson.JSONDecodeError as error:
+                if not heard and line.strip().isprintable() and line.lstrip()[0] not in '{["':
+                    self._left_out["lines that are no ticks (greetings, answers) are left out"] += 1
+                    continue
                 self._refuse(f"not JSON: {error}")
+            heard = True
             framed = isinstance(value, dict) and "ticks" in value
             self._framed |= framed
             rows = value["ticks"] if framed else [value]

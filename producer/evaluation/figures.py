@@ -80,7 +80,8 @@ class LineFigures(msgspec.Struct, frozen=True):
         equal: with code, time, price, volume and number of an earlier tick.
         repeats: that the feed's adapter told and dropped.
         backwards: with a time before that of the code's tick before; ``furthest_back_ms`` at the most.
-        malformed: dead letters by reason.
+        malformed: dead letters by reason; ``malformed_as`` is the last reason of the most frequent kind, whole.
+        unread: fields that could not be read, and so are null, by field.
         flaws: of ticks, by what the quality gate found.
         never_seen: codes asked for of which no tick came; the first of them in ``never_seen_codes``.
         ended: what ended the line before its time.
@@ -126,6 +127,8 @@ class LineFigures(msgspec.Struct, frozen=True):
     backwards: int
     furthest_back_ms: int
     malformed: dict[str, int]
+    malformed_as: str | None
+    unread: dict[str, int]
     flaws: dict[str, int]
     codes_asked: int | None
     codes_seen: int

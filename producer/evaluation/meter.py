@@ -6,6 +6,7 @@ which no more than so many are remembered.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from market.codes import UnknownCode, normalise
@@ -26,6 +27,7 @@ _FAR = 60_000_000
 """µs: a tick so much faster than the middle one has a wrong time; one so much slower was held, or cached."""
 _GAPS = 200
 _NAMED = 50
+_KINDS = 64
 _CLASSES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000)
 
 
@@ -67,6 +69,8 @@ class Meter:
         self._longest = 0
         self._silences = self._quiets = 0
         self._disconnects, self._malformed, self._gaps = Tally(), Tally(), Tally()
+        self._reasons: dict[str, str] = {}
+        self._unread: Counter[str] = Counter()
         self._gap_time = 0
         self._gap_list: list[Gap] = []
         self._keys: dict[int, None] = {}
@@ -131,7 +135,10 @@ class Meter:
             self._sizes.add(held)
         self._classes[_class(held)] += 1
         for letter in decoded.letters:
-            self._malformed.add(letter.reason.partition(":")[0])
+            kind = letter.reason.partition(":")[0]
+            self._malformed.add(kind)
+            if kind in self._reasons or len(self._reasons) < _KINDS:
+                self._reasons[kind] = letter.reason
         now = self._series.at(at)
         now.frames += 1
         now.bytes += size
@@ -150,6 +157,8 @@ class Meter:
         self.ticks += len(ticks)
         lowest = highest = received - ticks[0].time * 1000
         for tick in ticks:
+            if tick.unread is not None:
+                self._unread.update(flaw.removeprefix("unread_") for flaw in tick.unread.split(","))
             latency = received - tick.time * 1000
             self._latency.add(latency)
             lowest, highest = min(lowest, latency), max(highest, latency)
@@ -255,6 +264,8 @@ class Meter:
             backwards=self._backwards,
             furthest_back_ms=self._furthest,
             malformed=self._malformed.ordered(),
+            malformed_as=next((self._reasons.get(kind) for kind in self._malformed.ordered()), None),
+            unread=dict(self._unread.most_common()),
             flaws={} if self._gate is None else dict(self._gate.counts.most_common()),
             codes_asked=None if self._asked is None else len(self._asked),
             codes_seen=len(self.seen),

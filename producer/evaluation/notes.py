@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from producer.drift import SMALLEST_MS
+from producer.drift import said as in_words
 from producer.evaluation.figures import LineFigures, RaceFigures
 from producer.quality import FUTURE, STALE
 
@@ -15,15 +17,17 @@ def notes(line: LineFigures) -> list[str]:
     offset = line.offset_ms
     if line.own_clock and offset is not None:
         said.append(
-            f"its times are {abs(offset) / 3_600_000:,.1f} h from the local clock: a recording or a simulation,"
-            " or a wrong clock or unit of time; only the latency above the least one says something"
+            f"{in_words(-round(offset))}; only the latency above the least one says something"
             + ("; --own-clock keeps the quality gate from judging its times" if _judged(line) else "")
         )
+    elif offset is not None and offset >= SMALLEST_MS:
+        said.append(f"{in_words(-round(offset))}; no tick came sooner after its time")
     elif offset is not None and offset < _FAST_MS:
         said.append(
             f"the least latency is negative, {offset:,.1f} ms: the local clock is slow or the provider's is fast;"
             " set the local one by NTP, and read the latency above the least one until then"
         )
+    said += _unread(line)
     if line.whole_seconds:
         said.append("its times are whole seconds: a latency is known to 1 s only")
     if line.ahead_ticks:
@@ -46,6 +50,21 @@ def notes(line: LineFigures) -> list[str]:
     if line.ended:
         said.append(f"it ended early: {line.ended}")
     return [f"{line.name}: {text}" for text in said]
+
+
+def _unread(line: LineFigures) -> list[str]:
+    said = []
+    unreadable = sum(line.malformed.values())
+    if unreadable > line.ticks:
+        kind = max(line.malformed, key=line.malformed.__getitem__)
+        said.append(
+            f"{unreadable:,} of {unreadable + line.ticks:,} ticks or frames can't be read, most often: {kind},"
+            f" as in {line.malformed_as or kind!r}"
+        )
+    if line.unread:
+        fields = ", ".join(f"{field} ({count:,})" for field, count in line.unread.items())
+        said.append(f"fields that could not be read, and are null: {fields}")
+    return said
 
 
 def _judged(line: LineFigures) -> bool:

@@ -105,6 +105,7 @@ _ROWS: tuple[tuple[str, Cell], ...] = (
         lambda line: f"{line.backwards:,}" + (f", {line.furthest_back_ms:,} ms at most" if line.backwards else ""),
     ),
     ("malformed", lambda line: _counts(line.malformed)),
+    ("fields not read", lambda line: _counts(line.unread)),
     ("without a price", lambda line: f"{line.unpriced:,}"),
     ("quality flaws", lambda line: _counts(line.flaws, 8)),
     ("ended early", lambda line: line.ended or "no"),

@@ -120,11 +120,10 @@ class AllTickFeed(JsonFeed):
         super().reset()
         self._numbers.forget()
 
-    def at_once(self, payload: bytes, received: int) -> Decoded:
-        """One trade."""
-        return self._read(self._push(payload).data, received)
-
-    def _read(self, trade: _Trade, received: int) -> Decoded:
+    def at_once(self, payload: bytes, received: int, trade: _Trade | None = None) -> Decoded:
+        """One trade; the one that is given, where it was read already."""
+        if trade is None:
+            trade = self._push(payload).data
         place = self._places.get(trade.code) or self._places.find(trade.code)
         value = price(trade.price)
         if not value:
@@ -139,7 +138,7 @@ class AllTickFeed(JsonFeed):
             turnover = self.turnover(trade.turnover, value, volume)
             side = _SIDES[trade.trade_direction]
         except (RefusedError, KeyError):
-            self.doubtful, read = True, Fields()
+            self.attend, read = True, Fields()
             seq = None if trade.seq is None else read("seq", sequence, trade.seq)
             volume = read("volume", shares, trade.volume, place.shares)
             turnover = read("turnover", self.turnover, trade.turnover, value, volume)
@@ -157,7 +156,7 @@ class AllTickFeed(JsonFeed):
         except msgspec.ValidationError as why:
             error = why
         else:
-            return self._read(trade, received)
+            return self.at_once(payload, received, trade)
         message = message_of(payload)
         if not isinstance(message, dict):
             return refused(payload, "no message of AllTick's: an object with cmd_id")

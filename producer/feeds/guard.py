@@ -50,6 +50,7 @@ class Guard:
         self.doubt: str | None = None
         self._causes: Counter[str] = Counter()
         self._samples: dict[str, str] = {}
+        self._frequent = "not known"
         self._minute = self._letters = self._bytes = 0
         self._since = 0
         self._frames = self._bad = 0
@@ -89,14 +90,15 @@ class Guard:
             self.doubt = None
         if at - self._since >= _SPAN_US:
             self._since, self._frames, self._bad = at, frames, self.unreadable
+            self._frequent = self.most_frequent()
             self._causes.clear()
             self._samples.clear()
         return (before is None) is not (self.doubt is None)
 
     def most_frequent(self) -> str:
         """The last reason of the most frequent kind."""
-        kind = max(self._causes, key=self._causes.__getitem__, default=_OTHER)
-        return self._samples.get(kind, "not known")
+        kind = max(self._causes, key=self._causes.__getitem__, default=None)
+        return self._frequent if kind is None else self._samples[kind]
 
     def _enter(self, reason: str) -> None:
         cause = reason.partition(":")[0][:_LONGEST_CAUSE]

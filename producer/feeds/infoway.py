@@ -116,11 +116,10 @@ class InfowayFeed(JsonFeed):
         super().reset()
         self._subscribed = False
 
-    def at_once(self, payload: bytes, received: int) -> Decoded:
-        """One trade."""
-        return self._read(self._push(payload).data, received)
-
-    def _read(self, trade: _Trade, received: int) -> Decoded:
+    def at_once(self, payload: bytes, received: int, trade: _Trade | None = None) -> Decoded:
+        """One trade; the one that is given, where it was read already."""
+        if trade is None:
+            trade = self._push(payload).data
         place = self._places.get(trade.s) or self._places.find(trade.s)
         value = price(trade.p)
         if not value:
@@ -134,7 +133,7 @@ class InfowayFeed(JsonFeed):
             volume = shares(trade.v, place.shares)
             turnover = self.turnover(trade.vw, value, volume)
         except (RefusedError, KeyError):
-            self.doubtful, read = True, Fields()
+            self.attend, read = True, Fields()
             side = read("side", _SIDES.__getitem__, trade.td)
             volume = read("volume", shares, trade.v, place.shares)
             turnover = read("turnover", self.turnover, trade.vw, value, volume)
@@ -149,7 +148,7 @@ class InfowayFeed(JsonFeed):
         except msgspec.ValidationError as why:
             error = why
         else:
-            return self._read(trade, received)
+            return self.at_once(payload, received, trade)
         message = message_of(payload)
         number = small(message.get("code")) if isinstance(message, dict) else None
         if number == PUSH:

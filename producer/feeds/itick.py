@@ -95,11 +95,10 @@ class ITickFeed(JsonFeed):
         """A ping with the time in ms, which comes back."""
         return orjson.dumps({"ac": "ping", "params": str(self._options.clock())}).decode()
 
-    def at_once(self, payload: bytes, received: int) -> Decoded:
-        """One trade."""
-        return self._read(self._push(payload).data, received)
-
-    def _read(self, tick: _Tick, received: int) -> Decoded:
+    def at_once(self, payload: bytes, received: int, tick: _Tick | None = None) -> Decoded:
+        """One trade; the one that is given, where it was read already."""
+        if tick is None:
+            tick = self._push(payload).data
         place = self._places.get(tick.s) or self._places.find(tick.s)
         value = price(tick.ld)
         if not value:
@@ -113,7 +112,7 @@ class ITickFeed(JsonFeed):
             volume = shares(tick.v, place.shares)
             turnover = self.turnover(None, value, volume)
         except (RefusedError, KeyError):
-            self.doubtful, read = True, Fields()
+            self.attend, read = True, Fields()
             side = read("side", _SIDES.__getitem__, tick.d)
             volume = read("volume", shares, tick.v, place.shares)
             turnover = read("turnover", self.turnover, None, value, volume)
@@ -128,7 +127,7 @@ class ITickFeed(JsonFeed):
         except msgspec.ValidationError as why:
             error = why
         else:
-            return self._read(tick, received)
+            return self.at_once(payload, received, tick)
         message = message_of(payload)
         if not isinstance(message, dict):
             return refused(payload, "no message of iTick's: an object with code")

@@ -13,6 +13,7 @@ import msgspec
 from producer.feeds.decoded import Answer, Decoded, Frame, Letter
 from producer.feeds.forms import Places
 from producer.feeds.guard import Guard
+from producer.feeds.limits import MERGED_BYTES
 from producer.feeds.optional import quoted, unquoted
 from producer.feeds.provider import Capabilities, Codes, Message, Options
 from producer.feeds.reading import (
@@ -28,6 +29,7 @@ from producer.feeds.reading import (
     refused,
     sentence,
     together,
+    too_large,
 )
 
 _NOT_AT_ONCE = (RefusedError, *NOT_JSON)
@@ -50,8 +52,8 @@ class JsonFeed(ABC):
         self._earliest, self._latest = at_once_between(self._units.time)
         self._unheard = True
         self.guard = Guard()
-        self.doubtful = False
-        """Whether a field of the frame that is being read could not be."""
+        self.attend = True
+        """Whether a frame that is read at once is to be looked at: it is the first, or has an unread field."""
 
     @abstractmethod
     def at_once(self, payload: bytes, received: int) -> Decoded:
@@ -67,7 +69,6 @@ class JsonFeed(ABC):
         """Read any JSON message; ``error`` is what ``at_once`` said of it.
 
         Raises:
-            LimitError: it goes beyond a bound.
             RefusedError, msgspec.DecodeError, UnicodeDecodeError, RecursionError: it can't be read.
         """
 
@@ -104,16 +105,16 @@ class JsonFeed(ABC):
             decoded = self.at_once(frame.payload, frame.received)
         except _NOT_AT_ONCE as error:
             decoded = self.guard.keep(self._patiently(frame, error), frame.received)
-        else:
-            self._unheard = False
-        if self.doubtful:
-            self.doubtful = False
+            self.guard.count(decoded.ticks)
+            return decoded
+        if self.attend:
+            self.attend = self._unheard = False
             self.guard.count(decoded.ticks)
         return decoded
 
     def reset(self) -> None:
         """Forget the last connection."""
-        self._unheard = True
+        self.attend = self._unheard = True
 
     def _patiently(self, frame: Frame, error: Exception) -> Decoded:
         """A frame that could not be read at once."""
@@ -122,10 +123,8 @@ class JsonFeed(ABC):
                 decoded = self.piece_by_piece(frame.payload, frame.received, error)
                 self._unheard = False
                 return decoded
-        except LimitError as beyond:
-            return limited(frame.payload, beyond)
         except RefusedError as bad:
-            return refused(frame.payload, str(bad))
+            return limited(frame.payload, bad)
         except NOT_JSON as bad:
             error = bad
         return self._unreadable(frame, error)
@@ -159,4 +158,6 @@ class JsonFeed(ABC):
                 for letter in decoded.letters
             ]
             return decoded
+        if len(payload) > MERGED_BYTES and isinstance(beyond := too_large(payload), LimitError):
+            return limited(payload, beyond)
         return refused(payload, f"{'binary frame, ' if frame.binary else ''}not JSON: {error}")

@@ -167,7 +167,7 @@ class MassiveFeed(JsonFeed):
             turnover = self.turnover(None, value, volume)
             seq = None if trade.q is None else sequence(trade.q)
         except RefusedError:
-            self.doubtful, read = True, Fields()
+            self.attend, read = True, Fields()
             volume = read("volume", shares, trade.s, place.shares)
             turnover = read("turnover", self.turnover, None, value, volume)
             seq = None if trade.q is None else read("seq", sequence, trade.q)

@@ -36,7 +36,6 @@ from producer.feeds.reading import (
     HIGHEST_PRICE,
     LOWEST_PRICE,
     NOT_JSON,
-    LimitError,
     RefusedError,
     amount,
     at_once_between,
@@ -56,6 +55,7 @@ from producer.feeds.reading import (
     sequence,
     shares,
     together,
+    too_large,
     words,
 )
 from producer.feeds.rescue import pieces
@@ -273,7 +273,7 @@ class PostDecoder:
         if found is None:
             if error is not None:
                 return refused(payload, f"not JSON: {error}")
-            return limited(payload, LimitError("parts", f"no ticks: {len(payload):,} bytes, too many for an answer"))
+            return limited(payload, too_large(payload))
         self._mended = 0
         decoded = self._sort(frame, found.elements)
         explained = error is None or (bool(decoded.letters or self._mended) and is_json(found.envelope))

@@ -41,6 +41,7 @@ _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _SHANGHAI_MS = 8 * 3_600_000
 _NUMBER = re.compile(r"[+-]?\d{1,25}(?:\.\d{1,25})?(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d{1,20}", re.ASCII)
+_BETWEEN = re.compile(rb"[}\]][ \t\r\n]*[{\[]")
 _REASON_LENGTH = 300
 _LONGEST_SENTENCE = 1_000
 _DECIMALS = 3  # of a yuan: a fund's tick size, and a tenth of a share's
@@ -433,18 +434,26 @@ def message_of(payload: bytes) -> Any:
     """A message that is to be no push of ticks.
 
     Raises:
-        LimitError: it is too large for one.
+        RefusedError: it is too large for one.
         msgspec.DecodeError, UnicodeDecodeError, RecursionError: it is no JSON.
     """
     if len(payload) > ANSWER_BYTES:
-        raise LimitError("parts", f"{len(payload):,} bytes without a readable tick, too many for an answer")
+        raise too_large(payload)
     return msgspec.json.decode(payload)
 
 
-def limited(payload: bytes, error: LimitError) -> Decoded:
-    """The dead letter of a frame that goes beyond a bound."""
+def too_large(payload: bytes) -> RefusedError:
+    """Why a frame without a readable tick is not looked into; where documents were merged, they are left out."""
+    if _BETWEEN.search(payload) is not None:
+        return LimitError("documents", f"JSON documents in one frame of {len(payload):,} bytes: they were not read")
+    return RefusedError(f"no ticks: {len(payload):,} bytes, too many for an answer")
+
+
+def limited(payload: bytes, error: RefusedError) -> Decoded:
+    """The dead letter of a frame that is refused, perhaps as it goes beyond a bound."""
     decoded = refused(payload, str(error))
-    decoded.limited = {error.bound: 1}
+    if isinstance(error, LimitError):
+        decoded.limited = {error.bound: 1}
     return decoded
 
 

@@ -44,7 +44,7 @@ class SnapshotFeed(JsonFeed):
             turnover = self.turnover(yuan, price, volume)
         except RefusedError:
             turnover, unread = None, "unread_turnover" if unread is None else f"{unread},unread_turnover"
-            self.doubtful = True
+            self.attend = True
         decoded.ticks.append(
             FeedTick(code, snapshot.exchange, price, time, volume, turnover, None, None, before, cumulative, unread)
         )

@@ -143,7 +143,7 @@ class TickFlowFeed(SnapshotFeed):
             volume = shares(snapshot.volume, place.shares)
             turnover = None if snapshot.amount is None else amount(snapshot.amount)
         except RefusedError:
-            self.doubtful, read = True, Fields()
+            self.attend, read = True, Fields()
             volume = read("volume", shares, snapshot.volume, place.shares)
             turnover = None if snapshot.amount is None else read("turnover", amount, snapshot.amount)
             unread = read.unread

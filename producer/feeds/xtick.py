@@ -195,7 +195,7 @@ class XTickFeed(SnapshotFeed):
             turnover = None if snapshot.amount is None else amount(snapshot.amount)
             before = _close(snapshot.lastClose)
         except RefusedError:
-            self.doubtful, read = True, Fields()
+            self.attend, read = True, Fields()
             volume = read("volume", shares, snapshot.volume, place.shares)
             turnover = None if snapshot.amount is None else read("turnover", amount, snapshot.amount)
             before = read("previous_close", _close, snapshot.lastClose)

@@ -72,7 +72,37 @@ def test_a_market_of_another_time_has_a_clock_of_its_own() -> None:
     line = figures(meter)
     assert line.own_clock
     assert line.tail.max == 10.0
-    assert any("2.0 h from the local clock" in note for note in notes(line))
+    assert any("constantly 2 h ahead of the local clock" in note for note in notes(line))
+
+
+@pytest.mark.parametrize(
+    ("latency", "words"),
+    [
+        (8 * 3_600_000.0, "constantly 8 h behind the local clock: it writes UTC as if it were Shanghai time"),
+        (-8 * 3_600_000.0, "constantly 8 h ahead of the local clock: it writes Shanghai time as if it were UTC"),
+        (900_000.0, "constantly 15.0 min behind the local clock"),
+        (300_000.0, "constantly 5.0 min behind the local clock: it is a delayed feed"),
+    ],
+)
+def test_a_clock_that_is_constantly_off_is_said_in_plain_words(latency: float, words: str) -> None:
+    """With what it comes from, where that can be told."""
+    meter = connected()
+    take(meter, [latency, latency + 10.0, latency + 40.0])
+    assert any(words in note for note in notes(figures(meter)))
+
+
+def test_what_cant_be_read_is_said_with_its_most_frequent_reason() -> None:
+    """Dead letters where most are, and the fields that are null."""
+    meter = connected()
+    take(meter, [20.0])
+    letter = Letter(b"", "time: 1795138201 ms is no time between 1992 and 2099", "tick")
+    meter.frame(10, Decoded([], [letter] * 9, []), BEGAN)
+    meter.took([tick(TEN, unread="unread_side")], BEGAN)
+    line = figures(meter)
+    assert (line.malformed, line.unread) == ({"time": 9}, {"side": 1})
+    said = " ".join(notes(line))
+    assert "9 of 11 ticks or frames can't be read, most often: time, as in 'time: 1795138201 ms" in said
+    assert "fields that could not be read, and are null: side (1)" in said
 
 
 def test_one_impossible_time_does_not_hide_what_the_others_say() -> None:

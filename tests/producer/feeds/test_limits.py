@@ -54,6 +54,16 @@ def test_a_hostile_frame_costs_bounded_time_and_memory(name: str) -> None:
     assert decode(live, name, frame(name, tick(name))).ticks
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_documents_that_are_not_read_are_counted_and_one_large_message_is_not(name: str) -> None:
+    """Of the first nobody knows what they held; the second is a dead letter like any other."""
+    live = feed(name)
+    decode(live, name, b"{}" * (limits.MERGED_BYTES // 2 + 1))
+    assert live.guard.limited == {"documents": 1}
+    decode(live, name, b'{"no":"' + b"x" * limits.MERGED_BYTES + b'"}')
+    assert live.guard.limited == {"documents": 1}
+
+
 @pytest.mark.parametrize("depth", [100, 900, 1_200, 50_000])
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(("start", "end"), [(b"[", b"]"), (b'{"a":', b"}")], ids=["arrays", "objects"])
