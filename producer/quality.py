@@ -254,7 +254,11 @@ class Gate:
             add(row)
             time = tick.time
             # A day's first previous close is for the rules to learn from, at whatever price it comes.
-            if row.last <= time < row.until and earliest <= time <= latest and (row.close or tick.previous_close is None):
+            if (
+                row.last <= time < row.until
+                and earliest <= time <= latest
+                and (row.close or tick.previous_close is None)
+            ):
                 price = tick.price
                 if price == row.price:
                     row.last = time

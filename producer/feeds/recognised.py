@@ -112,9 +112,7 @@ class Differences:
         self._opened = opened
         self._seen: dict[str, _Seen] = {}
 
-    def take(
-        self, code: str, time: int, volume: float | None, turnover: float | None, received: int
-    ) -> Traded | None:
+    def take(self, code: str, time: int, volume: float | None, turnover: float | None, received: int) -> Traded | None:
         """Enter a push: shares and yuan of the day so far. ``None`` for one that has the last one's time and volume.
 
         Args:
@@ -157,9 +155,7 @@ class Differences:
         )
 
     @staticmethod
-    def _another_day(
-        seen: _Seen, day: int, time: int, volume: float, turnover: float | None, received: int
-    ) -> Traded:
+    def _another_day(seen: _Seen, day: int, time: int, volume: float, turnover: float | None, received: int) -> Traded:
         before, last = (seen.day, seen.time, seen.base, seen.amount), seen.base
         seen.begin(day, time, volume, turnover)
         seen.before = before
