@@ -54,6 +54,15 @@ def test_health_complains_of_what_nobody_took_note_of() -> None:
     assert losses.complaint is not None
 
 
+def test_a_loss_is_known_by_its_words() -> None:
+    """A worker that was killed before it could commit meets it again, and tells of it once; noted or not."""
+    losses = Losses(GROUP)
+    losses.take(loss(5))
+    losses.take(noted(5))
+    assert losses.knows("lost at 5")
+    assert not losses.knows("lost at 6")
+
+
 def test_losses_that_are_remembered_have_a_bound() -> None:
     """The first ones are counted, no longer named; a note clears those as well."""
     losses = Losses(GROUP)
