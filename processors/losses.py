@@ -30,14 +30,14 @@ class Losses:
 
     def __init__(self, group: str) -> None:
         """None."""
-        self._group = group
+        self.group = group
         self._open: dict[str, FeedEvent] = {}
         self._more = 0
         self._told: dict[str, None] = {}
 
     def take(self, event: FeedEvent) -> None:
         """Take one event in; other events change nothing."""
-        if event.event == "gap" and event.detected == "retention" and group_of(event.source) == self._group:
+        if event.event == "gap" and event.detected == "retention" and group_of(event.source) == self.group:
             if len(self._open) >= REMEMBERED:
                 del self._open[next(iter(self._open))]
                 self._more += 1
@@ -76,7 +76,7 @@ class Losses:
         return f"{named}{f'; and {count - _NAMED:,} more' if count > _NAMED else ''}: `ashare acknowledge` clears this"
 
 
-async def tell(teller: Teller, losses: Losses, group: str, expected: int, chunk: Chunk, rows: Iterable[Marked]) -> None:
+async def tell(teller: Teller, losses: Losses, expected: int, chunk: Chunk, rows: Iterable[Marked]) -> None:
     """Announce, once, that the log begins at a chunk, and lost what lay before it from the expected offset on.
 
     Returns when the event is acknowledged: what follows in the log may be committed then, and not before.
@@ -87,7 +87,7 @@ async def tell(teller: Teller, losses: Losses, group: str, expected: int, chunk:
     until = chunk.timestamps[0] * 1000 if chunk.timestamps else time.time_ns() // 1000
     place, lost = f"{chunk.topic}/{chunk.partition}", chunk.start - expected
     reason = (
-        f"retention deleted {lost:,} records of {place} (offsets {expected} to {chunk.start - 1}) before {group} had"
+        f"retention deleted {lost:,} records of {place} (offsets {expected} to {chunk.start - 1}) before {losses.group} had"
         " read them"
     )
     if losses.knows(reason):
