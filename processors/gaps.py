@@ -62,6 +62,10 @@ class GapMarks:
         self._assigned = False
         await self._follower.stop()
 
+    def reread(self) -> None:
+        """Another log stands behind the events' name: read it from its beginning."""
+        self._follower.reread()
+
     def assigned(self) -> None:
         """Partitions are this worker's and restored."""
         self._assigned = True

@@ -87,8 +87,8 @@ async def tell(teller: Teller, losses: Losses, expected: int, chunk: Chunk, rows
     until = chunk.timestamps[0] * 1000 if chunk.timestamps else time.time_ns() // 1000
     place, lost = f"{chunk.topic}/{chunk.partition}", chunk.start - expected
     reason = (
-        f"retention deleted {lost:,} records of {place} (offsets {expected} to {chunk.start - 1}) before {losses.group} had"
-        " read them"
+        f"retention deleted {lost:,} records of {place} (offsets {expected} to {chunk.start - 1}) before {losses.group}"
+        " had read them"
     )
     if losses.knows(reason):
         return

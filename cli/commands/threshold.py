@@ -95,7 +95,10 @@ def show(
 
 
 def _clock(milliseconds: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(milliseconds / 1000))
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(milliseconds / 1000))
+    except (OverflowError, ValueError, OSError):  # a stranger's timestamp
+        return str(milliseconds)
 
 
 async def _read(bootstrap: str) -> list[Kept]:

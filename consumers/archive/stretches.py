@@ -11,7 +11,6 @@ from itertools import compress
 from operator import attrgetter
 from typing import Any
 
-import msgspec
 import pyarrow as pa
 
 from ashare_client.archive import Span
@@ -19,7 +18,7 @@ from broker.chunk import Chunk
 from consumers.archive.kinds import HEADERS, Kind
 from jobs.marks import HEALS_US
 from market.times import LATEST, trading_date
-from schemas import Record, decoder
+from schemas import Record, decode_each
 
 PART_ROWS = 49_152
 """Rows at which a part is cut: some 1 MB of ticks."""
@@ -84,7 +83,6 @@ class Stretches:
         self._partition = partition
         self._kind = kind
         self._wanted = wanted
-        self._decode = decoder(kind.type).decode
         self._marks = Marks(kind)
         self._open: dict[str, Stretch] = {}
         self._bare: Span | None = None
@@ -92,7 +90,7 @@ class Stretches:
 
     def warm(self, values: Sequence[bytes | None]) -> None:
         """Records that come before the next chunk and are archived already: they only say what is a repeat."""
-        self._marks.repeated(self._decoded(values))
+        self._marks.repeated(decode_each(self._kind.type, values, [-1] * len(values)))
 
     def add(self, chunk: Chunk, *, whole: bool = True) -> Iterator[Stretch]:
         """Take the next records; gives the stretches that are full.
@@ -107,7 +105,7 @@ class Stretches:
         if self._bare is not None and self._bare.end == chunk.start:
             chunk.start = self._bare.start
         self._bare = None
-        records = self._decoded(chunk.values)
+        records = decode_each(self._kind.type, chunk.values, chunk.timestamps)
         repeated = self._marks.repeated(records) if whole else [False] * len(records)
         days = self._days(records, chunk.timestamps)
         if self.first_day is None:
@@ -170,23 +168,6 @@ class Stretches:
             or sum(stretch.bytes for stretch in self._open.values()) > MOST_BYTES
         ):
             yield self._open.pop(max(self._open, key=lambda day: self._open[day].bytes))
-
-    def _decoded(self, values: Sequence[bytes | None]) -> list[Record | None]:
-        """The records; None where there is none, or one of a time that has no day."""
-        try:
-            records = list(map(self._decode, values))  # type: ignore[arg-type]
-        except (msgspec.MsgspecError, TypeError, UnicodeDecodeError):
-            return [self._or_none(value) for value in values]
-        if max((record.time for record in records), default=0) < LATEST:
-            return list(records)
-        return [self._or_none(value) for value in values]
-
-    def _or_none(self, value: bytes | None) -> Record | None:
-        try:
-            record: Record = self._decode(value)  # type: ignore[arg-type]
-        except (msgspec.MsgspecError, TypeError, UnicodeDecodeError):
-            return None
-        return record if record.time < LATEST else None  # type: ignore[attr-defined]
 
     def _days(self, records: Sequence[Record | None], timestamps: Sequence[int]) -> list[str]:
         """The Shanghai date of each record's time; that of its receipt where it can't be read."""

@@ -27,11 +27,7 @@ COUNT = "SELECT count(*) AS n FROM ticks"
 
 
 def query(place: SqlitePlace | QuestDbPlace, *arguments: str) -> Result:
-    url = (
-        f"sqlite:///{place.directory}"
-        if isinstance(place, SqlitePlace)
-        else place.address
-    )
+    url = f"sqlite:///{place.directory}" if isinstance(place, SqlitePlace) else place.address
     result = CliRunner().invoke(app, ["store", "query", *arguments, "--store", url], catch_exceptions=False)
     assert result.exit_code == 0
     return result
