@@ -129,7 +129,7 @@ async def events(bootstrap: str) -> list[FeedEvent]:
 
 async def health(worker: WorkerProcess, *named: str) -> dict[str, str]:
     """What a worker that has recovered complains of, once it is of nothing but these."""
-    async with asyncio.timeout(90), aiohttp.ClientSession() as session:
+    async with asyncio.timeout(150), aiohttp.ClientSession() as session:
         while True:
             try:
                 async with session.get(f"http://127.0.0.1:{worker.port}/health") as answer:
@@ -167,7 +167,7 @@ async def all_read(worker: WorkerProcess, ticks: int) -> None:
             await asyncio.sleep(0.2)
 
 
-@pytest.mark.timeout(360)
+@pytest.mark.timeout(480)
 async def test_what_retention_took_is_marked_told_and_red_until_an_operator_takes_note(
     broker: KafkaBroker, tmp_path: Path
 ) -> None:
