@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from schemas import LineMark, Tick
 from schemas.bounds import MAX_LINES
+from schemas.outside import printable
 
 log = logging.getLogger(__name__)
 
@@ -123,10 +124,11 @@ class Dropped:
     got: tuple[int, int]
 
     def __str__(self) -> str:
+        source = printable(self.source)
         return (
-            f"{self.count:,} ticks of {self.source} in a row ({self.codes:,} codes) were dropped as repeated although"
+            f"{self.count:,} ticks of {source} in a row ({self.codes:,} codes) were dropped as repeated although"
             f" they were received later than what they would repeat: run {self.got[0]}, n {self.got[1]} came after run"
-            f" {self.last[0]}, n {self.last[1]}: do two producers write as {self.source}, did its clock fall, or was a"
+            f" {self.last[0]}, n {self.last[1]}: do two producers write as {source}, did its clock fall, or was a"
             " record forged? They count again 60 s after the last one that did"
         )
 

@@ -30,17 +30,21 @@ class Losses:
 
     def __init__(self, group: str) -> None:
         """None."""
-        self._group = group
+        self.group = group
         self._open: dict[str, FeedEvent] = {}
         self._more = 0
+        self._told: dict[str, None] = {}
 
     def take(self, event: FeedEvent) -> None:
         """Take one event in; other events change nothing."""
-        if event.event == "gap" and event.detected == "retention" and group_of(event.source) == self._group:
+        if event.event == "gap" and event.detected == "retention" and group_of(event.source) == self.group:
             if len(self._open) >= REMEMBERED:
                 del self._open[next(iter(self._open))]
                 self._more += 1
             self._open[event.id or str(event.at)] = event
+            if len(self._told) >= REMEMBERED:
+                del self._told[next(iter(self._told))]
+            self._told[event.reason or ""] = None
         elif event.event == "acknowledged" and event.end is not None:
             self._open = {name: loss for name, loss in self._open.items() if loss.at > event.end}
             self._more = 0
@@ -52,6 +56,10 @@ class Losses:
                 self.take(decode(FeedEvent, record.value or b""))
             except RecordError as error:
                 log.error("%s: a record is no event: offset %d: %s", FEED_EVENTS, record.offset, error)  # noqa: TRY400
+
+    def knows(self, reason: str) -> bool:
+        """Whether a loss was told of in these words, which name its offsets: a worker may die before it commits."""
+        return reason in self._told
 
     @property
     def open(self) -> list[FeedEvent]:
@@ -68,8 +76,8 @@ class Losses:
         return f"{named}{f'; and {count - _NAMED:,} more' if count > _NAMED else ''}: `ashare acknowledge` clears this"
 
 
-async def tell(teller: Teller, group: str, expected: int, chunk: Chunk, rows: Iterable[Marked]) -> None:
-    """Announce that the log begins at a chunk, and lost what lay before it from the expected offset on.
+async def tell(teller: Teller, losses: Losses, expected: int, chunk: Chunk, rows: Iterable[Marked]) -> None:
+    """Announce, once, that the log begins at a chunk, and lost what lay before it from the expected offset on.
 
     Returns when the event is acknowledged: what follows in the log may be committed then, and not before.
     """
@@ -79,9 +87,11 @@ async def tell(teller: Teller, group: str, expected: int, chunk: Chunk, rows: It
     until = chunk.timestamps[0] * 1000 if chunk.timestamps else time.time_ns() // 1000
     place, lost = f"{chunk.topic}/{chunk.partition}", chunk.start - expected
     reason = (
-        f"retention deleted {lost:,} records of {place} (offsets {expected} to {chunk.start - 1}) before {group} had"
-        " read them"
+        f"retention deleted {lost:,} records of {place} (offsets {expected} to {chunk.start - 1}) before {losses.group}"
+        " had read them"
     )
+    if losses.knows(reason):
+        return
     teller.say(
         "gap",
         reason,

@@ -293,7 +293,8 @@ class Worker:
     async def _lost(self, partition: int, expected: int, chunk: Chunk) -> None:
         """Tell of records that the log lost before they were read."""
         held = [table.partitions_held for table in self.app.tables.data.values() if isinstance(table, StateTable)]
-        await losses.tell(self.teller, self.group, expected, chunk, losses.rows_of(held, partition))
+        rows = losses.rows_of(held, partition)
+        await losses.tell(self.teller, self.losses, expected, chunk, rows)
 
     def _tell_of_repeats(self) -> None:
         """Announce what the jobs drop as repeated and what only looks like it, a source once for all jobs."""

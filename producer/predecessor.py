@@ -37,6 +37,9 @@ UNACKNOWLEDGED_US = 60_000_000
 for a new client, some 30 s each."""
 
 
+_ALWAYS = 1 << 62
+
+
 @dataclass(frozen=True)
 class Predecessor:
     """The last run of a source.
@@ -56,6 +59,7 @@ class Predecessor:
 class _Run:
     """What the events say of one run."""
 
+    began: int = _ALWAYS
     at: int = 0
     stopped: int | None = None
     told: bool = False
@@ -95,7 +99,7 @@ class _Tail:
 
     Attributes:
         run: -1 where no tick was found.
-        n, received: the last tick up to which none is missing.
+        n, received: the last tick up to which none is missing; where the first ones are, 0 and the first that is there.
         deep: what lies before that was looked at far enough back.
     """
 
@@ -118,12 +122,13 @@ def _tail(parts: Iterable[_Part], entire: Container[int]) -> _Tail:
     }
     known = sorted(times)
     last = known[0]
-    for n in known[1:]:
-        if n != last + 1:
-            break
-        last = n
+    if since > 0 or last == 1:
+        for n in known[1:]:
+            if n != last + 1:
+                break
+            last = n
     deep = since == 0 or times[known[-1]] - times[known[0]] >= UNACKNOWLEDGED_US or len(times) >= _TICKS_MOST
-    return _Tail(run, last, times[last], deep)
+    return _Tail(run, last if since > 0 or known[0] == 1 else 0, times[last], deep)
 
 
 class History:
@@ -148,7 +153,7 @@ class History:
             if runs is None:
                 continue
             run = runs.setdefault(event.run, _Run())
-            run.at = max(run.at, event.at)
+            run.began, run.at = min(run.began, event.at), max(run.at, event.at)
             match event.event:
                 case "stopped":
                     run.stopped = event.n
@@ -232,7 +237,8 @@ class History:
         ended = f"the producer before (run {last}) {'could not deliver all at its end' if whole else 'was killed'}"
         if tail.run >= 0 and (unclosed is None or tail.run <= unclosed or unclosed not in runs):
             text = f"{ended}: of run {tail.run} nothing is known to be missing up to n {tail.n}"
-            return Predecessor(last, tail.received, text)
+            began = runs[tail.run].began if not tail.n and tail.run in runs else tail.received
+            return Predecessor(last, min(began, tail.received), text)
         # None of its ticks is within reach, or a later run has some and nobody told of what is missing before them.
         if unclosed is None or not any(run.subscribed for run in runs.values()):
             return Predecessor(last)
@@ -311,7 +317,8 @@ async def _ticks(reader: ChunkReader, history: History, deadline: float) -> None
         async for chunk in _read(reader, {tp: (starts[tp], ends[tp]) for tp in places}):
             history.ticks(chunk.partition, chunk.ticks)
         ends, width = starts, width * _WIDER
-        history.looked({tp.partition for tp in places if ends[tp] <= begins[tp]})
+        # What retention took of a partition was there, and is none of a run's beginning.
+        history.looked({tp.partition for tp in places if ends[tp] <= begins[tp] == 0})
         if history.deep() or time.monotonic() >= deadline:
             return
 

@@ -28,6 +28,7 @@ def command(
     from broker.publisher import DeliveryError
     from broker.reader import ReadError
     from cli.losses import acknowledge, read
+    from schemas.outside import printable
 
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
@@ -35,7 +36,7 @@ def command(
         losses = await read(bootstrap)
         if losses:
             await acknowledge(bootstrap, losses, reason)
-        return [f"{loss.reason or loss.id}" for loss in losses]
+        return [printable(loss.reason or loss.id or "") for loss in losses]
 
     try:
         noted = asyncio.run(run())

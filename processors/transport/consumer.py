@@ -148,6 +148,10 @@ class BatchConsumer(driver.Consumer):
         if (await self.earliest_offsets(tp))[tp] < chunk.start:
             log.critical("%s/%s: offsets %s to %s were passed over", tp.topic, tp.partition, expected, chunk.start - 1)
             fatal("records were passed over")
+        await self._tell_lost(tp, expected, chunk)
+
+    async def _tell_lost(self, tp: TP, expected: int, chunk: Chunk) -> None:
+        """Have it told that the log lost what lay before a chunk."""
         lost = cast("Any", self.app).lost
         if lost is not None:
             await lost(tp.partition, expected, chunk)
@@ -281,6 +285,7 @@ class BatchConsumer(driver.Consumer):
         self.confirmed = dict.fromkeys(found, now)
         for tp, committed in behind.items():
             self._overrun(tp, committed, found[tp])
+            await self._tell_lost(tp, committed, Chunk(tp.topic, tp.partition, found[tp]))
 
     async def wait_empty(self) -> None:
         """Wait, within bounds, until the chunks in hand are done, then commit."""

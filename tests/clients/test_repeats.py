@@ -164,7 +164,7 @@ def test_a_run_that_fell_is_held_back_for_a_minute_counted_and_warned_of(caplog:
     assert [seen.seen(0, record) for record in fallen] == [record.received <= 1 + HEALS_US for record in fallen]
     assert seen.suspects.count == 20
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert "a in a row" in caplog.text
+    assert "'a' in a row" in caplog.text
 
 
 def test_what_is_sent_again_is_not_suspicious() -> None:

@@ -157,6 +157,16 @@ def test_a_source_is_told_of_whose_codes_drop_one_each() -> None:
     assert [(many.count, many.codes) for many in job.repeats.news()] == [(20, 20)]
 
 
+def test_a_source_from_outside_is_told_of_in_what_a_terminal_can_show() -> None:
+    """It may be anybody's text."""
+    job, rows = Snapshots(), nothing()
+    forged = "\x1b[2Jline\n"
+    applied(job, rows, [at(500, 0, run=2, source=forged)])
+    applied(job, rows, [at(n, 1, source=forged) for n in range(HANDFUL + 1)], 1)
+    (told,) = job.repeats.news()
+    assert str(told).isprintable()
+
+
 def test_what_lasts_is_told_of_once_a_minute() -> None:
     """Not with every tick."""
     now = [0.0]

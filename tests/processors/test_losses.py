@@ -54,6 +54,15 @@ def test_health_complains_of_what_nobody_took_note_of() -> None:
     assert losses.complaint is not None
 
 
+def test_a_loss_is_known_by_its_words() -> None:
+    """A worker that was killed before it could commit meets it again, and tells of it once; noted or not."""
+    losses = Losses(GROUP)
+    losses.take(loss(5))
+    losses.take(noted(5))
+    assert losses.knows("lost at 5")
+    assert not losses.knows("lost at 6")
+
+
 def test_losses_that_are_remembered_have_a_bound() -> None:
     """The first ones are counted, no longer named; a note clears those as well."""
     losses = Losses(GROUP)
@@ -120,7 +129,7 @@ async def events(bootstrap: str) -> list[FeedEvent]:
 
 async def health(worker: WorkerProcess, *named: str) -> dict[str, str]:
     """What a worker that has recovered complains of, once it is of nothing but these."""
-    async with asyncio.timeout(90), aiohttp.ClientSession() as session:
+    async with asyncio.timeout(150), aiohttp.ClientSession() as session:
         while True:
             try:
                 async with session.get(f"http://127.0.0.1:{worker.port}/health") as answer:
@@ -158,7 +167,7 @@ async def all_read(worker: WorkerProcess, ticks: int) -> None:
             await asyncio.sleep(0.2)
 
 
-@pytest.mark.timeout(360)
+@pytest.mark.timeout(480)
 async def test_what_retention_took_is_marked_told_and_red_until_an_operator_takes_note(
     broker: KafkaBroker, tmp_path: Path
 ) -> None:

@@ -62,7 +62,7 @@ class Suspects:
         if row.count > HANDFUL and (row.told is None or now - row.told > _QUIET_SECONDS):
             row.told = now
             log.warning(
-                "%s records of %s in a row (%s codes) were dropped as repeated although they were received later than"
+                "%s records of %a in a row (%s codes) were dropped as repeated although they were received later than"
                 " what they would repeat: run %s, n %s came after run %s, n %s: did its run fall, or do two producers"
                 " write under this name? They are handed on again 60 s after the last one that was",
                 *(f"{row.count:,}", source, f"{len(row.by_code):,}", *got, *last),
