@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
+from operator import attrgetter
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ import pyarrow as pa
 from ashare_client.archive import Span
 from broker.chunk import Chunk
 from consumers.archive.kinds import HEADERS, Kind
+from jobs.marks import HEALS_US
 from market.times import LATEST, trading_date
 from schemas import Record, decode_each
 
@@ -36,24 +38,31 @@ class Stretch:
     bytes: int = 0
 
 
+_RECEIVED = attrgetter("received")
+
+
 class Marks:
-    """What was seen last of each thing that a partition's records are about, so that a repeat is known."""
+    """What was seen last of each thing that a partition's records are about, so that a repeat is known.
+
+    A repeat is what ``docs/decisions.md`` calls one: a record that was received long after the last one is none.
+    """
 
     def __init__(self, kind: Kind) -> None:
         """Nothing seen."""
         self._about, self._number = kind.about, kind.number
-        self._last: dict[object, Any] = {}
+        self._last: dict[object, tuple[Any, int]] = {}
 
     def repeated(self, records: Sequence[Record | None]) -> list[bool]:
         """Which of the next records the partition has had before."""
         last, get = self._last, self._last.get
         known = records if None not in records else [record for record in records if record is not None]
         found = []
-        for thing, number in zip(map(self._about, known), map(self._number, known), strict=True):
+        times = map(_RECEIVED, known)
+        for thing, number, received in zip(map(self._about, known), map(self._number, known), times, strict=True):
             before = get(thing)
-            again = before is not None and number <= before
+            again = before is not None and number <= before[0] and received <= before[1] + HEALS_US
             if not again:
-                last[thing] = number
+                last[thing] = number, received
             found.append(again)
         if len(known) == len(records):
             return found

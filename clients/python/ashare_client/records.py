@@ -213,14 +213,15 @@ class FeedEvent(Record, frozen=True, gc=False, kw_only=True):
 
     `clock`: the feed's times are constantly off. `unreadable`: most of its frames can't be read. `repeats`: ticks are
     dropped as repeated that are not. `limited`: a bound was reached, and `count` things were left out. `log_replaced`:
-    another cluster or topic stands behind the same name. `n` is the number of the last tick before the event. A gap
-    names the time between which ticks may be missing (`start`, `end`, µs since the epoch, local clock) and the codes
-    concerned, or `"all"`: what was made of their ticks around that time may lack some. `id` names the event: source,
-    run, and the run's count of events.
+    another cluster or topic stands behind the same name. `acknowledged`: an operator has taken note of what workers
+    lost to retention and told of until `end`. `n` is the number of the last tick before the event. A gap names the time
+    between which ticks may be missing (`start`, `end`, µs since the epoch, local clock) and the codes concerned, or
+    `"all"`: what was made of their ticks around that time may lack some. `id` names the event: source, run, and the
+    run's count of events.
 
     Attributes:
-        event: What happened: clock, connected, disconnected, gap, limited, log_replaced, never_seen, overflow, refused,
-            repeats, resubscribed, spooling, started, stopped, subscribed, switched, unreadable.
+        event: What happened: acknowledged, clock, connected, disconnected, gap, limited, log_replaced, never_seen,
+            overflow, refused, repeats, resubscribed, spooling, started, stopped, subscribed, switched, unreadable.
         source: Line id: one upstream connection.
         run: Start of this line's producer, ms since the epoch.
         n: The run's own count of ticks, no holes over all partitions.
@@ -232,7 +233,7 @@ class FeedEvent(Record, frozen=True, gc=False, kw_only=True):
         id: SOURCE/RUN/COUNT, the same however often the event is sent.
         detected: How a gap was found: disconnect, killed, merged, overflow, retention, sequence, silence, volume.
         missed: Shares that traded in the gap, if known.
-        line: The connection that delivers from now on, of several.
+        line: The connection that delivers from now on, of several; or TOPIC/PARTITION, which lost records.
         count: How many things it tells of.
     """
 
