@@ -68,7 +68,7 @@ def ticks(now: int) -> list[bytes | None]:
 
 async def ends(bootstrap: str, topic: str) -> int:
     """Records of a topic."""
-    return sum((await admin.describe(bootstrap, [topic]))[topic].end)
+    return sum((await admin.describe(bootstrap, [topic]))[topic].end.values())
 
 
 async def good(publisher: Publisher, now: int, n: int, price: float) -> None:
