@@ -13,7 +13,7 @@ from schemas.usable import read_ticks
 from tests.schemas.foreign import foreign, nested
 
 NOW = 1_795_138_200_187
-KINDS = {
+KINDS: dict[str, type[records.Record]] = {
     "tick": records.Tick,
     "snapshot": records.Snapshot,
     "price-change": records.PriceChange,

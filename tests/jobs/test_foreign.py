@@ -50,7 +50,8 @@ SETTINGS = st.sampled_from(["0", "0.05", "2ticks", "50bp", "1000000000", "100000
 @given(st.lists(USABLE, max_size=30))
 def test_snapshots_of_any_usable_ticks_are_restored_as_they_were(ticks: list[Tick]) -> None:
     """Every row's record is within the contract, and restoring it gives a row of the same record."""
-    job, rows = Snapshots(), {}
+    job = Snapshots()
+    rows: dict[str, Any] = {}
     made = chunk(ticks)
     job.apply(rows, made)
     assert not made.failed
@@ -65,7 +66,8 @@ def test_snapshots_of_any_usable_ticks_are_restored_as_they_were(ticks: list[Tic
 @given(st.lists(USABLE, max_size=30), SETTINGS)
 def test_changes_of_any_usable_ticks_are_restored_as_they_were(ticks: list[Tick], setting: str) -> None:
     """The changes too are within the contract, headers included."""
-    job, rows = Changes(thresholds.parse_overrides(setting, "")), {}
+    job = Changes(thresholds.parse_overrides(setting, ""))
+    rows: dict[str, Any] = {}
     made = chunk(ticks)
     changes, _ = job.apply(rows, made)
     assert not made.failed
@@ -100,7 +102,7 @@ def test_no_record_of_the_tick_topic_makes_a_job_raise(values: list[bytes | None
 @given(st.data())
 def test_any_state_is_restored_or_refused(kind: str, data: st.DataObject) -> None:
     """A row, or the one error that costs no other row; a row that was taken can be written again."""
-    restore = {
+    restore: Any = {
         "snapshot": Snapshots().restore,
         "change-state": Changes(thresholds.parse_overrides("0.05", "")).restore,
         "threshold-mark": in_force.restore,
@@ -153,7 +155,7 @@ def test_no_event_ends_whoever_follows_them(values: list[bytes]) -> None:
             continue
         job.apply(rows, chunk([tick(len(rows), 10.0, source="post-1", code=f"{600000 + len(rows)}")]))
     for row in rows.values():
-        assert decode(Snapshot, encode(row.record()))
+        assert decode(Snapshot, encode(row.record())) == row.record()
 
 
 @given(st.sampled_from(TEXTS) | st.text(max_size=40) | st.text("0123456789. tickbp", max_size=40))

@@ -68,7 +68,7 @@ def ticks(now: int) -> list[bytes | None]:
 
 async def ends(bootstrap: str, topic: str) -> int:
     """Records of a topic."""
-    return sum((await admin.describe(bootstrap, [topic]))[topic].end)
+    return sum((await admin.describe(bootstrap, [topic]))[topic].end.values())
 
 
 async def good(publisher: Publisher, now: int, n: int, price: float) -> None:
@@ -121,8 +121,8 @@ async def test_a_worker_goes_on_over_whatever_is_written_into_its_topics(broker:
     await good(publisher, now, 1, 10.0)
     await good(publisher, now, 2, 11.0)
     forged = {"source": "line", "run": LATEST_MS, "n": EXACT}
-    for topic, key, values in [
-        (THRESHOLDS, b"code:600519", [b'{"scope":"code:600519","threshold":"11111111111111111111111111111ticks"}', DEEP]),
+    written: list[tuple[str, bytes, list[bytes | None]]] = [
+        (THRESHOLDS, b"code:600519", [b'{"scope":"code:600519","threshold":"%sticks"}' % (b"1" * 29), DEEP]),
         (THRESHOLDS, b"\xff" * 300, [b"hello", None]),
         (FEED_EVENTS, b"line", [
             b'{"event":"gap","source":"line","run":1,"n":1,"at":1,"start":1,"end":2,"id":"line/1/%s"}' % (b"9" * 400),
@@ -132,7 +132,8 @@ async def test_a_worker_goes_on_over_whatever_is_written_into_its_topics(broker:
         (SNAPSHOTS, b"000001", [b"hello", None]),
         (PRICE_CHANGES_STATE, CODE.encode(), [b"[]", json.dumps({"lines": [forged]}).encode(), DEEP]),
         (THRESHOLD_MARKS, b"code:600519", [b"hello", DEEP]),
-    ]:  # fmt: skip
+    ]  # fmt: skip
+    for topic, key, values in written:
         partition = 0 if topic in {THRESHOLDS, FEED_EVENTS} else PARTITION
         for value in values:
             publisher.lane(topic, partition).add(key, value, now)
