@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format schemas docs bench bench-check peers lock clean
+.PHONY: help demo test fuzz check format schemas docs bench bench-check peers lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ schemas: $(READY) ## write schemas/*.json, and what is made of them, from the re
 docs: $(READY) ## a page of the topics and their records: docs/build/asyncapi.html
 	@$(BIN)/python -m deploy.embedded.node docs/asyncapi page.mjs schemas/asyncapi.json docs/build/asyncapi.html
 	@echo "docs/build/asyncapi.html: open it in a browser; it needs no network"
+
+fuzz: $(READY) ## hostile frames, records and requests beside good ticks: ARGS="--seconds 60 --seed 7"
+	@$(BIN)/python -m tests.fuzz.run $(ARGS)
 
 bench: $(READY) $(PEERS)/bin/python ## measure everything and write docs/performance.md: ARGS="--minutes 25", or names of benchmarks
 	@$(BIN)/python -m benchmarks.run --peers $(PEERS) $(ARGS)

@@ -31,4 +31,6 @@ def stored(url: str) -> StoredDays:
     from processors.stores.urls import SqliteUrl, parse
 
     address = parse(url)
-    return StoredDays(SqliteTicks(address.directory) if isinstance(address, SqliteUrl) else QuestDbTicks(address.http))
+    if isinstance(address, SqliteUrl):
+        return StoredDays(SqliteTicks(address.directory))
+    return StoredDays(QuestDbTicks(address.http, headers=address.headers))

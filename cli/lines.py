@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from schemas.outside import printable, printable_json
 from schemas.topics import DEAD_LETTERS, FEED_EVENTS, PRICE_CHANGES, SNAPSHOTS, TICKS
 
 _SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -18,13 +19,20 @@ def as_text(topic: str, record: Any) -> str:
     """A record's JSON as it is; a dead letter, which need not be JSON, with its headers and its payload as text."""
     value = (record.value or b"null").decode("utf-8", "replace")
     if topic != DEAD_LETTERS:
-        return value
+        return printable_json(value)
     headers = {name: content.decode("utf-8", "replace") for name, content in record.headers}
-    return json.dumps(headers | {"payload": value}, ensure_ascii=False)
+    return printable_json(json.dumps(headers | {"payload": value}, ensure_ascii=False))
 
 
 def as_line(topic: str, record: Any) -> str:
-    """A record as one aligned line; one that can't be read as it stands, and a deleted key as such."""
+    """A record as one aligned line; one that can't be read as it stands, and a deleted key as such.
+
+    Whoever may write to the topic has written it: the line obeys nobody.
+    """
+    return printable(_line(topic, record))
+
+
+def _line(topic: str, record: Any) -> str:
     if topic == DEAD_LETTERS:
         return _dead_letter(record)
     key = (record.key or b"").decode("utf-8", "replace")
@@ -33,7 +41,7 @@ def as_line(topic: str, record: Any) -> str:
     try:
         fields = json.loads(record.value)
         return _LINES.get(topic, _other)(fields)
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError):
         return f"{key:<8} {record.value[:_WIDTH]!r}"
 
 

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from cli.terminal import console
 from selfcheck.latency import Latency, LatencyWatch, summary, watched
 from selfcheck.log import LogReader
 
@@ -154,9 +155,9 @@ async def show(
         where: what is to be found where, a line each.
         check: called every second; what it raises ends the show.
     """
-    console = Console()
+    out = console()
     begun = time.monotonic()
-    if not console.is_terminal:
+    if not out.is_terminal:
         for what, place in where:
             print(f"{what:<10} {place}", flush=True)
         said = -_PLAIN_SECONDS
@@ -165,7 +166,7 @@ async def show(
                 said = time.monotonic()
                 print(plain(status), flush=True)
         return
-    with Live(panel(None, where, begun), console=console, auto_refresh=False, transient=False) as live:
+    with Live(panel(None, where, begun), console=out, auto_refresh=False, transient=False) as live:
         async for status in _looks(meter, check, stop):
             live.update(panel(status, where, begun), refresh=True)
 

@@ -7,8 +7,9 @@ import sys
 
 import typer
 
-from cli import settings
+from cli import hangup, settings, terminal
 from cli.commands import (
+    acknowledge,
     archive,
     bench,
     config,
@@ -30,6 +31,7 @@ from cli.commands import (
     watchlist,
 )
 from schemas import UsageError
+from schemas.outside import printable_lines
 
 app = typer.Typer(
     name="ashare",
@@ -43,6 +45,7 @@ app = typer.Typer(
 for module in (demo, simulate, produce, process, kafka, questdb, verify, bench, tail, replay, snapshot, feeds, config):
     app.command(module.__name__.rpartition(".")[2])(module.command)
 app.command("evaluate-feed")(evaluate_feed.command)
+app.command("acknowledge")(acknowledge.command)
 app.add_typer(topics.app, name="topics")
 app.add_typer(store.app, name="store")
 app.add_typer(archive.app, name="archive")
@@ -57,10 +60,16 @@ def _before() -> None:
 
 def main() -> None:
     """Run the command; what the user can mend is said in one line on stderr, with exit code 2."""
-    try:
-        app()
-    except UsageError as error:
-        sys.stderr.write(f"ashare: {error}\n")
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    hangup.as_sigterm()
+    before = os.umask(0o077)  # what is kept is ours: ticks are licensed, and dead letters are whatever came
+    os.umask(before | 0o077)
+    with terminal.guarded():
+        try:
+            app()
+        except UsageError as error:
+            sys.stderr.write(f"ashare: {printable_lines(str(error))}\n")
+            sys.exit(2)
+        except KeyboardInterrupt:
+            sys.exit(130)
+        finally:
+            os.umask(before)

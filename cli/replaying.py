@@ -30,6 +30,7 @@ from consumers.replay.terminal import HELP, interactive, keyboard
 from consumers.replay.through import Through, ThroughChanges, ThroughSnapshots
 from jobs.thresholds import parse_overrides
 from schemas import UsageError
+from schemas.outside import printable
 from schemas.topics import topics
 from simulator.server import Settings
 
@@ -69,7 +70,7 @@ class Wanted:
 
 def said(line: str) -> None:
     """A line for the person at standard error: standard output is the records' own."""
-    print(f"replay: {line}", file=sys.stderr, flush=True)
+    print(f"replay: {printable(line)}", file=sys.stderr, flush=True)
 
 
 async def run(wanted: Wanted) -> None:

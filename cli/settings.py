@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +13,18 @@ from typing import Any
 import typer
 
 from schemas import UsageError
+from schemas.secrets import keep
 
 PREFIX = "ASHARE_"
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting. A secret may also be read from the file that ``<env>_FILE`` names, and is never printed."""
+    """One setting. A secret may also be read from the file that ``<env>_FILE`` names, and is never printed.
+
+    Attributes:
+        masked: is not printed either, since it may hold a secret.
+    """
 
     name: str
     flag: str
@@ -26,6 +32,7 @@ class Setting:
     about: str
     default: Any = None
     secret: bool = False
+    masked: bool = False
 
 
 _DECLARED = (
@@ -119,6 +126,7 @@ _DECLARED = (
         "--heartbeat-message",
         "ASHARE_FEED_HEARTBEAT_MESSAGE",
         'text to send with each ping, for feeds that ask for it: \'{"action":"ping"}\'',
+        masked=True,
     ),
     Setting(
         "volume_unit",
@@ -146,6 +154,13 @@ _DECLARED = (
     ),
     Setting("agents", "--agents", "ASHARE_AGENTS", "agents of this worker", "snapshots,storage,changes"),
     Setting("store", "--store", "ASHARE_STORE", "sqlite:///DIR or questdb://HOST:9000", "sqlite:///data/ticks"),
+    Setting("store_user", "--store-user", "ASHARE_STORE_USER", "QuestDB's user; default with a password file: admin"),
+    Setting(
+        "store_password_file",
+        "--store-password-file",
+        "ASHARE_STORE_PASSWORD_FILE",
+        "file that holds QuestDB's password",
+    ),
     Setting(
         "threshold", "--threshold", "ASHARE_THRESHOLD", "0.05 (yuan), 2ticks or 50bp; larger moves are emitted", "0.01"
     ),
@@ -165,6 +180,20 @@ _DECLARED = (
         "--web-url",
         "ASHARE_WEB_URL",
         "where other workers reach this one's HTTP server; default http://WEB_HOST:WEB_PORT",
+    ),
+    Setting(
+        "web_hosts",
+        "--web-hosts",
+        "ASHARE_WEB_HOSTS",
+        "further names by which the worker's HTTP server may be asked, with commas; others are refused",
+        "",
+    ),
+    Setting(
+        "peer_secret",
+        "--peer-secret",
+        "ASHARE_PEER_SECRET",
+        "what the workers of a group share, to ask each other over the network; without it, only on one machine",
+        secret=True,
     ),
     Setting("archive", "--archive", "ASHARE_ARCHIVE", "archive directory; default: data/archive, where there is one"),
 )
@@ -190,19 +219,41 @@ def secret(name: str, given: str | None) -> str | None:
     """
     variable = f"{SETTINGS[name].env}_FILE"
     path = os.environ.get(variable)
-    if not path:
-        return given
+    if path:
+        if given:
+            raise UsageError(f"{SETTINGS[name].env} and {variable} are both set: keep one")
+        given = _of_file(variable, path)
     if given:
-        raise UsageError(f"{SETTINGS[name].env} and {variable} are both set: keep one")
+        keep(given)
+        if any(given in argument for argument in sys.argv[1:]):
+            _warn_of_process_list(SETTINGS[name].flag, variable)
+    return given
+
+
+def _of_file(variable: str, path: str) -> str:
     try:
-        return Path(path).read_text("utf-8").strip()
+        text = Path(path).read_text("utf-8-sig").strip()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{variable} names a file that is not UTF-8 text: {path}") from error
     except OSError as error:
         raise UsageError(f"{variable} names a file that can't be read: {error.strerror}: {path}") from error
+    if not text.isprintable():
+        raise UsageError(f"{variable} names a file of several lines or of what is no text: {path} holds one secret")
+    return text
+
+
+def _warn_of_process_list(flag: str, variable: str) -> None:
+    """Say that everybody on this machine can read what was given as a flag."""
+    sys.stderr.write(f"ashare: {flag}: every user of this machine sees it in the list of processes: use {variable}\n")
+
+
+TESTING = {"ASHARE_TEST_CLOCK_OFFSET_S"}
+"""Read for tests alone, and so no settings: seconds that the producer's clock is off (``producer/clock.py``)."""
 
 
 def known_variables() -> set[str]:
     """Every environment variable that some setting reads."""
-    return {s.env for s in _DECLARED} | {f"{s.env}_FILE" for s in _DECLARED if s.secret}
+    return {s.env for s in _DECLARED} | {f"{s.env}_FILE" for s in _DECLARED if s.secret} | TESTING
 
 
 def check_environment(environment: Mapping[str, str]) -> None:

@@ -1,20 +1,22 @@
 """What is known to be missing, and so which snapshots lack something: feed events in, the gap mark of a row out. Pure.
 
-A row's mark follows from the events and from the row alone, whichever came first, so it is the same after a crash.
+A row's mark covers all gaps that reach into its session (``docs/decisions.md``, "What a gap mark covers"). It follows
+from the events and from the row alone, whichever came first, so it is the same after a crash.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from market.sessions import widest_hours
 from schemas import FeedEvent, GapMark
+from schemas.topics import TICKS
 
-REMEMBERED = 4_096
-"""Gaps of each line that are remembered, for codes whose session has not begun yet; rows have their marks already."""
+REMEMBERED = 1_024
+"""Gaps of each line that are remembered one by one; what a row's mark says of those before stays as it is."""
 CODES = 250_000
 """Codes that these may name in all, likewise."""
 
@@ -22,8 +24,13 @@ _DAY_MS = 86_400_000
 _SHANGHAI_MS = 8 * 3_600_000
 _DELAYED = 3_600_000_000
 """µs from exchange time to receipt up to which a market is one of this moment: delayed feeds are by some 15 minutes."""
+_ALWAYS = 1 << 62
 _AHEAD = 60_000_000
 """µs up to which exchange time may be ahead of receipt there: no feed is, but local clocks are wrong."""
+
+
+Hours = tuple[int, int]
+"""From and to, µs since the epoch."""
 
 
 class MarkedRow(Protocol):
@@ -31,6 +38,7 @@ class MarkedRow(Protocol):
 
     code: str
     exchange: str
+    partition: int
     day: int
     time: int
     received: int
@@ -49,7 +57,8 @@ class Span:
         id: of the event that told of it.
         at: when it was told.
         end: ``None`` while it lasts.
-        codes: ``None``: all that the line brings.
+        codes: ``None``: all that the line brings, or all of the partition.
+        partition: of the ticks, where their log lost some; ``None`` elsewhere.
         vague: it began no one knows when after ``start``, as the producer was killed: with a code's last tick.
     """
 
@@ -60,31 +69,40 @@ class Span:
     end: int | None
     codes: frozenset[str] | None
     vague: bool = False
+    partition: int | None = None
 
     def concerns(self, row: MarkedRow) -> bool:
         """Whether the row's ticks come by the line, as far as is known."""
+        if self.partition is not None:
+            return row.partition == self.partition
         return row.came_by(self.source) if self.codes is None else row.code in self.codes
 
-    def reaches_into(self, row: MarkedRow) -> bool:
-        """Whether there was trading of the row's session meanwhile, by its exchange's widest hours.
+    def reaches_into(self, hours: Iterable[Hours]) -> bool:
+        """Whether there was trading meanwhile."""
+        end = self.end
+        return any(self.start < to and (end is None or end > since) for since, to in hours)
 
-        These are exchange time and the span is local time. Where the row's last tick tells that the two are apart, a
-        market of another time being played, every gap of its last day, local time, counts.
-        """
-        if not -_AHEAD <= row.received - row.time * 1000 <= _DELAYED:
-            return self.end is None or self.end > row.received - _DAY_MS * 1000
-        midnight = row.day * _DAY_MS - _SHANGHAI_MS
-        return any(
-            self.start < (midnight + to) * 1000 and (self.end is None or self.end > (midnight + since) * 1000)
-            for since, to in widest_hours(row.exchange)
-        )
+    def since(self, row: MarkedRow) -> int:
+        """From when on ticks of the row may be missing."""
+        if not self.vague or row.received <= self.start:
+            return self.start
+        if row.received <= self.at:
+            return row.received
+        # The row has gone on. What its mark said before it did is known better than it is here.
+        known = row.gap
+        return known.start if known is not None and self.start <= known.start <= self.at else self.start
 
-    def mark(self, row: MarkedRow) -> GapMark:
-        """The row's mark of it."""
-        if row.gap is not None and row.gap.id == self.id:
-            return GapMark(self.id, row.gap.start, self.end)
-        seen = self.vague and self.start < row.received <= self.at
-        return GapMark(self.id, row.received if seen else self.start, self.end)
+
+def trading(row: MarkedRow) -> list[Hours]:
+    """When the row's session is traded, by its exchange's widest hours, as local time.
+
+    These are exchange time. Where the row's last tick tells that the two are apart, a market of another time being
+    played, all of its last day, local time, counts.
+    """
+    if not -_AHEAD <= row.received - row.time * 1000 <= _DELAYED:
+        return [(row.received - _DAY_MS * 1000, _ALWAYS)]
+    midnight = row.day * _DAY_MS - _SHANGHAI_MS
+    return [((midnight + since) * 1000, (midnight + to) * 1000) for since, to in widest_hours(row.exchange)]
 
 
 @dataclass
@@ -98,7 +116,9 @@ class _Line:
     codes: frozenset[str] | None = None
     lasting: Span | None = None
     run_of_lasting: int = -1
-    over: deque[Span] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    over: deque[Span] = field(default_factory=deque)
+    forgotten: int = 0
+    """Until when, µs since the epoch, there were gaps that are not remembered any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +135,8 @@ class Missing:
     def __init__(self) -> None:
         """Nothing is known to be missing."""
         self._lines: dict[str, _Line] = {}
+        self._sets: dict[frozenset[str], tuple[frozenset[str], int]] = {}
+        """Each list of codes once, and how many gaps name it."""
         self._named = 0
 
     def take(self, event: FeedEvent) -> list[Concerned]:
@@ -144,6 +166,8 @@ class Missing:
             case "subscribed" | "resubscribed":
                 self._again(line, event)
             case "gap" | "overflow" if event.start is not None and event.end is not None:
+                if event.detected == "killed":
+                    self._replace_vague(line, _codes(event))
                 return [*_changed(known, line.lasting), self._over(line, _span(event, event.start, event.end))]
         line.at = max(line.at, event.at)
         return _changed(known, line.lasting)
@@ -151,20 +175,27 @@ class Missing:
     def mark(self, row: MarkedRow) -> bool:
         """Set a row's mark to what is known by now; whether it is another than before.
 
-        A gap that lasts goes before those that are over, and of several the one that was told last counts. One that
-        this does not remember any more stays as the row has it.
+        It covers every gap that concerns the row and reaches into its session, and is named by the one told last; while
+        one of them lasts, so does the mark.
         """
-        before = row.gap
-        lasting = (line.lasting for line in self._lines.values() if line.lasting is not None)
-        found = max(_meeting(row, lasting), key=_told, default=None)
-        if found is None:
-            over = (next(_meeting(row, reversed(line.over)), None) for line in self._lines.values() if line.over)
-            found = max((span for span in over if span is not None), key=_told, default=None)
-        if found is not None:
-            row.gap = found.mark(row)
-        elif before is not None and before.end is None:
-            row.gap = None
-        return row.gap != before
+        before, hours = row.gap, trading(row)
+        found = [
+            span
+            for line in self._lines.values()
+            for span in ((*line.over, line.lasting) if line.lasting is not None else line.over)
+            if span.reaches_into(hours) and span.concerns(row)
+        ]
+        mark = None
+        if found:
+            last = max(found, key=_told)
+            ends = [span.end for span in found if span.end is not None]
+            end = max(ends) if len(ends) == len(found) else None
+            mark = GapMark(last.id, min(span.since(row) for span in found), end, len(found))
+        forgotten = max((line.forgotten for line in self._lines.values()), default=0)
+        if before is not None and before.start < forgotten:
+            mark = _joined(before, mark, forgotten)
+        row.gap = mark
+        return mark != before
 
     def _last(self, line: _Line, event: FeedEvent, since: int, *, vague: bool = False) -> None:
         """A gap begins, unless one lasts already; before its first subscription a line misses nothing."""
@@ -182,21 +213,51 @@ class Missing:
         line.codes = _codes(event)
 
     def _over(self, line: _Line, span: Span) -> Concerned:
-        if len(line.over) == REMEMBERED:
+        if len(line.over) >= REMEMBERED:
             self._forget(line)
-        line.over.append(span)
-        self._named += len(span.codes or ())
+        line.over.append(self._held(span))
         while self._named > CODES:
             self._forget(max(self._lines.values(), key=lambda one: len(one.over)))
         return Concerned(span.source, span.codes)
 
     def _forget(self, line: _Line) -> None:
-        self._named -= len(line.over.popleft().codes or ())
+        span = line.over.popleft()
+        self._let_go(span)
+        line.forgotten = max(line.forgotten, span.end or 0)
+
+    def _held(self, span: Span) -> Span:
+        """A span whose codes are held once, however many name the same: most name all that is subscribed."""
+        if span.codes is None:
+            return span
+        codes, count = self._sets.get(span.codes, (span.codes, 0))
+        self._sets[codes] = codes, count + 1
+        self._named += 0 if count else len(codes)
+        return replace(span, codes=codes)
+
+    def _let_go(self, span: Span) -> None:
+        if span.codes is None:
+            return
+        codes, count = self._sets.pop(span.codes)
+        if count > 1:
+            self._sets[codes] = codes, count - 1
+        else:
+            self._named -= len(codes)
+
+    def _replace_vague(self, line: _Line, codes: frozenset[str] | None) -> None:
+        """A producer tells what is missing since the one before was killed, in place of what was taken for that."""
+        if line.over and line.over[-1].vague:
+            vague = line.over.pop()
+            self._let_go(vague)
+            left = vague.codes if codes is not None else frozenset[str]()
+            if left is None:
+                line.over.append(vague)
+            elif codes is not None and (others := left - codes):
+                line.over.append(self._held(replace(vague, codes=others)))
 
 
 def _span(event: FeedEvent, start: int, end: int | None) -> Span:
     named = event.id or f"{event.source}/{event.run}/{event.at}"
-    return Span(named, event.source, event.at, start, end, _codes(event))
+    return Span(named, event.source, event.at, start, end, _codes(event), partition=_partition(event))
 
 
 def _codes(event: FeedEvent) -> frozenset[str] | None:
@@ -206,15 +267,31 @@ def _codes(event: FeedEvent) -> frozenset[str] | None:
 def _number(event: FeedEvent) -> int:
     """The run's count of events, by the end of the event's name."""
     digits = (event.id or "").rpartition("/")[2]
-    return int(digits) if digits.isdecimal() else event.at
+    return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) <= 16 else event.at
 
 
 def _told(span: Span) -> int:
     return span.at
 
 
-def _meeting(row: MarkedRow, spans: Iterable[Span]) -> Iterator[Span]:
-    return (span for span in spans if span.concerns(row) and span.reaches_into(row))
+def _partition(event: FeedEvent) -> int | None:
+    """The partition of which the log lost records before they were read: ``line`` is its name."""
+    name = event.line or ""
+    digits = name.removeprefix(f"{TICKS}/")
+    return int(digits) if event.detected == "retention" and digits != name and digits.isdecimal() else None
+
+
+def _joined(before: GapMark, now: GapMark | None, forgotten: int) -> GapMark:
+    """A mark with what the row's last one says of gaps that are not remembered any more, the last until then."""
+    end = forgotten if before.end is None else before.end
+    if now is None:
+        return GapMark(before.id, before.start, end, before.count)
+    return GapMark(
+        now.id,
+        min(before.start, now.start),
+        None if now.end is None else max(end, now.end),
+        max(before.count, now.count),
+    )
 
 
 def _changed(before: Span | None, now: Span | None) -> list[Concerned]:

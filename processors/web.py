@@ -5,41 +5,85 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from typing import Any, cast
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, NamedTuple, cast
 
-import aiohttp
-import orjson
+import msgspec
 from aiohttp import web
 
+from broker.http_guard import Rules, answer, body, guard, host_names, refusal
 from jobs.snapshots import SnapshotRow
 from market.codes import UnknownCode, instrument
 from processors.app import StreamApp
+from processors.peers import HOP, PeerError, Peers
 from processors.transport.tables import StateTable
-from schemas import encode
+from schemas import Snapshot, encode
 from schemas.topics import SNAPSHOTS, partition_of, topics
 
 log = logging.getLogger(__name__)
 
-HOP = "X-Ashare-Hop"
-"""Set on a request from another worker: answer from memory or not at all, never route again."""
-_ROUTE_TIMEOUT = aiohttp.ClientTimeout(total=5.0)
 MAX_CODES = 10_000
+SEND_SECONDS = 60.0
+"""How long a reader may take for its answer; one that takes longer is cut off."""
 _PART = 256
+_HOW = 'POST {"codes": ["600519", …]} as application/json'
 
 
 class NotOwnedError(Exception):
     """Nobody is known to own a code's partition: the group is rebalancing or recovering."""
 
 
-def answer(status: int, body: Any, **headers: str) -> web.Response:
-    """A JSON answer."""
-    return web.Response(status=status, body=orjson.dumps(body), content_type="application/json", headers=headers)
+class Asked(msgspec.Struct, forbid_unknown_fields=True):
+    """A request's body: some codes, all that there are of some partitions (which workers ask each other), or all."""
+
+    codes: list[str] | None = None
+    partitions: list[int] | None = None
+
+
+class View(NamedTuple):
+    """What a worker owns, in one generation of the group."""
+
+    generation: int
+    mine: frozenset[int]
+
+
+class Group:
+    """Who owns which partition of the snapshots, as Faust has it."""
+
+    def __init__(self, app: StreamApp) -> None:
+        """Nothing is asked yet."""
+        self._app = app
+
+    def view(self) -> View:
+        """The partitions whose rows are whole and this worker's.
+
+        Raises:
+            NotOwnedError: they are being assigned or recovered.
+        """
+        app, recovery = self._app, cast("Any", self._app.tables).recovery
+        generation = app.consumer_generation_id
+        if app.rebalancing or not app.tables.actives_ready or recovery._held_generation != generation:
+            raise NotOwnedError("the worker is recovering its table")
+        assigned = app.assignor.assigned_actives()
+        return View(
+            generation, frozenset(tp.partition for tp in assigned if tp.topic == SNAPSHOTS and tp in recovery._held)
+        )
+
+    def owner(self, partition: int) -> str:
+        """What the worker that owns a partition announces as its address.
+
+        Raises:
+            NotOwnedError: nobody does.
+        """
+        for url, held in cast("Any", self._app.assignor).changelog_distribution.items():
+            if partition in held.get(SNAPSHOTS, ()):
+                return str(url)
+        raise NotOwnedError(f"no worker owns partition {partition}")
 
 
 def unavailable(why: str) -> web.Response:
     """The answer while rows can't be served, with when to ask again."""
-    return answer(503, {"error": "unavailable", "message": why}, **{"Retry-After": "1"})
+    return refusal(503, "unavailable", why, **{"Retry-After": "1"})
 
 
 class Routes:
@@ -51,19 +95,30 @@ class Routes:
         table: StateTable | None,
         health: Callable[[], dict[str, Any]],
         status: Callable[[], dict[str, Any]],
+        *,
+        hosts: Iterable[str] = (),
+        peer_secret: str | None = None,
     ) -> None:
-        """Routes over the snapshot table, where the worker has one."""
-        self._app = app
+        """Routes over the snapshot table, where the worker has one.
+
+        Args:
+            hosts: names of this worker, besides addresses and loopback.
+            peer_secret: what the workers of the group share.
+        """
+        self._group = Group(app)
         self._table = table
         self._health = health
         self._status = status
-        self._session: aiohttp.ClientSession | None = None
+        self._peers = Peers(peer_secret)
+        self._rules = Rules(host_names(hosts), addresses=True, setting="--web-hosts NAME (ASHARE_WEB_HOSTS)")
 
     def install(self, application: web.Application) -> None:
         """Add the routes to the worker's web server."""
+        application.middlewares.append(guard(self._rules))
         application.router.add_get("/health", self.get_health)
         application.router.add_get("/status", self.get_status)
         application.router.add_get("/snapshots", self.get_many)
+        application.router.add_post("/snapshots", self.post_many)
         application.router.add_get("/snapshots/{code}", self.get_one)
         application.on_cleanup.append(self._close)
 
@@ -79,142 +134,155 @@ class Routes:
     async def get_one(self, request: web.Request) -> web.StreamResponse:
         """One code's snapshot: 400 malformed, 404 unknown, 503 not recovered yet."""
         code = request.match_info["code"]
-        found = await self._collect([code], routed=HOP in request.headers)
+        refused = self._refused([code])
+        if refused is not None:
+            return refused
+        found = await self._tried(self._some([code], routed=HOP in request.headers))
         if isinstance(found, web.Response):
             return found
         if not found:
             return answer(404, {"error": "unknown_code", "message": f"no tick of {code} was seen", "code": code})
-        return web.Response(body=found[0], content_type="application/json")
+        return web.Response(body=encode(_snapshot(found[0])), content_type="application/json")
 
     async def get_many(self, request: web.Request) -> web.StreamResponse:
-        """The snapshots of ``?codes=a,b`` (unknown ones left out), or of all codes, streamed."""
-        routed = HOP in request.headers
+        """The snapshots of ``?codes=a,b`` (unknown ones left out), or of all codes."""
         if "codes" not in request.query:
-            return await self._stream_all(request, routed=routed)
-        codes = list(dict.fromkeys(filter(None, (code.strip() for code in request.query["codes"].split(",")))))
-        if not codes or len(codes) > MAX_CODES:
-            return answer(
-                400, {"error": "bad_request", "message": f"codes: give 1 to {MAX_CODES} codes, separated by commas"}
-            )
-        found = await self._collect(codes, routed=routed)
-        if isinstance(found, web.Response):
-            return found
-        return web.Response(body=b'{"snapshots":[' + b",".join(found) + b"]}", content_type="application/json")
+            return await self._answer(request, Asked())
+        return await self._answer(request, Asked(request.query["codes"].split(",")))
 
-    async def _collect(self, codes: list[str], *, routed: bool) -> list[bytes] | web.Response:
-        """The records of codes, in their order, from this worker and the others; or the answer that says why not."""
+    async def post_many(self, request: web.Request) -> web.StreamResponse:
+        """As ``get_many``, by a body: ``{"codes": […]}``, or ``{}`` for all."""
+        if request.content_type != "application/json":
+            return refusal(415, "not_json", _HOW)
+        try:
+            asked = msgspec.json.decode(await body(request), type=Asked)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            return refusal(400, "bad_request", f"{error}: {_HOW}")
+        return await self._answer(request, asked)
+
+    async def _answer(self, request: web.Request, asked: Asked) -> web.StreamResponse:
+        routed = HOP in request.headers
+        if asked.codes is None:
+            if self._table is None:
+                return _none()
+            found = await self._tried(self._all(asked.partitions, routed=routed))
+        else:
+            codes = list(dict.fromkeys(filter(None, (code.strip() for code in asked.codes))))
+            refused = self._refused(codes)
+            if refused is not None:
+                return refused
+            found = await self._tried(self._some(codes, routed=routed))
+        return found if isinstance(found, web.Response) else await _sent(request, found)
+
+    def _refused(self, codes: Sequence[str]) -> web.Response | None:
+        """The answer to codes that can't be looked for."""
         if self._table is None:
-            return answer(404, {"error": "no_snapshots", "message": "this worker runs without the snapshots agent"})
+            return _none()
+        if not codes or len(codes) > MAX_CODES:
+            return refusal(400, "bad_request", f"codes: give 1 to {MAX_CODES:,} codes; {_HOW}")
         for code in codes:
             try:
                 instrument(code)
             except UnknownCode as error:
-                return answer(400, {"error": "malformed_code", "message": str(error), "code": code})
-        try:
-            return await self._gather(codes, routed=routed)
-        except NotOwnedError as error:
-            return unavailable(str(error))
-        except (aiohttp.ClientError, TimeoutError) as error:
-            return unavailable(f"the worker that owns the code does not answer: {error!r}")
+                return answer(400, {"error": "malformed_code", "message": str(error), "code": code[:64]})
+        return None
 
-    async def _gather(self, codes: list[str], *, routed: bool) -> list[bytes]:
+    @staticmethod
+    async def _tried(asking: Awaitable[list[_Found]]) -> list[_Found] | web.Response:
+        """What is found, or the answer that says why it can't be had now."""
+        try:
+            return await asking
+        except (NotOwnedError, PeerError) as error:
+            return unavailable(str(error))
+
+    async def _some(self, codes: Sequence[str], *, routed: bool) -> list[_Found]:
+        """What there is of codes, in their order, from this worker and the others."""
         assert self._table is not None
-        mine, elsewhere = self._mine(), defaultdict(list)
-        found: dict[str, bytes] = {}
+        mine, elsewhere = self._group.view().mine, defaultdict(list)
+        found: dict[str, _Found] = {}
+        count = topics()[SNAPSHOTS].partitions
         for code in codes:
-            partition = partition_of(code, topics()[SNAPSHOTS].partitions)
+            partition = partition_of(code, count)
             if partition in mine:
+                # Held from here on: a row that leaves this worker later is as it was when it was this worker's.
                 row = self._table.partitions_held.get(partition, {}).get(code)
                 if row is not None and row.ticks:
-                    found[code] = encode(row.record())
+                    found[code] = row
             elif routed:
                 raise NotOwnedError(f"partition {partition} has just moved")
             else:
-                elsewhere[self._owner(partition)].append(code)
-        await asyncio.gather(*(self._ask(url, wanted, found) for url, wanted in elsewhere.items()))
+                elsewhere[self._group.owner(partition)].append(code)
+        for answered in await _every(self._peers.snapshots(url, wanted) for url, wanted in elsewhere.items()):
+            found.update(answered)
         return [found[code] for code in codes if code in found]
 
-    def _mine(self) -> set[int]:
-        """Partitions whose rows are recovered and this worker's."""
-        app = self._app
-        if app.rebalancing or not app.tables.actives_ready:
-            raise NotOwnedError("the worker is recovering its table")
-        return {tp.partition for tp in app.assignor.assigned_actives() if tp.topic == SNAPSHOTS}
-
-    def _owner(self, partition: int) -> str:
-        for url, held in cast("Any", self._app.assignor).changelog_distribution.items():
-            if partition in held.get(SNAPSHOTS, ()):
-                return str(url)
-        raise NotOwnedError(f"no worker owns partition {partition}")
-
-    async def _ask(self, url: str, codes: list[str], found: dict[str, bytes]) -> None:
-        session = self._client()
-        async with session.get(
-            f"{url.rstrip('/')}/snapshots",
-            params={"codes": ",".join(codes)},
-            headers={HOP: "1"},
-            timeout=_ROUTE_TIMEOUT,
-        ) as response:
-            if response.status != 200:
-                raise NotOwnedError(f"the worker at {url} answers {response.status}")
-            for snapshot in orjson.loads(await response.read())["snapshots"]:
-                found[snapshot["code"]] = orjson.dumps(snapshot)
-
-    async def _stream_all(self, request: web.Request, *, routed: bool) -> web.StreamResponse:
-        if self._table is None:
-            return answer(404, {"error": "no_snapshots", "message": "this worker runs without the snapshots agent"})
-        try:
-            mine = self._mine()
-            others = [] if routed else self._others(mine)
-        except NotOwnedError as error:
-            return unavailable(str(error))
-        # Ask the others before the first byte: after it, an error could only be told by cutting the answer short.
-        try:
-            parts = await asyncio.gather(*(self._ask_all(url) for url in others))
-        except (aiohttp.ClientError, TimeoutError, NotOwnedError) as error:
-            return unavailable(f"another worker does not answer: {error!r}")
-        response = web.StreamResponse(headers={"Content-Type": "application/json"})
-        await response.prepare(request)
-        await response.write(b'{"snapshots":[')
-        rows = [
-            row
-            for partition in sorted(mine)
-            for row in self._table.partitions_held.get(partition, {}).values()
-            if row.ticks
+    async def _all(self, only: Sequence[int] | None, *, routed: bool) -> list[_Found]:
+        """Every snapshot, or those of some partitions, each partition from the one worker that owns it."""
+        assert self._table is not None
+        before = self._group.view()
+        wanted = frozenset(range(topics()[SNAPSHOTS].partitions))
+        if only is not None:
+            wanted &= frozenset(only)
+        elif routed:
+            wanted = before.mine  # as workers of an older version ask
+        elsewhere: dict[str, set[int]] = defaultdict(set)
+        for partition in wanted - before.mine:
+            if routed:
+                raise NotOwnedError(f"partition {partition} has just moved")
+            elsewhere[self._group.owner(partition)].add(partition)
+        others = await _every(self._peers.partitions(url, some) for url, some in elsewhere.items())
+        if self._group.view() != before:
+            raise NotOwnedError("partitions moved while other workers were asked")
+        held = self._table.partitions_held
+        found: list[_Found] = [
+            row for partition in sorted(wanted & before.mine) for row in held.get(partition, {}).values() if row.ticks
         ]
-        first = True
-        for part in [*_encoded(rows), *parts]:
-            if part:
-                await response.write(part if first else b"," + part)
-                first = False
-        await response.write(b"]}")
-        await response.write_eof()
-        return response
-
-    def _others(self, mine: set[int]) -> list[str]:
-        count = topics()[SNAPSHOTS].partitions
-        owners = {self._owner(partition) for partition in range(count) if partition not in mine}
-        return sorted(owners)
-
-    async def _ask_all(self, url: str) -> bytes:
-        async with self._client().get(
-            f"{url.rstrip('/')}/snapshots", headers={HOP: "1"}, timeout=_ROUTE_TIMEOUT
-        ) as response:
-            if response.status != 200:
-                raise NotOwnedError(f"the worker at {url} answers {response.status}")
-            return (await response.read())[len(b'{"snapshots":[') : -len(b"]}")]
-
-    def _client(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession()
-        return self._session
+        for answered in others:
+            found.extend(answered.values())
+        return found
 
     async def _close(self, _application: web.Application) -> None:
-        if self._session is not None:
-            await self._session.close()
+        await self._peers.close()
 
 
-def _encoded(rows: list[SnapshotRow]) -> Iterable[bytes]:
-    """Rows as comma-joined JSON, a few hundred at a time, so that memory stays bounded and the loop is not held."""
-    for start in range(0, len(rows), _PART):
-        yield b",".join(encode(row.record()) for row in rows[start : start + _PART])
+_Found = SnapshotRow | Snapshot
+
+
+def _none() -> web.Response:
+    return refusal(404, "no_snapshots", "this worker runs without the snapshots agent")
+
+
+def _snapshot(found: _Found) -> Snapshot:
+    return found.record() if isinstance(found, SnapshotRow) else found
+
+
+async def _every(asking: Iterable[Awaitable[dict[str, Snapshot]]]) -> list[dict[str, Snapshot]]:
+    """What each answers, or the first error, with nobody left asking."""
+    tasks = [asyncio.ensure_future(one) for one in asking]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+async def _sent(request: web.Request, found: Sequence[_Found]) -> web.StreamResponse:
+    """Send snapshots as they are encoded, a few hundred at a time: the loop is not held, nor is memory taken."""
+    if request.method == "HEAD":
+        return web.Response(content_type="application/json")
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    try:
+        async with asyncio.timeout(SEND_SECONDS):
+            await response.prepare(request)
+            await response.write(b'{"snapshots":[')
+            for start in range(0, len(found), _PART):
+                part = b",".join(encode(_snapshot(one)) for one in found[start : start + _PART])
+                await response.write(part if start == 0 else b"," + part)
+                await asyncio.sleep(0)  # a reader that keeps up never makes `write` wait
+            await response.write(b"]}")
+            await response.write_eof()
+    except TimeoutError:
+        log.warning("a reader of /snapshots did not take its answer within %g s and was cut off", SEND_SECONDS)
+        if request.transport is not None:
+            request.transport.abort()
+    return response

@@ -9,31 +9,37 @@ import math
 import socket
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import uvloop
 from faust import Worker as FaustWorker
 from faust.types import TP
 
+from broker.chunk import Chunk
 from broker.probe import Found, LogId, Probe
 from broker.publisher import DeliveryError, Publisher
 from jobs import in_force
 from jobs.changes import Changes
+from jobs.marks import QUIET_SECONDS
 from jobs.snapshots import Snapshots
 from jobs.thresholds import Thresholds
+from processors import losses
 from processors.agents import AGENTS, ChangesAgent, DeadLetterBox, SnapshotsAgent, StorageAgent, attach
 from processors.app import StreamApp, make_app
+from processors.following import Follower
 from processors.gaps import GapMarks
 from processors.logs import LogWatch, Unfetched
+from processors.peers import announced
 from processors.storage import StorageWriter
 from processors.stores.apart import StoreApart
+from processors.telling import Teller
 from processors.thresholds import RunTimeThresholds
 from processors.transport.consumer import BatchConsumer
 from processors.transport.tables import StateTable
 from processors.watchdog import Check, Watchdog
 from processors.web import Routes
-from schemas import FeedEvent, UsageError, encode
+from schemas import UsageError
 from schemas.topics import (
     DEAD_LETTERS,
     FEED_EVENTS,
@@ -55,6 +61,8 @@ class WorkerOptions:
     Attributes:
         agents: some of ``AGENTS``.
         web_url: where other workers reach this one.
+        web_hosts: further names that its HTTP is asked by.
+        peer_secret: what the workers of the group share.
     """
 
     bootstrap: str
@@ -64,6 +72,8 @@ class WorkerOptions:
     web_host: str
     web_port: int
     web_url: str
+    web_hosts: tuple[str, ...] = ()
+    peer_secret: str | None = field(default=None, repr=False)
 
 
 def parse_agents(text: str) -> tuple[str, ...]:
@@ -88,14 +98,17 @@ class Worker:
         self.options = options
         self.group = "-".join(("ashare", *options.agents))
         self.app: StreamApp = make_app(
-            options.bootstrap, self.group, web_host=options.web_host, web_port=options.web_port, web_url=options.web_url
+            options.bootstrap,
+            self.group,
+            web_host=options.web_host,
+            web_port=options.web_port,
+            web_url=announced(options.web_url, options.peer_secret),
         )
         self.handled = self.chunks = 0
         self._beat = time.monotonic()
         self._beating: asyncio.Task[None] | None = None
         self._agents: list[SnapshotsAgent | ChangesAgent | StorageAgent] = []
         self._tables: list[Any] = []
-        self._started = time.time_ns()
         self._logs: dict[str, LogId] = {}
         self.logs_replaced = 0
         self.log_watch = LogWatch(Probe(options.bootstrap), [TICKS, FEED_EVENTS, THRESHOLDS], TICKS, self._looked)
@@ -110,6 +123,9 @@ class Worker:
         # A client has one request on its way: changes must not wait behind rows.
         self.changes_publisher = Publisher(options.bootstrap, client_id=f"{self.group}-changes")
         self.letters = DeadLetterBox(self.publisher.lane(DEAD_LETTERS, 0), self.group)
+        self.teller = Teller(self.publisher, self.group, f"{socket.gethostname()}:{options.web_port}")
+        self.losses = losses.Losses(self.group)
+        self._repeats_told: dict[str, float] = {}
         self.snapshots_job = Snapshots()
         self.changes_job = Changes(options.thresholds)
         self.writer: StorageWriter | None = None
@@ -121,10 +137,21 @@ class Worker:
         table = None
         if "snapshots" in options.agents:
             table = app.StateTable(
-                "snapshots", changelog_topic=self._topic(SNAPSHOTS), restore=self.snapshots_job.restore, key_type=str
+                "snapshots",
+                changelog_topic=self._topic(SNAPSHOTS),
+                restore=self.snapshots_job.restore,
+                key_type=str,
+                rebuild=self.snapshots_job.apply,
             )
             self.snapshots = SnapshotsAgent(table, self.snapshots_job, self.publisher, self.letters)
-            self.gaps = GapMarks(options.bootstrap, self.snapshots_job.missing, table, self.snapshots.publish)
+            self.gaps = GapMarks(
+                options.bootstrap,
+                self.snapshots_job.missing,
+                table,
+                self.snapshots.publish,
+                group=self.group,
+                also=self.losses.take,
+            )
             self._attach(ticks, "snapshots", self.snapshots)
         if "storage" in options.agents:
             self.writer = StorageWriter(StoreApart(options.store), lambda error: self.letters.refuse(error, TICKS))
@@ -132,17 +159,32 @@ class Worker:
         if "changes" in options.agents:
             self.thresholds, self.changes = self._build_changes()
             self._attach(ticks, "changes", self.changes)
-        app.install_routes = Routes(app, table, self.health, self.status).install
+        self.events = None if self.gaps else Follower(options.bootstrap, FEED_EVENTS, self.losses.took)
+        app.lost = self._lost
+        app.install_routes = Routes(
+            app,
+            table,
+            self.health,
+            self.status,
+            hosts=(options.web_url, options.web_host, *options.web_hosts),
+            peer_secret=options.peer_secret,
+        ).install
         app.on_partitions_revoked.connect(self._revoked)
         app.on_rebalance_complete.connect(self._assigned)
         app.on_before_shutdown.connect(self._shut_down)
 
     def _build_changes(self) -> tuple[RunTimeThresholds, ChangesAgent]:
-        state = self.app.StateTable(
-            "changes", changelog_topic=self._topic(PRICE_CHANGES_STATE), restore=self.changes_job.restore, key_type=str
-        )
         marks = self.app.StateTable(
             "thresholds", changelog_topic=self._topic(THRESHOLD_MARKS), restore=in_force.restore, key_type=str
+        )
+        state = self.app.StateTable(
+            "changes",
+            changelog_topic=self._topic(PRICE_CHANGES_STATE),
+            restore=self.changes_job.restore,
+            key_type=str,
+            rebuild=lambda rows, chunk: self.changes_job.apply(
+                rows, chunk, in_force.InForce(self.options.thresholds, chunk.partition, marks.rows(chunk.partition), 0)
+            ),
         )
         thresholds = RunTimeThresholds(
             self.options.bootstrap,
@@ -205,12 +247,14 @@ class Worker:
 
     async def _start(self) -> None:
         self._check_port()
-        await self.publisher.start(TICKS, SNAPSHOTS, PRICE_CHANGES, PRICE_CHANGES_STATE, DEAD_LETTERS)
+        await self.publisher.start(TICKS, SNAPSHOTS, PRICE_CHANGES, PRICE_CHANGES_STATE, DEAD_LETTERS, FEED_EVENTS)
         if self.thresholds is not None:
             await self.changes_publisher.start(THRESHOLDS, THRESHOLD_MARKS)
             await self.thresholds.start()
         if self.gaps is not None:
             await self.gaps.start()
+        if self.events is not None:
+            await self.events.start()
         if self.writer is not None:
             await self.writer.start()
         self._beating = asyncio.create_task(self._heartbeat(), name="heartbeat")
@@ -223,6 +267,8 @@ class Worker:
         self.log_watch.stop()
         if self.gaps is not None:
             await self.gaps.stop()
+        if self.events is not None:
+            await self.events.stop()
         for agent in self._agents:
             agent.forget()
         if self.writer is not None:
@@ -240,7 +286,24 @@ class Worker:
     async def _heartbeat(self) -> None:
         while True:
             self._beat = time.monotonic()
+            self._tell_of_repeats()
             await asyncio.sleep(0.5)
+
+    async def _lost(self, partition: int, expected: int, chunk: Chunk) -> None:
+        """Tell of records that the log lost before they were read."""
+        held = [table.partitions_held for table in self.app.tables.data.values() if isinstance(table, StateTable)]
+        await losses.tell(self.teller, self.group, expected, chunk, losses.rows_of(held, partition))
+
+    def _tell_of_repeats(self) -> None:
+        """Announce what the jobs drop as repeated and what only looks like it, a source once for all jobs."""
+        for job in (self.snapshots_job, self.changes_job):
+            for dropped in job.repeats.news():
+                log.error("%s", dropped)
+                if self._beat - self._repeats_told.get(dropped.source, -QUIET_SECONDS) >= QUIET_SECONDS:
+                    self._repeats_told = {
+                        source: at for source, at in self._repeats_told.items() if self._beat - at < QUIET_SECONDS
+                    } | {dropped.source: self._beat}
+                    self.teller.say("repeats", str(dropped), count=dropped.count)
 
     # -- which logs are read -------------------------------------------------------------------------------------------
 
@@ -266,25 +329,18 @@ class Worker:
             self._log_replaced(topic, before, log_id)
             if topic == FEED_EVENTS and self.gaps is not None:
                 self.gaps.reread()
+            if topic == FEED_EVENTS and self.events is not None:
+                self.events.reread()
             if topic == THRESHOLDS and self.thresholds is not None:
                 self.thresholds.reread()
 
     def _log_replaced(self, topic: str, before: LogId | None, now: LogId) -> None:
         """Say in band that a topic is read from its start, since another log stands behind its name."""
         self.logs_replaced += 1
-        run = self._started // 1_000_000
         was = "another" if before is None else f"log {before.topic} of cluster {before.cluster}"
-        event = FeedEvent(
-            event="log_replaced",
-            source=self.group,
-            run=run,
-            n=0,
-            at=time.time_ns() // 1000,
-            reason=f"{topic} was {was} and is log {now.topic} of cluster {now.cluster}, which is read from its start",
-            id=f"{self.group}/{run}/{self.logs_replaced}",
-        )
-        log.error("%s", event.reason)
-        self.publisher.lane(FEED_EVENTS, 0).add(self.group.encode(), encode(event), event.at // 1000)
+        reason = f"{topic} was {was} and is log {now.topic} of cluster {now.cluster}, which is read from its start"
+        log.error("%s", reason)
+        self.teller.say("log_replaced", reason)
 
     # -- what is told of it --------------------------------------------------------------------------------------------
 
@@ -300,6 +356,11 @@ class Worker:
             complaints["recovery"] = "partitions are being assigned or recovered"
         if self.writer is not None and self.writer.failing:
             complaints["store"] = self.writer.failing
+        dropped = {one.source: one for job in (self.snapshots_job, self.changes_job) for one in job.repeats.many()}
+        if dropped:
+            complaints["repeats"] = "; ".join(str(one) for one in list(dropped.values())[:3])
+        if self.losses.complaint is not None:
+            complaints["retention"] = self.losses.complaint
         return {"status": "failing" if complaints else "ok", "complaints": complaints, "group": self.group}
 
     def status(self) -> dict[str, Any]:
@@ -315,6 +376,7 @@ class Worker:
             "changes": self.changes.emitted if self.changes else 0,
             "snapshots": sum(len(rows) for rows in self._snapshot_rows().values()),
             "repeated": max(self.snapshots_job.repeated, self.changes_job.repeated),
+            "suspicious": max(self.snapshots_job.repeats.suspicious, self.changes_job.repeats.suspicious),
             "late": self.snapshots_job.late,
             "thresholds": dict(self.thresholds.in_force) if self.thresholds else {},
             "thresholds_run_time": sorted(self.thresholds.run_time) if self.thresholds else [],
@@ -403,7 +465,12 @@ class Worker:
         consumer = self._consumer
         # Streams that are full hold every partition back, and what they hold is in hand: that is progress's to watch.
         held = bool(consumer._buffered_partitions)
-        places = {} if held else {tp: at for tp, at in list(consumer.expected.items()) if not _waits(consumer, tp)}
+        fetched = {} if held else consumer._thread.positions()
+        places = {
+            tp: fetched.get(tp, at)
+            for tp, at in list(consumer.expected.items())
+            if not held and not _waits(consumer, tp)
+        }
         stuck = self._unfetched.look(places, self.log_watch.ends(now), now)
         if stuck is not None and self._loop is not None and self._unfetched.first_time():
             self._loop.call_soon_threadsafe(consumer._thread.rebuild, f"fetching is stuck: {stuck}")

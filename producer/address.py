@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, quote, quote_plus, urlencode, urlsplit, urlunsplit
+from ipaddress import ip_address
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 from websockets.exceptions import InvalidURI
 from websockets.uri import parse_uri
 
 from schemas import UsageError
+from schemas.addresses import path_secrets, shown_address
+from schemas.outside import printable
+from schemas.secrets import MASK as _MASK
+from schemas.secrets import forms, keep
 
-_MASK = "***"
+_LONGEST = 500
+"""Characters of what a server says that are repeated."""
+_KEPT = 8
+"""Characters of a part of an address that is looked for in all that this process shows: shorter ones may be words."""
+_USER_AND_PASSWORD = 2
 
 
 @dataclass(frozen=True)
@@ -22,10 +31,10 @@ class Address:
     secrets: tuple[str, ...] = field(repr=False)
 
     def scrub(self, text: str) -> str:
-        """A text of somebody else's (an exception, the server's answer) without the secrets of the address."""
+        """A text of somebody else's (an exception, the server's answer): printable, without the address's secrets."""
         for secret in self.secrets:
             text = text.replace(secret, _MASK)
-        return text
+        return printable(text, _LONGEST)
 
 
 def read(url: str, token: str | None = None) -> Address:
@@ -38,21 +47,21 @@ def read(url: str, token: str | None = None) -> Address:
     """
     try:
         parts = urlsplit(url.strip())
-        port = parts.port
+        parts.port  # noqa: B018 - reading it checks it
     except ValueError as error:
         raise UsageError(f"--url can't be read ({error}): write ws://HOST:PORT or wss://HOST/PATH") from error
     query = parse_qsl(parts.query, keep_blank_values=True)
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
-    place = host + (f":{port}" if port else "")
-    masked = urlencode([(name, _MASK) for name, _ in query], safe="*")
-    shown = urlunsplit((parts.scheme, f"{_MASK}@{place}" if "@" in parts.netloc else place, parts.path, masked, ""))
+    shown = shown_address(url)
     if parts.scheme not in ("ws", "wss"):
         raise UsageError(f"--url {shown} is no WebSocket address: write ws://HOST:PORT or wss://HOST/PATH")
     if not parts.hostname:
         raise UsageError(f"--url {shown} names no host: write ws://HOST:PORT or wss://HOST/PATH")
     if token and any(name == "token" for name, _ in query):
         raise UsageError("the token is in --url and in --token (ASHARE_FEED_TOKEN) too: keep one")
-    secrets = [value for _, value in query] + [secret for secret in (parts.username, parts.password) if secret]
+    user = [secret for secret in (parts.username, parts.password) if secret]
+    secrets = [value for _, value in query] + user + path_secrets(parts.path)
+    if len(user) == _USER_AND_PASSWORD:
+        secrets.append(":".join(map(unquote, user)))
     if token:
         added = urlencode({"token": token})
         parts = parts._replace(query=f"{parts.query}&{added}" if parts.query else added)
@@ -82,6 +91,26 @@ def _checked(dialled: str, shown: str, secrets: list[str]) -> Address:
         parse_uri(dialled)
     except (InvalidURI, ValueError):
         raise UsageError(f"--url {shown} can't be dialled: write ws://HOST:PORT/PATH, without a #fragment") from None
-    forms = {form for secret in secrets for form in (secret, quote(secret, safe=""), quote_plus(secret))}
+    written = {form for secret in secrets for form in forms(secret)}
+    keep(*(form for form in written if len(form) >= _KEPT))
     # One or two characters would turn up in any text, and tell nothing.
-    return Address(dialled, shown, tuple(sorted((form for form in forms if len(form) > 2), key=len, reverse=True)))
+    return Address(dialled, shown, tuple(sorted((form for form in written if len(form) > 2), key=len, reverse=True)))
+
+
+def clear_text_warning(url: str, token: str | None = None) -> str | None:
+    """What to say of an address over which a secret would travel in clear text, beyond this machine; else ``None``."""
+    found = read(url)
+    parts = urlsplit(found.url)
+    if parts.scheme != "ws" or not (token or found.secrets) or _loopback(parts.hostname or ""):
+        return None
+    return (
+        f"the token goes to {found.shown} in clear text: everybody on the way can read it and use it; give wss:// where"
+        " the provider has it"
+    )
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

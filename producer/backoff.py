@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass, field
 
@@ -18,12 +19,17 @@ class Backoff:
     dice: random.Random = field(default_factory=random.Random, repr=False)
     _failures: int = field(default=0, init=False)
 
-    def next(self, at_least: float = 0.0) -> float:
-        """Seconds to wait now; ``at_least`` is what the server asked for."""
-        ceiling = min(self.cap, self.first * 2.0 ** min(self._failures, 32))
+    def next(self, at_least: float = 0.0, at_most: float = math.inf) -> float:
+        """Seconds to wait now.
+
+        Args:
+            at_least: what the server asked for, which counts in any case.
+            at_most: a cap of the moment, below the usual one.
+        """
+        ceiling = min(self.cap, at_most, self.first * 2.0 ** min(self._failures, 32))
         self._failures += 1
         return max(at_least, ceiling * self.dice.uniform(0.5, 1.0))
 
     def reset(self) -> None:
-        """Begin again at ``first``. Call it when ticks flow: a handshake proves nothing, servers accept and drop."""
+        """Begin again at ``first``. Call it when a connection has lived: servers accept, push a tick and drop."""
         self._failures = 0

@@ -9,11 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from market.times import DAY_MS
 from producer.feeds.decoded import FeedTick
 
-Detected = Literal["sequence", "disconnect", "silence", "overflow", "volume"]
+Detected = Literal["sequence", "disconnect", "silence", "overflow", "volume", "merged", "killed"]
 
 _CODES = 65_536
+_SHANGHAI_MS = 8 * 3_600_000
 _ROUNDING = 100
 """Shares: a feed that counts in lots rounds its two figures apart by less than one."""
 
@@ -25,6 +27,7 @@ class Hole:
     Attributes:
         codes: those concerned, ``"all"`` for all of the line's.
         missed: shares that traded in it, ``None`` where the feed does not tell.
+        count: of several that it covers, ``None`` for one that is told by itself.
     """
 
     start: int
@@ -33,6 +36,7 @@ class Hole:
     detected: Detected
     reason: str
     missed: int | None = None
+    count: int | None = None
 
 
 class PacketNumbers:
@@ -72,9 +76,10 @@ class CumulativeVolumes:
     def came(self, ticks: Iterable[FeedTick], received: int) -> list[Hole]:
         """Ticks with ``cumulative``: a hole for each code whose volume rose by more than the tick traded.
 
-        A figure that falls is a new day or a feed that began again. A tick without a volume is a code's first on its
-        connection: what it skipped lies in a gap that is announced anyway, and is only summed up. One that comes late,
-        with no higher a figure, says nothing.
+        A new day begins at 0. A figure that falls within a day is a feed that began again only where the tick has a
+        volume, as adapters give it none before later pushes confirm it. A tick without a volume whose figure rose is a
+        code's first on its connection: what it skipped lies in a gap that is announced anyway, and is only summed up.
+        One that comes late, with no higher a figure, says nothing.
         """
         holes = []
         last = self._last
@@ -85,8 +90,12 @@ class CumulativeVolumes:
             before = last.get(tick.code)
             if before is None and len(last) >= _CODES:
                 last.clear()
-            if before is not None and tick.volume is None and total <= before[0] and tick.time < before[2]:
-                continue
+            if before is not None:
+                day, day_before = (tick.time + _SHANGHAI_MS) // DAY_MS, (before[2] + _SHANGHAI_MS) // DAY_MS
+                if tick.volume is None and (day < day_before or (day == day_before and total <= before[0])):
+                    continue
+                if day != day_before:
+                    before = (0, before[1], before[2]) if day > day_before else None
             last[tick.code] = (total, received, tick.time)
             if before is None or total <= before[0]:
                 continue

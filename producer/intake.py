@@ -19,12 +19,15 @@ import msgspec
 
 from broker.publisher import Lane, Publisher
 from producer.arbitration import Admitted, Arbiter
+from producer.clock import now
 from producer.coverage import Coverage, Span
 from producer.feeds.decoded import Decoded, FeedTick, Frame, Letter
 from producer.numbering import Numbering
 from producer.quality import Flaws, Gate, Row
 from schemas import DeadLetter, FeedEvent, encode
 from schemas.dead_letters import to_kafka
+from schemas.outside import printable
+from schemas.secrets import masked_bytes
 from schemas.topics import DEAD_LETTERS, FEED_EVENTS, TICKS, partition_of, topics
 
 log = logging.getLogger(__name__)
@@ -33,6 +36,7 @@ SLICE = 2_048
 """Ticks of one frame between two looks at whether the publisher is full: 16 MiB can hold half a million."""
 _ROUTES = 65_536
 _CAUSES = 64
+_REASON = 1_000
 
 _encode = msgspec.json.Encoder().encode
 
@@ -127,6 +131,8 @@ class Intake:
         self._line = line
         self._coverage = arbiter.coverage if arbiter else Coverage(1)
         self._timer: asyncio.TimerHandle | None = None
+        self._fault: Exception | None = None
+        """What went wrong while nobody was waiting."""
         self._publisher = publisher
         self._decoder = decoder
         self._trades_only = trades_only
@@ -142,15 +148,31 @@ class Intake:
         return decoded
 
     def read(self, frame: Frame) -> Decoded:
-        """What a frame holds; what of it could not be read goes to the dead letters."""
-        decoded = self._decoder.decode(frame)
+        """What a frame holds; what of it could not be read goes to the dead letters.
+
+        Whoever calls it calls ``send`` then, with the frame's ticks or none: that waits for room.
+        """
+        try:
+            decoded = self._decoder.decode(frame)
+        except Exception as error:
+            log.exception(
+                "the decoder failed over a frame of %d bytes, which goes to the dead letters", len(frame.payload)
+            )
+            decoded = Decoded([], [Letter(frame.payload, f"decoder: {error!r}"[:_REASON], "frame")], [])
         self.counters.frames += 1
         if decoded.letters:
             self._bury(decoded.letters, frame.received)
         return decoded
 
     async def send(self, ticks: list[FeedTick], received: int) -> None:
-        """Send ticks on that came at one time. Waits while the publisher is full, and so the socket is not read."""
+        """Send ticks on that came at one time. Waits while the publisher is full, and so the socket is not read.
+
+        Raises:
+            DeliveryError: the publisher itself failed.
+            Exception: what was sent on by itself in between failed.
+        """
+        if self._fault is not None:
+            raise self._fault
         if self._trades_only and not self.filtered:
             ticks = self._traded(ticks)
         if len(ticks) <= SLICE:
@@ -185,6 +207,8 @@ class Intake:
 
     def announce(self, event: FeedEvent) -> None:
         """Put an event of the line into the feed-events topic."""
+        if event.reason is not None:
+            event = msgspec.structs.replace(event, reason=printable(event.reason))
         self._events.add(event.source.encode(), encode(event), event.at // 1000)
 
     def _admit(self, ticks: list[FeedTick], received: int) -> None:
@@ -210,10 +234,14 @@ class Intake:
         """Send on what the arbiter has held for long enough."""
         arbiter, self._timer = self._arbiter, None
         assert arbiter is not None
-        now = time.time_ns() // 1000
-        self._send(arbiter.expire(now))
+        at = now()
+        try:
+            self._send(arbiter.expire(at))
+        except Exception as error:
+            self._fault = error  # nobody waits for a timer: the line hears of it with its next frame
+            raise
         if arbiter.due is not None:
-            delay = max(0.001, (arbiter.due - now) / 1e6)
+            delay = max(0.001, (arbiter.due - at) / 1e6)
             self._timer = asyncio.get_running_loop().call_later(delay, self._expire)
 
     def _forward(self, ticks: Sequence[FeedTick], received: int) -> None:
@@ -271,10 +299,16 @@ class Intake:
         numbering = self.numbering
         if not self.counters.letters:
             log.warning("first dead letter of this run: %s", letters[0].reason)
+        last: Letter | None = None
+        headers: list[tuple[str, bytes]] = []
         for letter in letters:
-            record = DeadLetter(letter.payload, letter.reason, letter.part, numbering.source, numbering.run, received)
-            value, headers = to_kafka(record)
-            self._letters.add(None, value, received // 1000, headers)
+            if last is None or (letter.reason, letter.part) != (last.reason, last.part):
+                # Letters of one frame that say the same share their headers: those take most of the memory.
+                record = DeadLetter(
+                    b"", printable(letter.reason), letter.part, numbering.source, numbering.run, received
+                )
+                last, headers = letter, to_kafka(record)[1]
+            self._letters.add(None, masked_bytes(letter.payload), received // 1000, headers)
             self.counters.cause(letter.reason)
         self.counters.letters += len(letters)
 

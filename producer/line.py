@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import logging
-import time
+from collections import Counter
 from collections.abc import Coroutine, Sequence
 from typing import Any, Literal, TypeVar
 
-from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from market.times import trading_date
 from producer.absence import Absence, Kicks, ShutDoors
+from producer.attending import Attended
+from producer.backoff import Backoff
+from producer.clock import now
 from producer.connection import MAX_MESSAGE_BYTES, FrameConnection
 from producer.continuity import CumulativeVolumes, PacketNumbers, merged
+from producer.covering import Holes, Refusals
+from producer.doubts import Doubts
 from producer.feeds.decoded import Answer, FeedTick, Packet
+from producer.feeds.guard import Guard
 from producer.intake import SLICE
-from producer.outlet import Outlet, now
-from producer.retrying import CONNECTION_ERRORS, after_closing, after_dialling, token_refused
-from producer.silence import Silence, trading_stretch
+from producer.origin import Dial
+from producer.outlet import Outlet
+from producer.retrying import LONGEST_WAIT, RefusedAgainError, after_closing, after_dialling, token_refused
+from producer.silence import Silence, trading_stretch, until_trading
 from producer.speaking import End, Pace, Speaker, clock
 from producer.subscription import Subscription
 from producer.upstream import Upstream
@@ -41,8 +48,18 @@ OUTRUN_SECONDS = 3.0
 LOOK_SECONDS = 0.2
 UNSEEN_SECONDS = 300.0
 """A line that ran for less of a session says nothing of codes that it has not seen."""
-_REFUSALS = 20  # announced per connection; a server that repeats itself must not fill the topic
-_HOLES = 1_000  # likewise
+LIVED_SECONDS = 5.0
+"""A connection on which ticks still come so long after it stood has succeeded; a cached one after the subscription says
+nothing, and neither does a handshake."""
+QUIET_SECONDS = 60.0
+"""One that was subscribed for so long has, whether ticks came or not."""
+SESSION_DELAY = 5.0
+"""Longest pause between two attempts while ticks can come, unless the server asks for more."""
+_TRADES_SECONDS = 600.0
+"""Whatever the clock says, the market of a feed trades if it brought ticks so recently."""
+YIELD_SECONDS = 0.05
+"""Frames that can't be read may come by the hundred thousand: the other tasks have their turn after so long."""
+_SAID = 20  # lines of the log for each kind of answer on a connection
 _ON_THE_WAY = 1_000_000
 """µs. With a connection is lost what was under way to it: since its last tick, or for so long before its last byte."""
 _RESTARTS = frozenset({1001, 1012, 1013})  # going away, restart, try again later: no other login closes with these
@@ -54,13 +71,24 @@ class Line:
     """Keeps one subscription alive until it is told to stop."""
 
     def __init__(
-        self, upstream: Upstream, codes: Sequence[str] | None, outlet: Outlet, pace: Pace, *, name: str = ""
+        self,
+        upstream: Upstream,
+        codes: Sequence[str] | None,
+        outlet: Outlet,
+        pace: Pace,
+        *,
+        name: str = "",
+        own_clock: bool = False,
     ) -> None:
         """A line that feeds ``outlet``.
 
         Args:
             codes: to subscribe, ``None`` for the whole market; ``want`` changes them.
             name: of this connection, for the log and the events.
+            own_clock: the feed's times are another clock's, and nobody need be told.
+
+        Raises:
+            UsageError: it can't be dialled, or asked for the codes.
         """
         able = upstream.feed.capabilities
         self.name = name
@@ -81,13 +109,26 @@ class Line:
         self._kicks = Kicks()
         self._doors = ShutDoors()
         self._silence = Silence(None if codes is None else len(codes), now=clock(), abroad=able.abroad)
+        self.doubts = Doubts(
+            upstream.feed.guard,
+            self._silence.clock,
+            outlet,
+            name=name,
+            own_clock=own_clock,
+            scrub=self._scrub,
+        )
         self._changed = asyncio.Event()
         self._worked = False
         """A handshake succeeded in this run."""
         self._ever_subscribed = False
+        self._ticked_when = -_TRADES_SECONDS
+        """When ticks came last, on any connection, in seconds that only rise."""
+        self._refusals_again = Backoff(1.0, 60.0)
+        """Pauses between attempts that are refused as if for good, after some that were not."""
         self._stretch: Any = None
         self._stretch_since = 0.0
         self._day = ""
+        self.check(codes)
         self._begin()
 
     def _begin(self) -> None:
@@ -99,20 +140,29 @@ class Line:
         self._speaker = Speaker(
             self._upstream.feed, self.subscription, self._pace, self._upstream.greeting(), changed=self._list_changed
         )
-        self._end: End | UsageError | None = None
+        self._end: End | Exception | None = None
         self._opened = clock()
         self._heard = False
-        self._flowing = False
+        self._flowing = self._lived = False
         self._ticked_at = self._confirmed_at = 0
         self._taking_since: float | None = None
         self._relisting = False
         self._relisted_at: float | None = None
         self._refusal: str | None = None
         self._refused_at = 0.0
-        self._refusals = self._holes = 0
+        self._holes, self._refusals = Holes(), Refusals()
+        self._answers: Counter[str] = Counter()
         self._kicked = False
         self._wait = 0.0
         self._silence.subscribed(self._watched, self._opened)
+
+    @property
+    def guard(self) -> Guard:
+        """What of the line's frames could not be read."""
+        return self._upstream.feed.guard
+
+    def _scrub(self, text: str) -> str:
+        return self._address.scrub(text)
 
     def want(self, codes: Sequence[str] | None) -> None:
         """Subscribe these instead, without a new connection where the feed allows it."""
@@ -122,6 +172,16 @@ class Line:
             self._absence.keep(wanted)
             self._changed.set()
             self._speaker.wake()
+
+    def check(self, codes: Sequence[str] | None) -> None:
+        """Find out whether the feed can be asked for these codes. Nothing is sent.
+
+        Raises:
+            UsageError: it can't; the text names the code.
+        """
+        if codes is None or codes:
+            self._upstream.aim(codes)
+            copy.copy(self._upstream.feed).subscribe(codes)  # of the line's own, the requests are counted
 
     async def run(self, stop: asyncio.Event) -> None:
         """Stay connected until ``stop`` is set; then everything that came off the socket has been taken in.
@@ -153,6 +213,7 @@ class Line:
         finally:
             self.state = "stopped"
             self._never_seen()
+            self.doubts.finish()
             self._outlet.down(now(), reason, ending=stop.is_set())
             self._outlet.say("stopped", reason=reason)
 
@@ -167,13 +228,15 @@ class Line:
         self.state = "connecting"
         self._begin()
         self._address = self._upstream.aim(self.subscription.wanted)
+        await _unless(stop, self._outlet.send([], now()))  # what another connection would say waits for room as well
+        if stop.is_set():
+            return 0.0
         try:
             connection = await _unless(stop, self._dial())
-        except CONNECTION_ERRORS as error:
-            asked = after_dialling(error, self._address, worked=self._worked)
-            self.problem = self._said(error)
-            log.warning("%sno connection to %s: %s", self._prefix, self._address.shown, self.problem)
-            return asked
+        except UsageError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a server makes of a handshake, the next may be better
+            return self._not_dialled(error)
         if connection is None:
             return 0.0
         if self._worked:
@@ -183,28 +246,59 @@ class Line:
         self._opened = clock()
         log.info("%sconnected to %s", self._prefix, self._address.shown)
         self._outlet.say("connected", reason=self._address.shown)
-        helpers = [
-            asyncio.create_task(work)
-            for work in (self._close_at(stop, connection), self._speak(connection), self._watch(connection))
-        ]
+        beside = {
+            "closing": self._close_at(stop, connection),
+            "speaking": self._speak(connection),
+            "watching": self._watch(connection),
+        }
+        attended = Attended(connection, self._read(connection), beside)
         try:
-            await self._read(connection)
-        except ConnectionClosed as closed:
-            if not stop.is_set():
-                self._lost(connection, closed)
+            fault = await attended.ended(self._failed)
+            self._tell_covered()
+            if attended.cut_short:
+                reason = f"frames that had come were given up: {self.problem}"
+                self._outlet.say("overflow", reason=reason, detected="overflow")
+            if fault is not None or not stop.is_set():
+                self._lost(connection)
+        except RefusedAgainError as refusal:
+            self._wait = max(self._wait, self._refused_again(refusal))
         finally:
-            for helper in helpers:
-                helper.cancel()
-            for failure in await asyncio.gather(*helpers, return_exceptions=True):
-                if isinstance(failure, Exception):
-                    log.error("%sa task of the line failed", self._prefix, exc_info=failure)
-            await connection.close()
+            await attended.cease()
+            self._tell_covered()
         return self._wait
+
+    def _failed(self, fault: Exception) -> None:
+        """A task of the connection has ended, and the line ends with it."""
+        self._end = fault
+        self.problem = self._said(fault)
+        log.error("%sa task of the line has ended: %s", self._prefix, self.problem)
+
+    def _not_dialled(self, error: Exception) -> float:
+        """Say why no connection came about; gives the seconds to wait at least before the next attempt.
+
+        Raises:
+            UsageError: no attempt will help.
+        """
+        try:
+            asked = after_dialling(error, self._address, worked=self._worked)
+        except RefusedAgainError as refusal:
+            return self._refused_again(refusal)
+        self.problem = self._said(error)
+        log.warning("%sno connection to %s: %s", self._prefix, self._address.shown, self.problem)
+        return asked
+
+    def _refused_again(self, refusal: RefusedAgainError) -> float:
+        """Say, as loudly as a line can, that what was taken before is refused; gives the seconds to wait."""
+        pause = self._refusals_again.next()
+        self.problem = str(refusal)
+        log.error("%s%s. It worked before in this run: the next attempt is in %.1f s", self._prefix, refusal, pause)
+        self._outlet.say("refused", reason=f"{refusal}; it worked before in this run, and is tried again")
+        return pause
 
     async def _dial(self) -> FrameConnection:
         for bucket in self._pace.dials:
             await asyncio.sleep(bucket.book(clock()))
-        connection = await connect(
+        connection = await Dial(
             self._address.url,
             additional_headers=self._upstream.headers(),
             proxy=None,
@@ -224,18 +318,24 @@ class Line:
         read = self._outlet.read
         while True:
             frames = await connection.frames()
+            self.doubts.frames += len(frames)
             self._heard = True
             ticks: list[FeedTick] = []
             received = 0
+            since = clock()
             for frame in frames:
                 decoded = read(frame)
-                alone = decoded.packet is not None or decoded.answers
+                # What a frame brings besides ticks waits for room as they do.
+                alone = decoded.packet is not None or decoded.answers or decoded.letters
                 if ticks and (alone or frame.received != received or len(ticks) > SLICE):
                     await self._take(ticks, received)
                     ticks = []
                 received = frame.received
                 if alone:
                     await self._take(decoded.ticks, received, decoded.packet, decoded.answers)
+                    if (decoded.letters or decoded.answers) and clock() - since > YIELD_SECONDS:
+                        await asyncio.sleep(0)
+                        since = clock()
                 else:
                     ticks += decoded.ticks
             if ticks:
@@ -259,13 +359,14 @@ class Line:
         if not ticks:
             return
         self._ticked_at = received
+        self._ticked_when = at
         subscription = self.subscription
         if subscription.unseen:
             subscription.saw(ticks)
         self._silence.heard(ticks, received // 1000, at)
-        if not self._flowing:
-            self._flowing = True
-            self._pace.backoff.reset()
+        self._flowing = True
+        if not self._lived and at - self._opened >= LIVED_SECONDS:
+            self._succeeded()
         if not subscription.confirmed and self._speaker.asked_at is not None and self._speaker.idle:
             # Of several requests, ticks show that one was taken; the others show it by their answers, or with time.
             one_of_one = subscription.first <= 1 or subscription.answered_in_full
@@ -281,9 +382,25 @@ class Line:
         if self.volumes is not None:
             holes += self.volumes.came(ticks, received)
         for hole in merged(holes):
-            self._holes += 1
-            if self._holes <= _HOLES:
+            if self._holes.by_itself(hole, before, clock()):
                 self._outlet.gap(hole, before)
+
+    def _tell_covered(self, at: float | None = None) -> None:
+        """Announce what was too much to be told one by one: all of it, or what is due at a time."""
+        covering = self._holes.covering(at)
+        if covering is not None:
+            self._outlet.gap(*covering)
+        refused = self._refusals.covering(at)
+        if refused is not None:
+            reason, codes, count = refused
+            log.error("%s%s", self._prefix, reason)
+            self._outlet.say("refused", reason=reason, codes=codes, count=count)
+
+    def _succeeded(self) -> None:
+        """The connection has lived: the next failure is the first of its kind."""
+        self._lived = True
+        self._pace.backoff.reset()
+        self._refusals_again.reset()
 
     async def _speak(self, connection: FrameConnection) -> None:
         end = await self._speaker.run(connection)
@@ -297,7 +414,7 @@ class Line:
         log.info("%sthe list of codes changed", self._prefix)
         self._relisting, self._relisted_at = subscription.confirmed, None
 
-    def _follow_list(self, at: float) -> None:
+    async def _follow_list(self, at: float) -> None:
         """Announce another list when it is in force: all requests for it have gone, and are answered or never will be.
 
         Under a bucket they may take a while, in which a code that comes is not yet delivered.
@@ -307,6 +424,7 @@ class Line:
         if self._relisted_at is None:
             self._relisted_at = at
         if self.subscription.answered_in_full or at - self._relisted_at > ANSWER_SECONDS:
+            await self._outlet.send([], now())
             self._relisting = False
             codes = self.subscription.concerned()
             self._outlet.say("subscribed", reason="the list of codes changed", codes=codes)
@@ -318,6 +436,10 @@ class Line:
 
     def _answered(self, answer: Answer) -> None:
         text = self._address.scrub(answer.text)
+        self._answers[answer.kind] += 1
+        if self._answers[answer.kind] == _SAID:
+            log.warning("%smore answers of the kind %r on this connection are not logged", self._prefix, answer.kind)
+        said = logging.NOTSET if self._answers[answer.kind] > _SAID else logging.WARNING
         match answer.kind:
             case "subscribed":
                 self._acknowledged(answer)
@@ -327,16 +449,18 @@ class Line:
                 self._speaker.logged_in = True
                 self._speaker.wake()
             case "unauthorised":
-                self._end = self._end or token_refused(self._address, text)
+                fault = token_refused(self._address, text)
+                self._end = self._end or (RefusedAgainError(str(fault)) if self._ever_subscribed else fault)
             case "kicked":
                 self._kicked = True
-                log.warning("%sanother login takes this connection over: %s", self._prefix, text)
+                log.log(said, "%sanother login takes this connection over: %s", self._prefix, text)
             case "throttled":
-                log.warning("%sthe feed is throttling: %s", self._prefix, text)
-                self._wait = max(self._wait, answer.wait or 0.0)
-                self._speaker.hold(answer.wait or 0.0)
+                log.log(said, "%sthe feed is throttling: %s", self._prefix, text)
+                wait = min(answer.wait or 0.0, LONGEST_WAIT)
+                self._wait = max(self._wait, wait)
+                self._speaker.hold(wait)
             case "closing":
-                log.info("%sthe feed is about to close: %s", self._prefix, text)
+                log.log(said, "%sthe feed is about to close: %s", self._prefix, text)
             case _:
                 log.debug("the feed says: %s", text)
 
@@ -347,8 +471,7 @@ class Line:
         lacking = subscription.missing(answer) if answer.whole else []
         if lacking:
             text = f"{len(lacking):,} codes are not among those that the feed says it has taken"
-            log.error("%s%s", self._prefix, text)
-            self._outlet.say("refused", reason=text, codes=lacking)
+            self._tell_refusal(text, lacking)
         if subscription.answered_in_full and self._speaker.idle:
             self._confirm(self._outlet.n, "acknowledged")
 
@@ -356,11 +479,13 @@ class Line:
         if self._refusal is None:
             self._refused_at = clock()
         self._refusal = self.problem = text
-        self._refusals += 1
         self.subscription.answered(answer)
-        log.error("%sthe feed refuses: %s", self._prefix, text)
-        if self._refusals <= _REFUSALS:
-            self._outlet.say("refused", reason=text, codes=list(answer.codes) if answer.codes else None)
+        self._tell_refusal(text, answer.codes or None)
+
+    def _tell_refusal(self, text: str, codes: Sequence[str] | None) -> None:
+        if self._refusals.by_itself(text, codes, clock()):
+            log.error("%sthe feed refuses: %s", self._prefix, text)
+            self._outlet.say("refused", reason=text, codes=None if codes is None else list(codes))
 
     def _confirm(self, n: int, how: str) -> None:
         """Ticks can be expected from now on; an open gap ends here."""
@@ -387,10 +512,12 @@ class Line:
             if end is not None:
                 await self._give_up(connection, end)
                 return
-            self._follow_list(clock())
+            await self._follow_list(clock())
             self._follow_session()
+            self._tell_covered(clock())
+            self.doubts.look(clock())
 
-    def _overdue(self, at: float) -> End | UsageError | None:
+    def _overdue(self, at: float) -> End | Exception | None:
         """Why it is time to end the connection, if it is."""
         subscription, speaker = self.subscription, self._speaker
         if not speaker.logged_in and at - self._opened > LOGIN_SECONDS:
@@ -424,23 +551,28 @@ class Line:
         since = now() - int(silent.seconds * 1e6) if silent.board else max(self._ticked_at, self._confirmed_at)
         return End(str(silent), "silence", since)
 
-    async def _give_up(self, connection: FrameConnection, end: End | UsageError) -> None:
+    async def _give_up(self, connection: FrameConnection, end: End | Exception) -> None:
         self._end = self._end or end
         await connection.close(reason="given up")
 
-    def _lost(self, connection: FrameConnection, closed: ConnectionClosed) -> None:
+    def _lost(self, connection: FrameConnection) -> None:
         """Say that the connection ended, and remember since when nothing is known.
 
         Raises:
             UsageError: it ended in a way that no further attempt changes.
+            RefusedAgainError: it did, but what it refuses worked before.
+            Exception: a task of the line failed.
         """
+        closed = connection.close_exc
         end, lived = self._end, clock() - self._opened
+        if self.subscription.confirmed and lived >= QUIET_SECONDS:
+            self._succeeded()
         heard = now() - int((asyncio.get_running_loop().time() - connection.heard) * 1e6)
         since = max(self._ticked_at, heard - _ON_THE_WAY)
         if isinstance(end, End):
             reason, detected, since = end.reason, end.detected, end.since or since
         else:
-            reason, detected = self._said(end or closed), "disconnect"
+            reason, detected = connection.fault or self._said(end or closed), "disconnect"
         if self.subscription.confirmed:
             self._absence.begin(since, self.subscription.concerned(), detected, reason)
             self._absence.keep(self.subscription.wanted)
@@ -448,7 +580,7 @@ class Line:
         self.problem = reason
         log.warning("%sconnection to %s lost: %s", self._prefix, self._address.shown, reason)
         self._outlet.say("disconnected", reason=reason, start=since if self.subscription.confirmed else None)
-        if isinstance(end, UsageError):
+        if isinstance(end, Exception):
             raise end
         self._judge(closed, lived)
         if self._refusal is not None and not self._ever_subscribed:
@@ -461,7 +593,13 @@ class Line:
             UsageError: it is the user's; the text says what to change.
         """
         if self._end is None:
-            after_closing(closed, self._address, subscribed=self.subscription.confirmed, final=self._able.final_closes)
+            after_closing(
+                closed,
+                self._address,
+                subscribed=self.subscription.confirmed,
+                worked=self._ever_subscribed,
+                final=self._able.final_closes,
+            )
         if not self._kicked_out(closed):
             self._kicks.stayed()
         elif self._kicks.kicked(lived):
@@ -504,15 +642,25 @@ class Line:
 
     async def _rest(self, asked: float, stop: asyncio.Event) -> None:
         self.state = "waiting"
-        delay = self._pace.backoff.next(asked)
+        delay = self._pace.backoff.next(asked, self._longest_pause())
         log.info("%snext attempt in %.1f s", self._prefix, delay)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), delay)
+
+    def _longest_pause(self) -> float:
+        """Seconds: in trading hours little is waited, and into them no more."""
+        if clock() - self._ticked_when < _TRADES_SECONDS:
+            return SESSION_DELAY
+        return SESSION_DELAY + until_trading(self._silence.clock.at(_wall()))
 
     def _refused(self) -> UsageError:
         return UsageError(
             f"the feed at {self._address.shown} refused the subscription: {self._refusal}: check --symbols and --token"
         )
+
+    def _scrub(self, text: str) -> str:
+        """Somebody else's text without the secrets of the address that is dialled now."""
+        return self._address.scrub(text)
 
     def _said(self, error: BaseException) -> str:
         text = str(error) or type(error).__name__
@@ -531,7 +679,7 @@ class Line:
 
 def _wall() -> int:
     """Local time, ms since the epoch."""
-    return time.time_ns() // 1_000_000
+    return now() // 1000
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:

@@ -78,9 +78,9 @@ class LocalServer:
             self._runner = None
 
     async def _health(self, _request: web.Request) -> web.Response:
-        """200 while every line is subscribed (or has nothing to do), 503 with the reasons while one is not."""
+        """200 while every line is subscribed (or has nothing to do) and can be read, 503 with the reasons else."""
         lines = [status(line) for line in self._supervisor.lines]
-        well = all(line["state"] in {"subscribed", "idle"} for line in lines)
+        well = all(line["state"] in {"subscribed", "idle"} and line["readable"] for line in lines)
         return _answer(200 if well else 503, {"status": "ok" if well else "unavailable", "lines": lines})
 
     async def _metrics(self, _request: web.Request) -> web.Response:
@@ -116,10 +116,12 @@ def status(line: Line) -> dict[str, Any]:
     return {
         "line": line.name,
         "state": line.state,
-        "problem": line.problem,
+        "problem": line.problem or line.doubts.unreadable,
+        "readable": line.doubts.unreadable is None,
         "codes": "all" if subscription.wanted is None else len(subscription.wanted),
         "refused": len(subscription.refused),
         "unseen": len(subscription.unseen),
+        "unread": dict(line.guard.unread),
     }
 
 
@@ -134,6 +136,9 @@ def _exposed(counters: Mapping[str, float], lines: list[Line]) -> Iterator[str]:
     yield "# TYPE ashare_producer_line_subscribed gauge"
     for line in lines:
         yield f'ashare_producer_line_subscribed{{line="{line.name}"}} {int(line.state == "subscribed")}'
+    yield "# TYPE ashare_producer_line_readable gauge"
+    for line in lines:
+        yield f'ashare_producer_line_readable{{line="{line.name}"}} {int(line.doubts.unreadable is None)}'
     for what in ("refused", "unseen"):
         yield f"# TYPE ashare_producer_line_{what}_codes gauge"
         for line in lines:

@@ -28,7 +28,7 @@ class Numbering:
 
         Args:
             received: µs since the epoch.
-            qualities: by index, what the gate found.
+            qualities: by index, what the gate found; what the decoder could not read is told beside it.
         """
         source, run, n = self.source, self.run, self.n
         records: list[bytes] = []
@@ -51,9 +51,13 @@ class Numbering:
                         tick.side,
                         tick.seq,
                         tick.previous_close,
-                        qualities.get(index) if qualities else None,
+                        _quality(qualities.get(index), tick.unread) if qualities else tick.unread,
                     )
                 )
             )
         self.n = n
         return records
+
+
+def _quality(found: str | None, unread: str | None) -> str | None:
+    return f"{found},{unread}" if found and unread else found or unread

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-import time
 from typing import Any, Literal, Protocol
 
+from producer.clock import now
 from producer.continuity import Detected, Hole
 from producer.feeds.decoded import Decoded, FeedTick, Frame
 from producer.intake import Intake
+from producer.predecessor import Predecessor
 from schemas import FeedEvent
+from schemas.bounds import MAX_CODE, MAX_TEXT
 
 log = logging.getLogger(__name__)
 
@@ -25,9 +27,15 @@ Happening = Literal[
     "stopped",
     "switched",
     "never_seen",
+    "clock",
+    "unreadable",
+    "limited",
 ]
 
 Codes = list[str] | Literal["all"]
+
+MOST_CODES = 50_000
+"""Codes that an event lists; more are told as all."""
 
 
 class Outlet(Protocol):
@@ -43,7 +51,7 @@ class Outlet(Protocol):
         ...
 
     async def send(self, ticks: list[FeedTick], received: int) -> None:
-        """Take in ticks that came at one time, µs since the epoch; waits while Kafka is behind."""
+        """Take in ticks that came at one time, µs since the epoch; waits while Kafka is behind, without any as well."""
         ...
 
     def say(self, event: Happening, *, n: int | None = None, **fields: Any) -> None:
@@ -85,6 +93,8 @@ class Single:
     def __init__(self, intake: Intake) -> None:
         """Events are numbered from 1."""
         self.intake = intake
+        self.before: Predecessor | None = None
+        """The run before this one, until what is missing since is told of: with the first subscription."""
         self._events = 0
 
     @property
@@ -112,9 +122,19 @@ class Single:
                 numbering.n if n is None else n,
                 now(),
                 id=f"{numbering.source}/{numbering.run}/{self._events}",
-                **fields,
+                **_bounded(fields),
             )
         )
+        if event == "subscribed" and self.before is not None:
+            self._succeed(self.before, n, fields.get("codes") or "all")
+
+    def _succeed(self, before: Predecessor, n: int | None, codes: Codes) -> None:
+        """Announce what nobody received since the run before ended, unless it told of its end itself."""
+        self.before = None
+        if before.since is not None:
+            # Where the clock stepped back, it is neither's time alone: what lies between the two is covered.
+            hole = Hole(min(before.since, now()), max(before.since, now()), codes, "killed", before.reason)
+            self.gap(hole, self.n if n is None else n)
 
     def gap(self, hole: Hole, n: int) -> None:
         """Announce a gap."""
@@ -129,6 +149,7 @@ class Single:
             codes=hole.codes,
             detected=hole.detected,
             missed=hole.missed,
+            count=hole.count,
         )
 
     def up(self, codes: Codes) -> None:
@@ -150,6 +171,11 @@ class Single:
         return 0.0
 
 
-def now() -> int:
-    """Local time, µs since the epoch."""
-    return time.time_ns() // 1000
+def _bounded(fields: dict[str, Any]) -> dict[str, Any]:
+    """What an event says, within the contract's bounds: a server's words and codes are as long as it likes."""
+    reason, codes = fields.get("reason"), fields.get("codes")
+    if reason is not None and len(reason) > MAX_TEXT:
+        fields["reason"] = reason[:MAX_TEXT]
+    if isinstance(codes, list):
+        fields["codes"] = "all" if len(codes) > MOST_CODES else [code for code in codes if 0 < len(code) <= MAX_CODE]
+    return fields

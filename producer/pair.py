@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from producer.arbitration import Arbiter
+from producer.clock import now
 from producer.continuity import Detected, Hole
 from producer.feeds.decoded import Decoded, FeedTick, Frame
 from producer.intake import Intake
-from producer.outlet import Codes, Happening, Single, now
+from producer.outlet import Codes, Happening, Single
 
 log = logging.getLogger(__name__)
 
@@ -161,10 +162,10 @@ class Side:
 
         That it was away itself is no gap of the stream: ``up`` and ``down`` tell of those.
         """
-        if hole.detected not in {"sequence", "volume"}:
+        if hole.detected not in {"sequence", "volume", "merged"}:
             return
         if any(other.there_since < hole.start for other in self._pair.others(self)):
-            self._pair.covered += 1
+            self._pair.covered += hole.count or 1
             log.info("%s: %s; another line had it", self.name, hole.reason)
         else:
             self._pair.voice.gap(hole, n)

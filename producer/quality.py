@@ -3,8 +3,9 @@
 Which layer judges what:
 
 - *The decoder* (``producer/feeds/``) refuses what a record of the contract cannot hold, whatever the gate is set to: a
-  price that is none (0, negative, text that is no number), a negative volume or turnover, a code that names nothing (or
-  no A share, without ``--foreign``), a time before 1992 or after 2099. These are dead letters, byte for byte.
+  price that is none (0, negative, text that is no number), a code that names nothing (or no A share, without
+  ``--foreign``), a time before 1992 or after 2099. These are dead letters, byte for byte. Any other field that can't be
+  read is null, and the tick goes on with ``unread_FIELD`` in its ``quality``, whatever the gate is set to.
 - *The gate* judges ticks that were read, on the stream that goes to the topic, so after two lines have become one. By
   setting they pass with their flaws as ``quality``, or go to the dead letters with the flaws as the reason.
 
@@ -18,8 +19,15 @@ unknown, since more may be added):
 - ``outside_limits``: the price is outside of the day's limit band, which needs a previous close of that day. Judged of
   A shares, once a tick of the day has carried one. The first days of a listing have no limit, and a listing's day is
   not known here: its ticks are marked then;
-- ``future``, ``stale``: the time is more than ``FUTURE_MS`` ahead of the receipt, or more than ``PAST_MS`` behind it.
-  Not judged where the feed has a clock of its own (a recording, a simulator);
+- ``future``: the time is more than ``FUTURE_MS`` ahead of the receipt. Where the feed has a clock of its own (a
+  recording, a simulator; either may run ahead of ours), the time is later than the end of the trading day that follows
+  the stream's clock, and is not confirmed: ticks of ``CONFIRMING`` codes, without one in between that is not ahead,
+  turn the stream's clock to theirs, forth or back;
+- ``stale``: the tick came long after the time that it tells. On the mainland's exchanges: the time is more than
+  ``PAST_MS`` behind the receipt, and either more than ``PAST_MS`` of continuous trading have passed since, or nothing
+  traded at that time. So what a feed pushes from its cache in the evening, before the opening or over lunch, the last
+  session's end, is not stale, and 02:00 at 10:00 is, as of a feed that writes UTC. Elsewhere, whose hours are not known
+  here: more than a day. Not judged where the feed has a clock of its own;
 - ``backwards``: the time is before that of an earlier tick of the code;
 - ``off_session``: the exchange is closed at that time, or it is lunch. Judged of A shares; ``GRACE_MS`` are given to
   prints that a session's end leaves behind.
@@ -32,8 +40,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from market.calendar import known_until
-from market.codes import Board, Instrument, Kind, UnknownCode, a_share_prefixes, instrument, normalise
+from market.calendar import known_until, next_trading_day, previous_trading_day
+from market.codes import EXCHANGES, Board, Instrument, Kind, UnknownCode, a_share_prefixes, instrument, normalise
 from market.prices import SCALE, to_e4
 from market.rules import limit_band_e4, tick_size_e4
 from market.sessions import Phase, sessions
@@ -49,7 +57,9 @@ BACKWARDS = "backwards"
 OFF_SESSION = "off_session"
 
 FUTURE_MS = 60_000
-PAST_MS = DAY_MS
+PAST_MS = 3_600_000
+CONFIRMING = 3
+"""Codes; of a stream that has shown fewer, all of them, and as many ticks."""
 GRACE_MS = 60_000
 """The closing print is stamped up to 3 s after the close, and some vendors stamp the push instead of the trade."""
 
@@ -61,6 +71,8 @@ _REVIEW_MS = 3_600_000
 _ROWS = 65_536
 _STRETCHES = 256
 _EVER = 1 << 62
+_LOOKED_BACK = 30
+"""Days without trading; no holiday is longer."""
 _ALL_PRICES = (0, _EVER)
 _NO_PRICE = (_EVER, 0)
 _WITH_GRID = frozenset({Kind.A_SHARE, Kind.B_SHARE, Kind.FUND, Kind.CONVERTIBLE})
@@ -135,6 +147,60 @@ class Row(_Quick):
         self.low, self.high = _NO_PRICE if self.unknown else self.band or _ALL_PRICES
 
 
+class _StreamClock:
+    """What time it is in a stream whose clock is its own.
+
+    Attributes:
+        floor, ceiling: a time between these, both included, is of the clock's day, or of the trading day beside it.
+        apart: codes whose last ticks were all outside, on one side.
+    """
+
+    def __init__(self) -> None:
+        """It shows nothing before the first tick."""
+        self.floor, self.ceiling = _EVER, -1
+        self.apart: set[str] = set()
+        self._day = -1
+        self._beyond = False
+        self._ticks = self._of_batch = 0
+
+    def ahead(self, code: str, time: int, codes: int) -> bool:
+        """Whether a tick is ahead of the stream; of ``codes`` that the stream has shown so far."""
+        if self._day < 0 or self.floor <= time <= self.ceiling:
+            self._show(time)
+            return False
+        beyond = time > self.ceiling
+        if beyond is not self._beyond:
+            self._forget()
+            self._beyond = beyond
+        self.apart.add(code)
+        self._ticks += 1
+        self._of_batch += 1
+        if self._ticks < CONFIRMING or len(self.apart) < min(CONFIRMING, codes):
+            return beyond
+        self._forget()
+        self._day = -1
+        self._show(time)
+        return False
+
+    def judged(self, ticks: int) -> None:
+        """So many ticks came together: any that was not apart says that the stream goes on where it was."""
+        if ticks > self._of_batch:
+            self._forget()
+        self._of_batch = 0
+
+    def _show(self, time: int) -> None:
+        day = (time + _SHANGHAI_MS) // DAY_MS
+        if day > self._day:
+            self._day = day
+            today = shanghai_date(time)
+            self.floor = day_start(previous_trading_day(today))
+            self.ceiling = day_start(next_trading_day(today)) + DAY_MS - 1
+
+    def _forget(self) -> None:
+        self.apart.clear()
+        self._ticks = self._of_batch = 0
+
+
 class Gate:
     """Judges the ticks of one stream, in its order.
 
@@ -150,17 +216,19 @@ class Gate:
 
         Args:
             codes: those asked for, ``None`` for a whole market.
-            clock_of_its_own: the feed's times are not compared with the local clock.
+            clock_of_its_own: the feed's times are not compared with the local clock, but with the stream's own.
         """
         self.quarantine = quarantine
         self.counts: Counter[str] = Counter()
-        self._own_clock = clock_of_its_own
+        self._own = _StreamClock() if clock_of_its_own else None
+        self._fresh: dict[tuple[str, Board], tuple[int, int]] = {}
         self._rows: dict[str, Row] = {}
         self._wanted: frozenset[str] | None = None
         self._stretches: dict[tuple[date, str, Board], tuple[tuple[int, int], ...]] = {}
         self._review_at = 0
         self.expect(codes)
-        known_until()  # the calendar takes a second to load: before there is a socket that waits
+        # The calendar takes a second to load: before there is a socket that waits.
+        self._known_until = day_start(known_until()) + DAY_MS
 
     def expect(self, codes: Iterable[str] | None) -> None:
         """Take a new list of the codes asked for, in any form that ``market.codes.normalise`` reads."""
@@ -175,7 +243,8 @@ class Gate:
         now = received // 1000
         if now >= self._review_at:
             self._review(now)
-        known, latest = self._rows, _EVER if self._own_clock else now + FUTURE_MS
+        known, own = self._rows, self._own
+        earliest, latest = (now - PAST_MS, now + FUTURE_MS) if own is None else (own.floor, own.ceiling)
         flaws: dict[int, str] = {}
         rows: list[Row] = []
         add = rows.append
@@ -186,7 +255,11 @@ class Gate:
             add(row)
             time = tick.time
             # A day's first previous close is for the rules to learn from, at whatever price it comes.
-            if row.last <= time < row.until and time <= latest and (row.close or tick.previous_close is None):
+            if (
+                row.last <= time < row.until
+                and earliest <= time <= latest
+                and (row.close or tick.previous_close is None)
+            ):
                 price = tick.price
                 if price == row.price:
                     row.last = time
@@ -198,6 +271,8 @@ class Gate:
             found = self._examine(tick, row, now)
             if found:
                 flaws[len(rows) - 1] = ",".join(found)
+        if own is not None and own.apart:
+            own.judged(len(rows))
         return rows, flaws
 
     def _examine(self, tick: FeedTick, row: Row, now: int) -> list[str]:
@@ -217,7 +292,9 @@ class Gate:
                 row.learn(tick.previous_close, shanghai_date(time))
         found = [UNKNOWN_CODE] if unknown else []
         found += self._priced(tick.price, row, row.band if day == row.day else None)
-        stretch = self._stretch(row, time)
+        # Which holidays there will be in a wrong year is not known, nor worth a warning.
+        beyond = FUTURE in timed and time > self._known_until
+        stretch = row.until if beyond else self._stretch(row, time)
         if stretch is None:
             timed.append(OFF_SESSION)
         elif not timed:
@@ -230,14 +307,42 @@ class Gate:
 
     def _timed(self, time: int, row: Row, now: int) -> list[str]:
         found = []
-        if not self._own_clock:
-            if time > now + FUTURE_MS:
+        if self._own is not None:
+            if self._own.ahead(row.code, time, len(self._rows)):
                 found.append(FUTURE)
-            elif time < now - PAST_MS:
-                found.append(STALE)
+        elif time > now + FUTURE_MS:
+            found.append(FUTURE)
+        elif time < now - PAST_MS and self._stale(row, time, now):
+            found.append(STALE)
         if time < row.last:
             found.append(BACKWARDS)
         return found
+
+    def _stale(self, row: Row, time: int, now: int) -> bool:
+        """Whether a time that is more than ``PAST_MS`` behind is not that of the latest trading there was."""
+        if row.exchange not in EXCHANGES:
+            return time < now - DAY_MS
+        if time < self._fresh_since(row, now):
+            return True
+        day = shanghai_date(time)
+        return not any(start <= time < end for start, end in self._stretches_of(day, row.exchange, row.board))
+
+    def _fresh_since(self, row: Row, now: int) -> int:
+        """From when on no more than ``PAST_MS`` of continuous trading have passed; looked up once a minute."""
+        known = self._fresh.get((row.exchange, row.board))
+        if known is not None and known[0] == now // 60_000:
+            return known[1]
+        left, since, day = PAST_MS, now - _LOOKED_BACK * DAY_MS, shanghai_date(now)
+        for _ in range(_LOOKED_BACK):
+            midnight = day_start(day)
+            open_ = [s for s in sessions(day, row.exchange, row.board) if s.phase.continuous]
+            for start, end in [(midnight + s.start, min(midnight + s.end, now)) for s in reversed(open_)]:
+                if end - start >= left:
+                    self._fresh[row.exchange, row.board] = now // 60_000, end - left
+                    return end - left
+                left -= max(0, end - start)
+            day = date.fromordinal(day.toordinal() - 1)
+        return since
 
     @staticmethod
     def _priced(price: float, row: Row, band: tuple[int, int] | None) -> list[str]:
@@ -263,16 +368,21 @@ class Gate:
         day = shanghai_date(time)
         if not row.share:
             return day_start(day) + DAY_MS
-        key = (day, row.exchange, row.board)
+        stretches = self._stretches_of(day, row.exchange, row.board)
+        return max((end for start, end in stretches if start <= time < end), default=None)
+
+    def _stretches_of(self, day: date, exchange: str, board: Board) -> tuple[tuple[int, int], ...]:
+        """When an exchange trades on a day, ms since the epoch, each with ``GRACE_MS`` after its end."""
+        key = (day, exchange, board)
         stretches = self._stretches.get(key)
         if stretches is None:
             if len(self._stretches) >= _STRETCHES:
                 self._stretches.clear()
             midnight = day_start(day)
-            open_ = [s for s in sessions(day, row.exchange, row.board) if s.phase not in {Phase.CLOSED, Phase.LUNCH}]
+            open_ = [s for s in sessions(day, exchange, board) if s.phase not in {Phase.CLOSED, Phase.LUNCH}]
             stretches = tuple((midnight + s.start, midnight + s.end + GRACE_MS) for s in open_)
             self._stretches[key] = stretches
-        return max((end for start, end in stretches if start <= time < end), default=None)
+        return stretches
 
     def _row(self, code: str) -> Row:
         if len(self._rows) >= _ROWS:

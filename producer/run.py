@@ -6,8 +6,8 @@ import asyncio
 import gc
 import logging
 import signal
-import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from string import ascii_lowercase
@@ -15,7 +15,9 @@ from string import ascii_lowercase
 from broker.publisher import Publisher
 from market.calendar import is_trading_day
 from market.times import SHANGHAI
+from producer import clock, predecessor
 from producer.arbitration import Arbiter, Matching
+from producer.attending import fault_of
 from producer.backoff import Backoff
 from producer.dealing import Dealer
 from producer.feeds.provider import Capabilities
@@ -27,6 +29,7 @@ from producer.outlet import Outlet, Single
 from producer.pacing import TokenBucket
 from producer.pair import Pair
 from producer.plan import Endpoint, Plan, ProducerOptions, plan
+from producer.predecessor import Predecessor
 from producer.quality import Gate
 from producer.speaking import Pace
 from producer.supervisor import Supervisor
@@ -39,6 +42,8 @@ REPORT_SECONDS = 10.0
 STOP_SECONDS = 10.0
 """How long frames in hand may take into the publisher after the word to stop; delivering them has its own limit."""
 
+LOOK_SECONDS = 1.0
+
 LEAVING_SECONDS = 30.0
 """How long ticks of a code that was taken off the list may still come: a request can wait for its bucket."""
 
@@ -46,17 +51,20 @@ __all__ = ["Producer", "ProducerOptions", "run"]
 
 
 async def run(options: ProducerOptions) -> None:
-    """Produce until SIGTERM or SIGINT; then everything in hand has been delivered. A second signal gives it up.
+    """Produce until SIGTERM, SIGINT or SIGHUP; then everything in hand has been delivered. A second signal gives it up.
 
     Raises:
         UsageError: a setting is wrong, no broker answers, a topic is missing, or the feed refuses what it is asked.
-        DeliveryError: the broker did not take what was in hand when it was time to stop.
+        DeliveryError: the broker did not take what was in hand when it was time to stop, or the publisher failed.
+        Exception: a task of the producer failed or ended; the lines were stopped first.
     """
     what = plan(options)
     publisher = Publisher(options.bootstrap, client_id=f"ashare-producer-{what.sources[0]}")
     producer = Producer(what, options, publisher)
     await publisher.start(TICKS, FEED_EVENTS, DEAD_LETTERS)
     try:
+        before = await predecessor.look(options.bootstrap, what.sources)
+        producer.succeed(before)
         await asyncio.to_thread(is_trading_day, datetime.now(SHANGHAI).date())  # the calendar takes a second to come
         # Next to nothing here is garbage in cycles, and what waits for Kafka is long to look through.
         gc.freeze()
@@ -84,10 +92,11 @@ class Producer:
         Raises:
             UsageError: a line can't be dialled, or asked for its codes.
         """
-        self.run_id = time.time_ns() // 1_000_000
+        self.run_id = clock.now() // 1000
         self.intakes: list[Intake] = []
         self.pairs: list[tuple[Pair, Arbiter]] = []
         self._gates: list[Gate] = []
+        self._voices: list[Single] = []
         self._expected = list(what.codes or ())
         self._what = what
         self._options = options
@@ -111,13 +120,30 @@ class Producer:
             else LocalServer(self.supervisor, self.watch, self._measures, options.http_port)
         )
 
+    def succeed(self, before: Mapping[str, Predecessor]) -> None:
+        """Number on above the runs before this one, and have each stream tell of what is missing since.
+
+        Raises:
+            UsageError: one of them is ahead of the clock by more than a clock can be wrong.
+        """
+        self.run_id = predecessor.run_after(before, clock.now() // 1000)
+        for intake in self.intakes:
+            intake.numbering.run = self.run_id
+        for voice in self._voices:
+            voice.before = before.get(voice.intake.numbering.source)
+
     @property
     def counters(self) -> list[Counters]:
         """Of each line's intake."""
         return [intake.counters for intake in self.intakes]
 
     async def until_told(self) -> None:
-        """Run the lines until a signal; a second one, or ``STOP_SECONDS``, cuts short what they still read."""
+        """Run the lines until a signal; a second one, or ``STOP_SECONDS``, cuts short what they still read.
+
+        Raises:
+            UsageError: the feeds refuse for good what every line asks.
+            Exception: a line, or a task beside the lines, failed or ended.
+        """
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
         running = asyncio.create_task(self.supervisor.run(stop))
@@ -131,20 +157,39 @@ class Producer:
                 stop.set()
                 loop.call_later(STOP_SECONDS, running.cancel)
 
+        beside = {"report": self._report(), "publishing": self._published()}
+        if self.watch.path is not None:
+            beside["watchlist"] = self.watch.run()
+        helpers = [asyncio.create_task(work, name=name) for name, work in beside.items()]
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, told)
-        helpers = [asyncio.create_task(work) for work in (self._report(), self.watch.run())]
         try:
-            await running
-        except asyncio.CancelledError:
-            if not stop.is_set():
-                raise
+            done, _ = await asyncio.wait({running, *helpers}, return_when=asyncio.FIRST_COMPLETED)
+            fault = None if running in done else fault_of(done.pop())  # none but the lines may end by itself
+            if fault is not None:
+                log.critical("the producer ends: %s", fault)
+                told()
+            _ = await asyncio.wait({running})
+            if fault is not None:
+                raise fault
+            if not (running.cancelled() and stop.is_set()):
+                await running
         finally:
-            for helper in helpers:
-                helper.cancel()
-            await asyncio.gather(*helpers, return_exceptions=True)
+            for task in (running, *helpers):
+                task.cancel()
+            await asyncio.gather(running, *helpers, return_exceptions=True)
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
+
+    async def _published(self) -> None:
+        """Look whether the publisher still publishes.
+
+        Raises:
+            DeliveryError: it does not.
+        """
+        while True:
+            self._publisher.check()
+            await asyncio.sleep(LOOK_SECONDS)
 
     def _gate(self) -> Gate | None:
         """What judges the ticks of one stream, by setting."""
@@ -191,14 +236,16 @@ class Producer:
         ]
         self.intakes += intakes
         names: list[str] = [source]
-        outlets: Sequence[Outlet] = [Single(intakes[0])]
+        single = Single(intakes[0])
+        outlets: Sequence[Outlet] = [single]
         if arbiter is not None:
             names = [f"{source}/{letter}" for letter in ascii_lowercase[: len(upstreams)]]
             pair = Pair(names, intakes)
             self.pairs.append((pair, arbiter))
-            outlets = pair.sides
+            outlets, single = pair.sides, pair.voice
+        self._voices.append(single)
         return [
-            Line(upstream, codes, outlet, self._pace(endpoint), name=name)
+            Line(upstream, codes, outlet, self._pace(endpoint), name=name, own_clock=options.own_clock)
             for endpoint, upstream, outlet, name in zip(endpoints, upstreams, outlets, names, strict=True)
         ]
 
@@ -224,6 +271,10 @@ class Producer:
         }
         measures |= {f"dead_letters_total{{cause={_quoted(cause)}}}": value for cause, value in counted.causes.items()}
         measures |= {f"flaws_total{{flaw={_quoted(flaw)}}}": value for flaw, value in counted.flaws.items()}
+        unread: Counter[str] = Counter()
+        for line in self.supervisor.lines:
+            unread.update(line.guard.unread)
+        measures |= {f"unread_total{{field={_quoted(field)}}}": value for field, value in unread.items()}
         for pair, arbiter in self.pairs:
             measures[f'switches_total{{stream="{pair.voice.intake.numbering.source}"}}'] = pair.switches
             measures[f'losses_covered_total{{stream="{pair.voice.intake.numbering.source}"}}'] = pair.covered

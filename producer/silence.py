@@ -8,6 +8,7 @@ Nothing here does I/O. ``now`` is in seconds that only rise, ``wall`` in ms sinc
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from market.codes import EXCHANGES, Board, UnknownCode, instrument
 from market.sessions import Phase, sessions
 from market.times import DAY_MS, day_start, shanghai_date
+from producer.drift import Drift
 from producer.feeds.decoded import FeedTick
 
 PATIENCE = 10.0
@@ -47,10 +49,13 @@ class MarketClock:
     def __init__(self) -> None:
         """The local time, until ticks say otherwise."""
         self._offset = 0
+        self.drift = Drift()
+        """Whether the market's time is constantly off the local one."""
         self._samples: deque[tuple[int, int, float]] = deque(maxlen=_SAMPLES)
 
     def heard(self, time: int, wall: int, now: float) -> None:
         """A tick of exchange time ``time`` came just now; one of many is enough, twice a second."""
+        self.drift.heard(time - wall, now)
         self._samples.append((time - wall, time, now))
         middle = sorted(offset for offset, _, _ in self._samples)[len(self._samples) // 2]
         agreed = [(at, when) for offset, at, when in self._samples if abs(offset - middle) <= _AGREED_MS]
@@ -74,6 +79,24 @@ def loud_since(ms: int, exchange: str = "SSE", board: Board = Board.MAIN) -> tup
         if session.start <= since_midnight < session.end and session.phase in _LOUD:
             return (since_midnight - session.start) / 1000, session.phase
     return None
+
+
+def until_trading(ms: int) -> float:
+    """Seconds until ticks can come on the day of an exchange time, auctions included: 0 where they can, else infinite.
+
+    During lunch it is the time to its end.
+    """
+    try:
+        day = shanghai_date(ms)
+        since_midnight = (ms - day_start(day)) % DAY_MS
+        waits = [
+            max(0, session.start - since_midnight) / 1000
+            for session in sessions(day)
+            if session.phase is not Phase.LUNCH and session.end > since_midnight
+        ]
+    except ValueError:
+        return math.inf
+    return min(waits, default=math.inf)
 
 
 def trading_stretch(ms: int) -> tuple[str, Phase] | None:

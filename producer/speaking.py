@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from websockets.exceptions import ConnectionClosed
 
+from producer.attending import fault_of
 from producer.backoff import Backoff
 from producer.connection import FrameConnection
 from producer.continuity import Detected
@@ -121,11 +122,14 @@ class Speaker:
 
     async def run(self, connection: FrameConnection) -> End | None:
         """Send what is due, until the connection ends or has to."""
-        beating = asyncio.create_task(self._beat(connection))
+        beating = asyncio.create_task(self._beat(connection), name="heartbeat")
+        beating.add_done_callback(lambda _: self._work.set())
         try:
             with contextlib.suppress(ConnectionClosed):
                 while True:
                     if beating.done():
+                        if beating.cancelled() or beating.exception() is not None:
+                            raise fault_of(beating)
                         return beating.result()
                     try:
                         self._ask()
@@ -173,7 +177,6 @@ class Speaker:
         while (wait := heart.wait(clock())) is not None:
             await asyncio.sleep(wait)
             if heart.limit and not connection.held_back and loop_time() - connection.heard > heart.limit:
-                self._work.set()
                 return End(f"nothing heard for {heart.limit:g} s", "silence")
             for kind in heart.beats(clock()):
                 message = PING if kind == "ping" else self._pace.heartbeat_message or self._feed.heartbeat()

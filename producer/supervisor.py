@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 from collections.abc import Callable, Sequence
 
+from producer.attending import fault_of
 from producer.dealing import Dealer
 from producer.line import Line
 from schemas import UsageError
@@ -41,9 +43,14 @@ class Supervisor:
         """Subscribe these codes instead, each on the line that it was on.
 
         Raises:
-            UsageError: the lines don't carry as many; nothing has changed then.
+            UsageError: the lines don't carry as many, or a feed can't have one of them; nothing has changed then.
         """
-        dealt = self._dealer.deal(codes)
+        dealer = copy.copy(self._dealer)
+        dealt = dealer.deal(codes)
+        for group, some in zip(self.groups, dealt, strict=True):
+            for line in group:
+                line.check(some)
+        self._dealer = dealer
         self.codes = list(dict.fromkeys(codes))
         self._told(self.codes)
         for group, some in zip(self.groups, dealt, strict=True):
@@ -55,6 +62,7 @@ class Supervisor:
 
         Raises:
             UsageError: every line has been refused; the text holds each reason once.
+            Exception: a line failed, or ended though nobody told it to.
         """
         running = {asyncio.create_task(line.run(stop), name=line.name): line for line in self.lines}
         refused: list[str] = []
@@ -63,13 +71,16 @@ class Supervisor:
             while pending:
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
-                    error = None if task.cancelled() else task.exception()
+                    error = task.exception() if not task.cancelled() else fault_of(task)
+                    if error is None and not stop.is_set():
+                        error = fault_of(task)
                     if isinstance(error, UsageError):
                         refused.append(str(error))
                         if pending:
                             name = running[task].name
                             log.critical("line %s has stopped, the others go on: %s", name, error)
                     elif error is not None:
+                        log.critical("line %s has failed, and the others end with it: %s", running[task].name, error)
                         raise error
         finally:
             for task in pending:

@@ -59,7 +59,10 @@ class Watch:
         return wanted
 
     async def run(self) -> None:
-        """Take up what is written into the file, for as long as it is awaited. What can't be read changes nothing."""
+        """Take up what is written into the file, for as long as it is awaited. What can't be read changes nothing.
+
+        It ends at once where there is no file.
+        """
         seen = self._stamp
         while self.path is not None:
             await asyncio.sleep(LOOK_SECONDS)

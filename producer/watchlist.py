@@ -111,7 +111,7 @@ def save(path: Path, wanted: Sequence[str]) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
         Path(temporary).chmod(mode)
         Path(temporary).replace(path)
     except (OSError, UnicodeDecodeError) as error:

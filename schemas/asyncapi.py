@@ -189,7 +189,13 @@ def _ref(name: str) -> Schema:
 def _cloud_event() -> Schema:
     """The headers of a price change."""
     fixed = {name: {"type": "string", "const": value.decode()} for name, value in cloudevents.FIXED}
-    place = {"description": f"`{TICKS}/partition/offset` of the tick: the same after any replay", "type": "string"}
+    place = {
+        "description": (
+            "`SOURCE/RUN/N` of the tick that caused the change, SOURCE percent-encoded: the same after any replay."
+            f" Records without `cause`, as version 0.1 wrote them: `{TICKS}/partition/offset` of the tick"
+        ),
+        "type": "string",
+    }
     time = {"description": "Exchange time", "type": "string", "format": "date-time"}
     fields = {"ce_id": place, **fixed, "ce_time": time}
     return {

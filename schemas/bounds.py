@@ -16,17 +16,30 @@ LATEST_MS = 4_102_444_799_999
 """The last ms before 2100-01-01 UTC."""
 LATEST_US = LATEST_MS * 1000 + 999
 
+MIN_PRICE = 0.0001
+"""Yuan: prices are compared as whole 1/10,000 yuan, and none is 0."""
 MAX_PRICE = 1e9
 """Yuan."""
+MAX_MOVE_BP = 1e17
+"""Basis points, from the lowest price to the highest."""
+MAX_THRESHOLD_YUAN = 1e14
+"""What the largest threshold makes of the highest price."""
 MAX_VOLUME = 10**15
 """Shares, of one tick."""
 MAX_TURNOVER = 1e18
 """Yuan, of one tick."""
 MAX_SESSION_VOLUME = INT64
+"""Shares; what is summed up beyond stays there."""
 MAX_SESSION_TURNOVER = 1e24
+"""Yuan, likewise."""
+MAX_PARTITION = 2**31 - 1
+"""Kafka's own."""
 
 RUN_AHEAD_MS = 86_400_000
 """How far a run may be ahead of the receipt of its ticks: a clock that was set back by more is told of at start."""
+
+RECEIVED_AHEAD_MS = 3_600_000
+"""How far a receipt may be ahead of its record's timestamp, which a broker holds to its own clock."""
 
 MAX_SOURCE = 255
 MAX_CODE = 32
@@ -38,5 +51,9 @@ MAX_SCOPE = 64
 MAX_THRESHOLD = 32
 MAX_LINES = 1_024
 """Sources whose last tick a row remembers."""
+MAX_CODES = 100_000
+"""Codes that an event names."""
+MAX_STEPS = 1_024
+"""Earlier thresholds that a mark remembers."""
 MAX_DEPTH = 32
 """Levels of nesting; a record of the contract has three."""

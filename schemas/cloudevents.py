@@ -1,13 +1,14 @@
 """CloudEvents 1.0 headers (Kafka binding, binary mode) of the public topic.
 
-The id comes from the tick that caused the change, so it is the same after any replay, and a reader drops what comes
-again.
+The id is the name of the tick that caused the change, so it is the same after any replay and names one content for
+ever, and a reader drops what comes again: ``docs/decisions.md``, "What names a price change".
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import lru_cache
+from urllib.parse import quote
 
 from schemas.records import PriceChange
 from schemas.topics import TICKS
@@ -22,19 +23,35 @@ FIXED = [
 
 
 def change_id(change: PriceChange, topic: str = TICKS) -> str:
-    """The event id of a change: ``topic/partition/offset`` of its tick."""
-    return f"{topic}/{change.origin.partition}/{change.origin.offset}"
+    """The event id of a change: ``SOURCE/RUN/N`` of its tick.
+
+    Args:
+        topic: of the ticks; it names a change that was written before changes carried their ``cause``.
+    """
+    return _id(change, topic).decode()
 
 
 def headers(change: PriceChange, topic: str = TICKS) -> list[tuple[str, bytes]]:
     """The CloudEvents headers of a change, always in the same order."""
     seconds, ms = divmod(change.time, 1000)
-    origin = change.origin
     return [
-        ("ce_id", b"%s/%d/%d" % (topic.encode(), origin.partition, origin.offset)),
+        ("ce_id", _id(change, topic)),
         *FIXED,
         ("ce_time", b"%s.%03dZ" % (_second(seconds), ms)),
     ]
+
+
+def _id(change: PriceChange, topic: str) -> bytes:
+    cause = change.cause
+    if cause is None:
+        return b"%s/%d/%d" % (topic.encode(), change.origin.partition, change.origin.offset)
+    return b"%s/%d/%d" % (_quoted(cause.source), cause.run, cause.n)
+
+
+@lru_cache(1 << 12)
+def _quoted(source: str) -> bytes:
+    """A source percent-encoded but for letters, digits and ``-._~``: a slash in it must not look like another run."""
+    return quote(source, safe="").encode()
 
 
 @lru_cache(1 << 12)

@@ -2,7 +2,7 @@
 
 The rule of the contract: fields are added, never removed, renamed or retyped; a break is a ``.v2`` topic. A range of
 values may widen (a new event, a longer code), so readers take a value that they don't know for unknown; it may not
-narrow, since records of the released schema are replayed through today's code.
+narrow, since records of the released schema are replayed through today's code. The one exception is ``ADDED_BOUNDS``.
 
 Reads the subset that ``schemas.json_schema`` writes; a keyword that it does not know may not change at all. The topics
 are compared as the AsyncAPI document declares them: their names, keys, partitions and policies stay too.
@@ -10,7 +10,10 @@ are compared as the AsyncAPI document declares them: their names, keys, partitio
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+from schemas import bounds
 
 Schema = dict[str, Any]
 
@@ -18,6 +21,39 @@ _ANNOTATIONS = {"$schema", "$id", "title", "description", "default", "definition
 _STRUCTURE = {"type", "anyOf", "$ref", "properties", "required", "items"}
 _LOWER = ("minimum", "exclusiveMinimum", "minLength", "minItems")
 _UPPER = ("maximum", "exclusiveMaximum", "maxLength", "maxItems")
+
+_TIME = {"maximum": bounds.LATEST_US}
+_PRICE = {"minimum": bounds.MIN_PRICE, "maximum": bounds.MAX_PRICE}
+_COUNT = {"maximum": bounds.INT64}
+ADDED_BOUNDS: Mapping[str, Mapping[str, float]] = {
+    "time": {"minimum": bounds.EARLIEST_MS, "maximum": bounds.LATEST_MS},
+    **dict.fromkeys(("received", "at", "start", "end"), _TIME),
+    "run": {"maximum": bounds.LATEST_MS},
+    "n": {"maximum": bounds.EXACT},
+    **dict.fromkeys(("price", "open", "high", "low", "last", "previous", "previous_close"), _PRICE),
+    "change": {"minimum": -bounds.MAX_PRICE, "maximum": bounds.MAX_PRICE},
+    "change_bp": {"minimum": -bounds.MAX_MOVE_BP, "maximum": bounds.MAX_MOVE_BP},
+    "volume": {"maximum": bounds.MAX_VOLUME},
+    "turnover": {"maximum": bounds.MAX_TURNOVER},
+    **dict.fromkeys(("ticks", "offset"), _COUNT),
+    "partition": {"maximum": bounds.MAX_PARTITION},
+    "exchange": {"maxLength": bounds.MAX_CODE},
+    "source": {"maxLength": bounds.MAX_SOURCE},
+    "line": {"maxLength": bounds.MAX_SOURCE},
+    "quality": {"maxLength": bounds.MAX_QUALITY},
+    "reason": {"maxLength": bounds.MAX_TEXT},
+    "id": {"maxLength": bounds.MAX_ID},
+    "scope": {"maxLength": bounds.MAX_SCOPE},
+    "threshold": {"maxLength": bounds.MAX_THRESHOLD, "maximum": bounds.MAX_THRESHOLD_YUAN},
+    "session": {"maxLength": len("2026-11-20")},
+    "codes": {"maxItems": bounds.MAX_CODES},
+    "lines": {"maxItems": bounds.MAX_LINES},
+    "earlier": {"maxItems": bounds.MAX_STEPS},
+}
+"""Bounds that were added after the release, by the field's name: a bound that excludes only what the pipeline never
+wrote breaks no reader and no replay, while arithmetic on what it excludes ended processes. Each is the widest that does
+so (``schemas/bounds.py``); a field may be bounded by more (a session's volume), and not by less.
+"""
 
 
 def incompatible_changes(released: Schema, current: Schema) -> list[str]:
@@ -120,7 +156,7 @@ class _Comparison:
         found = []
         for keyword in sorted((released.keys() | current.keys()) - _ANNOTATIONS - _STRUCTURE):
             before, now = released.get(keyword), current.get(keyword)
-            if before != now and not _widens(keyword, before, now):
+            if before != now and not (_widens(keyword, before, now) or _never_written(path, keyword, now)):
                 found.append(f"{path}: narrowed, {keyword} from {_text(before)} to {_text(now)}")
         return found
 
@@ -134,6 +170,12 @@ def _widens(keyword: str, before: Any, now: Any) -> bool:
     if keyword == "additionalProperties":
         return now in (None, True)
     return keyword == "pattern" and now is None
+
+
+def _never_written(path: str, keyword: str, now: Any) -> bool:
+    """Whether the constraint excludes only values that no record has."""
+    added = ADDED_BOUNDS.get(path.rpartition(".")[2], {}).get(keyword)
+    return added is not None and now is not None and (now <= added if keyword in _LOWER else now >= added)
 
 
 def _by_type(document: Schema, schema: Schema) -> dict[str, Schema]:

@@ -13,25 +13,67 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from schemas.bounds import INT64
+from schemas.bounds import (
+    EARLIEST_MS,
+    EXACT,
+    INT64,
+    LATEST_MS,
+    LATEST_US,
+    MAX_CODE,
+    MAX_CODES,
+    MAX_ID,
+    MAX_LINES,
+    MAX_MOVE_BP,
+    MAX_PARTITION,
+    MAX_PRICE,
+    MAX_QUALITY,
+    MAX_SCOPE,
+    MAX_SESSION_TURNOVER,
+    MAX_SESSION_VOLUME,
+    MAX_SOURCE,
+    MAX_STEPS,
+    MAX_TEXT,
+    MAX_THRESHOLD,
+    MAX_THRESHOLD_YUAN,
+    MAX_TURNOVER,
+    MAX_VOLUME,
+    MIN_PRICE,
+)
 
 _CODE = 'Six digits for an A share, else "digits.EXCHANGE"'
 _SCOPE = '"default", "board:STAR" or "code:600519"'
 _QUALITY = "What the quality gate found, comma between several (off_grid, backwards …; more to come); null: nothing"
-_SHARES = Meta(ge=0, description="Shares; whole for A shares")
-Code = Annotated[str, Meta(min_length=1, max_length=32, description=_CODE)]
-Exchange = Annotated[str, Meta(description="SSE, SZSE or BSE for an A share")]
-Price = Annotated[float, Meta(gt=0, description="Yuan")]
+_SHARES = Meta(ge=0, le=MAX_VOLUME, description="Shares; whole for A shares")
+_SUM = "Shares; whole for A shares"
+_CONNECTION = "The connection that delivers from now on, of several; or TOPIC/PARTITION, which lost records"
+_LINE = "Line id: one upstream connection"
+_RUN = "Start of this line's producer, ms since the epoch"
+_NUMBER = "The run's own count of ticks, no holes over all partitions"
+Code = Annotated[str, Meta(min_length=1, max_length=MAX_CODE, description=_CODE)]
+Exchange = Annotated[str, Meta(max_length=MAX_CODE, description="SSE, SZSE or BSE for an A share")]
+Price = Annotated[float, Meta(ge=MIN_PRICE, le=MAX_PRICE, description="Yuan")]
 Quantity = Annotated[int, _SHARES] | Annotated[float, _SHARES]
-Money = Annotated[float, Meta(ge=0, description="Yuan")]
-Milliseconds = Annotated[int, Meta(ge=0, le=INT64, description="Exchange time, ms since the epoch")]
-Microseconds = Annotated[int, Meta(ge=0, le=INT64, description="Local time, µs since the epoch")]
-Received = Annotated[int, Meta(ge=0, le=INT64, description="When the frame came off the socket, µs since the epoch")]
-Line = Annotated[str, Meta(min_length=1, description="Line id: one upstream connection")]
-Run = Annotated[int, Meta(ge=0, le=INT64, description="Start of this line's producer, ms since the epoch")]
-Number = Annotated[int, Meta(ge=0, le=INT64, description="The run's own count of ticks, no holes over all partitions")]
-BasisPoints = Annotated[float, Meta(description="Of previous, two decimals, half away from zero")]
-TradingDay = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$", description="Shanghai date, YYYY-MM-DD")]
+Sum = (
+    Annotated[int, Meta(ge=0, le=MAX_SESSION_VOLUME, description=_SUM)]
+    | Annotated[float, Meta(ge=0, le=float(MAX_SESSION_VOLUME), description=_SUM)]
+)
+Money = Annotated[float, Meta(ge=0, le=MAX_TURNOVER, description="Yuan")]
+Milliseconds = Annotated[int, Meta(ge=EARLIEST_MS, le=LATEST_MS, description="Exchange time, ms since the epoch")]
+Microseconds = Annotated[int, Meta(ge=0, le=LATEST_US, description="Local time, µs since the epoch")]
+Received = Annotated[
+    int, Meta(ge=0, le=LATEST_US, description="When the frame came off the socket, µs since the epoch")
+]
+Line = Annotated[str, Meta(min_length=1, max_length=MAX_SOURCE, description=_LINE)]
+Run = Annotated[int, Meta(ge=0, le=LATEST_MS, description=_RUN)]
+Number = Annotated[int, Meta(ge=0, le=EXACT, description=_NUMBER)]
+Quality = Annotated[str, Meta(min_length=1, max_length=MAX_QUALITY, description=_QUALITY)]
+Move = Annotated[float, Meta(ge=-MAX_PRICE, le=MAX_PRICE, description="Yuan: price less previous")]
+BasisPoints = Annotated[
+    float, Meta(ge=-MAX_MOVE_BP, le=MAX_MOVE_BP, description="Of previous, two decimals, half away from zero")
+]
+TradingDay = Annotated[
+    str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$", max_length=10, description="Shanghai date, YYYY-MM-DD")
+]
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
@@ -58,14 +100,14 @@ class Tick(Record, frozen=True, gc=False):
     side: Annotated[Literal["buy", "sell"], Meta(description="Who took the liquidity")] | None = None
     seq: Annotated[int, Meta(ge=-INT64, le=INT64, description="The provider's own sequence number")] | None = None
     previous_close: Price | None = None
-    quality: Annotated[str, Meta(min_length=1, description=_QUALITY)] | None = None
+    quality: Quality | None = None
 
 
 class Origin(Record, frozen=True, gc=False):
     """The place in ``ashare.ticks.v1`` that an effect came from."""
 
-    partition: Annotated[int, Meta(ge=0, description="Partition of the tick")]
-    offset: Annotated[int, Meta(ge=0, description="Offset of the tick")]
+    partition: Annotated[int, Meta(ge=0, le=MAX_PARTITION, description="Partition of the tick")]
+    offset: Annotated[int, Meta(ge=0, le=INT64, description="Offset of the tick")]
 
 
 class LineMark(Record, frozen=True, gc=False):
@@ -77,7 +119,7 @@ class LineMark(Record, frozen=True, gc=False):
     received: Annotated[Received | None, Meta(description="When that tick came, if it was kept")] = None
 
 
-Lines = Annotated[list[LineMark], Meta(description="The last tick applied, of each line")]
+Lines = Annotated[list[LineMark], Meta(max_length=MAX_LINES, description="The last tick applied, of each line")]
 
 
 class GapMark(Record, frozen=True, gc=False):
@@ -87,9 +129,9 @@ class GapMark(Record, frozen=True, gc=False):
     is of before the gap where its ``received`` is not after ``end``; its session's figures lack what traded in between.
     """
 
-    id: Annotated[str, Meta(min_length=1, description="The feed event that told of it")]
-    start: Annotated[int, Meta(ge=0, le=INT64, description="Since when ticks may be missing, µs since the epoch")]
-    end: Annotated[int, Meta(ge=0, le=INT64, description="Until when, µs since the epoch; null: it lasts")] | None
+    id: Annotated[str, Meta(min_length=1, max_length=MAX_ID, description="The feed event that told of it")]
+    start: Annotated[int, Meta(ge=0, le=LATEST_US, description="Since when ticks may be missing, µs since the epoch")]
+    end: Annotated[int, Meta(ge=0, le=LATEST_US, description="Until when, µs since the epoch; null: it lasts")] | None
     count: Annotated[int, Meta(ge=1, le=INT64, description="How many gaps the mark covers")] = 1
 
 
@@ -110,15 +152,17 @@ class Snapshot(Record, frozen=True, gc=False):
     open: Price
     high: Price
     low: Price
-    ticks: Annotated[int, Meta(ge=1, description="Ticks of this session")]
+    ticks: Annotated[int, Meta(ge=1, le=INT64, description="Ticks of this session")]
     origin: Origin
     lines: Lines
-    volume: Quantity | None = None
-    turnover: Money | None = None
+    volume: Sum | None = None
+    turnover: Annotated[float, Meta(ge=0, le=MAX_SESSION_TURNOVER, description="Yuan")] | None = None
     previous_close: Price | None = None
     gap: Annotated[GapMark | None, Meta(description="What of the session may be missing; null: nothing known")] = None
-    doubtful: Annotated[int, Meta(ge=0, description="Ticks of this session whose price broke a trading rule")] = 0
-    quality: Annotated[str, Meta(min_length=1, description=_QUALITY)] | None = None
+    doubtful: Annotated[
+        int, Meta(ge=0, le=INT64, description="Ticks of this session whose price broke a trading rule")
+    ] = 0
+    quality: Quality | None = None
 
 
 class PriceChange(Record, frozen=True, gc=False):
@@ -131,16 +175,16 @@ class PriceChange(Record, frozen=True, gc=False):
     code: Code
     price: Price
     previous: Price | None
-    change: Annotated[float, Meta(description="Yuan: price less previous")] | None
+    change: Move | None
     change_bp: BasisPoints | None
     time: Milliseconds
     received: Received
-    volume: Quantity | None
-    ticks: Annotated[int, Meta(ge=1, description="Ticks since the last emission, this one included")]
-    threshold: Annotated[float, Meta(ge=0, description="Yuan: the threshold in force")]
+    volume: Sum | None
+    ticks: Annotated[int, Meta(ge=1, le=INT64, description="Ticks since the last emission, this one included")]
+    threshold: Annotated[float, Meta(ge=0, le=MAX_THRESHOLD_YUAN, description="Yuan: the threshold in force")]
     origin: Origin
     cause: Annotated[LineMark | None, Meta(description="The tick that caused it: its line, run and number")] = None
-    quality: Annotated[str, Meta(min_length=1, description=_QUALITY)] | None = None
+    quality: Quality | None = None
 
 
 class ChangeState(Record, frozen=True, gc=False):
@@ -151,8 +195,8 @@ class ChangeState(Record, frozen=True, gc=False):
 
     code: Code
     last: Price
-    volume: Quantity | None
-    ticks: Annotated[int, Meta(ge=0, description="Ticks since the last emission")]
+    volume: Sum | None
+    ticks: Annotated[int, Meta(ge=0, le=INT64, description="Ticks since the last emission")]
     origin: Origin
     lines: Lines
 
@@ -162,7 +206,8 @@ class FeedEvent(Record, frozen=True, gc=False):
 
     ``clock``: the feed's times are constantly off. ``unreadable``: most of its frames can't be read. ``repeats``: ticks
     are dropped as repeated that are not. ``limited``: a bound was reached, and ``count`` things were left out.
-    ``log_replaced``: another cluster or topic stands behind the same name.
+    ``log_replaced``: another cluster or topic stands behind the same name. ``acknowledged``: an operator has taken note
+    of what workers lost to retention and told of until ``end``.
     ``n`` is the number of the last tick before the event. A gap names the time between which ticks may be missing
     (``start``, ``end``, µs since the epoch, local clock) and the codes concerned, or ``"all"``: what was made of their
     ticks around that time may lack some. ``id`` names the event: source, run, and the run's count of events.
@@ -187,6 +232,7 @@ class FeedEvent(Record, frozen=True, gc=False):
             "repeats",
             "limited",
             "log_replaced",
+            "acknowledged",
         ],
         Meta(description="What happened"),
     ]
@@ -194,11 +240,18 @@ class FeedEvent(Record, frozen=True, gc=False):
     run: Run
     n: Number
     at: Microseconds
-    reason: Annotated[str, Meta(description="Why, in words")] | None = None
+    reason: Annotated[str, Meta(max_length=MAX_TEXT, description="Why, in words")] | None = None
     start: Microseconds | None = None
     end: Microseconds | None = None
-    codes: Annotated[list[Code] | Literal["all"] | None, Meta(description="Codes concerned")] = None
-    id: Annotated[str, Meta(description="SOURCE/RUN/COUNT, the same however often the event is sent")] | None = None
+    codes: Annotated[
+        Annotated[list[Code], Meta(max_length=MAX_CODES)] | Literal["all"] | None, Meta(description="Codes concerned")
+    ] = None
+    id: (
+        Annotated[
+            str, Meta(max_length=MAX_ID, description="SOURCE/RUN/COUNT, the same however often the event is sent")
+        ]
+        | None
+    ) = None
     detected: (
         Annotated[
             Literal["sequence", "disconnect", "silence", "overflow", "volume", "killed", "retention", "merged"],
@@ -207,7 +260,7 @@ class FeedEvent(Record, frozen=True, gc=False):
         | None
     ) = None
     missed: Annotated[int, Meta(ge=0, le=INT64, description="Shares that traded in the gap, if known")] | None = None
-    line: Annotated[str, Meta(description="The connection that delivers from now on, of several")] | None = None
+    line: Annotated[str, Meta(max_length=MAX_SOURCE, description=_CONNECTION)] | None = None
     count: Annotated[int, Meta(ge=0, le=INT64, description="How many things it tells of")] | None = None
 
 
@@ -219,18 +272,21 @@ class DeadLetter(Record, frozen=True, gc=False):
     """
 
     payload: bytes
-    reason: Annotated[str, Meta(description="Why it could not be read, in words")]
+    reason: Annotated[str, Meta(max_length=MAX_TEXT, description="Why it could not be read, in words")]
     part: Annotated[Literal["frame", "tick"], Meta(description="What the payload is: a whole frame or one tick of it")]
     source: Line
     run: Run
     received: Received
 
 
+Scope = Annotated[str, Meta(pattern=r"^(default|board:[A-Z]+|code:.+)$", max_length=MAX_SCOPE, description=_SCOPE)]
+
+
 class Threshold(Record, frozen=True, gc=False):
     """A threshold set at run time: ``ashare.thresholds.v1``, compacted, keyed by ``scope``."""
 
-    scope: Annotated[str, Meta(pattern=r"^(default|board:[A-Z]+|code:.+)$", description=_SCOPE)]
-    threshold: Annotated[str, Meta(description='"0.05" (yuan), "2ticks" or "50bp"')]
+    scope: Scope
+    threshold: Annotated[str, Meta(max_length=MAX_THRESHOLD, description='"0.05" (yuan), "2ticks" or "50bp"')]
 
 
 _SETTING = '"0.05" (yuan), "2ticks" or "50bp"; null: none is set, and the worker\'s setting is in force'
@@ -239,7 +295,7 @@ _SETTING = '"0.05" (yuan), "2ticks" or "50bp"; null: none is set, and the worker
 class ThresholdStep(Record, frozen=True, gc=False):
     """From which tick of a partition on a run-time threshold was in force."""
 
-    threshold: Annotated[str, Meta(description=_SETTING)] | None
+    threshold: Annotated[str, Meta(max_length=MAX_THRESHOLD, description=_SETTING)] | None
     start: Annotated[int, Meta(ge=0, le=INT64, description="Offset of the partition's first tick judged by it")]
 
 
@@ -250,9 +306,11 @@ class ThresholdMark(Record, frozen=True, gc=False):
     are judged again after a crash are judged as before. ``earlier`` holds what such ticks may still need, oldest first.
     """
 
-    scope: Annotated[str, Meta(pattern=r"^(default|board:[A-Z]+|code:.+)$", description=_SCOPE)]
-    threshold: Annotated[str, Meta(description=_SETTING)] | None
+    scope: Scope
+    threshold: Annotated[str, Meta(max_length=MAX_THRESHOLD, description=_SETTING)] | None
     start: Annotated[int, Meta(ge=0, le=INT64, description="Offset of the partition's first tick judged by it")]
     version: Annotated[int, Meta(ge=0, le=INT64, description="Offset in ashare.thresholds.v1 of what set it")]
     number: Annotated[int, Meta(ge=1, le=INT64, description="Count of the scope's marks in this partition")]
-    earlier: Annotated[list[ThresholdStep], Meta(description="What was in force before, oldest first")]
+    earlier: Annotated[
+        list[ThresholdStep], Meta(max_length=MAX_STEPS, description="What was in force before, oldest first")
+    ]

@@ -16,30 +16,46 @@ Json = dict[str, Any]
 class ChangeCheck:
     """Every expected change once, equal in every field, in the order of its ticks; and no other.
 
+    A change that was emitted before comes again after a crash: that is allowed if it is the same to the byte. One
+    ``ce_id`` is one content, over all partitions.
+
     A code's changes lie in the partition with the number of its ticks' partition: both topics are keyed by the code and
     have the same number of partitions. So partition by partition: its ticks, its changes, then ``finish_partition``.
     """
 
-    def __init__(self, reference: ChangeReference, topic: str, findings: Findings) -> None:
-        """Nothing was read yet; ``topic`` is that of the ticks, which the events' ids name."""
+    def __init__(self, reference: ChangeReference, findings: Findings) -> None:
+        """Nothing was read yet."""
         self.expected = 0
         self.records = 0
+        self.repeated = 0
         self._reference = reference
-        self._topic = topic
         self._findings = findings
-        self._open: dict[int, Change] = {}
-        self._closed: set[int] = set()
+        self._open: dict[int, tuple[Change, Json]] = {}
+        self._contents: dict[int, int] = {}
+        self._ids = 0
         self._last: dict[str, int] = {}
 
     def tick(self, offset: int, tick: Json, rule: Rule | None = None) -> None:
         """Take a record of the partition's ticks; ``rule`` is the one in force, where it is not that of all."""
         change = self._reference.apply(tick, rule)
         if change is not None:
-            self._open[offset] = change
+            self._open[offset] = change, {name: tick[name] for name in ("source", "run", "n", "received")}
             self.expected += 1
 
     def change(self, entry: Entry) -> None:
         """Take a record of the partition's changes."""
+        identity = dict(entry.headers).get("ce_id") or b""
+        where: Json = {"partition": entry.partition, "offset": entry.offset}
+        if identity:
+            content = hash((entry.key, entry.value, tuple(entry.headers)))
+            first = self._contents.setdefault(hash(identity), content)
+            if first != content:
+                self._findings.add("ids_ambiguous", ce_id=identity.decode(errors="replace"), **where)
+                return
+            if len(self._contents) == self._ids:
+                self.repeated += 1
+                return
+            self._ids += 1
         self.records += 1
         try:
             record = json.loads(entry.value or b"")
@@ -47,31 +63,19 @@ class ChangeCheck:
             place = int(origin["offset"])
         except (ValueError, TypeError, KeyError):
             value = repr(entry.value)[:200]
-            self._findings.add(
-                "change_mismatches",
-                why="no price change",
-                partition=entry.partition,
-                offset=entry.offset,
-                value=value,
-            )
+            self._findings.add("change_mismatches", why="no price change", value=value, **where)
             return
-        where: Json = {"partition": entry.partition, "offset": entry.offset, "origin": origin}
+        where["origin"] = origin
         if origin.get("partition") != entry.partition or place not in self._open:
-            again = origin.get("partition") == entry.partition and place in self._closed
-            why = "its tick had already caused a change" if again else "no change is due at its origin"
-            self._findings.add("change_mismatches", why=why, record=record, **where)
+            self._findings.add("change_mismatches", why="no change is due at its origin", record=record, **where)
             return
-        expected = self._open.pop(place)
-        self._closed.add(place)
+        expected, cause = self._open.pop(place)
         wrong = {
             name: {"expected": due, "got": record.get(name, "absent")}
             for name, due in zip(Change._fields, expected, strict=True)
             if name not in record or record[name] != due
         }
-        event = f"{self._topic}/{entry.partition}/{place}".encode()
-        found = dict(entry.headers).get("ce_id")
-        if found != event:
-            wrong["ce_id"] = {"expected": event.decode(), "got": repr(found)}
+        wrong |= _wrong_name(cause, record.get("cause"), identity)
         if entry.key != expected.code.encode():
             wrong["key"] = {"expected": expected.code, "got": repr(entry.key)}
         if place <= self._last.get(expected.code, -1):
@@ -82,9 +86,30 @@ class ChangeCheck:
 
     def finish_partition(self, partition: int) -> None:
         """What was expected and did not come is missing."""
-        for place, change in self._open.items():
+        for place, (change, _) in self._open.items():
             origin = {"partition": partition, "offset": place}
             self._findings.add("change_mismatches", why="missing", origin=origin, expected=change._asdict())
         self._open.clear()
-        self._closed.clear()
         self._last.clear()
+
+
+def change_id(source: str, run: int, n: int) -> str:
+    """``SOURCE/RUN/N`` with what is no letter, digit or ``-._~`` of the source as %XX of its UTF-8."""
+    plain = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+    named = "".join(chr(byte) if byte in plain else f"%{byte:02X}" for byte in source.encode())
+    return f"{named}/{run}/{n}"
+
+
+def _wrong_name(cause: Json, told: Any, identity: bytes) -> Json:
+    """Where a change does not name the tick that caused it; the receipt may be left out."""
+    wrong: Json = {}
+    got = told if isinstance(told, dict) else {}
+    if any(got.get(name) != cause[name] for name in ("source", "run", "n")) or got.get("received") not in (
+        None,
+        cause["received"],
+    ):
+        wrong["cause"] = {"expected": cause, "got": told}
+    due = change_id(cause["source"], cause["run"], cause["n"]).encode()
+    if identity != due:
+        wrong["ce_id"] = {"expected": due.decode(), "got": repr(identity)}
+    return wrong

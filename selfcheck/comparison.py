@@ -6,20 +6,21 @@ import asyncio
 import json
 import time
 import urllib.request
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from deploy.local.stack import Stack
-from selfcheck import gaps
+from selfcheck import gaps, missing
 from selfcheck.changes import ChangeCheck
 from selfcheck.exact import Rule
 from selfcheck.findings import Findings
-from selfcheck.ledger import Ledger
+from selfcheck.ledger import Ledger, Tape
 from selfcheck.log import Entry, LogReader
 from selfcheck.marks import MarkCheck, due
-from selfcheck.reference import ChangeReference
+from selfcheck.missing import Launch
+from selfcheck.reference import ChangeReference, SessionReference
 from selfcheck.relisting import Relisting
+from selfcheck.rising import Rising
 from selfcheck.rows import RowCheck
 from selfcheck.snapshots import check_snapshots
 from selfcheck.stores import questdb_rows, sqlite_rows
@@ -49,10 +50,15 @@ async def compare(
     rule: Rule,
     verdict: Verdict,
     *,
-    doubled: bool = False,
+    tape: Tape = "sent",
     relisting: Relisting | None = None,
+    launches: Sequence[Launch] = (),
 ) -> None:
-    """Compare everything and enter it into the verdict; ``doubled``: two lines were sent the same ticks.
+    """Compare everything and enter it into the verdict.
+
+    Args:
+        tape: what of the ledger is due.
+        launches: of a producer that was killed and started anew; then what nobody got may be missing, if announced.
 
     Memory: some thirty bytes a tick, and the price changes of one partition at a time.
 
@@ -62,45 +68,66 @@ async def compare(
     """
     findings = verdict.findings
     folder = stack.plan.directory / "ledger"
-    ledger = await asyncio.to_thread(partial(Ledger.read, folder, doubled=doubled))
+    ledger = await asyncio.to_thread(Ledger.read, folder, tape)
     verdict.sent = ledger.ticks
-    events = [json.loads(entry.value or b"{}") for entry in await _all(reader, FEED_EVENTS)]
-    # Of two lines, what one was not sent came by the other.
-    verdict.gaps = gaps.check([] if doubled else gaps.injected(folder), gaps.announced(events), findings)
+    events = gaps.read_events(entry.value for entry in await _all(reader, FEED_EVENTS))
     rules = Rules(rule, findings, await _all(reader, THRESHOLDS))
     for entry in await _all(reader, THRESHOLD_MARKS):
         rules.mark(entry)
     verdict.thresholds = rules.settings
     ticks = TickCheck(ledger, findings)
-    changes = ChangeCheck(ChangeReference(rule), TICKS, findings)
+    changes = ChangeCheck(ChangeReference(rule), findings)
+    sessions = SessionReference()
     for partition in await reader.partitions(TICKS):
         async for entries in reader.read(TICKS, partition):
             for entry in entries:
                 tick = ticks.add(entry)
                 if tick is not None:
+                    sessions.apply(tick)
                     changes.tick(entry.offset, tick, rules.of(partition, entry.offset, tick))
         async for entries in reader.read(CHANGES, partition):
             for entry in entries:
                 changes.change(entry)
         changes.finish_partition(partition)
-    ticks.finish()
+    await asyncio.to_thread(_compare_gaps, ledger, events, ticks, launches, verdict)
     if relisting is not None:
         verdict.watchlist = await asyncio.to_thread(relisting.check, folder, ticks.lost, findings)
-    verdict.published, verdict.changes = ticks.records, changes.records
+    verdict.published, verdict.changes = ticks.records - ticks.repeated, changes.records
+    verdict.repeated = ticks.repeated + changes.repeated
+    verdict.missing_announced, verdict.flaws = ticks.told, dict(ticks.flaws)
     verdict.dead_letters = sum((await reader.ends(DEAD_LETTERS)).values())
     verdict.stored = await asyncio.to_thread(_rows, stack, ticks, findings)
-    verdict.marks = await _compare_snapshots(stack, reader, MarkCheck(due(events), findings), ledger, findings)
+    verdict.marks = await _compare_snapshots(stack, reader, MarkCheck(due(events), findings), sessions, findings)
+
+
+def _compare_gaps(
+    ledger: Ledger, events: Sequence[Json], ticks: TickCheck, launches: Sequence[Launch], verdict: Verdict
+) -> None:
+    """Compare what was missing with what was announced, and so the ticks with the ledger."""
+    findings, folder = verdict.findings, ledger.directory
+    if launches:
+        restarts = missing.Restarts(launches, events, ticks.heard)
+        restarts.check(findings)
+        verdict.gaps = gaps.GapCheck(len(restarts.due), restarts.announced, 0)
+        ticks.finish(restarts.outages())
+        return
+    # Of two lines, what one was not sent came by the other.
+    was = [] if ledger.tape == "doubled" else gaps.injected(folder)
+    verdict.gaps = gaps.check(was, gaps.announced(events), findings)
+    if ledger.tape == "sent":
+        missing.check_withheld(folder, missing.announced(events), findings)
+    ticks.finish()
 
 
 async def _compare_snapshots(
-    stack: Stack, reader: LogReader, marks: MarkCheck, ledger: Ledger, findings: Findings
+    stack: Stack, reader: LogReader, marks: MarkCheck, sessions: SessionReference, findings: Findings
 ) -> int:
     """Compare what is served and what is published; gives how many gap marks there were."""
     served = await _served(stack, marks)
     latest = await _compacted(reader, findings, marks.add)
     marks.finish()
     for snapshots, place in ((served, "worker"), (latest, SNAPSHOTS)):
-        check_snapshots(ledger.sessions.codes, snapshots, place, findings)
+        check_snapshots(sessions.codes, snapshots, place, findings)
         marks.check(snapshots, place)
     return marks.borne
 
@@ -150,6 +177,7 @@ def _snapshots(stack: Stack) -> dict[str, Json]:
 async def _compacted(reader: LogReader, findings: Findings, each: Callable[[Json], None]) -> dict[str, Json]:
     """By code, the last record of each key; ``each`` is given all of them."""
     latest: dict[str, Json] = {}
+    rising = Rising(findings)
     for partition in await reader.partitions(SNAPSHOTS):
         async for entries in reader.read(SNAPSHOTS, partition):
             for entry in entries:
@@ -159,7 +187,10 @@ async def _compacted(reader: LogReader, findings: Findings, each: Callable[[Json
                         latest.pop(key, None)
                     else:
                         latest[key] = snapshot = json.loads(entry.value)
+                        rising.add(key, snapshot)
                         each(snapshot)
-                except ValueError:
-                    findings.add("snapshot_mismatches", place=SNAPSHOTS, code=key, why="no JSON", offset=entry.offset)
+                except (ValueError, TypeError, KeyError):
+                    findings.add(
+                        "snapshot_mismatches", place=SNAPSHOTS, code=key, why="no snapshot", offset=entry.offset
+                    )
     return latest

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.local.stack import Stack
-from selfcheck.ledger import Finished, finished
+from selfcheck.ledger import Finished, Tape, finished
 from selfcheck.log import LogReader
 
 TICKS = "ashare.ticks.v1"
@@ -36,12 +36,12 @@ class Drain:
         ticks_a_chunk: that a worker was handed at once, on average over the run; ``None`` before the first.
     """
 
-    def __init__(self, stack: Stack, reader: LogReader, ledger: Path, *, doubled: bool = False) -> None:
-        """Nothing is looked at yet; ``doubled``: two lines are sent the same ticks."""
+    def __init__(self, stack: Stack, reader: LogReader, ledger: Path, tape: Tape = "sent") -> None:
+        """Nothing is looked at yet; ``tape`` is what of the ledger is due."""
         self._stack = stack
         self._reader = reader
         self._ledger = ledger
-        self._doubled = doubled
+        self._tape = tape
         self._stored = 0
         self.stored_at = 0.0
         self.ticks_a_chunk: float | None = None
@@ -56,7 +56,7 @@ class Drain:
         """
         deadline = time.monotonic() + seconds + _LATE
         while True:
-            sent = finished(self._ledger, doubled=self._doubled)
+            sent = finished(self._ledger, self._tape)
             if sent is not None:
                 return sent
             if time.monotonic() > deadline:
@@ -77,7 +77,9 @@ class Drain:
             ends = await self._reader.ends(TICKS)
             done = await self._reader.committed(self._stack.groups, TICKS)
             published, behind = sum(ends.values()), sum(end - done.get(number, 0) for number, end in ends.items())
-            complete = published >= sent.ticks or time.monotonic() - moved > _UNPUBLISHED
+            # Of the whole market, some may never have been anybody's.
+            patience = _UNPUBLISHED if self._tape != "market" else _UNPUBLISHED / 3
+            complete = published >= sent.ticks or time.monotonic() - moved > patience
             if complete:
                 # A market that has ended looks like one that is silent, and a producer would soon say so.
                 await asyncio.to_thread(self._stack.end, "producer")

@@ -11,13 +11,17 @@ Kind = Literal[
     "out_of_order",  # in the topic, and not in the order in which its code was sent
     "unexpected",  # in the topic, and equal to nothing that was sent: a field was altered
     "malformed",  # a record whose own fields contradict one another or the contract
+    "numbers_fell",  # run and number of a source went back for a code, and it is not the same tick again
     "holes",  # numbers missing in a run's count of its ticks
     "snapshot_mismatches",
+    "rows_went_back",  # a code's row in the snapshots topic is older than the one before it
     "store_mismatches",
     "change_mismatches",
+    "ids_ambiguous",  # one ce_id with two contents
     "threshold_mismatches",  # set at run time, and not applied as it was set, or far too late
     "watchlist_mismatches",  # of a code that stays or came ticks were not asked for, of one that left they were
     "gaps_untold",  # ticks were withheld from a line, and no event says so
+    "missing_untold",  # a tick that nobody got, outside of every announced gap
     "gaps_unreal",  # an event tells of a gap that there was not
     "mark_mismatches",  # a snapshot without the mark of a gap that concerns it, or with one that does not
     "gap_codes_wrong",  # codes that an announced gap leaves out, or has too many

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,9 @@ from selfcheck.findings import Findings
 Json = dict[str, Any]
 Codes = frozenset[str] | None
 """``None`` for all codes of a line."""
+
+_LATER = ("reason", "start", "end", "codes", "detected", "missed", "line", "count")
+"""Fields that an event need not have."""
 
 SLACK = 1_000_000
 """µs by which an announced gap may begin or end off the injected one: frames are read and losses noticed in between."""
@@ -46,7 +49,7 @@ def injected(directory: Path) -> list[Gap]:
         return []
     faults = [json.loads(line) for line in lines]
     return [
-        Gap(fault["at"], fault["ended"], _codes(fault["codes"]), f"{fault['kind']} on {fault['connection']}")
+        Gap(fault["at"], fault["ended"], named_codes(fault["codes"]), f"{fault['kind']} on {fault['connection']}")
         for fault in faults
         if fault["loses_ticks"] and fault["to"] > fault["from"]
     ]
@@ -55,13 +58,14 @@ def injected(directory: Path) -> list[Gap]:
 def announced(events: Sequence[Json]) -> list[Gap]:
     """The gaps among feed events."""
     return [
-        Gap(event["start"], event["end"], _codes(event["codes"]), f"{event['id']}: {event['reason']}")
+        Gap(event["start"], event["end"], named_codes(event.get("codes")), f"{event.get('id')}: {event.get('reason')}")
         for event in events
-        if event["event"] == "gap"
+        if event["event"] == "gap" and event.get("start") is not None
     ]
 
 
-def _codes(codes: Any) -> Codes:
+def named_codes(codes: Any) -> Codes:
+    """The codes that an event or a fault names."""
     return None if codes in (None, "all") else frozenset(codes)
 
 
@@ -103,6 +107,21 @@ def check(was: Sequence[Gap], told: Sequence[Gap], findings: Findings) -> GapChe
     for gap in left:
         findings.add("gaps_unreal", what=gap.what, start=gap.start, end=gap.end)
     return GapCheck(len(was) - together, len(told), wrong)
+
+
+def read_events(values: Iterable[bytes | None]) -> list[Json]:
+    """The events among the records of their topic, of this version or an older one; others' records are passed over."""
+    events = []
+    for value in values:
+        try:
+            event = json.loads(value or b"")
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(event, dict) and all(name in event for name in ("event", "source", "run", "n", "at")):
+            # The first version named no event; whoever read it did by its source, run and time.
+            named = event.get("id") or f"{event['source']}/{event['run']}/{event['at']}"
+            events.append(dict.fromkeys(_LATER) | event | {"id": named})
+    return events
 
 
 def _differing(one: Gap, other: Gap) -> int:

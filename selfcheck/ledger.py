@@ -11,15 +11,18 @@ from array import array
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from selfcheck.gaps import whole_tape
-from selfcheck.reference import SessionReference
 
 Json = dict[str, Any]
 
 SENT_FIELDS = ("price", "time", "volume", "turnover", "side", "previous_close")
 """Fields of a pushed tick, besides its code; what a tick leaves out is ``None``."""
+
+
+Tape = Literal["sent", "doubled", "market"]
+"""What is due: all that connections were sent; what two connections were sent, once; all ticks of the market."""
 
 
 class LedgerError(Exception):
@@ -40,11 +43,11 @@ class Finished:
         return max(self.ended - self.started, 1) / 1e6
 
 
-def finished(directory: Path, *, doubled: bool = False) -> Finished | None:
-    """The summary, or ``None`` while the market still runs; ``doubled`` as for ``sent_ticks``."""
+def finished(directory: Path, tape: Tape = "sent") -> Finished | None:
+    """The summary, or ``None`` while the market still runs."""
     try:
         found = json.loads((directory / "finished.json").read_text("utf-8"))
-        sent = int(found["market" if doubled else "ticks"])
+        sent = int(found["ticks" if tape == "sent" else "market"])
         return Finished(sent, int(found["started"]), int(found["ended"]))
     except FileNotFoundError:
         return None
@@ -54,25 +57,36 @@ def finished(directory: Path, *, doubled: bool = False) -> Finished | None:
         raise LedgerError(f"{directory}/finished.json: {error!r}") from error
 
 
-def sent_ticks(directory: Path, *, doubled: bool = False) -> Iterator[Json]:
-    """Every tick that was sent, connection by connection, in the order of sending.
-
-    Args:
-        doubled: two connections were sent the same ticks, and each tick is to be given once (``gaps.whole_tape``).
+def frames(directory: Path, tape: Tape = "sent") -> Iterator[tuple[int | None, list[Json]]]:
+    """Every frame: when it was entered, where its page says so (µs since the epoch), and its ticks, in order.
 
     Raises:
-        LedgerError: a line is no frame, or there is no connection at all.
+        LedgerError: a line is no frame, or there is no page at all.
     """
-    files = list(whole_tape(directory)) if doubled else sorted(directory.glob("connection-*.jsonl"))
+    if tape == "doubled":
+        files = list(whole_tape(directory))
+    else:
+        files = sorted(directory.glob("market.jsonl" if tape == "market" else "connection-*.jsonl"))
     if not files:
-        raise LedgerError(f"no connection-*.jsonl in {directory}")
+        raise LedgerError(f"no {'market' if tape == 'market' else 'connection-*'}.jsonl in {directory}")
     for file in files:
         with file.open("rb") as lines:
             for number, line in enumerate(lines, 1):
                 try:
-                    yield from json.loads(line).get("ticks", ())
+                    frame = json.loads(line)
+                    yield frame.get("at"), frame.get("ticks", [])
                 except (ValueError, AttributeError) as error:
                     raise LedgerError(f"{file}:{number}: no frame: {error}") from error
+
+
+def sent_ticks(directory: Path, tape: Tape = "sent") -> Iterator[Json]:
+    """Every tick that was sent, connection by connection, in the order of sending.
+
+    Raises:
+        LedgerError: see ``frames``.
+    """
+    for _, ticks in frames(directory, tape):
+        yield from ticks
 
 
 def fingerprint(tick: Json) -> int:
@@ -83,52 +97,53 @@ def fingerprint(tick: Json) -> int:
 
 @dataclass
 class Ledger:
-    """The ledger in memory: eight bytes a tick, and one session a code.
+    """The ledger in memory: eight bytes a tick.
 
     Attributes:
         marks: by code, the fingerprints of its ticks as they were sent.
-        sessions: what each code's snapshot must be.
     """
 
     directory: Path
     marks: dict[str, array[int]]
-    sessions: SessionReference
     ticks: int
-    doubled: bool = False
+    tape: Tape = "sent"
 
     @classmethod
-    def read(cls, directory: Path, *, doubled: bool = False) -> Ledger:
-        """Read the whole ledger; ``doubled`` as for ``sent_ticks``.
+    def read(cls, directory: Path, tape: Tape = "sent") -> Ledger:
+        """Read the whole ledger.
 
         Raises:
-            LedgerError: see ``sent_ticks``; or the summary counts other ticks than the lines hold.
+            LedgerError: see ``frames``; or the summary counts other ticks than the lines hold.
         """
         marks: dict[str, array[int]] = {}
-        sessions = SessionReference()
         count = 0
-        for tick in sent_ticks(directory, doubled=doubled):
+        for tick in sent_ticks(directory, tape):
             code = tick["code"]
             count += 1
             if code not in marks:
                 marks[code] = array("q")
             marks[code].append(fingerprint(tick))
-            sessions.apply(tick)
-        summary = finished(directory, doubled=doubled)
+        summary = finished(directory, tape)
         if summary is not None and summary.ticks != count:
             raise LedgerError(f"{directory}: finished.json says {summary.ticks} ticks, the lines hold {count}")
-        return cls(directory, marks, sessions, count, doubled)
+        return cls(directory, marks, count, tape)
+
+    def find(self, wanted: Collection[tuple[str, int]]) -> Iterator[tuple[tuple[str, int], Json, int | None]]:
+        """The ticks at (code, position among the code's ticks) and when they were entered, by reading once more."""
+        left = len(wanted)
+        seen: dict[str, int] = {code: 0 for code, _ in wanted}
+        for at, ticks in frames(self.directory, self.tape) if left else ():
+            for tick in ticks:
+                code = tick["code"]
+                if code in seen:
+                    place = (code, seen[code])
+                    seen[code] += 1
+                    if place in wanted:
+                        yield place, tick, at
+                        left -= 1
+            if not left:
+                return
 
     def look_up(self, wanted: Collection[tuple[str, int]]) -> dict[tuple[str, int], Json]:
-        """The ticks at (code, position among the code's ticks), by reading the files again: for a few examples."""
-        found: dict[tuple[str, int], Json] = {}
-        seen: dict[str, int] = {code: 0 for code, _ in wanted}
-        for tick in sent_ticks(self.directory, doubled=self.doubled):
-            if len(found) == len(wanted):
-                break
-            code = tick["code"]
-            if code in seen:
-                place = (code, seen[code])
-                if place in wanted:
-                    found[place] = tick
-                seen[code] += 1
-        return found
+        """Those ticks by place: for a few examples."""
+        return {place: tick for place, tick, _ in self.find(wanted)}

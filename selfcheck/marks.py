@@ -1,10 +1,14 @@
-"""Gap marks of snapshots, against the events that tell of gaps: every code concerned bears its mark, no other does."""
+"""Gap marks of snapshots, against the events that tell of gaps: a mark covers all that concern its code, and no other.
+
+From ``docs/decisions.md``: ``start`` is the earliest start of the gaps, ``end`` the latest end (null while one lasts),
+``count`` how many they are, ``id`` the event that told of the latest. A check lies within one session.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from selfcheck.findings import Findings
@@ -17,43 +21,142 @@ SUPERSEDED = 2_000_000
 
 @dataclass(frozen=True)
 class Due:
-    """A mark that snapshots of some codes are to bear from a time on; ``codes`` is ``None`` for all of the line's."""
+    """A gap that snapshots of some codes are to bear from a time on; ``codes`` is ``None`` for all of the line's.
 
-    mark: Json
+    Attributes:
+        end: ``None`` while it lasts.
+        ends: the gap that lasted until this was told, which is no gap beside it.
+        vague: since when exactly a code lacks ticks is told by its own last one: between ``start`` and ``at``.
+        restart: it may have been told of before, as the line of a producer that was killed.
+        over: it says only that ``ends`` is over, and since when.
+    """
+
+    id: str
+    start: int
+    end: int | None
     at: int
     source: str
     codes: frozenset[str] | None
+    ends: str | None = None
+    vague: bool = False
+    restart: bool = False
+    over: bool = False
 
     def concerns(self, code: str, lines: Collection[str]) -> bool:
         """Whether a code that came by these lines bears it."""
         return self.source in lines if self.codes is None else code in self.codes
 
 
-def due(events: Sequence[Json]) -> list[Due]:
-    """The marks that feed events call for, in order: a line that is lost or stopped, then the gap that is over.
+@dataclass
+class _Line:
+    run: int = -1
+    subscribed: bool = False
+    codes: frozenset[str] | None = None
+    at: int = 0
+    lasting: Due | None = None
+    foreign: bool = False
+    """What lasts was another producer's, and so unknown to this one."""
 
-    Of a producer that was killed, and of one that takes over from another, this knows nothing: neither is done here.
+
+def due(events: Sequence[Json]) -> list[Due]:
+    """The marks that feed events call for, in order.
+
+    A line that is lost, stopped or killed begins a gap that lasts. A gap that its producer tells of takes its place;
+    that of another producer is over when the line is subscribed.
     """
     marks: list[Due] = []
-    subscribed: dict[str, frozenset[str] | None] = {}
-    away: set[str] = set()
+    lines: dict[str, _Line] = {}
     for event in events:
-        source, codes = event["source"], event["codes"]
+        source, at = str(event["source"]), int(event["at"])
+        codes, start, end = event["codes"], event["start"], event["end"]
+        line = lines.setdefault(source, _Line())
         named = frozenset(codes) if isinstance(codes, list) else None
+        made: Due | None = None
         match event["event"]:
-            case "subscribed" | "resubscribed":
-                subscribed[source] = named
-                away.discard(source)
-            case "gap":
-                mark = {"id": event["id"], "start": event["start"], "end": event["end"]}
-                marks.append(Due(mark, event["at"], source, named))
-            case "disconnected" | "stopped" if source in subscribed and source not in away:
-                since = event["at"] if event["event"] == "stopped" else event["start"]
+            case "started" if event["run"] > line.run:
+                if line.subscribed and line.lasting is None:
+                    made = line.lasting = Due(event["id"], line.at, None, at, source, line.codes, vague=True)
+                    line.foreign = True
+                line.run, line.subscribed = event["run"], False
+            case "disconnected" | "stopped" | "overflow" if end is None and line.subscribed and line.lasting is None:
+                since = start if start is not None else at if event["event"] != "disconnected" else None
                 if since is not None:
-                    away.add(source)
-                    mark = {"id": event["id"], "start": since, "end": None}
-                    marks.append(Due(mark, event["at"], source, subscribed[source]))
+                    made = line.lasting = Due(event["id"], since, None, at, source, line.codes)
+                    line.foreign = event["event"] == "stopped"
+            case "subscribed" | "resubscribed":
+                lasting, line.lasting = line.lasting, None
+                line.subscribed, line.codes = True, named
+                if lasting is not None:
+                    gone = not line.foreign
+                    made = replace(lasting, end=at, at=at, ends=lasting.id, over=gone)
+            case "gap" | "overflow" if start is not None and end is not None:
+                restart = event.get("detected") == "killed"
+                ends = line.lasting.id if line.lasting is not None else None
+                made = Due(event["id"], start, end, at, source, named, ends=ends, restart=restart)
+        if made is not None:
+            marks.append(made)
+        line.at = max(line.at, at)
     return marks
+
+
+@dataclass(frozen=True)
+class Covering:
+    """What a code's mark is after a telling: a range where that can't be told from the events alone."""
+
+    at: int
+    id: str | None
+    start: tuple[int, int]
+    end: int | None
+    count: tuple[int, int]
+
+    def fits(self, mark: Json | None) -> bool:
+        """Whether a snapshot's mark is this."""
+        if mark is None or self.id is None:
+            return mark is None and (self.id is None or self.count[0] == 0)
+        return (
+            mark.get("id") == self.id
+            and self.start[0] <= mark["start"] <= self.start[1]
+            and mark.get("end", "absent") == self.end
+            and self.count[0] <= mark.get("count", 1) <= self.count[1]
+        )
+
+    def shown(self) -> Json:
+        """For a finding."""
+        return {"id": self.id, "start": self.start, "end": self.end, "count": self.count}
+
+
+_NONE = Covering(0, None, (0, 0), None, (0, 0))
+
+
+def covering(told: Sequence[Due]) -> list[Covering]:
+    """A code's mark after each telling of those that concern it."""
+    gaps: dict[str, Due] = {}
+    found: list[Covering] = []
+    for one in told:
+        if one.ends is not None:
+            gaps.pop(one.ends, None)
+        if not one.over:
+            gaps.pop(one.id, None)  # so that the latest told is the last
+            gaps[one.id] = one
+        if not gaps:
+            found.append(Covering(one.at, None, (0, 0), None, (0, 0)))
+            continue
+        starts = [gap.start for gap in gaps.values()]
+        latest = [gap.at if gap.vague else gap.start for gap in gaps.values()]
+        ends = [gap.end for gap in gaps.values() if gap.end is not None]
+        # A kill is seen by the worker as the next run starts, and told of by that run: once or twice, as ids go.
+        twice = sum(gap.restart for gap in gaps.values())
+        twice = min(twice, sum(gap.vague for gap in gaps.values()))
+        found.append(
+            Covering(
+                one.at,
+                next(reversed(gaps)),
+                (min(starts), min(latest)),
+                None if len(ends) < len(gaps) else max(ends),
+                (len(gaps) - twice, len(gaps)),
+            )
+        )
+    return found
 
 
 class MarkCheck:
@@ -68,13 +171,13 @@ class MarkCheck:
         self.borne = 0
         self._marks = marks
         self._findings = findings
-        self._ids = {mark.mark["id"]: mark for mark in marks}
         self._everybody = [number for number, mark in enumerate(marks) if mark.codes is None]
         self._by_code: defaultdict[str, list[int]] = defaultdict(list)
         for number, mark in enumerate(marks):
             for code in mark.codes or ():
                 self._by_code[code].append(number)
         self._seen: dict[str, _Seen] = {}
+        self._coverings: dict[tuple[int, ...], list[Covering]] = {}
 
     def add(self, snapshot: Json) -> None:
         """Take one published snapshot."""
@@ -93,25 +196,26 @@ class MarkCheck:
         """
         for code, seen in self._seen.items():
             self.borne += len(seen.marks)
+            coverings = self._covering(code, seen.lines)
             for mark in seen.marks:
-                meant = self._ids.get(mark["id"])
-                if meant is None or mark != meant.mark or not meant.concerns(code, seen.lines):
+                if not any(one.fits(mark) for one in coverings):
                     self._findings.add("mark_mismatches", code=code, why="no event says so", got=mark)
-            concerning = self._concerning(code, seen.lines)
-            for place, told in enumerate(concerning):
-                following = concerning[place + 1 : place + 2]
-                soon = following and following[0].at - told.at < SUPERSEDED
-                if told.mark not in seen.marks and not soon and seen.since <= told.at:
-                    self._findings.add("mark_mismatches", code=code, why="never published", due=told.mark)
+            for place, told in enumerate(coverings):
+                following = coverings[place + 1 : place + 2]
+                soon = following and abs(following[0].at - told.at) < SUPERSEDED
+                if told.id is None or soon or seen.since > told.at:
+                    continue
+                if not any(told.fits(mark) for mark in seen.marks):
+                    self._findings.add("mark_mismatches", code=code, why="never published", due=told.shown())
 
     def wrong(self, latest: Mapping[str, Json]) -> list[Json]:
-        """Where the latest snapshots do not bear the mark that was told last of all that concern them."""
+        """Where the latest snapshots do not bear what was told last of all that concerns them."""
         found = []
         for code, snapshot in latest.items():
-            concerning = self._concerning(code, {line["source"] for line in snapshot["lines"]})
-            meant = concerning[-1].mark if concerning else None
-            if snapshot.get("gap", "absent") != meant:
-                found.append({"code": code, "due": meant, "got": snapshot.get("gap", "absent")})
+            coverings = self._covering(code, {line["source"] for line in snapshot["lines"]})
+            meant = coverings[-1] if coverings else _NONE
+            if "gap" not in snapshot or not meant.fits(snapshot["gap"]):
+                found.append({"code": code, "due": meant.shown(), "got": snapshot.get("gap", "absent")})
         return found
 
     def check(self, latest: Mapping[str, Json], place: str) -> None:
@@ -119,10 +223,13 @@ class MarkCheck:
         for example in self.wrong(latest):
             self._findings.add("mark_mismatches", place=place, **example)
 
-    def _concerning(self, code: str, lines: Collection[str]) -> list[Due]:
-        """In the order in which they were told."""
+    def _covering(self, code: str, lines: Collection[str]) -> list[Covering]:
+        """The code's mark after each telling, in their order; most codes share theirs with others."""
         numbers = sorted([*self._by_code.get(code, ()), *self._everybody])
-        return [mark for number in numbers if (mark := self._marks[number]).concerns(code, lines)]
+        concerning = tuple(number for number in numbers if self._marks[number].concerns(code, lines))
+        if concerning not in self._coverings:
+            self._coverings[concerning] = covering([self._marks[number] for number in concerning])
+        return self._coverings[concerning]
 
 
 @dataclass

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from selfcheck.exact import Rule, basis_points, exact
+from selfcheck.repeats import Repeats
 
 Json = dict[str, Any]
 _CHINA = timedelta(hours=8)
 _MS_A_DAY = 86_400_000
+_AFTER_RECEIPT = 60_000_000
+"""µs by which a receipt may be behind the trade: local clocks are wrong."""
+_DOUBTFUL = frozenset({"off_grid", "outside_limits"})
 
 
 @lru_cache(maxsize=64)
@@ -23,6 +27,19 @@ def _date_of(day: int) -> date:
 def session_date(time: int) -> date:
     """The date in China (UTC+8, without daylight saving since 1992) of an exchange time in ms since the epoch."""
     return _date_of((time + _CHINA // timedelta(milliseconds=1)) // _MS_A_DAY)
+
+
+def flaws(tick: Json) -> frozenset[str]:
+    """What its quality names."""
+    return frozenset((tick.get("quality") or "").split(","))
+
+
+def session_of(tick: Json, current: date | None) -> date:
+    """The session of a tick of a code whose session is ``current``: nothing was traded after it was received."""
+    time, received = tick["time"], tick["received"]
+    if current is not None and time * 1000 <= received and "future" in flaws(tick):
+        return current  # a market that is played
+    return min(session_date(time), session_date((received + _AFTER_RECEIPT) // 1000))
 
 
 def exchange_of(code: str) -> str:
@@ -59,6 +76,7 @@ class Change(NamedTuple):
     volume: float | None
     ticks: int
     threshold: float
+    quality: str | None = None
 
 
 @dataclass(slots=True)
@@ -68,7 +86,6 @@ class _Emitted:
     last: Decimal | None = None
     volume: float | None = None
     ticks: int = 0
-    applied: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 class ChangeReference:
@@ -78,23 +95,21 @@ class ChangeReference:
         """No tick was seen yet."""
         self._rule = rule
         self._codes: dict[str, _Emitted] = {}
+        self._repeats = Repeats()
 
     def apply(self, tick: Json, rule: Rule | None = None) -> Change | None:
         """Take one tick record; gives the change that it causes, if any.
 
         ``rule`` is the one in force at this tick, where it is not that of all.
-        A copy of a tick that was sent again (its ``run`` and ``n`` not above the last of its ``source``) has no effect.
+        A repeat has no effect.
         """
         rule = rule or self._rule
+        if not self._repeats.takes_effect(tick):
+            return None
         code = tick["code"]
         state = self._codes.get(code)
         if state is None:
             state = self._codes[code] = _Emitted()
-        number = (tick["run"], tick["n"])
-        source = tick["source"]
-        if source in state.applied and number <= state.applied[source]:
-            return None
-        state.applied[source] = number
         volume = tick.get("volume")
         if volume is not None:
             state.volume = volume if state.volume is None else state.volume + volume
@@ -103,12 +118,12 @@ class ChangeReference:
         if last is None:
             change = Change(
                 code, tick["price"], None, None, None, tick["time"], tick["received"],
-                state.volume, state.ticks, rule.shown(price),
+                state.volume, state.ticks, rule.shown(price), tick.get("quality"),
             )  # fmt: skip
         elif abs(price - last) > rule.yuan(last):
             change = Change(
                 code, tick["price"], float(last), float(price - last), basis_points(price - last, last), tick["time"],
-                tick["received"], state.volume, state.ticks, rule.shown(last),
+                tick["received"], state.volume, state.ticks, rule.shown(last), tick.get("quality"),
             )  # fmt: skip
         else:
             return None
@@ -118,40 +133,58 @@ class ChangeReference:
 
 @dataclass(slots=True)
 class Session:
-    """A code's session so far: prices in yuan, ``turnover`` exact, sums ``None`` while no tick carried any."""
+    """A code's session so far: prices in yuan, ``turnover`` exact, sums ``None`` while no tick carried any.
+
+    Attributes:
+        doubtful: ticks whose price broke a trading rule.
+        quality: of the last tick.
+    """
 
     session: date
     price: float
     time: int
+    received: int
     open: float
     high: float
     low: float
     ticks: int = 0
+    doubtful: int = 0
     volume: float | None = None
     turnover: Decimal | None = None
     previous_close: float | None = None
+    quality: str | None = None
 
 
 class SessionReference:
-    """Each code's latest session; a tick of a later date starts a new one, one of an earlier date changes nothing."""
+    """Each code's latest session; a tick of a later one starts it, one of an earlier session changes nothing."""
 
     def __init__(self) -> None:
         """No tick was seen yet."""
         self.codes: dict[str, Session] = {}
+        self._repeats = Repeats()
 
     def apply(self, tick: Json) -> None:
-        """Take one pushed tick."""
-        code, price, time = tick["code"], tick["price"], tick["time"]
-        day = session_date(time)
+        """Take one tick record, in the order of its partition."""
+        if not self._repeats.takes_effect(tick):
+            return
+        code, price = tick["code"], tick["price"]
         session = self.codes.get(code)
+        day = session_of(tick, None if session is None else session.session)
         if session is not None and day < session.session:
             return
         if session is None or day > session.session:
-            session = self.codes[code] = Session(day, price, time, price, price, price)
-        session.price, session.time = price, time
-        session.high = max(session.high, price)
-        session.low = min(session.low, price)
+            session = self.codes[code] = Session(day, price, tick["time"], tick["received"], price, price, price)
+        session.price, session.time, session.received = price, tick["time"], tick["received"]
+        session.quality = tick.get("quality")
+        doubted = not _DOUBTFUL.isdisjoint(flaws(tick))
+        all_doubtful = session.doubtful == session.ticks
         session.ticks += 1
+        session.doubtful += doubted
+        if all_doubtful and not doubted:
+            session.open = session.high = session.low = price
+        elif all_doubtful or not doubted:
+            session.high = max(session.high, price)
+            session.low = min(session.low, price)
         volume, turnover, close = tick.get("volume"), tick.get("turnover"), tick.get("previous_close")
         if volume is not None:
             session.volume = volume if session.volume is None else session.volume + volume

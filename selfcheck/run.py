@@ -17,9 +17,10 @@ from selfcheck.comparison import CHANGES, TICKS, compare
 from selfcheck.drain import Drain, NotDrainedError
 from selfcheck.exact import Rule
 from selfcheck.latency import LatencyWatch, summary, watched
-from selfcheck.ledger import LedgerError
+from selfcheck.ledger import LedgerError, Tape
 from selfcheck.log import LogError, LogReader
 from selfcheck.relisting import Relisting
+from selfcheck.restarting import Restarting
 from selfcheck.verdict import Verdict
 from selfcheck.watchlist import Change
 
@@ -40,6 +41,8 @@ class Options:
         threshold_at: what is set while ticks come: seconds after the first, scope, threshold or ``None`` to unset.
         partitions: of the topics that have several; ``None`` as declared.
         watchlist_at: how the watchlist changes while ticks come. ``codes`` are then those that it has at first.
+        kill_producer_every: seconds from one kill -9 of the producer to the next; it is started anew at once.
+        clock_step: seconds by which the clock of each start is further off than that of the one before.
     """
 
     rate: float = 400.0
@@ -58,11 +61,18 @@ class Options:
     threshold_at: tuple[tuple[float, str, str | None], ...] = ()
     watchlist_at: tuple[Change, ...] = ()
     partitions: int | None = None
+    kill_producer_every: float | None = None
+    clock_step: float = 0.0
 
     @property
     def doubled(self) -> bool:
         """Whether every tick is pushed twice, to two lines."""
         return self.lines == _PAIR
+
+    @property
+    def tape(self) -> Tape:
+        """What of the ledger is due."""
+        return "doubled" if self.doubled else "market" if self.kill_producer_every is not None else "sent"
 
     def market(self, ledger: Path, codes: Path) -> list[str]:
         """The options of ``ashare simulate``; it writes its codes into ``codes``."""
@@ -87,7 +97,7 @@ class Options:
             "--ledger",
             str(ledger),
             "--wait-for-client",
-            *(["--market-page"] if self.watchlist_at else []),
+            *(["--market-page"] if self.watchlist_at or self.tape == "market" else []),
         ]
         return [*asked, *more, *served]
 
@@ -155,15 +165,19 @@ async def _check(
         watch = LatencyWatch(stack.bootstrap, CHANGES, watched(await reader.partitions(CHANGES), options.rate))
         await watch.start()
         watching = asyncio.create_task(watch.run())
-        drain = Drain(stack, reader, stack.plan.directory / "ledger", doubled=options.doubled)
+        drain = Drain(stack, reader, stack.plan.directory / "ledger", options.tape)
+        restarting = Restarting(options.kill_producer_every, options.clock_step, options.seconds)
         began = 0
         try:
             say(f"pushing {options.rate:,g} ticks/s for {options.seconds:g} s")
             if relisting is not None:
                 relisting.begin()
-            stack.feed()
+            restarting.launch(stack)
             with _timed(verdict, "load"):
-                changing = [asyncio.create_task(_set_thresholds(options, stack, reader))]
+                changing = [
+                    asyncio.create_task(_set_thresholds(options, stack, reader)),
+                    asyncio.create_task(_restart(restarting, stack, reader)),
+                ]
                 if relisting is not None:
                     changing.append(asyncio.create_task(relisting.run(stack)))
                 try:
@@ -183,14 +197,23 @@ async def _check(
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
             await watch.stop()
-        verdict.latency, verdict.ticks_a_chunk = summary(watch.ages), drain.ticks_a_chunk
+        # By a clock that is off, no age can be told.
+        verdict.latency, verdict.ticks_a_chunk = summary(() if options.clock_step else watch.ages), drain.ticks_a_chunk
         if verdict.sent:
             say("comparing")
             with _timed(verdict, "compare"):
                 rule = Rule.parse(options.threshold)
-                await compare(stack, reader, rule, verdict, doubled=options.doubled, relisting=relisting)
+                launches = restarting.launches if options.kill_producer_every is not None else ()
+                await compare(stack, reader, rule, verdict, tape=options.tape, relisting=relisting, launches=launches)
             if drain.stored_at > began:
                 verdict.rate_stored = round(verdict.stored / (drain.stored_at - began) * 1e6, 1)
+
+
+async def _restart(restarting: Restarting, stack: Stack, reader: LogReader) -> None:
+    async def published() -> int:
+        return sum((await reader.ends(TICKS)).values())
+
+    await restarting.run(stack, published)
 
 
 async def _set_thresholds(options: Options, stack: Stack, reader: LogReader) -> None:

@@ -1,4 +1,4 @@
-"""Snapshots against the sessions that the ledger gives."""
+"""Snapshots against the sessions that the ticks give."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SMALLEST = Decimal("0.0001")
 
 
 def check_snapshots(sessions: Mapping[str, Session], got: Mapping[str, Json], place: str, findings: Findings) -> None:
-    """Every code that was sent has its snapshot, equal in every field; and no other code.
+    """Every code that ticked has its snapshot, equal in every field; and no other code.
 
     Turnover is compared to 1/10,000 yuan: its sum is exact here, and a float in the record.
 
@@ -24,9 +24,7 @@ def check_snapshots(sessions: Mapping[str, Session], got: Mapping[str, Json], pl
     for code in sorted(sessions.keys() | got.keys()):
         session, snapshot = sessions.get(code), got.get(code)
         if session is None:
-            findings.add(
-                "snapshot_mismatches", place=place, code=code, why="no tick of this code was sent", got=snapshot
-            )
+            findings.add("snapshot_mismatches", place=place, code=code, why="no tick of this code is due", got=snapshot)
         elif snapshot is None:
             findings.add("snapshot_mismatches", place=place, code=code, why="missing")
         elif wrong := _differences(code, session, snapshot):
@@ -39,11 +37,14 @@ def _differences(code: str, session: Session, snapshot: Json) -> Json:
         "exchange": exchange_of(code),
         "price": session.price,
         "time": session.time,
+        "received": session.received,
         "session": session.session.isoformat(),
         "open": session.open,
         "high": session.high,
         "low": session.low,
         "ticks": session.ticks,
+        "doubtful": session.doubtful,
+        "quality": session.quality,
         "volume": session.volume,
         "previous_close": session.previous_close,
     }

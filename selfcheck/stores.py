@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
@@ -46,29 +47,41 @@ def questdb_rows(url: str, expected: int) -> Iterator[Row]:
     until ``expected`` rows are there, or nothing more comes.
 
     Args:
-        url: ``questdb://HOST:PORT``.
+        url: ``questdb://USER@HOST:PORT?password_file=PATH``, or without user and password.
         expected: how many rows there should be.
     """
-    server = f"http://{url.removeprefix('questdb://')}"
+    server, headers = _server(url)
     visible, since = -1, time.monotonic()
     while visible < expected and time.monotonic() - since < _SETTLING:
-        count = _count(server)
+        count = _count(server, headers)
         if count != visible:
             visible, since = count, time.monotonic()
         time.sleep(0.1)
     names = ", ".join((*COLUMNS, *PLACE))
     query = urllib.parse.urlencode({"query": f"SELECT {names} FROM ticks"})  # noqa: S608 - our own column names
-    address = f"{server}/exp?{query}"
-    with urllib.request.urlopen(address, timeout=60.0) as answer:  # noqa: S310 - http://
+    asked = urllib.request.Request(f"{server}/exp?{query}", headers=headers)  # noqa: S310 - http://
+    with urllib.request.urlopen(asked, timeout=60.0) as answer:  # noqa: S310 - http://
         lines = csv.reader(io.TextIOWrapper(answer, "utf-8", newline=""))
         next(lines, None)
         for line in lines:
             yield tuple(_value(name, text) for name, text in zip((*COLUMNS, *PLACE), line, strict=True))
 
 
-def _count(server: str) -> int:
+def _server(url: str) -> tuple[str, dict[str, str]]:
+    """The root of QuestDB's HTTP, and what each request says of who asks."""
+    parts = urllib.parse.urlsplit(url)
+    server = f"http://{parts.hostname}:{parts.port}"
+    files = urllib.parse.parse_qs(parts.query).get("password_file")
+    if not files:
+        return server, {}
+    pair = f"{parts.username}:{Path(files[0]).read_text('utf-8').strip()}"
+    return server, {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
+
+
+def _count(server: str, headers: dict[str, str]) -> int:
     query = urllib.parse.urlencode({"query": "SELECT count() FROM ticks"})
-    with urllib.request.urlopen(f"{server}/exec?{query}", timeout=60.0) as answer:  # noqa: S310 - http://
+    asked = urllib.request.Request(f"{server}/exec?{query}", headers=headers)  # noqa: S310 - http://
+    with urllib.request.urlopen(asked, timeout=60.0) as answer:  # noqa: S310 - http://
         return int(json.load(answer)["dataset"][0][0])
 
 

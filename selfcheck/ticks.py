@@ -12,6 +12,7 @@ from typing import Any
 from selfcheck.findings import EXAMPLES, Findings, Kind
 from selfcheck.ledger import Ledger, fingerprint
 from selfcheck.log import Entry
+from selfcheck.missing import Heard, Outages
 from selfcheck.reference import exchange_of
 from selfcheck.sequences import compare
 
@@ -86,6 +87,13 @@ class TickCheck:
         self.copies: dict[tuple[int, int], Identity] = {}
         """Places (partition, offset) of records whose identity had already come."""
         self.records = 0
+        self.told = 0
+        """Missing ticks that lie inside an announced gap."""
+        self.heard: dict[tuple[str, int], Heard] = {}
+        """By source and run, its first and last receipt."""
+        self.repeated = 0
+        """Records that are one before, sent again: the same to every field."""
+        self.flaws: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
         """By code, how many were sent and are not in the topic; known when all is compared."""
         self._ledger = ledger
@@ -94,6 +102,8 @@ class TickCheck:
         self._places: dict[str, array[int]] = {}
         self._home: dict[str, int] = {}
         self._runs: dict[tuple[str, int], bytearray] = {}
+        self._numbers: dict[tuple[str, str], tuple[int, int]] = {}
+        self._known: dict[int, set[int]] = {}
 
     def add(self, entry: Entry) -> Json | None:
         """Take one record; gives what its value reads as, ``None`` if it is no tick."""
@@ -111,9 +121,18 @@ class TickCheck:
             held.seen.append(1)
             self._note("malformed", partition, offset, why="no tick", value=repr(entry.value)[:200])
             return None
-        held.marks.append(row_mark((*map(tick.get, COLUMNS), entry.timestamp)))
+        mark = row_mark((*map(tick.get, COLUMNS), entry.timestamp))
+        again = self._again(partition, held, tick, mark)
+        held.marks.append(mark)
         held.seen.append(0)
         code = tick["code"]
+        if again and entry.key == code.encode():
+            self.repeated += 1
+            self.copies[partition, offset] = (tick["source"], tick["run"], tick["n"])
+            return tick
+        self.flaws.update((tick.get("quality") or "").split(",") if tick.get("quality") else ())
+        self._risen(entry, tick)
+        self._hear(tick)
         if code not in self._got:
             self._got[code], self._places[code], self._home[code] = array("q"), array("q"), partition
         elif self._home[code] != partition:
@@ -124,6 +143,36 @@ class TickCheck:
         if why is not None:
             self._note("malformed", partition, offset, why=why)
         return tick
+
+    def _again(self, number: int, held: Partition, tick: Json, mark: int) -> bool:
+        """Whether the partition holds this very record already."""
+        known = self._known.get(number)
+        if known is not None:
+            again = mark in known
+            known.add(mark)
+            return again
+        seen = self._runs.get((tick["source"], tick["run"]))
+        if seen is None or not 0 <= tick["n"] < len(seen) or not seen[tick["n"]]:
+            return False
+        known = self._known[number] = set(held.marks)  # dear, and so only where records come again
+        return mark in known
+
+    def _hear(self, tick: Json) -> None:
+        place, received = (tick["source"], tick["run"]), tick["received"]
+        heard = self.heard.get(place)
+        if heard is None:
+            self.heard[place] = Heard(received, received)
+        elif received < heard.first or received > heard.last:
+            self.heard[place] = Heard(min(heard.first, received), max(heard.last, received))
+
+    def _risen(self, entry: Entry, tick: Json) -> None:
+        """For one code, run and number of a source rise."""
+        place, number = (tick["code"], tick["source"]), (tick["run"], tick["n"])
+        last = self._numbers.get(place)
+        if last is not None and number <= last:
+            told = {"code": tick["code"], "got": number, "after": last}
+            self._note("numbers_fell", entry.partition, entry.offset, **told)
+        self._numbers[place] = number
 
     def _contradiction(self, entry: Entry, tick: Json) -> str | None:
         code, exchange, received, n = tick["code"], tick.get("exchange"), tick["received"], tick["n"]
@@ -149,24 +198,42 @@ class TickCheck:
             self.copies[entry.partition, entry.offset] = identity
         seen[n] = 1
 
-    def finish(self) -> None:
-        """Compare with the ledger, when everything was added."""
+    def finish(self, outages: Outages | None = None) -> None:
+        """Compare with the ledger, when everything was added.
+
+        Args:
+            outages: a tick that is missing inside one of them is ``told`` of, and not lost; one outside is a finding.
+        """
         differences = {}
         for code in sorted(self._ledger.marks.keys() | self._got.keys()):
             sent, got = self._ledger.marks.get(code, _NONE), self._got.get(code, _NONE)
             if sent != got:
                 differences[code] = compare(sent, got)
-        lost = ((code, position) for code, difference in differences.items() for position in difference.lost)
-        ticks = self._ledger.look_up(set(islice(lost, EXAMPLES)))
+        lost = {(code, position) for code, difference in differences.items() for position in difference.lost}
+        if outages is not None:
+            lost = self._untold(lost, outages)
+        ticks = self._ledger.look_up(set(islice(sorted(lost), EXAMPLES)))
+        for code, position in sorted(lost):
+            self.lost[code] += 1
+            self._findings.add("lost", code=code, position=position, tick=ticks.get((code, position)))
         for code, difference in differences.items():
-            self.lost[code] += len(difference.lost)
-            for position in difference.lost:
-                self._findings.add("lost", code=code, position=position, tick=ticks.get((code, position)))
             for kind, positions in difference.in_got().items():
                 for position in positions:
                     self._note(kind, self._home[code], self._places[code][position], code=code)
         for (source, run), seen in self._runs.items():
             self._holes(source, run, seen)
+
+    def _untold(self, missing: set[tuple[str, int]], outages: Outages) -> set[tuple[str, int]]:
+        """Those that lie outside of every announced gap."""
+        untold = set()
+        for place, _, at in self._ledger.find(missing):
+            if at is not None and outages.hold(place[0], at):
+                self.told += 1
+            else:
+                untold.add(place)
+        if untold:
+            self._findings.add("missing_untold", count=len(untold), first=min(untold))
+        return untold
 
     def _holes(self, source: str, run: int, seen: bytearray) -> None:
         last = seen.rfind(1)

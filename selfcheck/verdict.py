@@ -26,6 +26,9 @@ class Verdict:
         thresholds: what was set in the middle of the run, and how soon it was in force.
         watchlist: how the watchlist changed in the middle of the run.
         error: why there is no full comparison, if there is none.
+        repeated: records that came again, the same to the byte, of the ticks' and the changes' topics.
+        missing_announced: ticks of the market that no producer took in, inside announced gaps; they are in ``sent``.
+        flaws: ticks by what their ``quality`` names.
         marks: gap marks that snapshots bore, code by code; the last, of the producer's end, included.
         kept: the folder with data and logs, kept when something is wrong.
     """
@@ -48,11 +51,14 @@ class Verdict:
     error: str | None = None
     kept: str | None = None
     marks: int = 0
+    repeated: int = 0
+    missing_announced: int = 0
+    flaws: dict[str, int] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
         """Everything that was sent was compared, and nothing is wrong."""
-        equal = self.sent == self.published == self.stored
+        equal = self.sent - self.missing_announced == self.published == self.stored
         # A threshold that no tick was judged by was not checked; nor was a change of the list that no tick shows.
         applied = all(setting.partitions for setting in self.thresholds)
         applied = applied and (self.watchlist is None or self.watchlist.shown)
@@ -68,12 +74,15 @@ class Verdict:
                 "published": self.published,
                 "stored": self.stored,
                 "changes": self.changes,
+                "repeated": self.repeated,
+                "missing_announced": self.missing_announced,
                 **{kind: counts[kind] for kind in KINDS},
                 **({"gaps_injected": self.gaps.injected, "gaps_announced": self.gaps.announced} if self.gaps else {}),
                 "gap_marks": self.marks,
                 **({"thresholds": [asdict(setting) for setting in self.thresholds]} if self.thresholds else {}),
                 **(self.watchlist.report() if self.watchlist else {}),
                 "dead_letters": self.dead_letters,
+                "flaws": self.flaws,
                 "rate_sent": self.rate_sent,
                 "rate_stored": self.rate_stored,
                 "ticks_a_chunk": self.ticks_a_chunk,
@@ -100,6 +109,8 @@ class Verdict:
         ]
         if self.gaps is not None:
             lines.append(f"gaps       {self.gaps.injected:>12,}   {self.gaps.announced:,} announced")
+        if self.missing_announced:
+            lines.append(f"missing    {self.missing_announced:>12,}   inside announced gaps")
         if late.samples:
             lines.append(
                 f"latency    p50 {late.p50} ms, p99 {late.p99} ms, max {late.max} ms ({late.samples:,} samples)"

@@ -105,4 +105,4 @@ class Faults:
             self._withheld[connection] = (self._ledger.open(f"withheld-{connection}"), [0])
         page, count = self._withheld[connection]
         count[0] += len(ticks)
-        page.write([orjson.dumps({"ticks": ticks})])
+        page.write([orjson.dumps({"at": time.time_ns() // 1000, "ticks": ticks})])

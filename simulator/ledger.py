@@ -3,7 +3,7 @@
 ``connection-NNNN.jsonl`` holds a line ``{"ticks":[…]}`` for each frame of ticks: of the post's feed the very bytes, of
 the others what a right client makes of the frame, with only those fields that the feed carries. What a connection was
 not sent in a gap is in ``withheld-connection-NNNN.jsonl``, and each injected fault is a line of ``faults.jsonl``, when
-it is over.
+it is over. Withheld pages and the market's say ``at`` which time each line was due, µs since the epoch.
 
 Where connections are ended in turn (``--kill-line-every``), and with ``--market-page``, ``market.jsonl`` has each tick
 once, whoever was sent it. Of feeds that push the day's sums, whose ticks depend on what the connection was sent before,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import orjson
@@ -31,6 +32,7 @@ class MarketPage:
     def enter(self, prints: Sequence[Print]) -> None:
         """Enter the ticks of a round."""
         sent = self._session.encode(self._session.select(prints))
-        lines = [orjson.dumps({"ticks": one.ticks}) for one in sent if one.ticks]
+        now = time.time_ns() // 1000
+        lines = [orjson.dumps({"at": now, "ticks": one.ticks}) for one in sent if one.ticks]
         if lines:
             self._page.write(lines)

@@ -18,7 +18,7 @@ from simulator.feeds import provider
 from simulator.market import Market
 from simulator.misbehaviour import ALL
 from simulator.misbehaviour.trading import EqualMs
-from simulator.playback import PlayedFeed
+from simulator.playback import PlayedFeed, VolumeUnit
 from simulator.schedule import opening, steady
 from simulator.server import Settings
 from simulator.universe import universe
@@ -60,7 +60,9 @@ def write_codes(path: Path, *, codes: int, seed: int, feed: str) -> None:
         raise UsageError(f"--write-codes {path}: {error.strerror}") from error
 
 
-def recorded(path: Path, *, speed: str = ORIGINAL, start: str | None = None) -> Source:
+def recorded(
+    path: Path, *, speed: str = ORIGINAL, start: str | None = None, volume_unit: VolumeUnit | None = None
+) -> Source:
     """The recording in a file; ``speed`` is "original", "x10" or "flat"; bare times of day get the date of ``start``.
 
     Raises:
@@ -69,7 +71,7 @@ def recorded(path: Path, *, speed: str = ORIGINAL, start: str | None = None) -> 
     factor = 1.0
     if speed not in (ORIGINAL, FLAT):
         factor = _positive(speed.lstrip("x×"), f"--speed {speed} is none of: original, xN (as x10), flat")
-    return PlayedFeed(path, speed=factor, today=shanghai_date(moment(start)))
+    return PlayedFeed(path, speed=factor, today=shanghai_date(moment(start)), volume_unit=volume_unit)
 
 
 def moment(start: str | None) -> int:

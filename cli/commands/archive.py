@@ -14,6 +14,7 @@ import typer
 from cli import archives
 from cli.settings import SETTINGS, default, option
 from schemas import UsageError
+from schemas.outside import printable
 
 if TYPE_CHECKING:
     from ashare_client.archive import Archive, Part, Span
@@ -49,6 +50,8 @@ def command(
         str | None,
         typer.Option(metavar="STORE", help="take ticks from sqlite:///DIR or questdb://HOST:9000 instead of the topic"),
     ] = None,
+    store_user: Annotated[str | None, option("store_user")] = default("store_user"),
+    store_password_file: Annotated[str | None, option("store_password_file")] = default("store_password_file"),
     bootstrap: Annotated[str, option("bootstrap")] = default("bootstrap"),
 ) -> None:
     """Keep days that are over as Parquet, for when Kafka has forgotten them.
@@ -75,6 +78,10 @@ def command(
     names = [topic_name(name) for name in topic or ()] or ([TICKS] if from_store else [TICKS, PRICE_CHANGES])
     if from_store and names != [TICKS]:
         raise UsageError("a store holds ticks and nothing else: --from-store goes with --topic ticks")
+    if from_store:
+        from processors.stores.urls import with_password
+
+        from_store = with_password(from_store, store_user or None, store_password_file or None)
     days = frozenset(_date(text) for text in day or ())
     now = time.time_ns() // 1_000_000
     requests = [
@@ -129,7 +136,7 @@ def verify(context: typer.Context, *, directory: Directory = None) -> None:
 
             wrong = list(faults(archive, one))
     for fault in wrong:
-        print(fault)
+        print(printable(fault))
     if wrong:
         raise typer.Exit(1)
     print(f"{archive.directory}: all {total:,} parts are as they were written")

@@ -13,6 +13,8 @@ import typer
 
 from cli import settings
 from schemas import UsageError
+from schemas.addresses import shown_address
+from schemas.outside import printable
 
 _MASK = "***"
 _TRUTH = dict.fromkeys(("1", "t", "true", "y", "yes", "on"), True) | dict.fromkeys(
@@ -51,6 +53,7 @@ def _effective(setting: settings.Setting, environment: Mapping[str, str]) -> Eff
         value, origin = settings.secret(setting.name, None), "file"
     if setting.secret:
         settings.secret(setting.name, given)  # both given is an error here as there
+    if setting.secret or setting.masked:
         value = _MASK if value else None
     return Effective(setting.name, setting.flag, setting.env, _shown(value), origin, setting.about)
 
@@ -70,9 +73,11 @@ def _typed(setting: settings.Setting, given: str) -> Any:
 
 
 def _shown(value: Any) -> Any:
-    """A value without the user and password, and without the query's values, of an address."""
+    """A value without the secrets of an address; its path is kept where it is a place of files."""
     if not isinstance(value, str) or "://" not in value:
         return value
+    if value.lower().startswith(("ws:", "wss:")):
+        return shown_address(value)
     return re.sub(r"([?&][^=&#]*=)[^&#]*", rf"\1{_MASK}", re.sub(r"//[^/?#]*@", f"//{_MASK}@", value))
 
 
@@ -99,4 +104,4 @@ def command(
 def _text(value: Any) -> str:
     if value is None or value == "":
         return "–"
-    return json.dumps(value) if isinstance(value, bool) else str(value)
+    return json.dumps(value) if isinstance(value, bool) else printable(str(value))

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.settings import default, option, secret
+from cli.terminal import cell, console, log_to_stderr
 from schemas import UsageError
+from schemas.outside import printable, printable_json
+from schemas.secrets import masked
 
 if TYPE_CHECKING:
     from producer.evaluation.figures import Report
@@ -52,12 +55,11 @@ def command(
     import msgspec
     import uvloop
 
+    from cli.clear_text import warn_of_clear_text
     from producer.evaluation.page import page
     from producer.evaluation.run import run
 
-    logging.basicConfig(
-        level=logging.ERROR, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
+    log_to_stderr(logging.ERROR)
     logging.getLogger("websockets").setLevel(logging.ERROR)  # below, it prints the address with its token
     if not 0 < minutes <= _LONGEST:
         raise UsageError(f"--minutes is a number above 0, up to {_LONGEST:,}: 0.5 for half a minute")
@@ -68,17 +70,19 @@ def command(
         urls or [], (feed, second_feed or None), tokens, symbols=_given(symbols, watchlist), foreign=foreign
     )
 
+    warn_of_clear_text(*((target.provider.name, target.url, target.token) for target in targets))
+
     def say(text: str) -> None:
-        print(f"{text} …", file=sys.stderr, flush=True)
+        print(f"{printable(text)} …", file=sys.stderr, flush=True)
 
     report = uvloop.run(run(targets, minutes * 60, own_clock=own_clock, forms=forms, say=say))
     if as_json:
-        print(msgspec.json.encode(report).decode())
+        print(printable_json(msgspec.json.encode(report).decode()))
     else:
         _print(report)
     if html is not None:
         try:
-            html.write_text(page(report), "utf-8")
+            html.write_text(masked(page(report)), "utf-8")
         except OSError as error:
             raise UsageError(f"--html {html}: {error.strerror}") from error
 
@@ -138,19 +142,17 @@ def _target(feed: str, url: str | None, token: str | None, *, symbols: str, fore
 
 def _print(report: Report) -> None:
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     from producer.evaluation.table import rows
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column(f"{report.began}, {report.seconds:,.0f} s")
     for line in report.lines:
-        table.add_column(f"{line.name}: {line.feed}", overflow="fold")
+        table.add_column(cell(f"{line.name}: {line.feed}"), overflow="fold")
     for label, cells in rows(report):
-        table.add_row(label, *(Text(cell) for cell in cells))
-    console = Console(highlight=False)
-    console.print(table)
+        table.add_row(label, *map(cell, cells))
+    out = console(highlight=False)
+    out.print(table)
     for note in report.notes:
-        console.print(Text(f"! {note}"))
+        out.print(cell(f"! {note}"))

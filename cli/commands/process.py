@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import sys
 from typing import Annotated
 
 import typer
 
-from cli.settings import default, option
+from cli.settings import default, option, secret
+from cli.terminal import log_to_stderr
 from schemas import UsageError
 
 
@@ -16,16 +16,20 @@ def command(
     bootstrap: Annotated[str, option("bootstrap")] = default("bootstrap"),
     agents: Annotated[str, option("agents")] = default("agents"),
     store: Annotated[str, option("store")] = default("store"),
+    store_user: Annotated[str | None, option("store_user")] = default("store_user"),
+    store_password_file: Annotated[str | None, option("store_password_file")] = default("store_password_file"),
     threshold: Annotated[str, option("threshold")] = default("threshold"),
     thresholds: Annotated[str, option("thresholds")] = default("thresholds"),
     web_host: Annotated[str, option("web_host")] = default("web_host"),
     web_port: Annotated[int, option("web_port")] = default("web_port"),
     web_url: Annotated[str | None, option("web_url")] = default("web_url"),
+    web_hosts: Annotated[str, option("web_hosts")] = default("web_hosts"),
+    peer_secret: Annotated[str | None, option("peer_secret")] = default("peer_secret"),
 ) -> None:
     """Run a worker: snapshots, storage and price changes, or some of them.
 
     Workers with the same agents share the partitions; each set of agents reads the ticks with a consumer group of its
-    own. Serves GET /snapshots/CODE, /snapshots, /health and /status on --web-port.
+    own. Serves GET /snapshots/CODE, /snapshots (POST for many codes), /health and /status on --web-port.
 
     Example:
 
@@ -33,20 +37,23 @@ def command(
     """
     if not 0 < web_port < 65_536:
         raise UsageError(f"--web-port {web_port} is not a port: give 1 to 65535")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    log_to_stderr(logging.INFO)
     for chatty in ("faust", "mode", "aiokafka", "kafka"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     from jobs.thresholds import parse_overrides
+    from processors.stores.urls import with_password
     from processors.worker import Worker, WorkerOptions, parse_agents
 
     options = WorkerOptions(
         bootstrap=bootstrap,
         agents=parse_agents(agents),
-        store=store,
+        store=with_password(store, store_user or None, store_password_file or None),
         thresholds=parse_overrides(threshold, thresholds),
         web_host=web_host,
         web_port=web_port,
         web_url=web_url or f"http://{web_host}:{web_port}",
+        web_hosts=tuple(filter(None, web_hosts.split(","))),
+        peer_secret=secret("peer_secret", peer_secret or None),
     )
     code = Worker(options).run()
     if code:

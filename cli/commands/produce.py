@@ -41,31 +41,34 @@ def command(
     Example: ASHARE_FEED_TOKEN_FILE=token.txt ashare produce --feed alltick --watchlist codes.txt --http-port 6070
     """
     import logging
-    import sys
 
     import uvloop
 
+    from cli.clear_text import warn_of_clear_text
+    from cli.terminal import log_to_stderr
     from producer.run import ProducerOptions, run
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    log_to_stderr(logging.INFO)
     logging.getLogger("websockets").setLevel(logging.WARNING)  # below, it prints the address with its token
     logging.getLogger("aiokafka").setLevel(
         logging.CRITICAL
     )  # 60 lines a second while a broker is away: run says it once
+    chosen, second = secret("token", token), secret("second_token", second_token)
+    warn_of_clear_text((feed, url, chosen), (second_feed or feed, second_url, second or chosen))
     uvloop.run(
         run(
             ProducerOptions(
                 bootstrap=bootstrap,
                 feed=feed,
                 url=url or None,
-                token=secret("token", token),
+                token=chosen,
                 symbols=symbols,
                 watchlist=watchlist or None,
                 lines=lines,
                 arbitrate=arbitrate,
                 second_feed=second_feed or None,
                 second_url=second_url or None,
-                second_token=secret("second_token", second_token),
+                second_token=second,
                 source=source,
                 trades_only=trades_only,
                 foreign=foreign,

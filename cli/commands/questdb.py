@@ -14,8 +14,9 @@ def command(
 ) -> None:
     """Run a QuestDB in the foreground, until Ctrl-C.
 
-    Prints `questdb ready on 127.0.0.1:PORT` when it answers: ILP, SQL and its console over HTTP. To the workers it is
-    the store questdb://127.0.0.1:PORT.
+    Prints `questdb ready on 127.0.0.1:PORT` when it answers: ILP, SQL and its console over HTTP. Its user is admin, and
+    its password is made at the first start, in DATA/password. To the workers it is the store
+    questdb://admin@127.0.0.1:PORT?password_file=DATA/password.
 
     Example: ashare questdb --data data/questdb --port 9000
     """

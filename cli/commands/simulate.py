@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.settings import default, option, secret
+from cli.terminal import log_to_stderr
 from schemas import UsageError
+
+if TYPE_CHECKING:
+    from simulator.playback import VolumeUnit
 
 
 class Protocol(StrEnum):
@@ -30,6 +34,13 @@ class Tier(StrEnum):
 
     ALL = "all"
     BASIC = "basic"
+
+
+class Unit(StrEnum):
+    """What volumes of a recording count; a lot is 100 shares."""
+
+    SHARES = "shares"
+    LOTS = "lots"
 
 
 def command(
@@ -66,6 +77,12 @@ def command(
     speed: Annotated[
         str, typer.Option(help="of --play: 'original', 'x10' for ten times, 'flat' for no limit")
     ] = "original",
+    volume_unit: Annotated[
+        Unit | None,
+        typer.Option(
+            help="of --play: what the recording's volumes count; default: what the column's name says, or shares"
+        ),
+    ] = None,
     queue_mib: Annotated[
         int, typer.Option(help="unsent MiB at which a slow client is closed with 1013", min=1, max=4096)
     ] = 64,
@@ -102,10 +119,11 @@ def command(
     from simulator.run import write_codes as write
     from simulator.server import Settings
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to_stderr(logging.INFO)
     logging.getLogger("websockets").setLevel(logging.WARNING)
+    unit: VolumeUnit | None = None if volume_unit is None else volume_unit.value
     if play is not None:
-        source, pace = recorded(play, speed=speed, start=start), speed
+        source, pace = recorded(play, speed=speed, start=start, volume_unit=unit), speed
     else:
         if write_codes is not None:
             write(write_codes, codes=codes, seed=seed, feed=feed.value)

@@ -10,6 +10,7 @@ import typer
 
 from cli.settings import default
 from schemas import UsageError
+from schemas.outside import printable, printable_json
 
 
 def command(
@@ -28,16 +29,14 @@ def command(
     """
     import sys
 
-    from cli.lines import snapshot_line
-
     missing = False
     for code in codes:
         found = _ask(worker.rstrip("/"), code)
         if isinstance(found, str):
-            sys.stderr.write(f"ashare: {found}\n")
+            sys.stderr.write(f"ashare: {printable(found)}\n")
             missing = True
         else:
-            print(json.dumps(found, ensure_ascii=False) if as_json else snapshot_line(found))
+            print(printable_json(json.dumps(found, ensure_ascii=False)) if as_json else printable(_line(worker, found)))
     if missing:
         raise typer.Exit(1)
 
@@ -75,6 +74,15 @@ def _ask(worker: str, code: str) -> dict[str, Any] | str:
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise UsageError(f"no worker answers at {worker} (--worker): {reason}") from error
+
+
+def _line(worker: str, found: dict[str, Any]) -> str:
+    from cli.lines import snapshot_line
+
+    try:
+        return snapshot_line(found)
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise UsageError(f"{worker} does not answer as a worker does (--worker)") from error
 
 
 def _message(body: bytes) -> str:

@@ -16,7 +16,9 @@ import typer
 
 from cli import archives
 from cli.settings import default, option
+from cli.terminal import cell, console
 from schemas import UsageError
+from schemas.outside import printable, printable_json
 
 if TYPE_CHECKING:
     from consumers.archive.sql import Result as Archived
@@ -39,6 +41,8 @@ def command(
     sql: Annotated[str, typer.Argument(metavar="SQL", help="one reading statement on the table ticks")],
     *,
     store: Annotated[str, option("store")] = default("store"),
+    store_user: Annotated[str | None, option("store_user")] = default("store_user"),
+    store_password_file: Annotated[str | None, option("store_password_file")] = default("store_password_file"),
     archive: Annotated[Path | None, option("archive")] = default("archive"),
     without: Annotated[
         bool, typer.Option("--no-archive", help="ask the store alone, in its own SQL, though there is an archive")
@@ -66,9 +70,12 @@ def command(
     """
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other")
+    from processors.stores.urls import with_password
+
+    store = with_password(store, store_user or None, store_password_file or None)
     with _answer(store, None if without else archives.existing(archive), sql, day or ()) as result:
         if result.note:
-            sys.stderr.write(f"ashare: {result.note}\n")
+            sys.stderr.write(f"ashare: {printable(result.note)}\n")
         try:
             if as_json:
                 _print_json(result)
@@ -98,7 +105,7 @@ def _print_json(result: Result) -> None:
     import orjson
 
     for row in result.rows:
-        print(orjson.dumps(dict(zip(result.columns, row, strict=True)), default=_plain).decode())
+        print(printable_json(orjson.dumps(dict(zip(result.columns, row, strict=True)), default=_plain).decode()))
 
 
 def _plain(value: Any) -> float | str:
@@ -109,19 +116,16 @@ def _plain(value: Any) -> float | str:
 
 def _print_table(result: Result) -> None:
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     rows = list(itertools.islice(result.rows, _SHOWN + 1))
     table = Table(box=SIMPLE_HEAD)
     for name, numeric in zip(result.columns, _numeric(result.columns, rows), strict=True):
-        table.add_column(Text(name), justify="right" if numeric else "left")
+        table.add_column(cell(name), justify="right" if numeric else "left")
     for row in rows[:_SHOWN]:
-        table.add_row(*(Text("" if value is None else str(value)) for value in row))
+        table.add_row(*(cell("" if value is None else value) for value in row))
     # Not on a terminal, nothing is cut or wrapped.
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 100_000)
-    console.print(table)
+    console(highlight=False, width=None if sys.stdout.isatty() else 100_000).print(table)
     if len(rows) > _SHOWN:
         sys.stderr.write(f"ashare: only the first {_SHOWN} rows are shown: --json and --csv print all\n")
 

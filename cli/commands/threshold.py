@@ -12,6 +12,7 @@ import typer
 
 from cli.settings import default, option
 from schemas import UsageError
+from schemas.outside import printable
 
 if TYPE_CHECKING:
     from cli.thresholds import Kept
@@ -83,7 +84,10 @@ def show(
     if not kept:
         print("nothing is set at run time: the workers' settings are in force (GET /status of a worker shows them)")
         return
-    rows = [("scope", "threshold", "set"), *((one.scope, one.threshold, _clock(one.at)) for one in kept)]
+    rows = [
+        ("scope", "threshold", "set"),
+        *((printable(one.scope), printable(one.threshold), _clock(one.at)) for one in kept),
+    ]
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     for cells in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
@@ -91,7 +95,10 @@ def show(
 
 
 def _clock(milliseconds: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(milliseconds / 1000))
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(milliseconds / 1000))
+    except (OverflowError, ValueError, OSError):  # a stranger's timestamp
+        return str(milliseconds)
 
 
 async def _read(bootstrap: str) -> list[Kept]:

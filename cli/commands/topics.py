@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.settings import default, option
+from cli.terminal import cell, console
 
 if TYPE_CHECKING:
     from broker.admin import TopicState
@@ -39,7 +40,6 @@ def describe(bootstrap: Annotated[str, option("bootstrap")] = default("bootstrap
     import sys
 
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
     from broker import admin
@@ -56,9 +56,9 @@ def describe(bootstrap: Annotated[str, option("bootstrap")] = default("bootstrap
     table.add_column("about")
     for name, declared in topics().items():
         row = _row(found[name]) if name in found else ("–", "missing", "ashare topics apply", "–")
-        table.add_row(name, *row, declared.about)
+        table.add_row(name, *map(cell, row), declared.about)
     # Into a pipe or a file a topic is one line, however long.
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
 def _hush() -> None:

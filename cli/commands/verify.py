@@ -59,6 +59,13 @@ def command(
         list[str] | None,
         typer.Option("--watchlist-at", help="10:500/400: after 10 s 500 codes leave and 400 come; repeatable"),
     ] = None,
+    kill_producer_every: Annotated[
+        float | None,
+        typer.Option("--kill-producer-every", min=1, help="kill -9 the producer every so many seconds, and start it"),
+    ] = None,
+    clock_step: Annotated[
+        float, typer.Option("--clock-step", help="seconds that each start's clock is further off; -3600: back an hour")
+    ] = 0.0,
     partitions: Annotated[
         int | None,
         typer.Option("--partitions", min=1, max=512, help="of the topics that have several, to measure what they cost"),
@@ -74,6 +81,7 @@ def command(
     Example: ashare verify --feed alltick --misbehave all --seconds 60
     Example: ashare verify --threshold-at 5=default=3ticks --threshold-at 10=board:STAR=50bp
     Example: ashare verify --rate 5000 --codes 5000 --seconds 30 --watchlist-at 10:500/500
+    Example: ashare verify --kill-producer-every 7 --clock-step -3600 --seconds 40
     """
     import signal
     import sys
@@ -111,7 +119,10 @@ def command(
         threshold_at=tuple(_set_at(text, seconds) for text in threshold_at or ()),
         watchlist_at=tuple(_change_at(text, seconds) for text in watchlist_at or ()),
         partitions=partitions,
+        kill_producer_every=kill_producer_every,
+        clock_step=clock_step,
     )
+    _check_kills(options, able)
     if watchlist_at:
         _check_changes(options, able)
     verdict = verify(options, say)
@@ -148,6 +159,25 @@ def _change_at(text: str, seconds: float) -> Change:
             f" before --seconds {seconds:g}"
         )
     return change
+
+
+def _check_kills(options: Options, able: Capabilities) -> None:
+    """Refuse what a producer that is killed can't be checked with.
+
+    Raises:
+        UsageError: says what, and what to do.
+    """
+    if options.kill_producer_every is None:
+        if options.clock_step:
+            raise UsageError("--clock-step sets the clock of each start anew: give --kill-producer-every as well")
+        return
+    if not able.wildcard or options.feed != "post":
+        raise UsageError("--kill-producer-every compares with all that the market had: leave out --feed, or give post")
+    if options.misbehave or options.lines > 1 or options.kill_line_every or options.watchlist_at:
+        raise UsageError(
+            "--kill-producer-every wants a market and a list that stay: leave out --misbehave, --lines 2,"
+            " --kill-line-every and --watchlist-at"
+        )
 
 
 def _check_changes(options: Options, able: Capabilities) -> None:

@@ -12,6 +12,7 @@ import typer
 
 from cli.settings import default, option
 from schemas import UsageError
+from schemas.outside import printable
 
 app = typer.Typer(
     help="Show and change the codes that a producer subscribes, while it runs or before.", no_args_is_help=True
@@ -86,7 +87,11 @@ class _List:
         given = {name: watchlist.codes(codes) for name, codes in how.items()}
         answer = self._ask(given)
         if answer is not None:
-            kept = f", saved in {answer['file']}" if answer["file"] else ", until it ends: it has no --watchlist"
+            kept = (
+                f", saved in {printable(str(answer['file']))}"
+                if answer["file"]
+                else ", until it ends: it has no --watchlist"
+            )
             print(f"the producer subscribes {len(answer['codes']):,} codes{kept}")
             return
         assert self._file is not None
@@ -122,11 +127,11 @@ class _List:
 
 def _why(error: urllib.error.HTTPError) -> str:
     try:
-        return str(json.load(error)["error"])
+        return printable(str(json.load(error)["error"]), 500)
     except (ValueError, KeyError, TypeError):
         return f"HTTP {error.code}"
 
 
 def _print(codes: list[str]) -> None:
     for code in codes:
-        print(code)
+        print(printable(code))

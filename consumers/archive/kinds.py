@@ -98,10 +98,21 @@ def kinds() -> Mapping[str, Kind]:
             "price-change",
             PriceChange,
             _fields(PriceChange),
-            attrgetter("code", "origin.partition"),
-            attrgetter("origin.offset"),
+            _of_change,
+            _number_of_change,
         ),
     }
+
+
+def _of_change(change: PriceChange) -> object:
+    """What a change's number rises among: its tick's line; before changes carried their cause, its partition."""
+    cause = change.cause
+    return (change.code, change.origin.partition) if cause is None else (change.code, cause.source)
+
+
+def _number_of_change(change: PriceChange) -> object:
+    cause = change.cause
+    return change.origin.offset if cause is None else (cause.run, cause.n)
 
 
 def _fields(record: type[msgspec.Struct]) -> tuple[Field, ...]:
@@ -110,8 +121,7 @@ def _fields(record: type[msgspec.Struct]) -> tuple[Field, ...]:
 
 def _field(name: str, kind: Any) -> Field:
     info = msgspec.inspect
-    parts = list(kind.types) if isinstance(kind, info.UnionType) else [kind]
-    parts = [part.type if isinstance(part, info.Metadata) else part for part in parts]
+    parts = _alternatives(kind)
     found = {type(part) for part in parts} - {info.NoneType}
     if found == {info.StructType}:
         inner = next(part for part in parts if isinstance(part, info.StructType))
@@ -124,6 +134,16 @@ def _field(name: str, kind: Any) -> Field:
         return Field(name, "real")
     assert found == {info.IntType, info.FloatType}, f"{name}: a field of {found} has no column"
     return Field(name, "number")
+
+
+def _alternatives(kind: Any) -> list[Any]:
+    """The types that a field can be of, without what is said about them."""
+    info = msgspec.inspect
+    if isinstance(kind, info.Metadata):
+        return _alternatives(kind.type)
+    if isinstance(kind, info.UnionType):
+        return [one for part in kind.types for one in _alternatives(part)]
+    return [kind]
 
 
 def _paths(fields: Sequence[Field], prefix: str = "") -> list[tuple[str, str]]:
@@ -139,6 +159,11 @@ def _paths(fields: Sequence[Field], prefix: str = "") -> list[tuple[str, str]]:
 
 def _values(records: Sequence[Record | None], path: str, *, whole: bool) -> list[Any]:
     get = attrgetter(path)
+    outer = path.rpartition(".")[0]
+    if outer:
+        # An object that may be null has null columns; its JSON is kept beside them.
+        of = attrgetter(outer)
+        return [None if record is None or of(record) is None else get(record) for record in records]
     return list(map(get, records)) if whole else [None if record is None else get(record) for record in records]
 
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ashare_client.archive import MANIFESTS, Archive, Span
+from consumers.archive.reading import checked
 from consumers.archive.run import clear_errors
 from consumers.archive.stored import NAMES, SCHEMA
 from schemas import UsageError
@@ -23,7 +24,6 @@ from schemas.topics import TICKS
 MEMORY = "1GB"
 """What a query may take; what it needs beyond goes to temporary files."""
 _ROWS = 1_000
-_READING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
 
 
 class Live(Protocol):
@@ -64,7 +64,7 @@ def query(directory: Path, live: Live | None, sql: str, days: Sequence[str] = ()
         UsageError: not a reading statement, wrong SQL, or a store or archive that can't be read; also while rows are
             read.
     """
-    _check_reading(sql)
+    sql = checked(sql)
     with clear_errors(), tempfile.TemporaryDirectory(prefix="ashare-query-") as spill:
         archive = Archive(directory)
         manifests = [day for day in archive.manifests(TICKS) if not days or day.date in days]
@@ -85,6 +85,7 @@ def query(directory: Path, live: Live | None, sql: str, days: Sequence[str] = ()
             connection.execute(_view(files, _fields(connection, files)))
             # What the view reads stays allowed, anything else of the machine is not.
             connection.execute(f"SET allowed_directories = [{_text(str(root))}, {_text(spill)}]")
+            connection.execute("SET python_enable_replacements = false")  # a table is no variable of this process
             connection.execute("SET enable_external_access = false")
             connection.execute("SET lock_configuration = true")
             with _clear_sql(table):
@@ -156,19 +157,6 @@ def _fields(connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -> set[
 def _text(value: str) -> str:
     quoted = value.replace("'", "''")
     return f"'{quoted}'"
-
-
-def _check_reading(sql: str) -> None:
-    try:
-        statements = duckdb.extract_statements(sql)
-    except duckdb.Error as error:
-        raise UsageError(f"DuckDB: {error}") from error
-    if not statements:
-        raise UsageError("there is no statement: write a SELECT on the table ticks")
-    if len(statements) > 1:
-        raise UsageError("one statement at a time")
-    if statements[0].type not in _READING:
-        raise UsageError("the store is only read here: write a SELECT on the table ticks")
 
 
 def _rows(cursor: duckdb.DuckDBPyConnection, table: _Stored) -> Iterator[Sequence[Any]]:

@@ -7,7 +7,7 @@ import http.client
 import io
 import re
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import date
 from itertools import groupby
@@ -141,9 +141,10 @@ def _connected(path: Path) -> sqlite3.Connection:
 class QuestDbTicks:
     """QuestDB's table, over its HTTP port; answers are streamed."""
 
-    def __init__(self, http: str, *, table: str = "ticks") -> None:
-        """Nothing connects yet; ``http`` is the server's root."""
+    def __init__(self, http: str, *, table: str = "ticks", headers: Mapping[str, str] | None = None) -> None:
+        """Nothing connects yet; ``http`` is the server's root, ``headers`` say who asks."""
         self._http = http
+        self._headers = dict(headers or {})
         self._table = table
 
     def days(self) -> list[str]:
@@ -177,8 +178,13 @@ class QuestDbTicks:
         address = urlsplit(self._http)
         connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=_TIMEOUT)
         try:
-            connection.request("GET", "/exp?" + urlencode({"query": sql}))
+            connection.request("GET", "/exp?" + urlencode({"query": sql}), headers=self._headers)
             answer = connection.getresponse()
+            if answer.status in {http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN}:
+                raise UsageError(
+                    f"QuestDB at {self._http} wants another user and password: questdb://USER@HOST:9000?password_file="
+                    "PATH, or --store-password-file PATH"
+                )
             if answer.status != http.HTTPStatus.OK:
                 raise UsageError(f"QuestDB: {_reason(answer.read())}")
             yield from csv.reader(io.TextIOWrapper(answer, "utf-8", newline=""))

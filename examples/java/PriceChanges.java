@@ -1,5 +1,5 @@
-//DEPS org.apache.kafka:kafka-clients:4.3.1
-//DEPS com.fasterxml.jackson.core:jackson-databind:2.21.2
+//DEPS org.apache.kafka:kafka-clients:4.4.0
+//DEPS com.fasterxml.jackson.core:jackson-databind:2.21.7
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies;

@@ -165,8 +165,8 @@ def _unpacked(batch: _Ticks) -> TickBatch:
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """The child: answer requests one after the other until they end."""
     # The worker is told to stop by the same signals, and closes the pipe when its last write is done.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     with asyncio.Runner() as runner:
         server = _Server()
         try:

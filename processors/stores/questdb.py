@@ -14,12 +14,13 @@ import orjson
 from processors.stores.base import StoreError, TickBatch, UnstorableError
 from processors.stores.columns import ADDED, COLUMNS, KEY, TABLE, unstorable
 from processors.stores.ilp import encoder
-from processors.stores.urls import QuestDbUrl
+from processors.stores.urls import PASSWORD, QuestDbUrl
 from schemas import UsageError
 
 _TIMESTAMP = "timestamp"  # dedup needs it in the key; being the tick's `time`, it leaves the key the tick's own
-_CHECK_EVERY = 30.0  # s; a table dropped behind our back is made again by the next ILP line, without deduplication
+_CHECK_EVERY = 30.0  # s; a server may make a dropped table again for the next ILP line, without deduplication
 _NEVER = float("-inf")
+_ID = "SELECT id FROM tables() WHERE table_name = '{}'"
 _COLUMNS = "SELECT \"column\", type, designated, upsertKey FROM table_columns('{}')"
 _SUSPENDED = "SELECT suspended FROM wal_tables() WHERE name = '{}'"
 _REFUSED = {HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR}  # the latter for a time beyond the year 9999
@@ -46,12 +47,13 @@ class QuestDbStore:
         self._session: aiohttp.ClientSession | None = None
         self._encode = encoder(table)
         self._checked = _NEVER
+        self._id: int | None = None  # of the table, once it was seen
 
     async def open(self) -> None:
         """Create the table where it is missing and make sure that it is as it must be."""
         if self._session is not None:
             return
-        session = aiohttp.ClientSession(timeout=self._timeout)
+        session = aiohttp.ClientSession(timeout=self._timeout, headers=self._url.headers)
         try:
             await self._ready(session)
         except BaseException:
@@ -90,7 +92,7 @@ class QuestDbStore:
             await session.close()
 
     async def _ready(self, session: aiohttp.ClientSession) -> None:
-        await self._sql(session, _ddl(self._table))
+        await self._same(session)
         columns = await self._sql(session, _COLUMNS.format(self._table))
         types = {name: kind for name, kind, _, _ in columns}
         for column in ADDED:
@@ -114,6 +116,26 @@ class QuestDbStore:
             )
         self._checked = time.monotonic()
 
+    async def _same(self, session: aiohttp.ClientSession) -> None:
+        """Make the table at first. Later on, what is written must go where all before it went.
+
+        A table that vanished took its ticks along, and their offsets are committed: whoever makes it again has to know.
+        """
+        if self._id is None:
+            await self._sql(session, _ddl(self._table))
+        found = await self._sql(session, _ID.format(self._table))
+        known = self._id
+        if known is not None and found != [[known]]:
+            what = "was dropped, and another made" if found else "has vanished"
+            raise StoreError(
+                f"table {self._table} in QuestDB at {self._url.http} {what} while it was written: bring it back (RENAME"
+                f" TABLE, a backup), or restart the worker, which goes on in a new one; `ashare replay` reads again"
+                " what the log still has"
+            )
+        if not found:
+            raise StoreError(f"QuestDB at {self._url.http} does not show table {self._table} yet")
+        self._id = found[0][0]
+
     def _unfit(self, why: str) -> UsageError:
         return UsageError(f"table {self._table} in QuestDB at {self._url.http}: {why}")
 
@@ -128,7 +150,8 @@ class QuestDbStore:
             raise StoreError(f"QuestDB at {self._url.http}: {status} {_message(answer)}")
         if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             raise UsageError(
-                f"QuestDB at {self._url.http} wants a password, which this store can't give: switch it off"
+                f"QuestDB at {self._url.http} "
+                + ("refuses this user and password" if self._url.user else f"wants a password: {PASSWORD}")
             )
         if not isinstance(read, dict) or not {"ddl", "dataset", "error"} & read.keys():
             raise UsageError(f"what answers at {self._url.http} is not QuestDB's HTTP port")
@@ -141,7 +164,10 @@ class QuestDbStore:
         self, session: aiohttp.ClientSession, method: str, path: str, query: dict[str, str], body: bytes | None
     ) -> tuple[int, bytes]:
         try:
-            async with session.request(method, self._url.http + path, params=query, data=body) as response:
+            # No redirect is followed: the password is for this server alone.
+            async with session.request(
+                method, self._url.http + path, params=query, data=body, allow_redirects=False
+            ) as response:
                 return response.status, await response.read()
         except TimeoutError as error:
             raise StoreError(f"QuestDB at {self._url.http} did not answer within {self._timeout.total} s") from error

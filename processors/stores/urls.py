@@ -1,15 +1,23 @@
-"""A store's address: ``sqlite:///DIR`` or ``questdb://HOST:9000``."""
+"""A store's address: ``sqlite:///DIR`` or ``questdb://HOST:9000``.
+
+A QuestDB that wants a password: ``questdb://USER@HOST:9000?password_file=PATH``. An address is shown in logs, process
+lists and errors, so it names the file and never holds the password.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from schemas import UsageError
 
 POSSIBLE = "sqlite:///DIR (relative), sqlite:////DIR (absolute) or questdb://HOST:9000"
+PASSWORD = "questdb://USER@HOST:9000?password_file=PATH, or --store-password-file PATH"
 _QUESTDB_PORT = 9000
+_QUESTDB_USER = "admin"  # QuestDB's own default
 
 
 @dataclass(frozen=True)
@@ -25,6 +33,16 @@ class QuestDbUrl:
 
     host: str
     port: int
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What each request says of who asks."""
+        if self.user is None:
+            return {}
+        pair = f"{self.user}:{self.password}".encode()
+        return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
 
     @property
     def http(self) -> str:
@@ -55,15 +73,54 @@ def _sqlite(url: str, rest: str) -> SqliteUrl:
     return SqliteUrl(Path(rest[1:]))
 
 
+def with_password(url: str, user: str | None, file: str | None) -> str:
+    """A store's address with the file of its password, where one is given.
+
+    Raises:
+        UsageError: a password for what takes none, or two files.
+    """
+    if not file:
+        if user:
+            raise UsageError(f"--store-user {user!r} without a password: give --store-password-file as well")
+        return url
+    if not url.startswith("questdb://"):
+        raise UsageError("--store-password-file is of a QuestDB: SQLite's files have no password")
+    if "?" in url:
+        raise UsageError("the store's address and --store-password-file both name a password's file: keep one")
+    place = url.removeprefix("questdb://")
+    who = "" if "@" in place else f"{quote(user or _QUESTDB_USER, safe='')}@"
+    return f"questdb://{who}{place.rstrip('/')}?password_file={quote(file)}"
+
+
 def _questdb(url: str) -> QuestDbUrl:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
+        given = parse_qs(parts.query, strict_parsing=bool(parts.query), keep_blank_values=True)
     except ValueError as error:
-        raise UsageError(f"{url!r} is no store ({error}): questdb://HOST:9000") from error
-    if parts.username is not None or parts.password is not None:
+        # The text of the address, or a piece of it, could be a password.
+        shown = f"{url!r} is no store ({error})" if "@" not in url else "this address is no store"
+        raise UsageError(f"{shown}: questdb://HOST:9000") from None
+    if parts.password is not None:
         # Not shown: it holds a password.
-        raise UsageError("a questdb:// address takes no user and password: questdb://HOST:9000")
-    if not host or parts.path.strip("/") or parts.query or parts.fragment:
-        raise UsageError(f"{url!r} is no store: questdb://HOST:9000 and nothing behind it")
-    return QuestDbUrl(host, port or _QUESTDB_PORT)
+        raise UsageError(f"a questdb:// address holds no password, it is seen by all: {PASSWORD}")
+    files = given.pop("password_file", [])
+    if not host or parts.path.strip("/") or given or parts.fragment or len(files) > 1:
+        raise UsageError(f"{url!r} is no store: questdb://HOST:9000 and nothing behind it, or {PASSWORD}")
+    user = unquote(parts.username) if parts.username is not None else None
+    if not files:
+        if user is not None:
+            raise UsageError(f"{url!r} names a user and no password: {PASSWORD}")
+        return QuestDbUrl(host, port or _QUESTDB_PORT)
+    return QuestDbUrl(host, port or _QUESTDB_PORT, user or _QUESTDB_USER, _password(files[0]))
+
+
+def _password(path: str) -> str:
+    try:
+        password = Path(path).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise UsageError(f"the store's password file can't be read: {why}: {path}") from error
+    if not password:
+        raise UsageError(f"the store's password file is empty: {path}")
+    return password

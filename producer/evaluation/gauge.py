@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from producer.address import Address
+from producer.clock import now as moment
 from producer.continuity import Detected, Hole
 from producer.evaluation.meter import Meter
 from producer.evaluation.race import Race
 from producer.feeds.decoded import Decoded, FeedTick, Frame
 from producer.feeds.provider import Feed
 from producer.outlet import Codes, Happening
-from producer.outlet import now as moment
 from producer.pacing import TokenBucket
 
 _SAID = frozenset({"subscribed", "refused", "unauthorised", "kicked", "throttled"})

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from market.times import SHANGHAI
 from producer.arbitration import Matching
+from producer.clock import now
 from producer.evaluation.figures import Form, LineFigures, RaceFigures, Report
 from producer.evaluation.gauge import Dials, Gauge
 from producer.evaluation.meter import Meter, spread
@@ -17,7 +18,6 @@ from producer.evaluation.notes import notes, notes_of_race
 from producer.evaluation.race import Race
 from producer.feeds.provider import Options, Provider
 from producer.line import Line
-from producer.outlet import now
 from producer.pacing import TokenBucket
 from producer.quality import Gate
 from producer.run import bucket_of
@@ -115,19 +115,19 @@ async def run(
             tried.append(await _forms(target, stop, say) if forms else [])
             if forms and not stop.is_set():
                 await _pause(stop, target.provider.capabilities.reconnect_apart)
+        gates = [Gate(codes=target.codes, clock_of_its_own=own_clock) for target in targets]
         say(f"measuring for {seconds:g} s")
-        return await _measure(targets, seconds, tried, own_clock=own_clock, stop=stop)
+        return await _measure(targets, seconds, tried, gates, stop)
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
 
 
 async def _measure(
-    targets: Sequence[Target], seconds: float, tried: Sequence[list[Form]], *, own_clock: bool, stop: asyncio.Event
+    targets: Sequence[Target], seconds: float, tried: Sequence[list[Form]], gates: Sequence[Gate], stop: asyncio.Event
 ) -> Report:
     able = [target.provider.capabilities for target in targets]
     race = Race(Matching.of(*able)) if len(able) == 2 else None
-    gates = [Gate(codes=target.codes, clock_of_its_own=own_clock) for target in targets]
     began, wall = now(), datetime.now(SHANGHAI)
     apart = _Apart.of(targets)
     measured = [
@@ -235,7 +235,10 @@ async def _try(target: Target, name: str, codes: Sequence[str] | None, stop: asy
     """Subscribe in one form until its first tick, a refusal, or ``FORM_SECONDS``; gives codes that came, too."""
     came, ended = asyncio.Event(), asyncio.Event()
     options = replace(target.options, as_string=name == "string")
-    one = _Measured(target, options, codes, told=came.set)
+    try:
+        one = _Measured(target, options, codes, told=came.set)
+    except UsageError as unaskable:
+        raise _RefusedError(unaskable) from unaskable
     running = asyncio.create_task(one.line.run(ended))
     waiting = [asyncio.create_task(event.wait()) for event in (came, stop)]
     _ = await asyncio.wait({running, *waiting}, timeout=FORM_SECONDS, return_when=asyncio.FIRST_COMPLETED)

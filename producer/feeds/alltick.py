@@ -13,12 +13,12 @@ from typing import Literal
 import msgspec
 import orjson
 
-from market.times import EARLIEST, LATEST
 from producer.feeds.decoded import Answer, AnswerKind, Decoded, FeedTick
 from producer.feeds.forms import listed, suffixed
 from producer.feeds.json_feed import LATER_SECONDS, JsonFeed
+from producer.feeds.optional import Fields, Loose
 from producer.feeds.provider import Capabilities, Codes, Message, Options, Provider, Units, with_query
-from producer.feeds.reading import RefusedError, price, refused, sequence, shares, small, words
+from producer.feeds.reading import RefusedError, message_of, price, refused, sequence, shares, small, words
 from producer.feeds.recognised import Numbers
 from schemas import UsageError
 
@@ -75,6 +75,11 @@ class _Push(msgspec.Struct, gc=False):
     data: _Trade
 
 
+class _RawPush(msgspec.Struct, gc=False):
+    cmd_id: Literal[22998]
+    data: msgspec.Raw
+
+
 class AllTickFeed(JsonFeed):
     """AllTick's stock endpoint."""
 
@@ -86,6 +91,8 @@ class AllTickFeed(JsonFeed):
         self._numbers = Numbers()
         self._asked = 0
         self._push = msgspec.json.Decoder(_Push).decode
+        self._raw_push = msgspec.json.Decoder(_RawPush).decode
+        self._loose_trade = Loose(_Trade)
 
     def address(self, url: str, token: str | None, codes: Codes) -> str:  # noqa: ARG002 - they go into a request
         """The token goes into the query."""
@@ -115,28 +122,43 @@ class AllTickFeed(JsonFeed):
 
     def at_once(self, payload: bytes, received: int) -> Decoded:
         """One trade."""
-        trade = self._push(payload).data
+        return self._read(self._push(payload).data, received)
+
+    def _read(self, trade: _Trade, received: int) -> Decoded:
         place = self._places.get(trade.code) or self._places.find(trade.code)
         value = price(trade.price)
         if not value:
             return Decoded([], [], [], unpriced=1)
         time = trade.tick_time
-        if not (isinstance(time, int) and EARLIEST <= time < LATEST):
+        if not (isinstance(time, int) and self._earliest <= time < self._latest):
             time = self._moment(time, received)
-        seq = None if trade.seq is None else sequence(trade.seq)
-        volume = shares(trade.volume, place.shares)
-        turnover = self.turnover(trade.turnover, value, volume)
+        unread = None
         try:
+            seq = None if trade.seq is None else sequence(trade.seq)
+            volume = shares(trade.volume, place.shares)
+            turnover = self.turnover(trade.turnover, value, volume)
             side = _SIDES[trade.trade_direction]
-        except KeyError:
-            raise RefusedError(f"trade_direction: {trade.trade_direction!r} is not 0, 1 or 2") from None
+        except (RefusedError, KeyError):
+            self.doubtful, read = True, Fields()
+            seq = None if trade.seq is None else read("seq", sequence, trade.seq)
+            volume = read("volume", shares, trade.volume, place.shares)
+            turnover = read("turnover", self.turnover, trade.turnover, value, volume)
+            side = read("side", _SIDES.__getitem__, trade.trade_direction)
+            unread = read.unread
         if self._numbers.repeats(place.code, seq, time):
             return Decoded([], [], [], repeats=1)
-        return Decoded([FeedTick(place.code, place.exchange, value, time, volume, turnover, side, seq)], [], [])
+        tick = FeedTick(place.code, place.exchange, value, time, volume, turnover, side, seq, None, None, unread)
+        return Decoded([tick], [], [])
 
-    def piece_by_piece(self, payload: bytes, received: int, error: Exception) -> Decoded:  # noqa: ARG002
+    def piece_by_piece(self, payload: bytes, received: int, error: Exception) -> Decoded:
         """An answer, another push, or a bad trade."""
-        message = msgspec.json.decode(payload)
+        try:
+            trade = self._loose_trade(self._raw_push(payload).data)
+        except msgspec.ValidationError as why:
+            error = why
+        else:
+            return self._read(trade, received)
+        message = message_of(payload)
         if not isinstance(message, dict):
             return refused(payload, "no message of AllTick's: an object with cmd_id")
         command, status = message.get("cmd_id"), message.get("ret")

@@ -14,12 +14,22 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 import orjson
 
-from market.times import EARLIEST, LATEST
 from producer.feeds.decoded import Answer, Decoded, FeedTick
 from producer.feeds.forms import chunks, symbol_of
 from producer.feeds.json_feed import LATER_SECONDS, JsonFeed
+from producer.feeds.optional import Loose
 from producer.feeds.provider import Capabilities, Codes, Message, Options, Provider, Units, with_query
-from producer.feeds.reading import one_by_one, price, refused, shares, small, words
+from producer.feeds.reading import (
+    RefusedError,
+    message_of,
+    one_by_one,
+    price,
+    refused,
+    shares,
+    small,
+    within_parts,
+    words,
+)
 
 EXCHANGE = "BINANCE"
 WHOLE_MARKET = "!miniTicker@arr"
@@ -71,6 +81,7 @@ class BinanceFeed(JsonFeed):
         self._seen: dict[str, tuple[int, float]] = {}
         self._subscriptions = self._ends = 0
         self._ticker = msgspec.json.Decoder(_Ticker).decode
+        self._loose_ticker = Loose(_Ticker)
         self._tickers = msgspec.json.Decoder(list[_Ticker]).decode
         self._elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
         self._wrapped = msgspec.json.Decoder(_Wrapped).decode
@@ -120,17 +131,17 @@ class BinanceFeed(JsonFeed):
         try:
             data = self._wrapped(payload).data
         except msgspec.ValidationError:
-            message = msgspec.json.decode(payload)
+            message = message_of(payload)
             if isinstance(message, dict):
                 answer = _answer(message)
                 return Decoded([], [], [answer]) if answer else refused(payload, str(error))
         try:
-            elements = self._elements(data)
+            elements = self._elements(within_parts(bytes(data)))
         except msgspec.ValidationError:
             elements = [msgspec.Raw(bytes(data))]
 
         def read(element: bytes | msgspec.Raw, decoded: Decoded) -> None:
-            self._enter(self._admit(self._ticker(element), received), decoded)
+            self._enter(self._admit(self._loose_ticker(element), received), decoded)
 
         return one_by_one(payload, elements, read)
 
@@ -141,9 +152,13 @@ class BinanceFeed(JsonFeed):
         if not value:
             return None
         time = ticker.E
-        if not (isinstance(time, int) and EARLIEST <= time < LATEST):
+        if not (isinstance(time, int) and self._earliest <= time < self._latest):
             time = self._moment(time, received)
-        return FeedTick(place.code, place.exchange, value, time), shares(ticker.v, 1)
+        try:
+            volume = shares(ticker.v, 1)
+        except RefusedError:
+            volume = None  # it is no volume of the tick, and only tells copies
+        return FeedTick(place.code, place.exchange, value, time), volume
 
     def _enter(self, read: tuple[FeedTick, float | None] | None, decoded: Decoded) -> None:
         if read is None:

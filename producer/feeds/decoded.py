@@ -24,6 +24,8 @@ class FeedTick(msgspec.Struct, frozen=True, gc=False):
 
     ``cumulative`` is what the day has traded so far, in shares, where the feed says that and not the trade: ``volume``
     and ``turnover`` are then the difference to the push before on this connection, ``None`` on a code's first.
+    ``unread`` names the fields that are null because what was there could not be read, as ``quality`` does:
+    ``unread_volume,unread_side``.
     """
 
     code: str
@@ -36,6 +38,7 @@ class FeedTick(msgspec.Struct, frozen=True, gc=False):
     seq: int | None = None
     previous_close: float | None = None
     cumulative: int | float | None = None
+    unread: str | None = None
 
 
 class Letter(msgspec.Struct, frozen=True, gc=False):
@@ -81,7 +84,8 @@ class Decoded(msgspec.Struct, gc=False):
     """All that one frame holds. Ticks and letters are in the order of the frame.
 
     ``repeats`` and ``unpriced`` count ticks that are none: sent before, and told by the provider's number or by the
-    day's volume; or without a price (suspended, or not traded yet).
+    day's volume; or without a price (suspended, or not traded yet). ``limited`` counts what a bound left out, by the
+    bound's name.
     """
 
     ticks: list[FeedTick]
@@ -90,3 +94,4 @@ class Decoded(msgspec.Struct, gc=False):
     packet: Packet | None = None
     repeats: int = 0
     unpriced: int = 0
+    limited: dict[str, int] | None = None

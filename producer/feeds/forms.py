@@ -65,7 +65,7 @@ class Places:
             found = instrument(f"{symbol.replace('.', '-')}.{exchange}")
         except UnknownCode as error:
             raise RefusedError(f"code: {error}") from error
-        return self._remember(symbol, Place(found.code, found.exchange, 1))
+        return self._remember(symbol, Place(found.code, found.exchange, self._units.shares_per_unit(found.board)))
 
     def _remember(self, written: str, place: Place) -> Place:
         if len(self._known) >= _PLACES:

@@ -13,12 +13,12 @@ from typing import Literal
 import msgspec
 import orjson
 
-from market.times import EARLIEST, LATEST
 from producer.feeds.decoded import Answer, AnswerKind, Decoded, FeedTick
 from producer.feeds.forms import chunks, listed, suffixed
 from producer.feeds.json_feed import LATER_SECONDS, JsonFeed
+from producer.feeds.optional import Fields, Loose
 from producer.feeds.provider import Capabilities, Codes, Message, Options, Provider, with_query
-from producer.feeds.reading import RefusedError, price, refused, shares, small, words
+from producer.feeds.reading import RefusedError, message_of, price, refused, shares, small, words
 
 SUBSCRIBE, PUSH, UNSUBSCRIBE, HEARTBEAT = 10000, 10002, 11000, 10010
 CODES = 600
@@ -76,6 +76,11 @@ class _Push(msgspec.Struct, gc=False):
     data: _Trade
 
 
+class _RawPush(msgspec.Struct, gc=False):
+    code: Literal[10002]
+    data: msgspec.Raw
+
+
 class InfowayFeed(JsonFeed):
     """Infoway's stock endpoint."""
 
@@ -85,6 +90,8 @@ class InfowayFeed(JsonFeed):
         """See ``Feed``."""
         super().__init__(options)
         self._push = msgspec.json.Decoder(_Push).decode
+        self._raw_push = msgspec.json.Decoder(_RawPush).decode
+        self._loose_trade = Loose(_Trade)
         self._asked = 0
         self._subscribed = False
 
@@ -111,25 +118,39 @@ class InfowayFeed(JsonFeed):
 
     def at_once(self, payload: bytes, received: int) -> Decoded:
         """One trade."""
-        trade = self._push(payload).data
+        return self._read(self._push(payload).data, received)
+
+    def _read(self, trade: _Trade, received: int) -> Decoded:
         place = self._places.get(trade.s) or self._places.find(trade.s)
         value = price(trade.p)
         if not value:
             return Decoded([], [], [], unpriced=1)
         time = trade.t
-        if not (isinstance(time, int) and EARLIEST <= time < LATEST):
+        if not (isinstance(time, int) and self._earliest <= time < self._latest):
             time = self._moment(time, received)
+        unread = None
         try:
             side = _SIDES[trade.td]
-        except KeyError:
-            raise RefusedError(f"td: {trade.td!r} is not 0, 1 or 2") from None
-        volume = shares(trade.v, place.shares)
-        turnover = self.turnover(trade.vw, value, volume)
-        return Decoded([FeedTick(place.code, place.exchange, value, time, volume, turnover, side)], [], [])
+            volume = shares(trade.v, place.shares)
+            turnover = self.turnover(trade.vw, value, volume)
+        except (RefusedError, KeyError):
+            self.doubtful, read = True, Fields()
+            side = read("side", _SIDES.__getitem__, trade.td)
+            volume = read("volume", shares, trade.v, place.shares)
+            turnover = read("turnover", self.turnover, trade.vw, value, volume)
+            unread = read.unread
+        tick = FeedTick(place.code, place.exchange, value, time, volume, turnover, side, None, None, None, unread)
+        return Decoded([tick], [], [])
 
-    def piece_by_piece(self, payload: bytes, received: int, error: Exception) -> Decoded:  # noqa: ARG002
+    def piece_by_piece(self, payload: bytes, received: int, error: Exception) -> Decoded:
         """An answer, or a bad trade."""
-        message = msgspec.json.decode(payload)
+        try:
+            trade = self._loose_trade(self._raw_push(payload).data)
+        except msgspec.ValidationError as why:
+            error = why
+        else:
+            return self._read(trade, received)
+        message = message_of(payload)
         number = small(message.get("code")) if isinstance(message, dict) else None
         if number == PUSH:
             return refused(payload, str(error))

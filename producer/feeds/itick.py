@@ -14,12 +14,12 @@ from typing import Literal
 import msgspec
 import orjson
 
-from market.times import EARLIEST, LATEST
 from producer.feeds.decoded import Answer, Decoded, FeedTick
 from producer.feeds.forms import chunks, listed, suffixed
 from producer.feeds.json_feed import LATER_SECONDS, JsonFeed
+from producer.feeds.optional import Fields, Loose
 from producer.feeds.provider import Capabilities, Codes, Message, Options, Provider, Units
-from producer.feeds.reading import RefusedError, price, refused, shares, small, words
+from producer.feeds.reading import RefusedError, message_of, price, refused, shares, small, words
 
 CAPABILITIES = Capabilities(
     about="Shanghai, Shenzhen, Hong Kong, America and more",
@@ -63,6 +63,10 @@ class _Push(msgspec.Struct, gc=False):
     data: _Tick
 
 
+class _RawPush(msgspec.Struct, gc=False):
+    data: msgspec.Raw
+
+
 class ITickFeed(JsonFeed):
     """iTick's stock endpoint."""
 
@@ -72,6 +76,8 @@ class ITickFeed(JsonFeed):
         """See ``Feed``."""
         super().__init__(options)
         self._push = msgspec.json.Decoder(_Push).decode
+        self._raw_push = msgspec.json.Decoder(_RawPush).decode
+        self._loose_tick = Loose(_Tick)
 
     def headers(self, token: str | None) -> Mapping[str, str]:
         """The token goes into a header of its own."""
@@ -91,25 +97,39 @@ class ITickFeed(JsonFeed):
 
     def at_once(self, payload: bytes, received: int) -> Decoded:
         """One trade."""
-        tick = self._push(payload).data
+        return self._read(self._push(payload).data, received)
+
+    def _read(self, tick: _Tick, received: int) -> Decoded:
         place = self._places.get(tick.s) or self._places.find(tick.s)
         value = price(tick.ld)
         if not value:
             return Decoded([], [], [], unpriced=1)
         time = tick.t
-        if not (isinstance(time, int) and EARLIEST <= time < LATEST):
+        if not (isinstance(time, int) and self._earliest <= time < self._latest):
             time = self._moment(time, received)
+        unread = None
         try:
             side = _SIDES[tick.d]
-        except KeyError:
-            raise RefusedError(f"d: {tick.d!r} is not 0, 1 or 2") from None
-        volume = shares(tick.v, place.shares)
-        turnover = self.turnover(None, value, volume)
-        return Decoded([FeedTick(place.code, place.exchange, value, time, volume, turnover, side)], [], [])
+            volume = shares(tick.v, place.shares)
+            turnover = self.turnover(None, value, volume)
+        except (RefusedError, KeyError):
+            self.doubtful, read = True, Fields()
+            side = read("side", _SIDES.__getitem__, tick.d)
+            volume = read("volume", shares, tick.v, place.shares)
+            turnover = read("turnover", self.turnover, None, value, volume)
+            unread = read.unread
+        found = FeedTick(place.code, place.exchange, value, time, volume, turnover, side, None, None, None, unread)
+        return Decoded([found], [], [])
 
-    def piece_by_piece(self, payload: bytes, received: int, error: Exception) -> Decoded:  # noqa: ARG002
+    def piece_by_piece(self, payload: bytes, received: int, error: Exception) -> Decoded:
         """An answer, a push of another type, or a bad trade."""
-        message = msgspec.json.decode(payload)
+        try:
+            tick = self._loose_tick(self._raw_push(payload).data)
+        except msgspec.ValidationError as why:
+            error = why
+        else:
+            return self._read(tick, received)
+        message = message_of(payload)
         if not isinstance(message, dict):
             return refused(payload, "no message of iTick's: an object with code")
         data = message.get("data")

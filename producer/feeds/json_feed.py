@@ -10,20 +10,27 @@ from collections.abc import Mapping
 
 import msgspec
 
-from producer.feeds.decoded import Answer, Decoded, Frame
+from producer.feeds.decoded import Answer, Decoded, Frame, Letter
 from producer.feeds.forms import Places
+from producer.feeds.guard import Guard
+from producer.feeds.optional import quoted, unquoted
 from producer.feeds.provider import Capabilities, Codes, Message, Options
 from producer.feeds.reading import (
     NOT_JSON,
+    LimitError,
     RefusedError,
     amount,
+    at_once_between,
     clock,
     computed,
     documents,
+    limited,
     refused,
     sentence,
     together,
 )
+
+_NOT_AT_ONCE = (RefusedError, *NOT_JSON)
 
 LATER_SECONDS = 60.0
 """How long to ask nothing of a server that is throttling, where it does not say."""
@@ -40,7 +47,11 @@ class JsonFeed(ABC):
         self._units = options.units or self.capabilities.units
         self._places = Places(self._units, foreign=options.foreign)
         self._moment = clock(self._units.time)
+        self._earliest, self._latest = at_once_between(self._units.time)
         self._unheard = True
+        self.guard = Guard()
+        self.doubtful = False
+        """Whether a field of the frame that is being read could not be."""
 
     @abstractmethod
     def at_once(self, payload: bytes, received: int) -> Decoded:
@@ -48,11 +59,17 @@ class JsonFeed(ABC):
 
         Raises:
             msgspec.ValidationError, RefusedError: it is another message, or a tick in it is bad.
+            msgspec.DecodeError, UnicodeDecodeError, RecursionError: it is no JSON.
         """
 
     @abstractmethod
     def piece_by_piece(self, payload: bytes, received: int, error: Exception) -> Decoded:
-        """Read any JSON message; ``error`` is what ``at_once`` said of it."""
+        """Read any JSON message; ``error`` is what ``at_once`` said of it.
+
+        Raises:
+            LimitError: it goes beyond a bound.
+            RefusedError, msgspec.DecodeError, UnicodeDecodeError, RecursionError: it can't be read.
+        """
 
     def address(self, url: str, token: str | None, codes: Codes) -> str:  # noqa: ARG002 - most need no more
         """The base address as it is."""
@@ -83,28 +100,63 @@ class JsonFeed(ABC):
 
     def decode(self, frame: Frame) -> Decoded:
         """Ticks, letters and answers of a frame; nothing raises."""
-        payload, received = frame.payload, frame.received
         try:
-            try:
-                decoded = self.at_once(payload, received)
-            except (msgspec.ValidationError, RefusedError) as error:
-                decoded = self.piece_by_piece(payload, received, error)
-        except NOT_JSON as error:
-            return self._unreadable(frame, error)
-        self._unheard = False
+            decoded = self.at_once(frame.payload, frame.received)
+        except _NOT_AT_ONCE as error:
+            decoded = self.guard.keep(self._patiently(frame, error), frame.received)
+        else:
+            self._unheard = False
+        if self.doubtful:
+            self.doubtful = False
+            self.guard.count(decoded.ticks)
         return decoded
 
     def reset(self) -> None:
         """Forget the last connection."""
         self._unheard = True
 
+    def _patiently(self, frame: Frame, error: Exception) -> Decoded:
+        """A frame that could not be read at once."""
+        try:
+            if isinstance(error, RefusedError | msgspec.ValidationError):
+                decoded = self.piece_by_piece(frame.payload, frame.received, error)
+                self._unheard = False
+                return decoded
+        except LimitError as beyond:
+            return limited(frame.payload, beyond)
+        except RefusedError as bad:
+            return refused(frame.payload, str(bad))
+        except NOT_JSON as bad:
+            error = bad
+        return self._unreadable(frame, error)
+
+    def _one_of(self, frame: Frame) -> Decoded:
+        """A frame, or a document of one."""
+        try:
+            decoded = self.at_once(frame.payload, frame.received)
+        except _NOT_AT_ONCE as error:
+            return self._patiently(frame, error)
+        self._unheard = False
+        return decoded
+
     def _unreadable(self, frame: Frame, error: Exception) -> Decoded:
-        """A greeting in words, several messages in one frame, or a dead letter."""
+        """A greeting in words, several messages in one frame, a number that is none, or a dead letter."""
+        payload = frame.payload
         if self._unheard and not frame.binary:
-            greeting = sentence(frame.payload)
+            greeting = sentence(payload)
             if greeting is not None:
                 return Decoded([], [], [Answer("other", greeting)])
-        merged = documents(frame.payload)
+        merged = documents(payload)
         if merged is not None:
-            return together(self.decode(Frame(part, frame.binary, frame.received)) for part in merged)
-        return refused(frame.payload, f"{'binary frame, ' if frame.binary else ''}not JSON: {error}")
+            return together(
+                payload, merged, lambda document: self._one_of(Frame(document, frame.binary, frame.received))
+            )
+        mended = quoted(payload)
+        if mended is not None:
+            decoded = self._one_of(Frame(mended, frame.binary, frame.received))
+            decoded.letters = [
+                Letter(payload if letter.part == "frame" else unquoted(letter.payload), letter.reason, letter.part)
+                for letter in decoded.letters
+            ]
+            return decoded
+        return refused(payload, f"{'binary frame, ' if frame.binary else ''}not JSON: {error}")

@@ -14,12 +14,22 @@ from typing import Literal
 import msgspec
 import orjson
 
-from market.times import EARLIEST, LATEST
 from producer.feeds.decoded import Answer, AnswerKind, Decoded, FeedTick
 from producer.feeds.forms import chunks, symbol_of
 from producer.feeds.json_feed import LATER_SECONDS, JsonFeed
+from producer.feeds.optional import Fields, Loose
 from producer.feeds.provider import Capabilities, Codes, Message, Options, Provider, Units
-from producer.feeds.reading import one_by_one, price, refused, sequence, shares, words
+from producer.feeds.reading import (
+    RefusedError,
+    message_of,
+    one_by_one,
+    price,
+    refused,
+    sequence,
+    shares,
+    within_parts,
+    words,
+)
 from producer.feeds.recognised import Numbers
 from schemas import UsageError
 
@@ -81,7 +91,7 @@ class MassiveFeed(JsonFeed):
         self._numbers = Numbers()
         self._trades = msgspec.json.Decoder(list[_Trade]).decode
         self._elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
-        self._trade = msgspec.json.Decoder(_Trade).decode
+        self._loose_trade = Loose(_Trade)
 
     def greeting(self, token: str | None) -> list[Message]:
         """The token.
@@ -118,18 +128,18 @@ class MassiveFeed(JsonFeed):
     def piece_by_piece(self, payload: bytes, received: int, error: Exception) -> Decoded:
         """An array with the server's words in it, or with a bad trade."""
         try:
-            elements = self._elements(payload)
+            elements = self._elements(within_parts(payload))
         except msgspec.ValidationError:
-            message = msgspec.json.decode(payload)
+            message = message_of(payload)
             if isinstance(message, dict) and message.get("ev") == "status":
                 return Decoded([], [], [_answer(message)])
             return refused(payload, f"no array of events: {error}")
 
         def read(element: bytes | msgspec.Raw, decoded: Decoded) -> None:
             try:
-                trade = self._trade(element)
+                trade = self._loose_trade(element)
             except msgspec.ValidationError:
-                message = msgspec.json.decode(element)
+                message = message_of(bytes(element))
                 if not isinstance(message, dict) or message.get("ev") == "T" or "ev" not in message:
                     raise
                 if message["ev"] == "status":
@@ -148,12 +158,20 @@ class MassiveFeed(JsonFeed):
         if not value:
             return None
         time = trade.t
-        if not (isinstance(time, int) and EARLIEST <= time < LATEST):
+        if not (isinstance(time, int) and self._earliest <= time < self._latest):
             time = self._moment(time, received)
-        volume = shares(trade.s, 1)
-        turnover = self.turnover(None, value, volume)
-        seq = None if trade.q is None else sequence(trade.q)
-        return FeedTick(place.code, place.exchange, value, time, volume, turnover, None, seq)
+        unread = None
+        try:
+            volume = shares(trade.s, place.shares)
+            turnover = self.turnover(None, value, volume)
+            seq = None if trade.q is None else sequence(trade.q)
+        except RefusedError:
+            self.doubtful, read = True, Fields()
+            volume = read("volume", shares, trade.s, place.shares)
+            turnover = read("turnover", self.turnover, None, value, volume)
+            seq = None if trade.q is None else read("seq", sequence, trade.q)
+            unread = read.unread
+        return FeedTick(place.code, place.exchange, value, time, volume, turnover, None, seq, None, None, unread)
 
     def _enter(self, tick: FeedTick | None, decoded: Decoded) -> None:
         if tick is None:

@@ -15,6 +15,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from market.codes import Board
 from producer.feeds.decoded import Decoded, Frame
+from producer.feeds.guard import Guard
 
 Message = str | bytes
 Codes = Sequence[str] | None
@@ -129,6 +130,9 @@ class Capabilities:
 class Feed(Protocol):
     """One connection's side of a provider's protocol. Pure: no I/O, and the only clock is the one it was made with."""
 
+    guard: Guard
+    """What of its frames could not be read, over all connections."""
+
     @property
     def capabilities(self) -> Capabilities:
         """What the provider can do."""
@@ -182,6 +186,7 @@ class Options:
         foreign: let through what is no A share but carries its exchange in the code.
         trades_only: ask the server for ticks with a trade alone, where it can filter.
         as_string: list codes in a comma string, where the provider takes both forms.
+        spelling: how a code was given, by its one form, for servers that may know no other (the post's).
         clock: ms since the epoch; for what a protocol stamps.
     """
 
@@ -189,6 +194,7 @@ class Options:
     foreign: bool = False
     trades_only: bool = False
     as_string: bool = False
+    spelling: Mapping[str, str] = field(default_factory=dict)
     clock: Callable[[], int] = now_ms
 
 

@@ -8,27 +8,35 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 import orjson
 
-from market.times import DAY_MS, EARLIEST, LATEST, parse_time
+from market.times import DAY_MS, EARLIEST, LATEST, TimeError, parse_time, shanghai_time
 from producer.feeds.decoded import Decoded, Letter
+from producer.feeds.limits import (
+    ANSWER_BYTES,
+    ANSWERS_A_FRAME,
+    BAD_TICKS_A_FRAME,
+    DOCUMENTS_A_FRAME,
+    LETTERS_A_FRAME,
+    MERGED_BYTES,
+    PARTS_A_FRAME,
+)
 from producer.feeds.provider import TimeUnit
+from schemas.bounds import INT64, MAX_PRICE, MAX_TURNOVER, MAX_VOLUME
 
-LOWEST_PRICE, HIGHEST_PRICE = 0.0001, 1e9
+LOWEST_PRICE, HIGHEST_PRICE = 0.0001, MAX_PRICE
 """Yuan. The smallest is the unit in which prices are compared."""
-LARGEST = float(2**53)
-"""What every JSON reader keeps exactly; far beyond any day's shares or yuan of turnover."""
-LETTERS_A_FRAME = 10_000
-"""More bad ticks than this in one frame go to the dead letters as the one frame that they came in."""
 
 NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
-_SEQ_RANGE = range(-(2**63), 2**63)
+_SEQ_RANGE = range(-INT64, INT64 + 1)
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _SHANGHAI_MS = 8 * 3_600_000
 _NUMBER = re.compile(r"[+-]?\d{1,25}(?:\.\d{1,25})?(?:[eE][+-]?\d{1,3})?", re.ASCII)
@@ -46,7 +54,16 @@ _parsed_time = lru_cache(maxsize=8_192, typed=True)(parse_time)  # texts of one 
 
 
 class RefusedError(ValueError):
-    """The tick cannot be forwarded; the text names the field."""
+    """The value can't be read; the text names the field. Of code, price and time, it refuses the tick."""
+
+
+class LimitError(RefusedError):
+    """A frame goes beyond a bound of ``producer.feeds.limits``, whose name is ``bound``."""
+
+    def __init__(self, bound: str, text: str) -> None:
+        """It is to be a dead letter whole."""
+        super().__init__(text)
+        self.bound = bound
 
 
 def number(text: str, field: str) -> float:
@@ -118,16 +135,31 @@ def clock(unit: TimeUnit) -> Callable[[float | str, int], int]:
             return moment(value, received)
         units = number(value, "time") if isinstance(value, str) else value
         if not 0 <= units <= _LATEST_NS:
-            raise RefusedError(f"time: {short(value)} {unit} is no time between 1992 and 2099")
+            raise RefusedError(_no_time(value, unit))
         # A whole number of a fine unit has more digits than a float.
         exact = int(value) if isinstance(value, str) and _WHOLE.fullmatch(value.strip()) else units
         divisor = round(1 / factor) if factor < 1 else 1
         ms = exact // divisor if isinstance(exact, int) and divisor > 1 else round(units * factor)
         if not EARLIEST <= ms < LATEST:
-            raise RefusedError(f"time: {short(value)} {unit} is no time between 1992 and 2099")
+            raise RefusedError(_no_time(value, unit))
         return int(ms)
 
     return known
+
+
+def at_once_between(unit: TimeUnit) -> tuple[int, int]:
+    """Whole numbers from the first up to the second, itself excluded, are the time in ms as they are."""
+    return (EARLIEST, LATEST) if unit in {"auto", "ms"} else (0, 0)
+
+
+def _no_time(value: float | str, unit: TimeUnit) -> str:
+    """Why a number is no time in a unit that was given, and which time it would be in its own."""
+    text = f"time: {short(value)} {unit} is no time between 1992 and 2099"
+    try:
+        ms = parse_time(value)
+    except (TimeError, OverflowError):
+        return text
+    return f"{text}; without --time-unit {unit} it is {shanghai_time(ms)}"
 
 
 def _today(received: int) -> date:
@@ -145,8 +177,8 @@ def quantity(value: float | str) -> int | float | None:
         if not value.strip():
             return None
         value = number(value, "volume")
-    if not 0 <= value <= LARGEST:
-        raise RefusedError(f"volume: {short(value)} is not between 0 and 2**53 shares")
+    if not 0 <= value <= MAX_VOLUME:
+        raise RefusedError(f"volume: {short(value)} is not between 0 and {MAX_VOLUME:.0e} shares")
     return int(value) if value == int(value) else value
 
 
@@ -161,6 +193,8 @@ def shares(value: float | str | None, per_unit: int) -> int | float | None:
     found = quantity(value)
     if found is None or per_unit == 1:
         return found
+    if found * per_unit > MAX_VOLUME:
+        raise RefusedError(f"volume: {short(value)} lots are more than {MAX_VOLUME:.0e} shares")
     return nearly_whole(found * per_unit)
 
 
@@ -180,14 +214,23 @@ def amount(value: float | str) -> float | None:
         if not value.strip():
             return None
         value = number(value, "turnover")
-    if not 0 <= value <= LARGEST:
-        raise RefusedError(f"turnover: {short(value)} is not between 0 and 2**53 yuan")
+    if not 0 <= value <= MAX_TURNOVER:
+        raise RefusedError(f"turnover: {short(value)} is not between 0 and {MAX_TURNOVER:.0e} yuan")
     return value
 
 
 def computed(price: float, volume: float | None) -> float | None:
-    """The turnover of so many shares at a price."""
-    return None if volume is None else float(round(price * volume, _MONEY_DECIMALS))
+    """The turnover of so many shares at a price.
+
+    Raises:
+        RefusedError: it is more than any.
+    """
+    if volume is None:
+        return None
+    value = float(round(price * volume, _MONEY_DECIMALS))
+    if value > MAX_TURNOVER:
+        raise RefusedError(f"turnover: {short(value)} is not between 0 and {MAX_TURNOVER:.0e} yuan")
+    return value
 
 
 def close(value: float | str) -> float | None:
@@ -246,7 +289,9 @@ def said(error: Exception) -> str:
 
 
 def is_json(data: bytes) -> bool:
-    """Whether it is JSON."""
+    """Whether it is JSON, of no more bytes than an answer has."""
+    if len(data) > ANSWER_BYTES:
+        return False
     try:
         msgspec.json.decode(data)
     except NOT_JSON:
@@ -287,7 +332,12 @@ def sentence(payload: bytes) -> str | None:
 
 
 def documents(payload: bytes) -> list[bytes] | None:
-    """The JSON texts of a frame into which several were merged; ``None`` where that is not what it is."""
+    """The JSON texts of a frame into which several were merged; ``None`` where that is not what it is.
+
+    One more than ``DOCUMENTS_A_FRAME`` of them, the last of them the rest, where there are more.
+    """
+    if len(payload) > MERGED_BYTES:
+        return None
     try:
         text = payload.decode()
     except UnicodeDecodeError:
@@ -301,6 +351,9 @@ def documents(payload: bytes) -> list[bytes] | None:
             continue
         if text[start] not in "{[":
             return None
+        if len(found) >= DOCUMENTS_A_FRAME:
+            found.append(text[start:].encode())
+            break
         try:
             _, stop = decoder.raw_decode(text, start)
         except (ValueError, RecursionError):
@@ -327,20 +380,77 @@ def one_by_one(
             bad += 1
             if bad <= LETTERS_A_FRAME:
                 decoded.letters.append(Letter(bytes(element), reason(said(error)), "tick"))
+            elif bad > BAD_TICKS_A_FRAME:
+                break
     if bad > LETTERS_A_FRAME:
-        why = f"{bad} ticks could not be read, the others were forwarded: {decoded.letters[0].reason}"
+        others = "the others were forwarded" if bad <= BAD_TICKS_A_FRAME else "what follows them was not read"
+        why = f"{bad} ticks could not be read, {others}: {decoded.letters[0].reason}"
         decoded.letters = [Letter(payload, reason(why), "frame")]
-    return decoded
+        decoded.limited = {"ticks": bad}
+    return _few_answers(decoded)
 
 
-def together(parts: Iterable[Decoded]) -> Decoded:
-    """What several frames hold, as one; the packet is the last one's."""
+def together(payload: bytes, merged: Sequence[bytes], read: Callable[[bytes], Decoded]) -> Decoded:
+    """What the several documents of a frame hold, as one; the packet is the last one's.
+
+    Of more than ``DOCUMENTS_A_FRAME``, the first are read, and the frame is a letter whole.
+    """
     whole = Decoded([], [], [])
-    for part in parts:
+    limited: Counter[str] = Counter()
+    for document in merged[:DOCUMENTS_A_FRAME]:
+        part = read(document)
         whole.ticks += part.ticks
         whole.letters += (Letter(letter.payload, letter.reason, "tick") for letter in part.letters)
         whole.answers += part.answers
         whole.packet = part.packet or whole.packet
         whole.repeats += part.repeats
         whole.unpriced += part.unpriced
-    return whole
+        limited.update(part.limited or {})
+    if len(merged) > DOCUMENTS_A_FRAME:
+        limited["documents"] += 1
+        why = f"more than {DOCUMENTS_A_FRAME:,} JSON documents in one frame: those beyond were not read"
+        whole.letters = [Letter(payload, why, "frame")]
+    elif len(whole.letters) > LETTERS_A_FRAME:
+        limited["ticks"] += len(whole.letters)
+        why = f"{len(whole.letters)} ticks could not be read: {whole.letters[0].reason}"
+        whole.letters = [Letter(payload, reason(why), "frame")]
+    whole.limited = dict(limited) or None
+    return _few_answers(whole)
+
+
+def within_parts(payload: bytes) -> bytes:
+    """The frame, whose elements are to be looked at one by one.
+
+    Raises:
+        LimitError: they are too many.
+    """
+    if payload.count(b",") > PARTS_A_FRAME:
+        raise LimitError("parts", f"more than {PARTS_A_FRAME:,} parts in one frame, and it can't be read as ticks")
+    return payload
+
+
+def message_of(payload: bytes) -> Any:
+    """A message that is to be no push of ticks.
+
+    Raises:
+        LimitError: it is too large for one.
+        msgspec.DecodeError, UnicodeDecodeError, RecursionError: it is no JSON.
+    """
+    if len(payload) > ANSWER_BYTES:
+        raise LimitError("parts", f"{len(payload):,} bytes without a readable tick, too many for an answer")
+    return msgspec.json.decode(payload)
+
+
+def limited(payload: bytes, error: LimitError) -> Decoded:
+    """The dead letter of a frame that goes beyond a bound."""
+    decoded = refused(payload, str(error))
+    decoded.limited = {error.bound: 1}
+    return decoded
+
+
+def _few_answers(decoded: Decoded) -> Decoded:
+    beyond = len(decoded.answers) - ANSWERS_A_FRAME
+    if beyond > 0:
+        del decoded.answers[ANSWERS_A_FRAME:]
+        decoded.limited = {**(decoded.limited or {}), "answers": beyond}
+    return decoded

@@ -12,6 +12,11 @@ _REMEMBERED = 16
 """Numbers of each code. A copy of a frame comes close behind it."""
 _ROWS = 65_536
 _SHANGHAI_MS = 8 * 3_600_000
+_OPENS_MS = 9 * 3_600_000
+"""Since midnight: nothing is traded before."""
+_ITS_RECEIPT_MS = 600_000
+CONFIRMING = 2
+"""Pushes that have to rise from a fall before it counts as a reset."""
 
 
 class Numbers:
@@ -51,42 +56,130 @@ class Traded(NamedTuple):
     turnover: float | None
 
 
+_Push = tuple[int, int, float, float | None]
+"""Shanghai date (days since the epoch), exchange time (ms), shares and yuan of the day so far."""
+
+
+class _Seen:
+    """Where a code's sums stand.
+
+    Attributes:
+        time, volume: of the last push.
+        day: the Shanghai date of ``time``, days since the epoch.
+        base, amount: shares and yuan that the next difference is counted from.
+        low, low_amount: of the first push after a fall that is not confirmed yet; ``None`` without one.
+        rises: pushes since that rose and stayed below ``base``.
+        carried: the new day still shows the sum of the day before.
+        before: where the sums stood when the day changed.
+    """
+
+    __slots__ = ("amount", "base", "before", "carried", "day", "low", "low_amount", "rises", "time", "volume")
+
+    def __init__(self, push: _Push) -> None:
+        self.begin(push)
+        self.before: _Push | None = None
+
+    def begin(self, push: _Push) -> None:
+        """Count from here."""
+        self.day, self.time, self.volume, self.amount = push
+        self.base = self.volume
+        self.low: float | None = None
+        self.low_amount: float | None = None
+        self.rises = 0
+        self.carried = False
+
+    def back(self, push: _Push) -> bool:
+        """Go back to the day before, where its sums go on: the time in between was a wrong one."""
+        before, (day, time, volume, _) = self.before, push
+        if before is None or day != before[0] or time < before[1] or volume < before[2]:
+            return False
+        self.begin(before)
+        self.before = None
+        return True
+
+    def enter(self, time: int, volume: float, amount: float | None) -> Traded:
+        """A push of the same day; what it adds, as far as that can be told."""
+        last, self.time, self.volume = self.volume, time, volume
+        if volume >= self.base:
+            return self._count(volume, amount, self.base, self.amount)
+        if self.carried:
+            return self._count(volume, amount, 0, 0.0)
+        if self.low is None or volume < self.low:
+            self.low, self.low_amount, self.rises = volume, amount, 0
+        elif volume > last:
+            self.rises += 1
+            if self.rises >= CONFIRMING:
+                return self._count(volume, amount, self.low, self.low_amount)
+        return _UNKNOWN
+
+    def _count(self, volume: float, amount: float | None, base: float, base_amount: float | None) -> Traded:
+        """What was traded since ``base``; the next is counted from here."""
+        self.base, self.low, self.carried = volume, None, False
+        traded = None if amount is None or base_amount is None or amount < base_amount else amount - base_amount
+        if amount is not None:
+            self.amount = amount
+        return Traded(nearly_whole(volume - base), traded)
+
+
 class Differences:
     """Turns the day's volume and turnover so far into those since the push before, code by code.
 
-    Of a code's first push on a connection, the first of a day and the first after the provider's sums began at 0 again,
-    nothing can be told. A push that is older than the one before and has less is late, and changes nothing.
+    - Of a code's first push on a connection nothing can be told, unless the connection stood before the day began.
+    - A new day begins at 0: what its first push shows was traded in it. A first push that still shows the sum of the
+      day before tells nothing, and the fall that follows it begins the day. Nor does one tell anything whose sum has
+      not fallen and whose time is not that of its receipt: a wrong time makes no day.
+    - A fall within a day is a reset only if ``CONFIRMING`` later pushes rise from there without coming back to what was
+      before; what was traded since the fall is then told at once. Until then nothing is told, and where the sum comes
+      back, the fall was a glitch, and the difference is that to the push before it.
+    - A push that is older than the one before and has no more is late, and changes nothing.
     """
 
-    def __init__(self) -> None:
-        """Nothing was pushed yet."""
-        self._seen: dict[str, tuple[int, float, float | None]] = {}
+    def __init__(self, opened: int) -> None:
+        """Nothing was pushed yet on a connection that was opened then, ms since the epoch."""
+        self._opened = opened
+        self._seen: dict[str, _Seen] = {}
 
-    def take(self, code: str, time: int, volume: float | None, turnover: float | None) -> Traded | None:
-        """Enter a push: shares and yuan of the day so far. ``None`` for one that has the last one's time and volume."""
+    def take(self, code: str, time: int, volume: float | None, turnover: float | None, received: int) -> Traded | None:
+        """Enter a push: shares and yuan of the day so far. ``None`` for one that has the last one's time and volume.
+
+        Args:
+            time: exchange time, ms.
+            received: local time, µs.
+        """
         if volume is None:
             return _UNKNOWN
+        push = (time + _SHANGHAI_MS) // DAY_MS, time, volume, turnover
         seen = self._seen.get(code)
         if seen is None:
-            if len(self._seen) >= _ROWS:
-                self._seen.clear()
-            self._seen[code] = (time, volume, turnover)
-            return _UNKNOWN
-        last, before, amount = seen
-        if time == last and volume == before:
+            return self._first(code, push, received)
+        if time == seen.time and volume == seen.volume:
             return None
-        another_day = (time + _SHANGHAI_MS) // DAY_MS != (last + _SHANGHAI_MS) // DAY_MS
-        if time < last and (another_day or volume <= before):
-            return _UNKNOWN
-        self._seen[code] = (time, volume, turnover)
-        if another_day or volume < before:
-            return _UNKNOWN
-        traded = None if turnover is None or amount is None or turnover < amount else turnover - amount
-        return Traded(nearly_whole(volume - before), traded)
+        if push[0] != seen.day and not seen.back(push):
+            return _UNKNOWN if time < seen.time else self._another_day(seen, push, received)
+        return _UNKNOWN if time < seen.time and volume <= seen.base else seen.enter(time, volume, turnover)
 
-    def forget(self) -> None:
-        """Begin anew: what was traded between two connections belongs to no push."""
-        self._seen.clear()
+    def _first(self, code: str, push: _Push, received: int) -> Traded:
+        day, time, volume, turnover = push
+        if len(self._seen) >= _ROWS:
+            self._seen.clear()
+        self._seen[code] = _Seen(push)
+        stood_before = self._opened < day * DAY_MS - _SHANGHAI_MS + _OPENS_MS
+        if stood_before and abs(received // 1000 - time) <= _ITS_RECEIPT_MS:
+            return Traded(nearly_whole(volume), turnover)
+        return _UNKNOWN
+
+    @staticmethod
+    def _another_day(seen: _Seen, push: _Push, received: int) -> Traded:
+        _, time, volume, turnover = push
+        before, last = (seen.day, seen.time, seen.base, seen.amount), seen.base
+        seen.begin(push)
+        seen.before = before
+        if volume and volume == last:
+            seen.carried = True
+            return _UNKNOWN
+        if volume < last or abs(received // 1000 - time) <= _ITS_RECEIPT_MS:
+            return Traded(nearly_whole(volume), turnover)
+        return _UNKNOWN
 
 
 _UNKNOWN = Traded(None, None)

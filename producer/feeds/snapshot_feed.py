@@ -5,6 +5,7 @@ from __future__ import annotations
 from producer.feeds.decoded import Decoded, FeedTick
 from producer.feeds.json_feed import JsonFeed
 from producer.feeds.provider import Options
+from producer.feeds.reading import RefusedError
 from producer.feeds.recognised import Differences
 
 
@@ -14,31 +15,36 @@ class SnapshotFeed(JsonFeed):
     def __init__(self, options: Options) -> None:
         """See ``Feed``."""
         super().__init__(options)
-        self._differences = Differences()
+        self._differences = Differences(options.clock())
 
     def reset(self) -> None:
         """Forget the last connection."""
         super().reset()
-        self._differences.forget()
+        self._differences = Differences(self._options.clock())
 
-    def enter(self, snapshot: FeedTick | None, decoded: Decoded) -> None:
+    def enter(self, snapshot: FeedTick | None, decoded: Decoded, received: int) -> None:
         """Put the tick that a snapshot is into the result, or count it as what it is instead.
 
         Args:
             snapshot: with the day's shares so far as ``cumulative`` and its yuan as ``turnover``; ``None`` for one
                 without a price.
+            received: µs since the epoch.
         """
         if snapshot is None:
             decoded.unpriced += 1
             return
         code, price, time, cumulative = snapshot.code, snapshot.price, snapshot.time, snapshot.cumulative
-        traded = self._differences.take(code, time, cumulative, snapshot.turnover)
+        traded = self._differences.take(code, time, cumulative, snapshot.turnover, received)
         if traded is None:
             decoded.repeats += 1
             return
         volume, yuan = traded
-        turnover = self.turnover(yuan, price, volume)
-        before = snapshot.previous_close
+        before, unread = snapshot.previous_close, snapshot.unread
+        try:
+            turnover = self.turnover(yuan, price, volume)
+        except RefusedError:
+            turnover, unread = None, "unread_turnover" if unread is None else f"{unread},unread_turnover"
+            self.doubtful = True
         decoded.ticks.append(
-            FeedTick(code, snapshot.exchange, price, time, volume, turnover, None, None, before, cumulative)
+            FeedTick(code, snapshot.exchange, price, time, volume, turnover, None, None, before, cumulative, unread)
         )

@@ -13,12 +13,22 @@ from typing import Literal
 import msgspec
 import orjson
 
-from market.times import EARLIEST, LATEST
 from producer.feeds.decoded import Answer, AnswerKind, Decoded, FeedTick
 from producer.feeds.forms import chunks, listed, read_codes, suffixed
 from producer.feeds.json_feed import LATER_SECONDS
+from producer.feeds.optional import Fields, Loose
 from producer.feeds.provider import Capabilities, Codes, Message, Options, Provider, Units, with_query
-from producer.feeds.reading import amount, one_by_one, price, refused, shares, words
+from producer.feeds.reading import (
+    RefusedError,
+    amount,
+    message_of,
+    one_by_one,
+    price,
+    refused,
+    shares,
+    within_parts,
+    words,
+)
 from producer.feeds.snapshot_feed import SnapshotFeed
 
 CAPABILITIES = Capabilities(
@@ -80,7 +90,7 @@ class TickFlowFeed(SnapshotFeed):
         self._quotes = msgspec.json.Decoder(_Quotes).decode
         self._raw_quotes = msgspec.json.Decoder(_RawQuotes).decode
         self._raw_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
-        self._snapshot = msgspec.json.Decoder(_Snapshot).decode
+        self._loose_snapshot = Loose(_Snapshot)
 
     def address(self, url: str, token: str | None, codes: Codes) -> str:  # noqa: ARG002 - they go into a request
         """The token goes into the query as ``api_key``."""
@@ -100,7 +110,7 @@ class TickFlowFeed(SnapshotFeed):
         read = [self._admit(snapshot, received) for snapshot in self._quotes(payload).data]
         decoded = Decoded([], [], [])
         for tick in read:
-            self.enter(tick, decoded)
+            self.enter(tick, decoded, received)
         return decoded
 
     def piece_by_piece(self, payload: bytes, received: int, error: Exception) -> Decoded:
@@ -108,14 +118,14 @@ class TickFlowFeed(SnapshotFeed):
         try:
             data = self._raw_quotes(payload).data
         except msgspec.ValidationError:
-            return self._answered(payload, msgspec.json.decode(payload))
+            return self._answered(payload, message_of(payload))
         shape = bytes(data).lstrip()[:1]
         if shape not in {b"[", b"{"}:
             return refused(payload, str(error))
-        elements = self._raw_list(data) if shape == b"[" else [data]
+        elements = self._raw_list(within_parts(bytes(data))) if shape == b"[" else [data]
 
         def read(element: bytes | msgspec.Raw, decoded: Decoded) -> None:
-            self.enter(self._admit(self._snapshot(element), received), decoded)
+            self.enter(self._admit(self._loose_snapshot(element), received), decoded, received)
 
         return one_by_one(payload, elements, read)
 
@@ -124,11 +134,20 @@ class TickFlowFeed(SnapshotFeed):
         place = self._places.get(snapshot.symbol) or self._places.find(snapshot.symbol)
         value = price(snapshot.last_price)
         time = snapshot.timestamp
-        if not (isinstance(time, int) and EARLIEST <= time < LATEST):
+        if not (isinstance(time, int) and self._earliest <= time < self._latest):
             time = self._moment(time, received)
-        volume = shares(snapshot.volume, place.shares)
-        turnover = None if snapshot.amount is None else amount(snapshot.amount)
-        return FeedTick(place.code, place.exchange, value, time, None, turnover, cumulative=volume) if value else None
+        if not value:
+            return None
+        unread = None
+        try:
+            volume = shares(snapshot.volume, place.shares)
+            turnover = None if snapshot.amount is None else amount(snapshot.amount)
+        except RefusedError:
+            self.doubtful, read = True, Fields()
+            volume = read("volume", shares, snapshot.volume, place.shares)
+            turnover = None if snapshot.amount is None else read("turnover", amount, snapshot.amount)
+            unread = read.unread
+        return FeedTick(place.code, place.exchange, value, time, None, turnover, None, None, None, volume, unread)
 
     def _requests(self, operation: str, codes: Codes) -> list[Message]:
         written = [suffixed(code) for code in listed("tickflow", codes)]

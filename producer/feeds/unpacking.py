@@ -5,7 +5,9 @@ from __future__ import annotations
 import struct
 import zlib
 
-LARGEST = 32 << 20
+from producer.feeds.limits import UNPACKED_BYTES
+
+LARGEST = UNPACKED_BYTES
 """Bytes of an unpacked frame. A whole exchange with its order books is about 2 MB."""
 
 _GZIP = b"\x1f\x8b"

@@ -8,25 +8,28 @@ missing right all look like. The token travels in clear text: the vendor has no 
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 
 import msgspec
 import orjson
 
-from market.times import EARLIEST, LATEST
 from producer.feeds.decoded import Answer, Decoded, FeedTick, Frame, Letter, Packet
 from producer.feeds.forms import suffixed
 from producer.feeds.json_feed import LATER_SECONDS
+from producer.feeds.optional import Fields, Loose
 from producer.feeds.provider import Capabilities, Codes, Message, Options, Provider, Units
 from producer.feeds.reading import (
     RefusedError,
     amount,
     close,
+    message_of,
     one_by_one,
     price,
     refused,
     sequence,
     shares,
+    within_parts,
     words,
 )
 from producer.feeds.snapshot_feed import SnapshotFeed
@@ -76,10 +79,12 @@ class _Packet(msgspec.Struct, gc=False):
 
 
 class _RawPacket(msgspec.Struct, gc=False):
+    """What is beside ``data`` may hold anything: it costs no tick."""
+
     data: dict[str, msgspec.Raw]
-    authCode: str = ""  # noqa: N815
-    seqNo: int | str | None = None  # noqa: N815
-    period: str = "tick"
+    authCode: Any = ""  # noqa: N815
+    seqNo: Any = None  # noqa: N815
+    period: Any = "tick"
 
 
 class XTickFeed(SnapshotFeed):
@@ -92,7 +97,7 @@ class XTickFeed(SnapshotFeed):
         super().__init__(options)
         self._packet = msgspec.json.Decoder(_Packet).decode
         self._raw_packet = msgspec.json.Decoder(_RawPacket).decode
-        self._snapshot = msgspec.json.Decoder(_Snapshot).decode
+        self._loose_snapshot = Loose(_Snapshot)
         self._snapshots = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
     def address(self, url: str, token: str | None, codes: Codes) -> str:
@@ -125,7 +130,7 @@ class XTickFeed(SnapshotFeed):
         try:
             content = unpacked(frame.payload)
         except PackedError as error:
-            return refused(frame.payload, str(error))
+            return self.guard.keep(refused(frame.payload, str(error)), frame.received)
         decoded = super().decode(Frame(content, binary=True, received=frame.received))
         if content is not frame.payload and any(letter.part == "frame" for letter in decoded.letters):
             # A dead letter is what came, byte for byte.
@@ -145,21 +150,22 @@ class XTickFeed(SnapshotFeed):
         read = [self._admit(key, snapshot, exchange, received) for key, snapshot in packet.data.items()]
         decoded = Decoded([], [], [], _number(packet.authCode, packet.seqNo))
         for tick in read:
-            self.enter(tick, decoded)
+            self.enter(tick, decoded, received)
         return decoded
 
-    def piece_by_piece(self, payload: bytes, received: int, error: Exception) -> Decoded:
+    def piece_by_piece(self, payload: bytes, received: int, error: Exception) -> Decoded:  # noqa: ARG002 - told anew
         """A packet with a bad tick in it, of lists of ticks, or of something else."""
         try:
-            packet = self._raw_packet(payload)
-        except msgspec.ValidationError:
-            msgspec.json.decode(payload)  # that it is JSON at all
-            return refused(payload, f"no packet: {error}")
-        if packet.period != "tick":
+            packet = self._raw_packet(within_parts(payload))
+        except msgspec.ValidationError as why:
+            message_of(payload)  # that it is JSON at all
+            return refused(payload, f"no packet: {why}")
+        if isinstance(packet.period, str) and packet.period != "tick":
             return Decoded(
                 [], [], [Answer("other", f"a packet of {words(packet.period)[:60]}, which was not asked for")]
             )
-        exchange = _exchange(packet.authCode)
+        name = packet.authCode if isinstance(packet.authCode, str) else ""
+        exchange = _exchange(name)
         elements: list[tuple[str, msgspec.Raw]] = []
         for key, raw in packet.data.items():
             several = self._snapshots(raw) if bytes(raw).lstrip()[:1] == b"[" else [raw]
@@ -167,28 +173,39 @@ class XTickFeed(SnapshotFeed):
         keys = iter([key for key, _ in elements])
 
         def read(element: bytes | msgspec.Raw, decoded: Decoded) -> None:
-            self.enter(self._admit(next(keys), self._snapshot(element), exchange, received), decoded)
+            self.enter(self._admit(next(keys), self._loose_snapshot(element), exchange, received), decoded, received)
 
         decoded = one_by_one(payload, [raw for _, raw in elements], read)
-        decoded.packet = _number(packet.authCode, packet.seqNo)
+        decoded.packet = _number(name, packet.seqNo if isinstance(packet.seqNo, int | str) else None)
         return decoded
 
     def _admit(self, key: str, snapshot: _Snapshot, exchange: str | None, received: int) -> FeedTick | None:
         """The snapshot in shares and yuan of the day so far, ``None`` without a price."""
-        written = key if exchange is None or "." in key else f"{key}.{exchange}"
+        written = f"{key}.{exchange}" if exchange is not None and key.isdigit() else key
         place = self._places.get(written) or self._places.find(written)
         value = price(snapshot.lastPrice)
         if not value:
             return None
         time = snapshot.time
-        if not (isinstance(time, int) and EARLIEST <= time < LATEST):
+        if not (isinstance(time, int) and self._earliest <= time < self._latest):
             time = self._moment(time, received)
-        volume = shares(snapshot.volume, place.shares)
-        turnover = None if snapshot.amount is None else amount(snapshot.amount)
-        before = None if snapshot.lastClose is None else close(snapshot.lastClose)
-        if before is not None:
-            before = price(before)
-        return FeedTick(place.code, place.exchange, value, time, None, turnover, None, None, before, volume)
+        unread = None
+        try:
+            volume = shares(snapshot.volume, place.shares)
+            turnover = None if snapshot.amount is None else amount(snapshot.amount)
+            before = _close(snapshot.lastClose)
+        except RefusedError:
+            self.doubtful, read = True, Fields()
+            volume = read("volume", shares, snapshot.volume, place.shares)
+            turnover = None if snapshot.amount is None else read("turnover", amount, snapshot.amount)
+            before = read("previous_close", _close, snapshot.lastClose)
+            unread = read.unread
+        return FeedTick(place.code, place.exchange, value, time, None, turnover, None, None, before, volume, unread)
+
+
+def _close(written: float | str | None) -> float | None:
+    found = None if written is None else close(written)
+    return None if found is None else price(found)
 
 
 def _exchange(subscription: str) -> str | None:

@@ -138,7 +138,9 @@ def test_query_with_questdb(questdb_place: QuestDbPlace, store: SqlitePlace, tmp
     asyncio.run(questdb_place.rows())
     directory = tmp_path / "archive"
     ashare("archive", "--dir", directory, "--from-store", f"sqlite:///{store.directory}", "--date", DAY)
-    live = StoredDays(QuestDbTicks(questdb_place.url.http, table=questdb_place.table))
+    live = StoredDays(
+        QuestDbTicks(questdb_place.url.http, table=questdb_place.table, headers=questdb_place.url.headers)
+    )
     with query(directory, live, "SELECT count(*), count(DISTINCT n), sum(volume) FROM ticks") as result:
         assert list(result.rows) == [(160, 160, float(sum(one.volume or 0 for one in [*TODAY, *TOMORROW])))]
         assert result.note is not None

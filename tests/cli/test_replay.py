@@ -160,7 +160,7 @@ def test_reprocessing_twice_writes_the_same_file(bootstrap: str, ticks: list[Tic
     assert 0 < len(other.splitlines()) < len(once.splitlines()) < len(ticks)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 143)])
 def test_a_signal_ends_it_and_leaves_no_half_a_file(
     bootstrap: str, ticks: list[Tick], tmp_path: Path, number: int, code: int
 ) -> None:

@@ -27,11 +27,7 @@ COUNT = "SELECT count(*) AS n FROM ticks"
 
 
 def query(place: SqlitePlace | QuestDbPlace, *arguments: str) -> Result:
-    url = (
-        f"sqlite:///{place.directory}"
-        if isinstance(place, SqlitePlace)
-        else place.url.http.replace("http://", "questdb://")
-    )
+    url = f"sqlite:///{place.directory}" if isinstance(place, SqlitePlace) else place.address
     result = CliRunner().invoke(app, ["store", "query", *arguments, "--store", url], catch_exceptions=False)
     assert result.exit_code == 0
     return result
@@ -134,6 +130,13 @@ def test_while_ticks_come_in(place: SqlitePlace) -> None:
         "PRAGMA query_only = OFF",
         "PRAGMA day0.user_version = 7",
         "BEGIN IMMEDIATE",
+        "EXPLAIN DELETE FROM ticks",
+        "WITH x AS (SELECT 1) DELETE FROM ticks",
+        "PRAGMA journal_mode = DELETE",
+        "PRAGMA wal_checkpoint(TRUNCATE)",
+        "DETACH day0",
+        "REINDEX",
+        "ANALYZE day0",
     ],
 )
 def test_only_reading(place: SqlitePlace, sql: str) -> None:
@@ -227,8 +230,45 @@ def test_questdb(questdb_place: QuestDbPlace) -> None:
     ]:
         with pytest.raises(UsageError, match="the store is only read here"):
             query(questdb_place, sql)
+    for sql, why in [
+        (f"SELECT 1; DROP TABLE {table}", "one statement at a time"),
+        (f"SELECT 1 FROM {table}; SELECT 2;", "one statement at a time"),
+        (f"SELECT 'a;b' -- ; \n; DROP TABLE {table}", "one statement at a time"),
+        (f"EXPLAIN UPDATE {table} SET price = 1", "only read here"),
+        (f"EXPLAIN INSERT INTO {table} SELECT * FROM {table}", "only read here"),
+        (f"EXPLAIN WITH x AS (SELECT 1) UPDATE {table} SET price = 1", "only read here"),
+        (f"WITH x AS (SELECT 1) SELECT 1) ; DROP TABLE {table} --", "one statement at a time"),
+        (f"ALTER TABLE {table} DROP COLUMN side", "only read here"),
+        (f"COPY {table} TO 'x'", "only read here"),
+        (f"VACUUM TABLE {table}", "only read here"),
+        (f"BACKUP TABLE {table}", "only read here"),
+        (f"CREATE TABLE {table}x AS (SELECT 1)", "only read here"),
+        ("CHECKPOINT CREATE", "only read here"),
+        ("SELECT * FROM files('/etc')", "the function files can't be called"),
+        ("SELECT * FROM (SELECT * FROM FILES /* a */ ('/etc'))", "the function files can't be called"),
+        ("/* /* */ ' */ SELECT * FROM files/**/('/etc') --'", "only read here|function files"),
+        ("SELECT * FROM read_parquet('/etc/hostname')", "read_parquet can't be called"),
+        ("EXPLAIN SELECT * FROM glob('/etc/*')", "glob can't be called"),
+        ("SELECT reload_config()", "reload_config can't be called"),
+        ("SELECT cancel_query(1)", "cancel_query can't be called"),
+    ]:
+        with pytest.raises(UsageError, match=why):
+            query(questdb_place, sql)
+    for sql in [
+        f"SELECT * FROM {table} ORDER BY n LIMIT 1;",
+        f"EXPLAIN SELECT * FROM {table}",
+        f"EXPLAIN (FORMAT JSON) SELECT * FROM {table} -- it",
+        "SELECT 'a;b' AS files FROM long_sequence(1)",
+        f"SHOW COLUMNS FROM {table}",
+        f"SELECT code, max(price) FROM {table} SAMPLE BY 1h",
+        f"SELECT a.n, b.n FROM {table} a JOIN {table} b ON a.n = b.n",
+        f"SELECT * FROM {table} LATEST ON timestamp PARTITION BY code",
+    ]:
+        assert lines(query(questdb_place, sql, "--json"))
     with pytest.raises(UsageError, match=r"QuestDB: Invalid column: foo \(at character 8\)"):
         query(questdb_place, f"SELECT foo FROM {table}")
+    with pytest.raises(UsageError, match=r"QuestDB: Invalid column: foo \(at character 16\)"):
+        query(questdb_place, f"EXPLAIN SELECT foo FROM {table}")
     with pytest.raises(UsageError, match="WHERE timestamp IN"):
         query(questdb_place, "SELECT 1", "--day", "2026-11-20")
     assert [row["price"] for row in asyncio.run(questdb_place.rows())] == [1700.01, 10.02]

@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import math
 import signal
 import sys
 import textwrap
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaConnectionError
 
-from ashare_client import ArgumentError, PriceChanges, RangeError
+from ashare_client import ArgumentError, NoBrokerError, PriceChanges, RangeError
+from ashare_client.log import Log
 from tests.clients.test_reading import delete_before, of
 from tests.clients.topics import PARTITIONS, RECEIVED, Written, change, written
 
@@ -245,3 +248,60 @@ async def test_a_kill_at_any_moment_loses_nothing(topic: Written) -> None:
         in_order(life)
     again = sum(map(len, lives)) - total * len(CODES)
     assert again <= 2 * 3 * 20, "more came again than was in hand and on its way to being committed"
+
+
+class Failing:
+    """Stands in for `Log.commit`: so many commits fail."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, failures: float) -> None:
+        """From now on."""
+        self.left = failures
+        real = Log.commit
+
+        async def commit(of: Log, offsets: Mapping[int, int]) -> bool:
+            if self.left > 0:
+                self.left -= 1
+                raise KafkaConnectionError("the broker went away")
+            return await real(of, offsets)
+
+        monkeypatch.setattr(Log, "commit", commit)
+
+
+@pytest.mark.parametrize("failures", [1, 3])
+async def test_a_commit_that_failed_is_made_up_for_on_leaving(
+    topic: Written, monkeypatch: pytest.MonkeyPatch, failures: int
+) -> None:
+    """In the background, of the last batch or of those before: what was handed out is committed all the same."""
+    await topic.put([change("600519", n) for n in range(10)])
+    name = group()
+    changes = PriceChanges(topic.bootstrap, topic=topic.name, start="earliest", group=name, batch_size=10)
+    async with asyncio.timeout(SECONDS), changes:
+        read = aiter(changes)
+        for _ in range(10):
+            await anext(read)
+        Failing(monkeypatch, failures)
+    assert await committed(topic, name) == 10
+
+
+async def test_a_commit_that_stays_away_is_raised_on_leaving(topic: Written, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the place, so that nobody takes for done what comes again; an error of the caller's own goes before it."""
+    await topic.put([change("600519", n) for n in range(10)])
+    name = group()
+
+    async def leave(*, by: type[Exception] | None = None) -> None:
+        reader = PriceChanges(topic.bootstrap, topic=topic.name, start="earliest", group=name, patience=1.0)
+        async with asyncio.timeout(SECONDS), reader as changes:
+            read = aiter(changes)
+            await anext(read)
+            monkeypatch.undo()
+            Failing(monkeypatch, math.inf)
+            if by is not None:
+                raise by
+        raise AssertionError("it left without a word")
+
+    with pytest.raises(NoBrokerError, match=f"{topic.name}/.*up to 1.*comes again"):
+        await leave()
+    with pytest.raises(KeyError):
+        await leave(by=KeyError)
+    monkeypatch.undo()
+    assert await committed(topic, name) == 0

@@ -12,6 +12,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from ashare_client import (
+    ArgumentError,
     ClientError,
     FeedEvents,
     NoBrokerError,
@@ -126,6 +127,43 @@ async def test_a_range_that_is_empty_ends(topic: Written) -> None:
     await topic.put([change("600519", 0)])
     assert await everything(topic, start="latest") == []
     assert await everything(topic, codes="000001") == []
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "names"),
+    [
+        (RECEIVED // 1000 + 5_000, RECEIVED // 1000, ("2026-11-20 01:30:05.187 UTC", "2026-11-20 01:30:00.187 UTC")),
+        ({0: 5, 1: 5}, {0: 5, 1: 3}, ("3 of partition 1", "offset 5")),
+        (4_000_000_000_000, "now", ("'now'", "2096")),
+    ],
+)
+async def test_an_end_before_the_start_is_an_error_that_names_both(
+    topic: Written, start: Any, end: Any, names: tuple[str, str]
+) -> None:
+    """Before anything connects, where the two are of one kind."""
+    with pytest.raises(ArgumentError) as raised:
+        PriceChanges(topic.bootstrap, topic=topic.name, start=start, end=end)
+    assert str(raised.value).startswith("end: ")
+    assert all(name in str(raised.value) for name in names)
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ("latest", RECEIVED // 1000 + 2),
+        ({of("600519"): 8}, RECEIVED // 1000 + 2),
+        (RECEIVED // 1000 + 8, {of("600519"): 2}),
+        ("latest", {of("600519"): 2}),
+    ],
+)
+async def test_an_end_that_turns_out_to_lie_before_the_start_names_both_too(
+    topic: Written, start: Any, end: Any
+) -> None:
+    """Of two kinds the log tells which is first."""
+    await topic.put([change("600519", n) for n in range(10)])
+    with pytest.raises(ArgumentError, match=f"end: .* is offset .* of {topic.name}/.* lies before start: .* offset"):
+        await everything(topic, start=start, end=end)
+    assert await everything(topic, start={of("600519"): 2}, end=RECEIVED // 1000 + 2) == []
 
 
 async def test_lag_and_age_are_known(topic: Written) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections.abc import Callable
 from typing import TypeVar
 
 import pytest
 
-from ashare_client import ArgumentError, StateError, sync
+from ashare_client import ArgumentError, NoBrokerError, StateError, sync
+from tests.clients.test_groups import Failing
 from tests.clients.topics import Written, change, snapshot, tick
 
 T = TypeVar("T")
@@ -76,3 +78,24 @@ async def test_its_errors_are_the_same(topic: Written) -> None:
         sync.PriceChanges(topic.bootstrap, boards="NASDAQ")
     with pytest.raises(StateError, match="in `with`"):
         await elsewhere(sync.PriceChanges(topic.bootstrap, topic=topic.name).lag)
+
+
+async def test_a_commit_that_stays_away_is_raised_there_too(topic: Written, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On leaving, and it leaves no thread; an error of the caller's own goes before it."""
+    await topic.put([change("600519", n) for n in range(5)])
+
+    def read(error: Exception | None) -> None:
+        with sync.PriceChanges(
+            topic.bootstrap, topic=topic.name, start="earliest", group=topic.name, patience=1.0
+        ) as changes:
+            next(iter(changes))
+            Failing(monkeypatch, math.inf)
+            if error is not None:
+                raise error
+
+    with pytest.raises(NoBrokerError, match="comes again"):
+        await elsewhere(lambda: read(None))
+    monkeypatch.undo()
+    with pytest.raises(RuntimeError, match="cell"):
+        await elsewhere(lambda: read(RuntimeError("cell")))
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("ashare-client")]

@@ -75,7 +75,7 @@ async def test_a_snapshot_table_has_one_row_a_code(states: Written) -> None:
     reader = Snapshots(states.bootstrap, topic=states.name, end="now")
     table = await reader.to_polars()
     assert dict(zip(table["code"], table["price"], strict=True)) == {"600519": 12.0, "000001": 5.0}
-    assert table["lines"].to_list()[0][0].keys() == {"source", "run", "n"}
+    assert table["lines"].to_list()[0][0].keys() == {"source", "run", "n", "received"}
     frame = await Snapshots(states.bootstrap, topic=states.name, end="now").to_pandas()
     assert pd.api.types.is_float_dtype(frame["previous_close"])
 

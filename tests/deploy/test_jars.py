@@ -97,7 +97,7 @@ def test_a_registry_that_is_out_of_reach_is_named_with_the_jar_and_the_way_out(c
     with pytest.raises(UsageError) as raised:
         jars.jars("kafka")
     text = str(raised.value)
-    assert "org.apache.kafka:kafka_2.13:4.3.1" in text
+    assert "org.apache.kafka:kafka_2.13:4.4.0" in text
     assert "can't be reached" in text
     assert "settings.xml" in text
     assert "secret" not in text
@@ -123,6 +123,38 @@ def test_every_kafka_jar_is_of_the_one_version() -> None:
     pins = yaml.safe_load(Path(jars.__file__).with_name("jars.yaml").read_text())
     assert set(pins) == set(jars.ROOTS)
     kafka = {coordinate for coordinate in pins["kafka"] if coordinate.startswith("org.apache.kafka:")}
-    assert "org.apache.kafka:kafka-clients:4.3.1" in kafka
-    assert {coordinate.rpartition(":")[2] for coordinate in kafka} == {"4.3.1"}
+    assert "org.apache.kafka:kafka-clients:4.4.0" in kafka
+    assert {coordinate.rpartition(":")[2] for coordinate in kafka} == {"4.4.0"}
     assert all(root in pins[part] for part, roots in jars.ROOTS.items() for root in roots)
+
+
+MENDED = {
+    "org.apache.kafka:kafka-clients": "4.4.0",  # CVE-2026-111115 is in 4.3.1
+    "com.fasterxml.jackson.core:jackson-databind": "2.21.5",  # CVE-2026-54512 to 54515
+    "at.yawk.lz4:lz4-java": "1.11.4",  # CVE-2026-106450, 106452, 106453
+    "org.xerial.snappy:snappy-java": "1.1.10.10",  # CVE-2026-116590
+}
+"""The first version without the published faults."""
+
+
+def test_no_jar_has_a_published_fault_that_a_later_version_mends() -> None:
+    """In no part: also not where an artifact comes with another one."""
+    pins = yaml.safe_load(Path(jars.__file__).with_name("jars.yaml").read_text())
+    found = [(part, *coordinate.rpartition(":")[::2]) for part, pinned in pins.items() for coordinate in pinned]
+    assert {project for _, project, _ in found} >= MENDED.keys()
+    for part, project, version in found:
+        if project in MENDED:
+            assert numbered(version) >= numbered(MENDED[project]), f"{part}: {project}:{version}"
+
+
+def test_what_the_examples_and_containers_name_is_what_is_pinned() -> None:
+    """The compose file's broker and the dependencies of the Java example are of the pinned versions."""
+    root = Path(__file__).parents[2]
+    kafka = jars.ROOTS["kafka"][0].rpartition(":")[2]
+    assert f"image: apache/kafka:{kafka}" in (root / "docker-compose.yml").read_text()
+    named = [line for line in (root / "examples/java/PriceChanges.java").read_text().splitlines() if "//DEPS" in line]
+    assert [line.removeprefix("//DEPS ") for line in named] == list(jars.ROOTS["kafka-clients"])
+
+
+def numbered(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")]

@@ -9,11 +9,13 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from broker import admin
 from deploy.embedded import KafkaBroker, QuestDB, data, server
@@ -32,8 +34,9 @@ def assert_free(folder: Path) -> None:
 
 
 def query(database: QuestDB, sql: str) -> object:
-    address = database.url.replace("questdb://", "http://")
-    with urllib.request.urlopen(f"{address}/exec?query={urllib.parse.quote(sql)}", timeout=10) as answer:  # noqa: S310
+    address = f"http://{database.address}/exec?query={urllib.parse.quote(sql)}"
+    asked = urllib.request.Request(address, headers=database.headers)  # noqa: S310
+    with urllib.request.urlopen(asked, timeout=10) as answer:  # noqa: S310
         return json.loads(answer.read()).get("dataset")
 
 
@@ -58,8 +61,8 @@ def test_a_stopped_broker_starts_again_with_its_topics_on_its_port(
     assert not broker.running
 
 
-def test_in_the_foreground_it_says_when_it_is_ready_and_stops_at_sigterm(tmp_path: Path) -> None:
-    """One line on stdout; meanwhile the data directory is refused to a second one; SIGTERM ends both with code 0."""
+def test_in_the_foreground_it_says_when_it_is_ready_and_stops_at_sighup(tmp_path: Path) -> None:
+    """One line on stdout; meanwhile the data directory is refused to a second one; SIGHUP, as SIGTERM, gives code 0."""
     folder = tmp_path / "kafka"
     with subprocess.Popen(
         [*ASHARE, "kafka", "--data", str(folder), "--port", "0"], stdout=subprocess.PIPE, text=True
@@ -69,7 +72,7 @@ def test_in_the_foreground_it_says_when_it_is_ready_and_stops_at_sigterm(tmp_pat
         holder = int((folder / "lock").read_text())
         with pytest.raises(UsageError, match=f"in use by pid {holder}"):
             KafkaBroker(folder).start()
-        running.send_signal(signal.SIGTERM)
+        running.send_signal(signal.SIGHUP)
         assert running.wait(30) == 0
     assert_free(folder)
 
@@ -126,3 +129,50 @@ def test_a_data_directory_that_can_not_be_made_is_refused(tmp_path: Path) -> Non
 def test_questdb_answers_queries(questdb: QuestDB) -> None:
     """SQL over HTTP on 127.0.0.1."""
     assert query(questdb, "SELECT 6 * 7") == [[42]]
+
+
+@pytest.mark.parametrize("path", ["exec?query=DROP+TABLE+x", "exp?query=SELECT+1", "write", "imp"])
+def test_questdb_answers_nobody_without_its_password(questdb: QuestDB, path: str) -> None:
+    """A web page that sends a request there, which needs no permission, gets nothing done."""
+    for headers in ({}, {"Authorization": "Basic YWRtaW46cXVlc3Q="}):
+        asked = urllib.request.Request(f"http://{questdb.address}/{path}", b"x" if path == "write" else None, headers)  # noqa: S310
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(asked, timeout=10).close()  # noqa: S310
+        assert refused.value.code == 401
+        refused.value.close()
+
+
+def test_questdb_s_password_is_its_user_s_alone(questdb: QuestDB) -> None:
+    """In a file that nobody else reads, and in no log, command line or other file."""
+    folder = questdb.data.path
+    file = folder / "password"
+    assert file.stat().st_mode & 0o777 == 0o600
+    password = file.read_bytes().strip()
+    assert len(password) >= 24
+    assert questdb.process is not None
+    assert password not in Path(f"/proc/{questdb.process.pid}/cmdline").read_bytes()
+    left = [path for path in folder.rglob("*") if path.is_file() and path != file and path.suffix in {".log", ".conf"}]
+    assert left
+    assert [path for path in left if password in path.read_bytes()] == []
+    assert password.decode() not in questdb.url
+
+
+@pytest.mark.parametrize("kept", ["lz4", "snappy", "zstd", "gzip"])
+async def test_a_broker_reads_and_writes_every_compression(bootstrap: str, kept: str) -> None:
+    """It takes apart what a client packed and packs it anew as the topic says: with its own libraries, jars of ours."""
+    name = f"packed-{kept}"
+    wanted = {name: Topic(name, "k", "r", "a", 1, 1, {"compression.type": kept, "cleanup.policy": "delete"})}
+    await admin.apply(bootstrap, wanted)
+    sent = "zstd" if kept == "lz4" else "lz4"
+    values = [b"600519" * 100 + b"%d" % number for number in range(200)]
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, compression_type=sent)
+    await producer.start()
+    for value in values:
+        await producer.send(name, value)
+    await producer.stop()
+    consumer = AIOKafkaConsumer(name, bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        assert [(await consumer.getone()).value for _ in values] == values
+    finally:
+        await consumer.stop()

@@ -214,6 +214,110 @@ def test_memory_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     assert first is not None
 
 
+def test_a_mark_covers_every_gap_of_the_session() -> None:
+    """Its earliest start and its latest end, and how many: the volume of the first one is missing still."""
+    feed = Feed()
+    missed = known(feed.say("subscribed", 0, codes="all"), feed.gap(SECOND, 2 * SECOND))
+    of = row([tick(1, 10.0)])
+    assert marked(missed, of) == GapMark("line/1/2", MORNING + SECOND, MORNING + 2 * SECOND, 1)
+    missed.take(feed.gap(8 * SECOND, 9 * SECOND, ["600519"]))
+    missed.take(feed.gap(6 * SECOND, 7 * SECOND, ["000001"]))
+    assert marked(missed, of) == GapMark("line/1/3", MORNING + SECOND, MORNING + 9 * SECOND, 2)
+    missed.take(feed.say("disconnected", 20 * SECOND, start=MORNING + 19 * SECOND))
+    assert marked(missed, of) == GapMark("line/1/5", MORNING + SECOND, None, 3)
+    missed.take(feed.say("resubscribed", 30 * SECOND, codes="all"))
+    missed.take(feed.gap(19 * SECOND, 30 * SECOND))
+    assert marked(missed, of) == GapMark("line/1/7", MORNING + SECOND, MORNING + 30 * SECOND, 3)
+    # Read anew by another worker, it is the same; and the next session is whole.
+    anew = row([tick(1, 10.0)], missed)
+    assert anew.gap == of.gap
+    assert (
+        row([tick(1, 10.0), tick(2, 10.0, time=NINE_THIRTY + DAY, received=MORNING + DAY * 1000)], missed).gap is None
+    )
+
+
+def test_a_gap_of_two_lines_is_covered_by_one_mark() -> None:
+    """Of a code that both bring: whichever began first, and both count."""
+    one, other = Feed("a"), Feed("b")
+    missed = known(
+        one.say("subscribed", 0, codes="all"),
+        other.say("subscribed", 0, codes="all"),
+        one.gap(5 * SECOND, 9 * SECOND),
+        other.gap(2 * SECOND, 3 * SECOND),
+    )
+    of = row([tick(1, 10.0, source="a"), tick(1, 10.0, source="b")])
+    assert marked(missed, of) == GapMark("a/1/2", MORNING + 2 * SECOND, MORNING + 9 * SECOND, 2)
+
+
+def test_what_the_next_producer_says_of_a_killed_one_counts_once() -> None:
+    """Its gap takes the place of what was taken for one until then; codes that it does not bring keep theirs."""
+    feed, after = Feed(), Feed(run=2)
+    missed = known(
+        feed.say("started", 0),
+        feed.say("subscribed", SECOND, codes=["600519", "000001"]),
+        after.say("started", 60 * SECOND),
+    )
+    mine, others = row([tick(40_000, 10.0)]), row([tick(40_000, 10.0, code="000001")], code="000001")
+    assert marked(missed, mine) == GapMark("line/2/1", MORNING + 40 * SECOND, None, 1)
+    told = {"start": MORNING + 41 * SECOND, "end": MORNING + 61 * SECOND, "detected": "killed", "codes": ["600519"]}
+    for event in (after.say("subscribed", 61 * SECOND, codes=["600519"]), after.say("gap", 61 * SECOND, **told)):
+        missed.take(event)
+    assert marked(missed, mine) == GapMark("line/2/3", MORNING + 41 * SECOND, MORNING + 61 * SECOND, 1)
+    assert marked(missed, others) == GapMark("line/2/1", MORNING + 40 * SECOND, MORNING + 61 * SECOND, 1)
+
+
+def test_what_a_partition_lost_marks_all_its_codes() -> None:
+    """Those that no row was known of as well: the log lost records before they were read."""
+    lost = FeedEvent(
+        *("gap", "ashare-snapshots@host:1", 5, 0, MORNING + 9 * SECOND),
+        start=MORNING + SECOND,
+        end=MORNING + 5 * SECOND,
+        codes=["000001"],
+        detected="retention",
+        line="ashare.ticks.v1/3",
+        id="w/5/1",
+    )
+    missed = known(lost)
+    assert marked(missed, row([tick(1, 10.0)])) == GapMark("w/5/1", MORNING + SECOND, MORNING + 5 * SECOND, 1)
+    other: dict[str, SnapshotRow] = {}
+    Snapshots(missed).apply(other, chunk([tick(1, 10.0, code="000001")], partition=4))
+    assert other["000001"].gap is None
+
+
+def test_a_day_of_many_gaps_is_marked_from_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though the first ones are not remembered any more; lists of codes are held once, however often they are named."""
+    monkeypatch.setattr(missing, "REMEMBERED", 10)
+    feed, codes = Feed(), [f"{number:06}" for number in range(600_000, 605_000)] + ["600519"]
+    missed, of = known(feed.say("subscribed", 0, codes=codes)), row([tick(1, 10.0)])
+    for number in range(100):
+        missed.take(feed.gap(number * SECOND, number * SECOND + 1, codes))
+        marked(missed, of)
+    assert of.gap is not None
+    assert (of.gap.start, of.gap.end, of.gap.count) == (MORNING, MORNING + 99 * SECOND + 1, 10)
+    assert missed._named == 5_000
+
+
+GAPS = st.lists(st.tuples(st.integers(0, 50), st.integers(0, 9), st.booleans()), min_size=1, max_size=20)
+
+
+@given(GAPS)
+def test_marks_are_the_decision_s(gaps: list[tuple[int, int, bool]]) -> None:
+    """The rule of ``docs/decisions.md``, written a second time."""
+    feed = Feed()
+    missed, of, mine = known(feed.say("subscribed", 0, codes="all")), row([tick(1, 10.0)]), []
+    for start, length, concerns in gaps:
+        event = feed.gap(start * SECOND, (start + length) * SECOND, ["600519"] if concerns else ["000001"])
+        missed.take(event)
+        if concerns:
+            mine.append(event)
+    if not mine:
+        assert marked(missed, of) is None
+        return
+    last = max(mine, key=lambda event: event.at)
+    covered = (min(event.start or 0 for event in mine), max(event.end or 0 for event in mine))
+    assert marked(missed, of) == GapMark(last.id or "", *covered, len(mine))
+
+
 EVENTS = st.lists(
     st.sampled_from(["disconnected", "gap", "resubscribed", "stopped", "started", "subscribed"]), max_size=12
 )

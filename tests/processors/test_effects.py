@@ -34,7 +34,7 @@ class Acked:
 def row(code: str = "600519", price: int = 100_000) -> ChangeRow:
     """A row that has emitted once."""
     made = ChangeRow(code, parse("0.01"), 0)
-    made.renew("line", 1, 1)
+    made.renew("line", 1, 1, 1)
     made.emitted(price)
     return made
 

@@ -85,7 +85,7 @@ class Held:
     ticks: list[Tick] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
     events: list[FeedEvent] = field(default_factory=list)
-    last: dict[str, int] = field(default_factory=dict)
+    last: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def happenings(self) -> list[str]:
@@ -131,8 +131,8 @@ def _sort(held: Held, place: TopicPartition, record: Any, source: str) -> None:
             assert record.key == tick.code.encode()
             assert place.partition == partition_of(tick.code, topics()[TICKS].partitions)
             assert record.timestamp == tick.received // 1000
-            assert held.last.get(tick.code, 0) < tick.n, "order within a code"
-            held.last[tick.code] = tick.n
+            assert held.last.get(tick.code, (0, 0)) < (tick.run, tick.n), "order within a code"
+            held.last[tick.code] = tick.run, tick.n
             held.ticks.append(tick)
 
 

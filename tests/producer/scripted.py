@@ -16,6 +16,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 
 from producer.continuity import Detected, Hole
 from producer.feeds.decoded import Answer, Decoded, FeedTick, Frame, Packet
+from producer.feeds.guard import Guard
 from producer.feeds.provider import Capabilities, Codes, Message
 from producer.outlet import Happening
 
@@ -30,6 +31,7 @@ class ScriptedFeed:
         simple: dict[str, Any] = {"about": "a script", "url": "ws://127.0.0.1", "login": "frame", "wildcard": True}
         self.capabilities = Capabilities(**simple | capabilities)
         self.resets = 0
+        self.guard = Guard()
 
     def address(self, url: str, token: str | None, codes: Codes) -> str:  # noqa: ARG002 - a script knows none
         """The codes, where they are no request."""
@@ -142,8 +144,9 @@ class Remembered:
 class Provider:
     """A server that plays one script a connection, the last one for all that follow, and keeps what it hears."""
 
-    def __init__(self, *scripts: Script) -> None:
-        """Nothing listens yet."""
+    def __init__(self, *scripts: Script, process_request: Any = None) -> None:
+        """Nothing listens yet; ``process_request`` as the library's."""
+        self._process_request = process_request
         self.heard: list[list[tuple[float, str]]] = []
         """Of each connection: when (loop time) and what."""
         self.paths: list[str] = []
@@ -163,7 +166,7 @@ class Provider:
         return [word for _, word in self.heard[connection]]
 
     async def __aenter__(self) -> Self:
-        self._server = await serve(self._serve, "127.0.0.1", 0)
+        self._server = await serve(self._serve, "127.0.0.1", 0, process_request=self._process_request)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -41,7 +41,7 @@ async def ended(process: asyncio.subprocess.Process) -> tuple[int, str]:
     return process.returncode, (out + err).decode()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 async def test_a_signal_in_full_flow_delivers_everything_that_came(
     bootstrap: str, source: str, post: Any, held: Callable[[], Awaitable[Any]], number: signal.Signals
 ) -> None:

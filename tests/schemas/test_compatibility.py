@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from schemas import UsageError, asyncapi, generate
-from schemas.compatibility import incompatible_changes, incompatible_topics
+from schemas.compatibility import ADDED_BOUNDS, incompatible_changes, incompatible_topics
 from schemas.json_schema import KINDS, json_schema
 from schemas.topics import topics
 
@@ -68,14 +68,14 @@ BREAKS: list[tuple[str, str, Edit, str]] = [
     (
         "minimum raised",
         "tick",
-        lambda s: fields(s)["time"].update(minimum=1),
-        "$.time: narrowed, minimum from 0 to 1",
+        lambda s: fields(s)["time"].update(minimum=631_152_000_001),
+        "$.time: narrowed, minimum from 631152000000 to 631152000001",
     ),
     (
-        "maximum introduced",
+        "maximum lowered",
         "tick",
         lambda s: fields(s)["price"].update(maximum=10_000),
-        "$.price: narrowed, maximum from none to 10000",
+        "$.price: narrowed, maximum from 1000000000.0 to 10000",
     ),
     (
         "text shortened",
@@ -241,6 +241,39 @@ def test_a_harmless_change_passes(kind: str, edit: Edit) -> None:
     current = copy.deepcopy(released)
     edit(current)
     assert incompatible_changes(released, current) == []
+
+
+@pytest.mark.parametrize(("name", "keyword"), [(name, word) for name, added in ADDED_BOUNDS.items() for word in added])
+def test_a_bound_may_be_added_that_excludes_only_what_was_never_written(name: str, keyword: str) -> None:
+    """Each is named once, for its field: the bound itself and wider ones pass, a tighter one is a break."""
+    bound = ADDED_BOUNDS[name][keyword]
+    kind = "string" if keyword == "maxLength" else "array" if keyword == "maxItems" else "number"
+    step = -max(1, abs(bound) / 2) if keyword == "minimum" else max(1, abs(bound) / 2)
+
+    def field(**constraint: float) -> Schema:
+        return {"type": "object", "properties": {name: {"type": kind, **constraint}}, "required": [name]}
+
+    assert incompatible_changes(field(), field(**{keyword: bound})) == []
+    assert incompatible_changes(field(), field(**{keyword: bound + step})) == []
+    first, *others = incompatible_changes(field(), field(**{keyword: bound - step}))
+    assert not others
+    assert first.startswith(f"$.{name}: narrowed, {keyword} from none to ")
+
+
+def test_every_bound_that_was_added_is_of_the_contract() -> None:
+    """None is allowed that no record has: what isn't needed would let a later mistake pass."""
+    used: set[tuple[str, str]] = set()
+
+    def look(name: str, part: Schema) -> None:
+        used.update((name, word) for word, bound in ADDED_BOUNDS.get(name, {}).items() if part.get(word) == bound)
+        for inner, field in [*part.get("properties", {}).items(), *part.get("definitions", {}).items()]:
+            look(inner, field)
+        for branch in part.get("anyOf", ()):
+            look(name, branch)
+
+    for kind in KINDS:
+        look("", json_schema(kind))
+    assert used == {(name, word) for name, added in ADDED_BOUNDS.items() for word in added}
 
 
 def test_a_break_is_not_released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ SAMPLES = FOLDER / "samples"
 SUBSET = {
     *("$schema", "$id", "$ref", "title", "description", "default", "definitions"),
     *("type", "enum", "anyOf", "properties", "required", "additionalProperties", "items"),
-    *("minimum", "maximum", "exclusiveMinimum", "minLength", "maxLength", "pattern"),
+    *("minimum", "maximum", "minLength", "maxLength", "maxItems", "pattern"),
 }
 PAYLOAD = b'{"ticks":[{"code":\xff\x00'
 

@@ -120,6 +120,7 @@ class QuestDbPlace:
 
     url: QuestDbUrl
     table: str
+    address: str = ""  # what `url` was read from
     counts = False
 
     def store(self) -> TickStore:
@@ -146,7 +147,7 @@ class QuestDbPlace:
         """The server's answer to a query."""
         connection = http.client.HTTPConnection(self.url.host, self.url.port, timeout=30)
         try:
-            connection.request("GET", "/exec?" + urlencode({"query": query}))
+            connection.request("GET", "/exec?" + urlencode({"query": query}), headers=dict(self.url.headers))
             answer: dict[str, Any] = json.loads(connection.getresponse().read())
         finally:
             connection.close()
@@ -158,7 +159,7 @@ def fresh_table(url: str) -> Iterator[QuestDbPlace]:
     """A place on a shared server, ``questdb://…``, its table dropped at the end."""
     address = parse(url)
     assert isinstance(address, QuestDbUrl)
-    place = QuestDbPlace(address, f"ticks_{uuid.uuid4().hex}")
+    place = QuestDbPlace(address, f"ticks_{uuid.uuid4().hex}", url)
     yield place
     place.sql(f"DROP TABLE IF EXISTS {place.table}")
 

@@ -171,7 +171,7 @@ async def test_a_kill_between_writes(place: Place) -> None:
     if isinstance(place, SqlitePlace):
         arguments = [f"sqlite:///{place.directory}", "-"]
     else:
-        arguments = [place.url.http.replace("http", "questdb"), place.table]  # type: ignore[attr-defined]
+        arguments = [place.address, place.table]  # type: ignore[attr-defined]
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.stores.writer", *arguments),
         stdout=asyncio.subprocess.PIPE,

@@ -67,7 +67,7 @@ async def test_an_older_questdb_table(questdb_place: QuestDbPlace) -> None:
     for column in ADDED:
         questdb_place.sql(f"ALTER TABLE {questdb_place.table} DROP COLUMN {column.name}")
     await questdb_place.rows()
-    stored = QuestDbTicks(questdb_place.url.http, table=questdb_place.table)
+    stored = QuestDbTicks(questdb_place.url.http, table=questdb_place.table, headers=questdb_place.url.headers)
     rows = [row for some in stored.rows(DAY, TICKS) for row in some]
     assert [row[NAMES.index("quality")] for row in rows] == [None, None]
     await write(questdb_place, NEW)

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from processors.stores import StoreError
+from processors.stores import StoreError, questdb_query
 from processors.stores.ilp import encoder
 from processors.stores.questdb import QuestDbStore
 from processors.stores.urls import QuestDbUrl
@@ -85,7 +85,7 @@ async def road(questdb_place: QuestDbPlace) -> AsyncIterator[Road]:
 
 async def test_what_happens_on_the_road(questdb_place: QuestDbPlace, road: Road) -> None:
     """A refused, a busy, a silent server and a lost answer are errors; with the write repeated, all is there once."""
-    store = QuestDbStore(QuestDbUrl("127.0.0.1", road.port), table=questdb_place.table, timeout=1.0)
+    store = QuestDbStore(replace(questdb_place.url, port=road.port), table=questdb_place.table, timeout=1.0)
     await store.open()
     batches = [batch(map(tick, range(100 * n, 100 * n + 100)), offset=100 * n) for n in range(4)]
 
@@ -163,16 +163,87 @@ async def test_a_table_that_does_not_deduplicate(questdb_place: QuestDbPlace) ->
     assert await write(questdb_place, [batch([tick(1)])]) == [1]
 
 
-async def test_a_table_that_was_dropped(questdb_place: QuestDbPlace, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The store looks again now and then: a table that is gone is made anew by it, with deduplication."""
+async def test_a_table_that_vanishes_is_told_of(questdb_place: QuestDbPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Writes fail with what to do, and nobody makes the table again, until it is back or the store is opened anew."""
+    store = questdb_place.store()
+    await store.open()
+    await store.write([batch([tick(1)])])
+    await questdb_place.rows()
+    questdb_place.sql(f"RENAME TABLE {questdb_place.table} TO {questdb_place.table}_kept")
+    monkeypatch.setattr("processors.stores.questdb._CHECK_EVERY", -1.0)
+    for _ in range(2):
+        with pytest.raises(StoreError, match="has vanished while it was written: bring it back .* or restart"):
+            await store.write([batch([tick(2)], offset=1)])
+    assert questdb_place.sql(f"SELECT count() FROM tables() WHERE table_name = '{questdb_place.table}'")["dataset"] == [
+        [0]
+    ]
+    questdb_place.sql(f"RENAME TABLE {questdb_place.table}_kept TO {questdb_place.table}")
+    await store.write([batch([tick(2)], offset=1)])
+    assert await questdb_place.rows() == expected([batch([tick(1), tick(2)])])
+
+    questdb_place.sql(f"DROP TABLE {questdb_place.table}")
+    other = questdb_place.store()
+    await other.open()
+    for _ in range(2):
+        with pytest.raises(StoreError, match="was dropped, and another made while it was written"):
+            await store.write([batch([tick(3)], offset=2)])
+    await store.close()
+    await other.write([batch([tick(3)], offset=2)])
+    await other.close()
+    assert await questdb_place.rows() == expected([batch([tick(3)], offset=2)])
+
+
+async def test_a_table_that_vanishes_between_two_looks(questdb_place: QuestDbPlace) -> None:
+    """The server makes none for the next line: nothing goes into a table that does not deduplicate."""
     store = questdb_place.store()
     await store.open()
     questdb_place.sql(f"DROP TABLE {questdb_place.table}")
-    monkeypatch.setattr("processors.stores.questdb._CHECK_EVERY", -1.0)
-    for _ in range(2):
+    with pytest.raises(StoreError, match="did not take a write"):
+        await store.write([batch([tick(1)])])
+    with pytest.raises(StoreError, match="has vanished"):
         await store.write([batch([tick(1)])])
     await store.close()
-    assert await questdb_place.rows() == expected([batch([tick(1)])])
+
+
+async def test_a_password(questdb_place: QuestDbPlace) -> None:
+    """Without it, or with another, the error says how to give it and shows none."""
+    for url, why in [
+        (QuestDbUrl(questdb_place.url.host, questdb_place.url.port), r"wants a password: questdb://USER@HOST"),
+        (replace(questdb_place.url, password="hunter2"), "refuses this user and password"),
+    ]:
+        with pytest.raises(UsageError, match=why) as caught:
+            await write(replace(questdb_place, url=url))
+        assert "hunter2" not in str(caught.value)
+        with pytest.raises(UsageError, match=why):
+            questdb_query.run(url, "SELECT 1")
+    assert str(questdb_place.url.password) not in repr(questdb_place.url)
+
+
+async def test_no_redirect_takes_the_password_along(questdb_place: QuestDbPlace) -> None:
+    """A server that sends the store elsewhere is none of ours."""
+    asked: list[bytes] = []
+
+    async def elsewhere(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.close()
+
+    async with await asyncio.start_server(elsewhere, "127.0.0.1", 0) as other:
+        place = f"http://127.0.0.1:{other.sockets[0].getsockname()[1]}/"
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(
+                f"HTTP/1.1 307 x\r\nLocation: {place}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
+            )
+            writer.close()
+
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            url = replace(questdb_place.url, port=server.sockets[0].getsockname()[1])
+            with pytest.raises(UsageError, match="is not QuestDB's HTTP port"):
+                await QuestDbStore(url).open()
+            with pytest.raises(UsageError, match="is not QuestDB's HTTP port"):
+                await asyncio.to_thread(questdb_query.run, url, "SELECT 1")
+    assert asked == []
 
 
 async def test_one_bad_line_and_nothing_is_stored(questdb_place: QuestDbPlace) -> None:

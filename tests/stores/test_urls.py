@@ -9,7 +9,7 @@ import pytest
 from processors.stores import open_store
 from processors.stores.questdb import QuestDbStore
 from processors.stores.sqlite import SqliteStore
-from processors.stores.urls import QuestDbUrl, SqliteUrl, parse
+from processors.stores.urls import QuestDbUrl, SqliteUrl, parse, with_password
 from schemas import UsageError
 
 
@@ -51,9 +51,35 @@ def test_what_is_no_address(url: str, why: str) -> None:
 
 def test_a_password_is_not_printed() -> None:
     """An address with a password is refused without repeating it."""
-    with pytest.raises(UsageError, match="no user and password") as caught:
-        parse("questdb://me:hunter2@host:9000")
-    assert "hunter2" not in str(caught.value)
+    for url in ["questdb://me:hunter2@host:9000", "questdb://me:hunter2@host:x", "questdb://me:hunter2@[host"]:
+        with pytest.raises(UsageError, match="questdb://") as caught:
+            parse(url)
+        assert "hunter2" not in str(caught.value)
+
+
+def test_a_password_comes_from_a_file(tmp_path: Path) -> None:
+    """Named in the address or by options; who is asked for it is not shown what it is."""
+    file = tmp_path / "my password"
+    file.write_text("hunter2\n")
+    url = with_password("questdb://host", "me", str(file))
+    read = parse(url)
+    assert read == QuestDbUrl("host", 9000, "me", "hunter2")
+    assert "hunter2" not in f"{url} {read!r}"
+    assert parse(with_password("questdb://host:1", None, str(file))) == QuestDbUrl("host", 1, "admin", "hunter2")
+    assert parse(with_password("questdb://a%40b@host/", "me", str(file))) == QuestDbUrl("host", 9000, "a@b", "hunter2")
+    assert with_password("questdb://host", None, None) == "questdb://host"
+    (tmp_path / "empty").touch()
+    for url, user, named, why in [
+        (url, None, str(file), "keep one"),
+        ("sqlite:///data", None, str(file), "is of a QuestDB"),
+        ("questdb://host", "me", None, "without a password"),
+        ("questdb://host", None, str(tmp_path / "none"), "can't be read: No such file"),
+        ("questdb://host", None, str(tmp_path / "empty"), "is empty"),
+        ("questdb://me@host", None, None, "names a user and no password"),
+        ("questdb://me@host?password=x", None, None, "nothing behind it"),
+    ]:
+        with pytest.raises(UsageError, match=why):
+            parse(with_password(url, user, named))
 
 
 def test_open_store() -> None:

@@ -322,7 +322,22 @@ def _objects(fields: Sequence[Field], prefix: str) -> Callable[[Any], list[Any]]
         _objects(field.fields, f"{prefix}{field.name}_") if field.fields else _getter(prefix + field.name, field.kind)
         for field in fields
     ]
-    return lambda batch: list(map(made, *(get(batch) for get in getters)))
+    if not prefix:
+        return lambda batch: list(map(made, *(get(batch) for get in getters)))
+    first = f"{prefix}{fields[0].name}"
+
+    def inner(batch: Any) -> list[Any]:
+        values = [get(batch) for get in getters]
+        objects = list(map(made, *values))
+        if batch.column(first).null_count == 0:
+            return objects
+        # An object that is null as a whole is null in all of its columns.
+        return [
+            None if all(value is None for value in row) else one
+            for one, row in zip(objects, zip(*values, strict=True), strict=True)
+        ]
+
+    return inner
 
 
 def _getter(name: str, kind: Kind | None) -> Callable[[Any], list[Any]]:

@@ -68,6 +68,7 @@ class Columns:
     def __init__(self, record: type[Record]) -> None:
         """No rows yet."""
         self.kinds = schema(record) | _PLACE
+        self._optional = _optional(record)
         self.rows = 0
         self._getters = [(name, _getter(name, record)) for name in schema(record)]
         self._parts: dict[int, dict[str, list[Any]]] = {}
@@ -99,7 +100,7 @@ class Columns:
     def polars(self) -> Any:
         """A `polars.DataFrame`."""
         pl = _imported("polars")
-        mark = pl.Struct({"source": pl.String, "run": pl.Int64, "n": pl.Int64})
+        mark = pl.Struct({"source": pl.String, "run": pl.Int64, "n": pl.Int64, "received": pl.Int64})
         types = {
             "text": pl.String,
             "texts": pl.List(pl.String),
@@ -122,7 +123,8 @@ class Columns:
     def arrow(self) -> Any:
         """A `pyarrow.Table`."""
         pa = _imported("pyarrow", "arrow")
-        mark = pa.struct([("source", pa.string()), ("run", pa.int64()), ("n", pa.int64())])
+        numbers = ("run", "n", "received")
+        mark = pa.struct([("source", pa.string()), *((name, pa.int64()) for name in numbers)])
         types = {
             "text": pa.string(),
             "texts": pa.list_(pa.string()),
@@ -144,7 +146,7 @@ class Columns:
             if kind == "float":
                 columns[name] = pd.Series(values, dtype="float64")
             elif kind == "integer":
-                columns[name] = pd.Series(values, dtype="Int64" if name in _OPTIONAL else "int64")
+                columns[name] = pd.Series(values, dtype="Int64" if name in self._optional else "int64")
             elif kind in {"ms", "us"}:
                 whole = pd.Series(values, dtype="Int64")
                 columns[name] = whole.astype(f"datetime64[{kind}]").dt.tz_localize("UTC")
@@ -153,8 +155,22 @@ class Columns:
         return pd.DataFrame(columns)
 
 
-_OPTIONAL = frozenset({"seq", "missed"})
 _SHAPES = frozenset({"float", "texts", "marks"})
+
+
+def _optional(record: type[Record]) -> frozenset[str]:
+    """The columns that may be empty."""
+    info = msgspec.inspect
+    found: set[str] = set()
+    for field in info.type_info(record).fields:  # type: ignore[attr-defined]
+        may_lack = isinstance(field.type, info.UnionType) and info.NoneType() in field.type.types
+        if _kind(field.name, field.type) == "nested":
+            inner = _struct(field.type)
+            names = schema(inner) if may_lack else _optional(inner)
+            found |= {f"{field.name}_{name}" for name in names}
+        elif may_lack:
+            found.add(field.name)
+    return frozenset(found)
 
 
 def _shaped(kind: Kind, value: Any) -> Any:
@@ -164,7 +180,11 @@ def _shaped(kind: Kind, value: Any) -> Any:
         return float(value)
     if kind == "texts":
         return [value] if isinstance(value, str) else value
-    return [{"source": mark.source, "run": mark.run, "n": mark.n} for mark in value if isinstance(mark, LineMark)]
+    return [
+        {"source": mark.source, "run": mark.run, "n": mark.n, "received": mark.received}
+        for mark in value
+        if isinstance(mark, LineMark)
+    ]
 
 
 def _getter(name: str, record: type[Record]) -> Callable[[Any], Any]:

@@ -30,7 +30,7 @@ class Gap:
 def find_gaps(events: Iterable[FeedEvent], wants: Callable[[str], bool], since: int = 0) -> list[Gap]:
     """The gaps that end after a time, in order of their start.
 
-    A producer that was killed announces nothing; only the numbers `n` of the ticks then tell.
+    Of a producer that was killed the next one of its line tells; until then only the numbers `n` of the ticks do.
 
     Args:
         events: of all lines, each line's in order.

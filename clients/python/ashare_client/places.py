@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
 from ashare_client.errors import ArgumentError
@@ -20,6 +21,8 @@ End = Literal["now"] | datetime | int | Mapping[int, int]
 """As `Start`; `"now"` is what the log holds when it is opened."""
 
 _MS_FROM, _MS_BELOW = 10**11, 10**14
+_SKEW_MS = 1_000
+"""By which a time that was taken a moment ago may be ahead of the clock."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,39 @@ def read_place(argument: str, given: object, words: tuple[str, ...]) -> Place:
         f"{argument}: {given!r} is no place: write {shown}, a datetime with a zone, ms since the epoch, or"
         " {partition: offset}"
     )
+
+
+def check_order(start: Place, end: Place | None) -> None:
+    """That a range does not end before it begins, as far as its two places say so by themselves.
+
+    Raises:
+        ArgumentError: it does; the text names both.
+    """
+    match start, end:
+        case Time(begin), Time(until) if until < begin:
+            raise ArgumentError(f"end: {told(end)} lies before start: {told(start)}: swap them")
+        case Time(begin), Word("now") if begin > time.time() * 1000 + _SKEW_MS:
+            raise ArgumentError(f"end: 'now' lies before start: {told(start)}: read without an end, or start earlier")
+        case Offsets(begins), Offsets(untils):
+            for partition in sorted(begins.keys() & untils.keys()):
+                if untils[partition] < begins[partition]:
+                    raise ArgumentError(
+                        f"end: offset {untils[partition]:,} of partition {partition} lies before start: offset"
+                        f" {begins[partition]:,}: swap them"
+                    )
+
+
+def told(place: Place | None) -> str:
+    """A place as errors name it."""
+    match place:
+        case Word(word):
+            return repr(word)
+        case Time(ms):
+            return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M:%S}.{ms % 1000:03d} UTC"
+        case Offsets(by_partition):
+            return repr(dict(by_partition))
+        case _:
+            return "none"
 
 
 def _offsets(argument: str, given: Mapping[object, object]) -> dict[int, int]:

@@ -12,7 +12,7 @@ from ashare_client.errors import ArgumentError, RangeError
 from ashare_client.gaps import Gap, find_gaps
 from ashare_client.places import End, Start, Time, Word, read_place
 from ashare_client.records import FEED_EVENTS, PRICE_CHANGES, TICKS, FeedEvent, PriceChange, Record, Tick
-from ashare_client.repeats import Events, Numbers, Origins
+from ashare_client.repeats import Causes, Events, Numbers
 from ashare_client.selection import Selection, least_move
 from ashare_client.start import Missing
 from ashare_client.stream import Stream
@@ -127,7 +127,7 @@ class PriceChanges(Reader[PriceChange]):
             bootstrap,
             topic,
             selection=Selection(codes, boards),
-            repeats=Origins(),
+            repeats=Causes(),
             start=start,
             end=end,
             group=group,

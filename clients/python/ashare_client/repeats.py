@@ -1,23 +1,92 @@
 """What came before: the topics deliver at least once, and here a repeated record is told by its identity.
 
+A tick is named by `source`, `run` and `n`, and a change by those of its tick. For one code they only rise; what does
+not rise is a repeat. But nobody who sends a record again changes `received`: what was received more than 60 s after the
+last one is new, its name notwithstanding, and what was received later at all is counted, and warned of when it is much.
+
 Each class is a bounded memory of one stream. It begins empty with the process, so what was delivered before a restart
 and not committed comes once more after it.
 """
 
 from __future__ import annotations
 
+import logging
+import time
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any, Protocol
 
-from ashare_client.records import FeedEvent, GapMark, Origin, PriceChange, Snapshot, Tick
+from ashare_client.records import FeedEvent, GapMark, LineMark, Origin, PriceChange, Snapshot, Tick
 
+log = logging.getLogger(__name__)
+
+HEALS_US = 60_000_000
+HANDFUL = 16
+"""Suspicious repeats of a source in a row, past which they are warned of."""
+_QUIET_SECONDS = 60.0
+_SOURCES = 1_024
 REMEMBERED = 200_000
 """Codes (of each partition) that are remembered; beyond, those that came up first are forgotten."""
 _EVENTS = 4_096
 
 
+class Suspects:
+    """Repeats that may be none: they were received later than what they would repeat.
+
+    Attributes:
+        count: how many there were.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        """None yet."""
+        self.count = 0
+        self._now = now
+        self._rows: dict[str, _Row] = {}
+
+    def add(self, source: str, code: str, last: tuple[int, int], got: tuple[int, int]) -> None:
+        """A record of a source and code was dropped, which met this last name; a warning past a handful in a row."""
+        self.count += 1
+        now = self._now()
+        row = self._rows.get(source)
+        if row is None or now - row.seen > _QUIET_SECONDS:
+            if row is None and len(self._rows) >= _SOURCES:
+                del self._rows[next(iter(self._rows))]
+            row = self._rows[source] = _Row()
+        met, so_far = row.by_code.get(code, (last, 0))
+        if met != last:  # the code's records passed meanwhile
+            row.count -= so_far
+            so_far = 0
+        row.by_code[code] = (last, so_far + 1)
+        row.count += 1
+        row.seen = now
+        if row.count > HANDFUL and (row.told is None or now - row.told > _QUIET_SECONDS):
+            row.told = now
+            log.warning(
+                "%s records of %s in a row (%s codes) were dropped as repeated although they were received later than"
+                " what they would repeat: run %s, n %s came after run %s, n %s: did its run fall, or do two producers"
+                " write under this name? They are handed on again 60 s after the last one that was",
+                *(f"{row.count:,}", source, f"{len(row.by_code):,}", *got, *last),
+            )
+
+
+class _Row:
+    """The suspicious repeats of one source: by code, the name that they met and how many did."""
+
+    __slots__ = ("by_code", "count", "seen", "told")
+
+    def __init__(self) -> None:
+        self.by_code: dict[str, tuple[tuple[int, int], int]] = {}
+        self.count = 0
+        self.seen = 0.0
+        self.told: float | None = None
+
+
 class Repeats(Protocol):
     """Tells which records have been seen."""
+
+    @property
+    def suspects(self) -> Suspects:
+        """Those of them that may not have been."""
 
     def seen(self, partition: int, record: Any) -> bool:
         """Whether the record came before; if not, it is remembered. Called in the order of the partition."""
@@ -34,7 +103,7 @@ class _Partition:
 
 
 class Origins:
-    """Changes and snapshots: the offset of a code's originating tick only rises, and what comes again does not rise.
+    """Snapshots, and changes without a cause: the offset of a code's originating tick only rises.
 
     After a crash the pipeline emits a stretch again, later in the same partition and identical. So a record whose
     origin is not above the code's last one is a repeat, unless the tick topic was deleted and made anew: its offsets
@@ -44,8 +113,24 @@ class Origins:
 
     def __init__(self, limit: int = REMEMBERED) -> None:
         """Nothing was seen yet."""
+        self.suspects = Suspects()
         self._limit = limit
         self._partitions: dict[int, _Partition] = {}
+
+    def renew(self, partition: int, record: PriceChange | Snapshot) -> None:
+        """Remember a record that is new by its name; where its offset is not above the last one, the topic is."""
+        known = self._partitions.get(partition)
+        if known is None:
+            known = self._partitions[partition] = _Partition()
+        origin, code = record.origin, record.code
+        last = known.last.get(code)
+        if last is None and len(known.last) >= self._limit:
+            del known.last[next(iter(known.last))]
+        elif last is not None and origin.partition == last[0] and origin.offset <= last[1]:
+            known.last.clear()
+            known.received = -1
+        known.last[code] = (origin.partition, origin.offset)
+        known.received = max(known.received, record.received)
 
     def seen(self, partition: int, record: PriceChange | Snapshot) -> bool:
         """As `Repeats.seen`."""
@@ -66,24 +151,63 @@ class Origins:
         return False
 
 
-class States:
-    """Snapshots: as `Origins`, but one whose gap mark is another is no repeat, though no tick has come since."""
+class Causes:
+    """Changes: by the tick that caused them, and one without a cause, as version 0.1 wrote them, by its origin."""
 
     def __init__(self, limit: int = REMEMBERED) -> None:
         """Nothing was seen yet."""
+        self.suspects = Suspects()
         self._limit = limit
         self._origins = Origins(limit)
-        self._marks: dict[str, tuple[Origin, GapMark | None]] = {}
+        self._last: dict[tuple[str, str], tuple[int, int, int]] = {}
+
+    def seen(self, partition: int, record: PriceChange) -> bool:
+        """As `Repeats.seen`."""
+        cause = record.cause
+        if cause is None:
+            return self._origins.seen(partition, record)
+        key, received = (record.code, cause.source), record.received
+        last = self._last.get(key)
+        if last is None:
+            # It may have come before without its cause.
+            if self._origins.seen(partition, record):
+                return True
+            if len(self._last) >= self._limit:
+                del self._last[next(iter(self._last))]
+        elif _again(self.suspects, record.code, cause, received, last):
+            return True
+        elif (cause.run, cause.n) > last[:2]:
+            self._origins.renew(partition, record)
+        elif self._origins.seen(partition, record):
+            return True  # emitted again, from before a clock stepped back
+        self._last[key] = (cause.run, cause.n, received)
+        return False
+
+
+class States:
+    """Snapshots: as `Origins`, but one whose gap mark is another is no repeat, though no tick has come since.
+
+    Nor is one whose lines have gone on, wherever in a topic of ticks its last one lies.
+    """
+
+    def __init__(self, limit: int = REMEMBERED) -> None:
+        """Nothing was seen yet."""
+        self.suspects = Suspects()
+        self._limit = limit
+        self._origins = Origins(limit)
+        self._marks: dict[str, tuple[Origin, GapMark | None, list[LineMark]]] = {}
 
     def seen(self, partition: int, record: Snapshot) -> bool:
         """As `Repeats.seen`."""
-        before, now = self._marks.get(record.code), (record.origin, record.gap)
+        before = self._marks.get(record.code)
         repeated = self._origins.seen(partition, record)
-        if repeated and (before is None or before[0] != record.origin or before == now):
+        if repeated and before is not None and _gone_on(before[2], record.lines):
+            self._origins.renew(partition, record)
+        elif repeated and (before is None or before[0] != record.origin or before[1] == record.gap):
             return True
         if before is None and len(self._marks) >= self._limit:
             del self._marks[next(iter(self._marks))]
-        self._marks[record.code] = now
+        self._marks[record.code] = (record.origin, record.gap, record.lines)
         return False
 
 
@@ -92,20 +216,37 @@ class Numbers:
 
     def __init__(self, limit: int = REMEMBERED) -> None:
         """Nothing was seen yet."""
+        self.suspects = Suspects()
         self._limit = limit
-        self._last: dict[tuple[str, str], tuple[int, int]] = {}
+        self._last: dict[tuple[str, str], tuple[int, int, int]] = {}
 
     def seen(self, partition: int, record: Tick) -> bool:  # noqa: ARG002 - a code has one partition
         """As `Repeats.seen`."""
-        key, number = (record.code, record.source), (record.run, record.n)
+        key = (record.code, record.source)
         last = self._last.get(key)
         if last is not None:
-            if number <= last:
+            if _again(self.suspects, record.code, record, record.received, last):
                 return True
         elif len(self._last) >= self._limit:
             del self._last[next(iter(self._last))]
-        self._last[key] = number
+        self._last[key] = (record.run, record.n, record.received)
         return False
+
+
+def _again(suspects: Suspects, code: str, named: Tick | LineMark, received: int, last: tuple[int, int, int]) -> bool:
+    """Whether a name, with when it was received, repeats the last one of its code and source."""
+    run, n, before = last
+    if named.run > run or (named.run == run and named.n > n) or received > before + HEALS_US:
+        return False
+    if received > before:
+        suspects.add(named.source, code, (run, n), (named.run, named.n))
+    return True
+
+
+def _gone_on(before: list[LineMark], now: list[LineMark]) -> bool:
+    """Whether some line of a snapshot is further than it was."""
+    known = {line.source: (line.run, line.n) for line in before}
+    return bool(known) and any((line.run, line.n) > known.get(line.source, (-1, -1)) for line in now)
 
 
 class Events:
@@ -113,6 +254,7 @@ class Events:
 
     def __init__(self, limit: int = _EVENTS) -> None:
         """Nothing was seen yet."""
+        self.suspects = Suspects()
         self._limit = limit
         self._recent: OrderedDict[tuple[Any, ...], None] = OrderedDict()
 

@@ -11,7 +11,7 @@ from typing import Literal
 from ashare_client.errors import ArgumentError, RangeError
 from ashare_client.log import Log
 from ashare_client.older import Older, Range, shown
-from ashare_client.places import Offsets, Place, Time, Word
+from ashare_client.places import Offsets, Place, Time, Word, told
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +98,26 @@ class Holdings:
                 }
             case _:
                 return ends
+
+    def check_order(self, start: Place, end: Place, plans: Mapping[int, Plan], ends: Mapping[int, int]) -> None:
+        """That no partition ends before it begins, now that both places are offsets.
+
+        Raises:
+            ArgumentError: one does; the text names both.
+            RangeError: what lies before the end is gone.
+        """
+        named = start.by_partition if isinstance(start, Offsets) else {}
+        for partition, plan in sorted(plans.items()):
+            first = named.get(partition, plan.first)
+            if ends[partition] >= first:
+                continue
+            text = (
+                f"end: {told(end)}, which is offset {ends[partition]:,} of {self._log.topic}/{partition}, lies before"
+                f" start: {told(start)}, which is offset {first:,}"
+            )
+            if start == Word("earliest"):
+                raise RangeError(f"{text}: what was before is gone")
+            raise ArgumentError(f"{text}: give an end after it")
 
     def plan(self, partition: int, offset: int, begin: int) -> Plan:
         """How to read a partition from an offset, when the log begins at `begin`.

@@ -14,6 +14,8 @@ class Stats:
         archived: those of them that came from the archive.
         filtered: records that were not wanted: their code, board or size.
         repeated: records that had come before.
+        suspicious: those of them that were received later than what they would repeat: their source's run fell, or two
+            producers write under one name. Past 16 in a row of one source a warning is logged.
         malformed: records that could not be read and were skipped (`malformed="skip"`).
         delivered: records put into batches for the caller.
         skipped: offsets that were nowhere any more (`missing="skip"`).
@@ -25,6 +27,7 @@ class Stats:
     archived: int = 0
     filtered: int = 0
     repeated: int = 0
+    suspicious: int = 0
     malformed: int = 0
     delivered: int = 0
     skipped: int = 0

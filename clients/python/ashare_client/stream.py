@@ -16,14 +16,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
-import msgspec
 from aiokafka.errors import ConsumerStoppedError, KafkaError
 
 from ashare_client.batch import Batch, Source
+from ashare_client.decoding import UNREADABLE, reader
 from ashare_client.errors import ArgumentError, ClientError, NoBrokerError, NoTopicError, RecordError, StateError
 from ashare_client.log import Log, LostError, Part, UnplacedError
 from ashare_client.older import Older
-from ashare_client.places import End, Offsets, Start, read_place
+from ashare_client.places import End, Offsets, Start, check_order, read_place
 from ashare_client.records import Record
 from ashare_client.repeats import REMEMBERED, Repeats
 from ashare_client.selection import Selection
@@ -72,6 +72,7 @@ class Stream(Generic[R]):
             raise ArgumentError("bootstrap: name a broker: '127.0.0.1:9092'")
         self._start = read_place("start", start, self.words)
         self._end = None if end is None else read_place("end", end, ("now",))
+        check_order(self._start, self._end)
         _one_of("commit", commit, ("batch", "manual"))
         _one_of("missing", missing, ("raise", "skip"))
         _one_of("malformed", malformed, ("raise", "skip"))
@@ -93,7 +94,7 @@ class Stream(Generic[R]):
         self._options = dict(options or {})
         self._selection = selection
         self._repeats = repeats
-        self._decode = msgspec.json.Decoder(self.record).decode
+        self._decode = reader(self.record)
 
         self._older = Older(archive, topic)
         self._state: Literal["new", "open", "closed"] = "new"
@@ -109,6 +110,8 @@ class Stream(Generic[R]):
         self._handed = 0
         self._heard: dict[str, int] = {}
         self._uncommitted: dict[int, int] = {}
+        self._committing: dict[int, int] = {}
+        self._uncommitted_why: Exception | None = None
         self._committer: asyncio.Task[None] | None = None
         self._opened_at = 0.0
 
@@ -128,18 +131,21 @@ class Stream(Generic[R]):
             if self._group is None:
                 await self._stand()
         except BaseException:
-            await self.close()
+            await self.abandon()
             raise
         return self
 
     async def close(self) -> None:
-        """Disconnect. The batch in hand is not done by this: leave `async with` without an error, or commit."""
-        self._state = "closed"
-        if self._pull is not None:
-            await asyncio.wait([self._pull[1]])
-        if self._log is not None:
-            await self._flush()
-            await self._log.close()
+        """Disconnect. The batch in hand is not done by this: leave `async with` without an error, or commit.
+
+        Raises:
+            NoBrokerError: what is done could not be committed within `patience` seconds: it comes again.
+        """
+        await self._leave(self._patience, raises=True)
+
+    async def abandon(self) -> None:
+        """As `close`, after an error, which a commit that fails must not hide: it is logged."""
+        await self._leave(min(self._patience, _LEAVE_SECONDS), raises=False)
 
     async def __aenter__(self) -> Self:
         """Open."""
@@ -148,8 +154,15 @@ class Stream(Generic[R]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close. Without an error, what was handed out is done; with one, the batch in hand comes again."""
-        if error is None and self._state == "open":
+        """Close. Without an error, what was handed out is done; with one, the batch in hand comes again.
+
+        Raises:
+            NoBrokerError: as `close`; not where there was an error.
+        """
+        if error is not None:
+            await self.abandon()
+            return
+        if self._state == "open":
             self._settle(self._handed)
         await self.close()
 
@@ -276,7 +289,13 @@ class Stream(Generic[R]):
         self._log = reader
         if self._group is not None:
             await reader.join()
-            await self._place(dict(await reader.committed(reader.assigned)))
+            await self._place(self._done_or(dict(await reader.committed(reader.assigned))))
+
+    def _done_or(self, committed: dict[int, int | None]) -> dict[int, int | None]:
+        """Where to go on: behind what is done, whether its commit was confirmed or waits still."""
+        waiting = self._uncommitted
+        self._uncommitted = {p: at for p, at in waiting.items() if p in committed and at > (committed[p] or 0)}
+        return committed | self._uncommitted
 
     async def _stand(self) -> None:
         """Outside of a group: find out where to begin and to end, and begin."""
@@ -288,6 +307,7 @@ class Stream(Generic[R]):
         self._partitions = sorted(plans)
         if self._end is not None:
             self._ends = await holdings.ends(self._end, self._partitions, named=named)
+            holdings.check_order(self._start, self._end, plans, self._ends)
         self._reader.read({p: plan.place for p, plan in plans.items()})
         for p, plan in plans.items():
             self._begin(p, plan)
@@ -341,8 +361,10 @@ class Stream(Generic[R]):
         await self.open()
         try:
             yield
-        finally:
-            await self.close()
+        except BaseException:
+            await self.abandon()
+            raise
+        await self.close()
 
     def _holdings(self) -> Holdings:
         return Holdings(self._reader, self._older, self._missing)
@@ -488,14 +510,15 @@ class Stream(Generic[R]):
                 self._gone(record.key, offset)
                 continue
             try:
-                value: Any = decode(record.value)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                value: Any = decode(record.value, record.timestamp)
+            except UNREADABLE as error:
                 if self._malformed(partition, offset, error):
                     continue
                 batch.ends[partition] = offset
                 break
             if seen(partition, value):
                 stats.repeated += 1
+                stats.suspicious = self._repeats.suspects.count
                 continue
             hear(value)
             if self._keep(value):
@@ -521,30 +544,70 @@ class Stream(Generic[R]):
 
         What of them is in hand is handed out all the same, but not committed: its next owner reads it again.
         """
-        await self._flush()
+        await self._flush(_LEAVE_SECONDS, raises=False)
         for partition in partitions:
             self._position.pop(partition, None)
             self._batch.ends.pop(partition, None)
             self._uncommitted.pop(partition, None)
+            self._committing.pop(partition, None)
         self._backlog = deque(entry for entry in self._backlog if entry[0] not in partitions)
 
     async def _commit_behind(self) -> None:
-        """Commit what is done, while the caller works on what is next."""
+        """Commit what is done, while the caller works on what is next. What fails is tried with what is done then."""
         while self._uncommitted and self._log is not None:
-            offsets, self._uncommitted = self._uncommitted, {}
+            self._committing, self._uncommitted = self._uncommitted, {}
             try:
-                if await self._log.commit(offsets):
+                if await self._log.commit(self._committing):
                     self.stats.commits += 1
+                self._committing = {}
             except (KafkaError, StateError) as error:
-                log.warning("%s: not committed, records may come again: %r", self.topic, error)
+                self._uncommitted_why = error
+                log.warning("%s: not committed yet, it is tried again: %r", self.topic, error)
+                return
+            finally:
+                self._uncommitted = self._committing | self._uncommitted
+                self._committing = {}
 
-    async def _flush(self) -> None:
-        """Wait until what is done is committed, but not for ever."""
-        if self._committer is not None and not self._committer.done():
-            await asyncio.wait([self._committer], timeout=_LEAVE_SECONDS)
-            if not self._committer.done():
-                log.warning("%s: not committed within %g s, records come again", self.topic, _LEAVE_SECONDS)
-                self._committer.cancel()
+    async def _leave(self, patience: float, *, raises: bool) -> None:
+        self._state = "closed"
+        if self._pull is not None:
+            await asyncio.wait([self._pull[1]])
+        if self._log is not None:
+            try:
+                await self._flush(patience, raises=raises)
+            finally:
+                await self._log.close()
+
+    async def _flush(self, patience: float, *, raises: bool) -> None:
+        """Wait until what is done is committed, trying again what failed, but not for ever.
+
+        Raises:
+            NoBrokerError: it is not, and ``raises``.
+        """
+        deadline = time.monotonic() + patience
+        for attempt in range(1 << 30):
+            if self._committer is not None and not self._committer.done():
+                await asyncio.wait([self._committer], timeout=max(0.0, deadline - time.monotonic()))
+                if not self._committer.done():
+                    self._committer.cancel()
+                    await asyncio.wait([self._committer], timeout=1.0)
+            if not self._uncommitted:
+                return
+            if time.monotonic() >= deadline:
+                break
+            if attempt:
+                await asyncio.sleep(min(_BACKOFF[min(attempt - 1, len(_BACKOFF) - 1)], patience))
+            self._committer = asyncio.create_task(self._commit_behind())
+        places = ", ".join(f"{self.topic}/{p} up to {at:,}" for p, at in sorted(self._uncommitted.items())[:3])
+        why = f": {self._uncommitted_why!r}" if self._uncommitted_why else ""
+        said = (
+            f"{self._bootstrap}: group {self._group} could not commit what is done ({places}"
+            f"{', …' if len(self._uncommitted) > 3 else ''}) within {patience:g} s{why}; it comes again"
+        )
+        self._uncommitted.clear()
+        if raises:
+            raise NoBrokerError(said)
+        log.warning("%s", said)
 
 
 def _one_of(argument: str, given: str, choice: tuple[str, ...]) -> None:

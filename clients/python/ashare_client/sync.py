@@ -180,8 +180,10 @@ class Reader(Generic[R]):
         self.open()
         try:
             yield
-        finally:
-            self.close()
+        except BaseException:
+            self._end(self._reader.abandon())
+            raise
+        self.close()
 
 
 class PriceChanges(Reader[PriceChange]):

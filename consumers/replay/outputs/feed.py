@@ -112,7 +112,8 @@ class ToFeed:
         mark = self._marks.get(tick.code)
         if mark is None:
             mark = self._marks[tick.code] = Marked()
-        if mark.renew(tick.source, tick.run, tick.n):
+        if mark.renew(tick.source, tick.run, tick.n, tick.received):
+            mark.received = tick.received
             return True
         self.repeated += 1
         return False

@@ -14,7 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from ashare_client.archive import Archive, Span
 from consumers.archive.kinds import kinds
 from consumers.archive.run import Added, Request, from_log
-from schemas import Origin, PriceChange, UsageError, encode
+from schemas import LineMark, Origin, PriceChange, UsageError, encode
 from schemas.cloudevents import headers
 from tests.consumers.archive.records import (
     DAY,
@@ -78,7 +78,8 @@ async def test_price_changes(bootstrap: str, tmp_path: Path) -> None:
     """The public topic is kept with its headers; its columns hold the fields."""
     changes = [
         PriceChange("600519", 10.0 + n, None if n == 0 else 9.0, None if n == 0 else 1.0, None if n == 0 else 11.11,
-            NOON + n, NOON * 1000, None if n % 2 else 300, 1 + n, 0.05, Origin(3, 70 + n))
+            NOON + n, NOON * 1000, None if n % 2 else 300, 1 + n, 0.05, Origin(3, 70 + n),
+            LineMark("post-1", 1, n, None if n % 3 else NOON * 1000) if n % 5 else None)
         for n in range(40)
     ]  # fmt: skip
     async with log(bootstrap, partitions=1) as source:

@@ -17,6 +17,7 @@ from consumers.archive.run import Added, Request, from_store
 from consumers.archive.stored import NAMES, QuestDbTicks, SqliteTicks, StoredDays
 from deploy.embedded import QuestDB
 from processors.stores.columns import NAMES as COLUMNS
+from processors.stores.urls import QuestDbUrl, parse
 from schemas import UsageError, encode
 from schemas.topics import TICKS
 from tests.consumers.archive.records import DAY, LATER, MIDNIGHT, NEXT, chunk, keep, raw, records, tick
@@ -130,7 +131,9 @@ def test_questdb(questdb_place: QuestDbPlace, place: SqlitePlace, tmp_path: Path
     ]
     asyncio.run(write(questdb_place, batches))
     asyncio.run(questdb_place.rows())
-    days = StoredDays(QuestDbTicks(questdb_place.url.http, table=questdb_place.table))
+    days = StoredDays(
+        QuestDbTicks(questdb_place.url.http, table=questdb_place.table, headers=questdb_place.url.headers)
+    )
     assert days.days() == [DAY, NEXT]
     archived(tmp_path / "one", days)
     archived(tmp_path / "other", sqlite_days(place))
@@ -147,6 +150,7 @@ def test_no_questdb(tmp_path: Path) -> None:
 
 def test_questdb_without_ticks(questdb: QuestDB, tmp_path: Path) -> None:
     """Its own words, where it has no such table."""
-    http = questdb.url.replace("questdb://", "http://")
+    address = parse(questdb.url)
+    assert isinstance(address, QuestDbUrl)
     with pytest.raises(UsageError, match=r"QuestDB: .*nowhere"):
-        archived(tmp_path, StoredDays(QuestDbTicks(http, table="nowhere")))
+        archived(tmp_path, StoredDays(QuestDbTicks(address.http, table="nowhere", headers=address.headers)))

@@ -123,6 +123,97 @@ def test_only_reading(archive: Path, store: SqlitePlace, tmp_path: Path, sql: st
     assert (sorted(tmp_path.rglob("*.parquet")), sorted(tmp_path.rglob("*.csv"))) == before
 
 
+ATTACKS = [
+    "EXPLAIN ANALYZE COPY (SELECT 1) TO '{0}'",
+    "explain /* x */ analyze copy (select 1) to '{0}'",
+    "/* SELECT */ EXPLAIN -- SELECT 1\n ANALYZE COPY (SELECT 1) TO '{0}'",
+    "EXPLAIN (ANALYZE) COPY (SELECT 1) TO '{0}'",
+    "EXPLAIN (FORMAT json, ANALYZE) COPY (SELECT 1) TO '{0}'",
+    "EXPLAIN (ANALYZE true) COPY (SELECT 1) TO '{0}'",
+    "EXPLAIN COPY (SELECT 1) TO '{0}'",
+    "EXPLAIN ANALYZE EXPORT DATABASE '{1}'",
+    "EXPLAIN ANALYZE ATTACH '{0}' AS x",
+    "EXPLAIN ANALYZE WITH x AS (COPY ticks TO '{0}') SELECT * FROM x",
+    "WITH x AS (COPY ticks TO '{0}') SELECT * FROM x",
+    "SELECT (WITH x AS (COPY (SELECT 1) TO '{0}') SELECT * FROM x)",
+    "SELECT 1 UNION ALL (WITH x AS (COPY (SELECT 1) TO '{0}') SELECT * FROM x)",
+    "SELECT * FROM ticks WHERE n IN (WITH x AS (COPY (SELECT 1) TO '{0}') SELECT * FROM x)",
+    "WITH x AS (INSERT INTO ticks SELECT * FROM ticks RETURNING n) SELECT * FROM x",
+    "WITH x AS (DELETE FROM ticks RETURNING n) SELECT * FROM x",
+    "SELECT 1; COPY (SELECT 1) TO '{0}'",
+    "COPY (SELECT 1) TO '{0}'",
+    "PREPARE x AS COPY (SELECT 1) TO '{0}'",
+    "EXECUTE x",
+    "CALL enable_logging(storage_path = '{1}')",
+    "SELECT * FROM enable_logging(storage = 'file', storage_path = '{1}')",
+    "SELECT * FROM enable_profiling(format = 'json', save_location = '{0}')",
+    "SELECT * FROM query('WITH x AS (COPY ticks TO ''{0}'') FROM x')",
+    "SELECT * FROM json_execute_serialized_sql('{{}}')",
+    "SELECT * FROM read_duckdb('{0}')",
+    "SELECT * FROM read_text('/etc/hostname')",
+    "SELECT * FROM '/etc/hostname'",
+    "SELECT * FROM glob('/etc/*')",
+    "SELECT * FROM read_csv('{1}/../../outside.csv')",
+    "EXPLAIN ANALYZE SELECT * FROM read_text('/etc/hostname')",
+    "FROM files",
+    "FROM connection",
+    "FROM table",
+    "INSTALL httpfs",
+    "LOAD '{0}'",
+    "PRAGMA enable_profiling",
+    "SET allowed_directories = ['/']",
+    "RESET lock_configuration",
+    "CREATE SECRET (TYPE s3)",
+    "USE memory",
+    "CHECKPOINT",
+    "VACUUM",
+    "BEGIN",
+    "IMPORT DATABASE '{1}'",
+    "SELECT " + "(" * 5_000 + "1" + ")" * 5_000,
+]
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_no_statement_writes_or_reads_elsewhere(archive: Path, store: SqlitePlace, attack: str) -> None:
+    """Whatever is no SELECT of these tables is refused, and every file is as it was."""
+
+    def files() -> dict[str, bytes]:
+        found = (path for path in archive.parent.rglob("*") if path.is_file())
+        return {str(path): path.read_bytes() for path in found if path.suffix in {".parquet", ".json", ".sqlite"}}
+
+    part = next(archive.rglob("*.parquet"))
+    before = files()
+    with pytest.raises(UsageError):
+        ask(archive, store, attack.format(part, archive))
+    assert files() == before
+    assert ask(archive, store, COUNT) == [(160, 0, 159, 160)]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "EXPLAIN SELECT * FROM ticks",
+        "explain analyze select count(*) from ticks",
+        "EXPLAIN (FORMAT json) SELECT 1",
+        "-- how\nEXPLAIN (SELECT 1);",
+        "FROM ticks LIMIT 1",
+        "VALUES (1)",
+        "DESCRIBE ticks",
+        "SUMMARIZE ticks",
+        "WITH x AS MATERIALIZED (SELECT n FROM ticks) SELECT max(n) FROM x",
+        "WITH RECURSIVE a(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM a WHERE x < 3) SELECT x FROM a",
+        "SELECT * FROM (PIVOT ticks ON side IN ('buy') USING count(*))",
+        "SELECT 1 UNION SELECT 2 EXCEPT SELECT 3",
+        "SELECT * FROM range(3)",
+        "SELECT ';COPY ticks TO x' AS \"drop table\" -- ; DELETE FROM ticks",
+        "SELECT avg(price) OVER (PARTITION BY code ORDER BY n) FROM ticks",
+    ],
+)
+def test_what_reads_is_answered(archive: Path, store: SqlitePlace, sql: str) -> None:
+    """Every form of a SELECT, and its plan."""
+    assert ask(archive, store, sql)
+
+
 def test_a_store_that_fails(archive: Path, store: SqlitePlace) -> None:
     """A damaged day of the store is named in its own words, not in DuckDB's; other days can be asked for."""
     (store.directory / f"ticks-{NEXT}.sqlite").write_text("no database " * 100)

@@ -245,10 +245,10 @@ def test_memory_of_what_was_seen_is_bounded(monkeypatch: pytest.MonkeyPatch) -> 
     """A feed of made-up codes begins anew instead of growing; a code remembers its last 16 numbers."""
     monkeypatch.setattr("producer.feeds.recognised._ROWS", 10)
     monkeypatch.setattr("producer.feeds.forms._PLACES", 10)
-    numbers, differences, places = Numbers(), Differences(), Places(Units(), foreign=False)
+    numbers, differences, places = Numbers(), Differences(0), Places(Units(), foreign=False)
     for i in range(25):
         assert not numbers.repeats(f"c{i}", 1, TIME)
-        assert differences.take(f"c{i}", TIME, 1.0, None) is not None
+        assert differences.take(f"c{i}", TIME, 1.0, None, RECEIVED) is not None
         places.find(f"{600_000 + i}.SH")
     assert len(numbers._seen) <= 10
     assert len(differences._seen) <= 10

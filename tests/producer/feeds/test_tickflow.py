@@ -53,12 +53,54 @@ def test_a_snapshot_without_a_trade_is_a_tick_of_volume_0(live: Feed) -> None:
     assert read(live, quotes(quote(timestamp=TIME + 3000))).ticks[0].volume == 0
 
 
-def test_a_cumulative_volume_that_resets_tells_nothing_once(live: Feed) -> None:
-    """Sums that began at 0 again, or another day: null, and the next difference counts from there."""
-    read(live, quotes(quote()))
-    reset, after = quote(volume=5, timestamp=TIME + 3000), quote(volume=8, timestamp=TIME + 6000)
-    day = quote(volume=9_000, timestamp=TIME + 86_400_000)
-    assert [read(live, quotes(one)).ticks[0].volume for one in (reset, after, day)] == [None, 300, None]
+def volumes(live: Feed, *pushes: tuple[int, int]) -> list[float | None]:
+    """Of each push (ms after ``TIME``, lots of the day so far), what was traded since the one before."""
+    decoded = [read(live, quotes(quote(volume=lots, timestamp=TIME + after))) for after, lots in pushes]
+    return [one.ticks[0].volume for one in decoded]
+
+
+def test_a_cumulative_volume_that_resets_is_believed_once_two_pushes_rise_from_there(live: Feed) -> None:
+    """Null until then, and then all that was traded since the fall at once."""
+    assert volumes(live, (0, 1200), (3000, 5), (6000, 8), (9000, 8), (12000, 11), (15000, 12)) == [
+        None, None, None, None, 600, 100,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("glitch", [[0], [0, 0], [0, 0, 0, 0], [700], [0, 3], [5, 0]])
+def test_a_fall_that_later_pushes_deny_never_counts_the_day_again(live: Feed, glitch: list[int]) -> None:
+    """1,000,000, 0, 1,000,500: the difference is that to the push before the glitch, and null meanwhile."""
+    falls = [(3000 * at, lots) for at, lots in enumerate(glitch, 1)]
+    found = volumes(live, (0, 10_000), *falls, (60_000, 10_005), (63_000, 10_007))
+    assert found == [None] * (1 + len(glitch)) + [500, 200]
+
+
+DAY = 86_400_000
+
+
+def test_a_new_day_begins_at_0(live: Feed) -> None:
+    """The first push of a day on a connection that lived overnight holds the opening auction's volume."""
+    (yesterday, auction, later) = volumes(live, (0, 9_000), (DAY - 300_000, 450), (DAY, 470))
+    assert (yesterday, auction, later) == (None, 45_000, 2_000)
+
+
+def test_a_new_day_that_still_shows_the_sum_of_the_day_before_begins_with_its_fall(live: Feed) -> None:
+    """Pushed before the opening by feeds that set their sums back late; what follows at once is the day's."""
+    assert volumes(live, (0, 9_000), (DAY - 1_800_000, 9_000), (DAY - 300_000, 450), (DAY, 470)) == [
+        None, None, 45_000, 2_000,
+    ]  # fmt: skip
+
+
+def test_a_wrong_date_makes_no_day(live: Feed) -> None:
+    """A push dated days ahead whose sum has not fallen tells nothing, and the next right one is read as ever."""
+    assert volumes(live, (0, 9_000), (5 * DAY, 9_010), (6_000, 9_015), (9_000, 9_016)) == [None, None, 1_500, 100]
+
+
+def test_a_connection_that_stood_before_the_day_began_counts_a_codes_first_push() -> None:
+    """A feed without a cache pushes nothing before the auction: its first push is all of the day so far."""
+    stood = feed("tickflow", clock=lambda: TIME - 8 * 3_600_000)
+    assert volumes(stood, (0, 450), (3_000, 470)) == [45_000, 2_000]
+    joined = feed("tickflow", clock=lambda: TIME - 60_000)
+    assert volumes(joined, (0, 450), (3_000, 470)) == [None, 2_000]
 
 
 def test_a_late_snapshot_spoils_no_difference(live: Feed) -> None:

@@ -141,7 +141,7 @@ def test_a_bomb_is_a_dead_letter_and_takes_no_memory(live: Feed, pack: Any) -> N
     bomb = pack(b" " * (100 << 20))
     (letter,) = read(live, bomb, binary=True).letters
     assert (letter.payload, letter.part) == (bomb, "frame")
-    assert "more than 33,554,432 bytes" in letter.reason
+    assert "more than 16,777,216 bytes" in letter.reason
     assert read(live, gzip.compress(packet({"600000": snapshot()})), binary=True).ticks
 
 

@@ -1,0 +1,36 @@
+"""A terminal that is closed, or a SIGHUP from anywhere, ends every part as SIGTERM does: in order.
+
+Installed once, before any command runs, so that no part has to know of it: what a part does at SIGTERM, it does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from types import FrameType
+
+
+def as_sigterm() -> None:
+    """Take SIGHUP for SIGTERM from now on, unless it is ignored: who starts a part by ``nohup`` wants it to stay."""
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_DFL:
+        return
+    terminals = [number for number in (0, 1, 2) if os.isatty(number)]
+
+    def hung_up(_number: int, _frame: FrameType | None) -> None:
+        # A shell sends it and the kernel again when the shell ends: once is enough, or the second cut the end short.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        _leave(terminals)
+        signal.raise_signal(signal.SIGTERM)
+
+    signal.signal(signal.SIGHUP, hung_up)
+
+
+def _leave(terminals: list[int]) -> None:
+    """Put nothing in the place of a terminal that is gone: writing to it would raise, and break the orderly end."""
+    for number in terminals:
+        if not os.isatty(number):
+            with contextlib.suppress(OSError):
+                nothing = os.open(os.devnull, os.O_RDWR)
+                os.dup2(nothing, number)
+                os.close(nothing)

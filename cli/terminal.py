@@ -1,0 +1,126 @@
+"""What commands write: text from outside never reaches a terminal or a log as it came, whatever encoding either has.
+
+``guarded`` is put around a whole command. From then on
+
+- what is printed to standard output is written by ``printable``, line by line, so that no escape sequence gets through;
+- every log record's message is one printable line, whichever library logged it, and a traceback is printable too;
+- a stream that lacks a character gets a plain one or an escape for it, instead of an error.
+
+A printed *line* is in one piece only if its fields were: a field from outside is put through ``printable`` itself.
+Tables and live displays need escape sequences of their own: they are made by ``console``, their cells by ``cell``.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import io
+import logging
+import sys
+import traceback
+from collections.abc import Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TextIO, cast
+
+from schemas.outside import printable, printable_lines
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_PLAIN = str.maketrans({"–": "-", "—": "-", "…": "...", "·": "-", "→": "->", "×": "x", "µ": "u", "’": "'", "≤": "<="})
+_ERRORS = "ashare.plain"
+
+
+@contextlib.contextmanager
+def guarded() -> Iterator[None]:
+    """Guard standard output, standard error and the log of this process."""
+    codecs.register_error(_ERRORS, _replaced)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=_ERRORS)
+    before = sys.stdout, sys.excepthook, logging.getLogRecordFactory()
+    sys.stdout = cast("TextIO", _Guarded(sys.stdout))
+    sys.excepthook = _told
+    logging.setLogRecordFactory(_Record)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+        sys.stdout, sys.excepthook = before[:2]
+        logging.setLogRecordFactory(before[2])
+
+
+def log_to_stderr(level: int) -> None:
+    """Let the process log to standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Formatter(FORMAT))
+    logging.basicConfig(level=level, handlers=[handler])
+
+
+def console(**options: Any) -> Console:
+    """A Rich console on standard output; what goes into it from outside is put into ``cell``."""
+    from rich.console import Console
+
+    stream = sys.stdout
+    return Console(file=cast("Any", stream).raw if isinstance(stream, _Guarded) else stream, **options)
+
+
+def cell(value: object) -> Text:
+    """A value as a cell of a table: one line, without markup."""
+    from rich.text import Text
+
+    return Text(printable(str(value)))
+
+
+class _Guarded:
+    """Standard output; all but ``write`` and ``writelines`` is the stream's own."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.raw = stream
+
+    def write(self, text: str) -> int:
+        self.raw.write(printable_lines(text))
+        return len(text)
+
+    def writelines(self, lines: Iterator[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.raw, name)
+
+
+class _Record(logging.LogRecord):
+    """A log record whose message is one printable line."""
+
+    def getMessage(self) -> str:  # noqa: N802 - the library's name
+        return printable(super().getMessage())
+
+
+class _Formatter(logging.Formatter):
+    """A log line, and a traceback whose lines stand apart from log lines."""
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - the library's name
+        return _indented(super().formatException(ei))
+
+    def formatStack(self, stack_info: str) -> str:  # noqa: N802 - the library's name
+        return _indented(stack_info)
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  | {printable(line)}" for line in text.split("\n"))
+
+
+def _told(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    sys.stderr.write(printable_lines("".join(traceback.format_exception(kind, error, trace))))
+
+
+def _replaced(error: UnicodeError) -> tuple[str | bytes, int]:
+    """What stands for characters that a stream's encoding lacks (for ``codecs``)."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end].translate(_PLAIN)
+    return lacking.encode("ascii", "backslashreplace").decode("ascii"), error.end
