@@ -15,7 +15,8 @@ PLACES = {FIRST: 10, SECOND: 10}
 
 def test_a_partition_that_ends_behind_its_place_and_stands_still_is_stuck() -> None:
     """Only after a while; the oldest is named."""
-    unfetched, ends = Unfetched(), {FIRST: 12, SECOND: 10}
+    unfetched = Unfetched()
+    ends: dict[tuple[str, int], int] = {FIRST: 12, SECOND: 10}
     assert unfetched.look(PLACES, ends, 0.0) is None
     assert unfetched.look(PLACES, ends, FETCH_SECONDS - 1) is None
     assert "ticks/0 ends at 12, and nothing has come behind 10" in str(unfetched.look(PLACES, ends, FETCH_SECONDS + 1))
@@ -30,7 +31,8 @@ def test_what_moves_is_not_stuck_however_far_behind() -> None:
 
 def test_what_is_held_back_or_through_or_unknown_is_not_stuck() -> None:
     """And time counts from when it is no more."""
-    unfetched, ends = Unfetched(), {FIRST: 12}
+    unfetched = Unfetched()
+    ends: dict[tuple[str, int], int] = {FIRST: 12}
     assert unfetched.look(PLACES, ends, 0.0) is None
     assert unfetched.look({}, ends, 50.0) is None
     assert unfetched.look(PLACES, ends, 100.0) is None
