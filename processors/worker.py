@@ -461,6 +461,7 @@ class Worker:
 
     def _check_fetch(self, now: float) -> str | None:
         if not self._running or not self.recovered:
+            self._unfetched.look({}, {}, now)  # what waits meanwhile waits for the partitions to be taken up
             return None
         consumer = self._consumer
         # Streams that are full hold every partition back, and what they hold is in hand: that is progress's to watch.
