@@ -12,7 +12,7 @@ from deploy.embedded import KafkaBroker
 from tests.processors.test_faults import load
 from tests.processors.test_kill import WorkerProcess
 
-KILLS = 3
+KILLS = 2
 AWAY_SECONDS = 8.0
 LINES_A_SECOND = 12.0
 """Most that a worker may write on average while its broker is away; aiokafka alone would write hundreds."""
