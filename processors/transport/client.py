@@ -223,6 +223,9 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         Raises:
             OvertakenError: it was made anew.
         """
+        if self.rebuilding:
+            asking.close()  # the old client would be asked for ever
+            raise OvertakenError("the Kafka client is made anew")
         call = asyncio.ensure_future(asking)
         self._calls.add(call)
         try:
