@@ -109,7 +109,6 @@ class Worker:
         self._beating: asyncio.Task[None] | None = None
         self._agents: list[SnapshotsAgent | ChangesAgent | StorageAgent] = []
         self._tables: list[Any] = []
-        self._started = time.time_ns()
         self._logs: dict[str, LogId] = {}
         self.logs_replaced = 0
         self.log_watch = LogWatch(Probe(options.bootstrap), [TICKS, FEED_EVENTS, THRESHOLDS], TICKS, self._looked)
@@ -331,6 +330,8 @@ class Worker:
             self._log_replaced(topic, before, log_id)
             if topic == FEED_EVENTS and self.gaps is not None:
                 self.gaps.reread()
+            if topic == FEED_EVENTS and self.events is not None:
+                self.events.reread()
             if topic == THRESHOLDS and self.thresholds is not None:
                 self.thresholds.reread()
 
@@ -469,11 +470,17 @@ class Worker:
 
     def _check_fetch(self, now: float) -> str | None:
         if not self._running or not self.recovered:
+            self._unfetched.look({}, {}, now)  # what waits meanwhile waits for the partitions to be taken up
             return None
         consumer = self._consumer
         # Streams that are full hold every partition back, and what they hold is in hand: that is progress's to watch.
         held = bool(consumer._buffered_partitions)
-        places = {} if held else {tp: at for tp, at in list(consumer.expected.items()) if not _waits(consumer, tp)}
+        fetched = {} if held else consumer._thread.positions()
+        places = {
+            tp: fetched.get(tp, at)
+            for tp, at in list(consumer.expected.items())
+            if not held and not _waits(consumer, tp)
+        }
         stuck = self._unfetched.look(places, self.log_watch.ends(now), now)
         if stuck is not None and self._loop is not None and self._unfetched.first_time():
             self._loop.call_soon_threadsafe(consumer._thread.rebuild, f"fetching is stuck: {stuck}")

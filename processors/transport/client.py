@@ -223,6 +223,9 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         Raises:
             OvertakenError: it was made anew.
         """
+        if self.rebuilding:
+            asking.close()  # the old client would be asked for ever
+            raise OvertakenError("the Kafka client is made anew")
         call = asyncio.ensure_future(asking)
         self._calls.add(call)
         try:
@@ -346,13 +349,18 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             log.warning("which logs stand behind %s is not known: %s", ", ".join(sorted(topics)), error)
             return {}
 
-    async def seek_to_places(self) -> tuple[dict[TP, int], dict[TP, int]]:
-        """Seek every assigned partition that is not a changelog's.
+    def positions(self) -> dict[TP, int]:
+        """The offset that each partition is fetched from next, where it has one; for any thread."""
+        subscription = self._ensure_consumer()._subscription.subscription
+        assignment = None if subscription is None else subscription.assignment
+        states = {} if assignment is None else {TP(*tp): assignment.state_value(tp) for tp in assignment.tps}
+        return {tp: at for tp, state in states.items() if state is not None and (at := state._position) is not None}
 
-        To its committed offset, or to its beginning where there is none, or where it was committed for another log.
+    async def seek_to_places(self) -> dict[TP, int]:
+        """Seek every assigned partition that is not a changelog's; gives the offsets that they are due to go on from.
 
-        Returns:
-            By partition the offset that is read from, and the one that is committed, where that is deleted.
+        These are the committed ones, or a log's beginning where there is none, or where it was committed for another
+        log. Where records behind the committed one are deleted, the first that is left is what comes.
 
         Raises:
             OvertakenError: one of them is assigned no more, or the client is made anew.
@@ -362,7 +370,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         except IllegalStateError as error:
             raise OvertakenError(str(error)) from error
 
-    async def _seek_all(self) -> tuple[dict[TP, int], dict[TP, int]]:
+    async def _seek_all(self) -> dict[TP, int]:
         consumer = self._ensure_consumer()
         changelogs = self.app.tables.changelog_topics
         mine = [tp for tp in consumer.assignment() if tp.topic not in changelogs]
@@ -370,7 +378,6 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         committed = await consumer._coordinator.fetch_committed_offsets(mine)
         begins = await self._begins(consumer, mine)
         places: dict[TP, int] = {}
-        behind: dict[TP, int] = {}
         anew: dict[str, tuple[LogId | None, LogId]] = {}
         for there in mine:
             tp, place, begin = TP(there.topic, there.partition), committed.get(there), begins[there]
@@ -378,10 +385,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             if now is not None and (_another(known, now) or (place is not None and _of_another(place.metadata, now))):
                 anew[tp.topic] = (known, now)
                 place = None
-            if place is not None and place.offset < begin:
-                behind[tp] = place.offset
-            places[tp] = begin if place is None else max(place.offset, begin)
-            consumer.seek(there, places[tp])
+            places[tp] = begin if place is None else place.offset
+            consumer.seek(there, max(places[tp], begin))
         self.logs.update(found)
         if anew:
             # From here on the group stands in the new log, whatever was committed under its name before.
@@ -389,7 +394,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         for topic, (before, now) in anew.items():
             self.consumer.log_replaced(topic, before, now)
         self.seeks += 1
-        return places, behind
+        return places
 
     async def _begins(self, consumer: AIOKafkaConsumer, partitions: list[Any]) -> Mapping[Any, int]:
         while True:

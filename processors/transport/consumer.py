@@ -54,7 +54,6 @@ class BatchConsumer(driver.Consumer):
         expected: the offset that each partition's next chunk begins at.
         confirmed: monotonic time of each partition's last commit that the broker confirmed.
         lost_to_retention: records that the broker had deleted before they were read.
-        on_overrun: told of each such jump: the partition, the first offset that is gone, and the first that is not.
         on_log_replaced: told when another log stands behind a topic's name: the topic, the log that was read, if that
             is known, and the one that is read from its start now.
         abandoned: chunks in hand were given up since the last recovery, so rows in memory may be ahead of published
@@ -70,7 +69,6 @@ class BatchConsumer(driver.Consumer):
         self.expected: dict[TP, int] = {}
         self.confirmed: dict[TP, float] = {}
         self.lost_to_retention = 0
-        self.on_overrun: Callable[[TP, int, int], object] = lambda *_: None
         self.on_log_replaced: Callable[[str, LogId | None, LogId], object] = lambda *_: None
         self.abandoned = False
         self._room = asyncio.Event()
@@ -160,21 +158,16 @@ class BatchConsumer(driver.Consumer):
         """Compare a chunk's start with where the last one ended; a jump is said loudly, since nobody else would."""
         expected = self.expected.get(tp)
         if expected is not None and chunk.start > expected:
-            self._overrun(tp, expected, chunk.start)
+            self.lost_to_retention += chunk.start - expected
+            log.error(
+                "%s/%s: offsets %s to %s were deleted before they were read: retention is shorter than the lag",
+                *(tp.topic, tp.partition, expected, chunk.start - 1),
+            )
         elif expected is not None and chunk.start < expected:
             log.error("%s/%s: the log begins anew at %s (was at %s)", tp.topic, tp.partition, chunk.start, expected)
             self.queues.pop(tp, None)
             self._committed_offset[tp] = None
         self.expected[tp] = chunk.end
-
-    def _overrun(self, tp: TP, first: int, begin: int) -> None:
-        """The one place where records that were deleted before they were read are noticed."""
-        self.lost_to_retention += begin - first
-        log.error(
-            "%s/%s: offsets %s to %s were deleted before they were read: retention is shorter than the lag",
-            *(tp.topic, tp.partition, first, begin - 1),
-        )
-        self.on_overrun(tp, first, begin)
 
     def log_replaced(self, topic: str, before: LogId | None, now: LogId) -> None:
         """Another log stands behind a topic's name, and is read from its start."""
@@ -277,15 +270,13 @@ class BatchConsumer(driver.Consumer):
     async def perform_seek(self) -> None:
         """Go back to what is committed; everything in flight is then from before and will come again."""
         self.queues.clear()
-        found, behind = await self._thread.seek_to_places()
+        # Where records were deleted behind what is committed, the first chunk that comes jumps over them.
+        found = await self._thread.seek_to_places()
         self.queues.clear()
         self.expected = dict(found)
-        self._committed_offset.update(found | behind)
+        self._committed_offset.update(found)
         now = time.monotonic()
         self.confirmed = dict.fromkeys(found, now)
-        for tp, committed in behind.items():
-            self._overrun(tp, committed, found[tp])
-            await self._tell_lost(tp, committed, Chunk(tp.topic, tp.partition, found[tp]))
 
     async def wait_empty(self) -> None:
         """Wait, within bounds, until the chunks in hand are done, then commit."""

@@ -140,7 +140,9 @@ async def test_what_stands_behind_the_name_is_read_from_its_start(tmp_path: Path
         status = await log.read(worker)
         assert status["logs_replaced"] >= 1
         told = await events(broker.bootstrap)
-        assert any(event.source == GROUP and event.reason and event.reason.startswith(TICKS) for event in told)
+        assert any(
+            event.source.startswith(f"{GROUP}@") and event.reason and event.reason.startswith(TICKS) for event in told
+        )
     finally:
         worker.kill()
         await asyncio.to_thread(broker.stop)
