@@ -131,7 +131,7 @@ async def test_a_producer_leaves_no_secret_behind(bootstrap: str, tmp_path: Path
     assert "\x1b" not in log
     assert "\nforged" not in log
     told = [line.partition(" () ")[2] for line in left.splitlines() if line.startswith(FEED_EVENTS)]
-    assert all((json.loads(event)["reason"] or "").isprintable() for event in told)
+    assert all((json.loads(event.encode("latin-1"))["reason"] or "").isprintable() for event in told)
     assert await asyncio.to_thread(traced_files, tmp_path) == []
 
 
