@@ -63,7 +63,7 @@ def _how(task: asyncio.Task[Any]) -> str:
 
 
 async def leave(consumer: Any) -> None:
-    """Tell a group that a consumer whose tasks may be dead leaves it: the others need not wait for its session's end."""
+    """Tell a group that a consumer whose tasks may be dead leaves it, so that the others need not wait for it."""
     leaving: asyncio.Task[None] = consumer._coordinator.maybe_leave_group()
     await asyncio.wait([leaving], timeout=_CLOSE_SECONDS)
     leaving.cancel()

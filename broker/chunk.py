@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from bisect import bisect_left
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-import msgspec
 from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import FetchResult, PartitionRecords
 from aiokafka.errors import CorruptRecordException
 
-from schemas import Tick, decoder
+from schemas import Tick
+from schemas.usable import read_ticks, reason
 
-_decode_tick = decoder(Tick).decode
+log = logging.getLogger(__name__)
 
 
 class Chunk:
@@ -24,14 +25,18 @@ class Chunk:
         end: the offset to ask for next.
         offsets, timestamps, keys, values: one entry a record; timestamps in ms since the epoch.
         headers: likewise, where they were asked for.
+        failed: by offset, why a job could not work on a usable tick.
+        buried: offsets of records that went to the dead letters already.
         corrupt: whether a batch behind these records failed its checksum; nothing at or after ``end`` can be read.
     """
 
     __slots__ = (
         "_bad",
         "_ticks",
+        "buried",
         "corrupt",
         "end",
+        "failed",
         "headers",
         "keys",
         "offsets",
@@ -54,6 +59,8 @@ class Chunk:
         self.values: list[bytes | None] = []
         self.headers: list[Sequence[tuple[str, bytes]]] = []
         self.corrupt = False
+        self.failed: dict[int, str] = {}
+        self.buried: set[int] = set()
         self._ticks: list[Tick | None] | None = None
         self._bad: list[tuple[int, str]] = []
 
@@ -82,29 +89,30 @@ class Chunk:
         places = {old: new for new, old in enumerate(indexes)} if self._bad else {}
         self._bad = [(places[i], reason) for i, reason in self._bad if i in places]
 
+    def fail(self, offset: int, error: Exception) -> None:
+        """A job could not work on the record at an offset: it is a dead letter.
+
+        Raises:
+            MemoryError: that was no fault of the record.
+        """
+        if isinstance(error, MemoryError):
+            raise error
+        log.error("%s/%d offset %d: a job failed on it", self.topic, self.partition, offset, exc_info=error)
+        self.failed[offset] = f"a job failed on it: {error!r}"
+
     @property
     def ticks(self) -> list[Tick | None]:
-        """The values as ticks, decoded once for all agents of a worker; ``None`` where a value is not a tick."""
+        """The values as ticks, decoded once for all agents of a worker; ``None`` where a value is no usable tick."""
         if self._ticks is None:
-            try:
-                self._ticks = [_decode_tick(value) for value in self.values]  # type: ignore[arg-type]
-            except (msgspec.MsgspecError, TypeError, UnicodeDecodeError):
-                self._ticks = list(self._decode_one_by_one())
+            self._ticks, refused = read_ticks(self.values, self.timestamps)
+            self._bad = [(index, reason(self.values[index], self.timestamps[index])) for index in refused]
         return self._ticks
 
     @property
     def bad(self) -> list[tuple[int, str]]:
-        """Index and reason of each value that is not a tick."""
+        """Index and reason of each value that is no usable tick."""
         _ = self.ticks
         return self._bad
-
-    def _decode_one_by_one(self) -> Iterator[Tick | None]:
-        for index, value in enumerate(self.values):
-            try:
-                yield _decode_tick(value)  # type: ignore[arg-type]
-            except (msgspec.MsgspecError, TypeError, UnicodeDecodeError) as error:
-                self._bad.append((index, str(error)))
-                yield None
 
 
 def drain(fetcher: Any, partitions: Collection[TopicPartition] | None, *, headers: bool = False) -> list[Chunk]:

@@ -9,6 +9,7 @@ import typer
 
 from cli import hangup, settings, terminal
 from cli.commands import (
+    acknowledge,
     archive,
     bench,
     config,
@@ -44,6 +45,7 @@ app = typer.Typer(
 for module in (demo, simulate, produce, process, kafka, questdb, verify, bench, tail, replay, snapshot, feeds, config):
     app.command(module.__name__.rpartition(".")[2])(module.command)
 app.command("evaluate-feed")(evaluate_feed.command)
+app.command("acknowledge")(acknowledge.command)
 app.add_typer(topics.app, name="topics")
 app.add_typer(store.app, name="store")
 app.add_typer(archive.app, name="archive")

@@ -8,8 +8,10 @@ from collections.abc import Iterable
 from broker.chunk import Chunk
 from jobs.in_force import InForce
 from jobs.marks import Marked, Repeats
+from jobs.room import Room
 from jobs.thresholds import Threshold, Thresholds, limit
 from schemas import ChangeState, LineMark, Origin, PriceChange, Tick, decode
+from schemas.bounds import MAX_SESSION_VOLUME
 
 _EXACT = 10**11
 """Prices below this (1/10,000 yuan) are off by far less than a quarter of a step when written as floats."""
@@ -88,7 +90,7 @@ class ChangeRow(Marked):
         return ChangeState(
             code=self.code,
             last=self.last / 10_000,
-            volume=self.volume,
+            volume=None if self.volume is None else min(self.volume, MAX_SESSION_VOLUME),
             ticks=self.ticks,
             origin=Origin(self.partition, self.offset),
             lines=self.lines(),
@@ -107,6 +109,7 @@ class Changes:
         self._thresholds = thresholds
         self._judging: dict[int, tuple[dict[str, ChangeRow], Thresholds]] = {}
         self.repeats = Repeats()
+        self.room = Room("changes")
 
     @property
     def repeated(self) -> int:
@@ -151,7 +154,7 @@ class Changes:
         thresholds = self._thresholds if in_force is None else in_force.throughout(chunk.start, chunk.end)
         if thresholds is not None:
             self._judge(partition, rows, thresholds)
-            self._apply(rows, partition, zip(offsets, ticks, strict=True), changes, touched)
+            self._apply(rows, chunk, zip(offsets, ticks, strict=True), changes, touched)
         else:
             assert in_force is not None
             first = 0
@@ -159,7 +162,7 @@ class Changes:
                 last = len(offsets) if end == chunk.end else bisect_left(offsets, end)
                 self._judge(partition, rows, among)
                 part = zip(offsets[first:last], ticks[first:last], strict=True)
-                self._apply(rows, partition, part, changes, touched)
+                self._apply(rows, chunk, part, changes, touched)
                 first = last
         if in_force is not None:
             in_force.judged(chunk.end)
@@ -174,78 +177,88 @@ class Changes:
             row.judge_by(thresholds.of(row.code))
         self._judging[partition] = rows, thresholds
 
-    def _apply(
+    def _apply(  # noqa: C901, PLR0912 - the hot loop
         self,
         rows: dict[str, ChangeRow],
-        partition: int,
+        chunk: Chunk,
         numbered: Iterable[tuple[int, Tick | None]],
         changes: list[PriceChange],
         touched: set[ChangeRow],
     ) -> None:
+        partition = chunk.partition
         thresholds = self._judging[partition][1]
         touch = touched.add
         for offset, tick in numbered:
             if tick is None:
                 continue
-            code = tick.code
             try:
-                row = rows[code]
-            except KeyError:
-                row = rows[code] = ChangeRow(code, thresholds.of(code), partition)
-            n = tick.n
-            if tick.source == row.source and tick.run == row.run and n > row.n:
-                row.n = n
-            elif not row.renew(tick.source, tick.run, n, tick.received, new=offset > row.offset):
-                self.repeats.dropped(row, tick)
-                continue
-            row.offset, row.received = offset, tick.received
-            row.ticks += 1
-            volume = tick.volume
-            if volume is not None:
-                so_far = row.volume
-                row.volume = volume if so_far is None else so_far + volume
-            touch(row)
-            if row.low <= tick.price <= row.high:
-                continue
-            price = round(tick.price * 10_000)
-            last = row.last
-            if last is not None and -row.bound <= price - last <= row.bound:
-                continue
-            traded, ticks, yuan = row.volume, row.ticks, row.yuan
-            row.emitted(price)
-            origin, cause = Origin(partition, offset), LineMark(tick.source, tick.run, n)
-            if last is None:
-                change = PriceChange(
-                    code,
-                    price / 10_000,
-                    None,
-                    None,
-                    None,
-                    tick.time,
-                    tick.received,
-                    traded,
-                    ticks,
-                    row.yuan,
-                    origin,
-                    cause,
-                )
-            else:
-                move = price - last
-                change = PriceChange(
-                    code,
-                    price / 10_000,
-                    last / 10_000,
-                    move / 10_000,
-                    basis_points(move, last),
-                    tick.time,
-                    tick.received,
-                    traded,
-                    ticks,
-                    yuan,
-                    origin,
-                    cause,
-                )
-            changes.append(change)
+                code = tick.code
+                try:
+                    row = rows[code]
+                except KeyError:
+                    if self.room.full(rows, code):
+                        continue
+                    row = rows[code] = ChangeRow(code, thresholds.of(code), partition)
+                n = tick.n
+                if tick.source == row.source and tick.run == row.run and n > row.n:
+                    row.n = n
+                elif not row.renew(tick.source, tick.run, n, tick.received, new=offset > row.offset):
+                    self.repeats.dropped(row, tick)
+                    continue
+                row.offset, row.received = offset, tick.received
+                row.ticks += 1
+                volume = tick.volume
+                if volume is not None:
+                    so_far = row.volume
+                    row.volume = volume if so_far is None else so_far + volume
+                touch(row)
+                if row.low <= tick.price <= row.high:
+                    continue
+                price = round(tick.price * 10_000)
+                last = row.last
+                if last is not None and -row.bound <= price - last <= row.bound:
+                    continue
+                traded, ticks, yuan = row.volume, row.ticks, row.yuan
+                if traded is not None and traded > MAX_SESSION_VOLUME:
+                    traded = MAX_SESSION_VOLUME
+                row.emitted(price)
+                origin, cause = Origin(partition, offset), LineMark(tick.source, tick.run, n)
+                if last is None:
+                    change = PriceChange(
+                        code,
+                        price / 10_000,
+                        None,
+                        None,
+                        None,
+                        tick.time,
+                        tick.received,
+                        traded,
+                        ticks,
+                        row.yuan,
+                        origin,
+                        cause,
+                        tick.quality,
+                    )
+                else:
+                    move = price - last
+                    change = PriceChange(
+                        code,
+                        price / 10_000,
+                        last / 10_000,
+                        move / 10_000,
+                        basis_points(move, last),
+                        tick.time,
+                        tick.received,
+                        traded,
+                        ticks,
+                        yuan,
+                        origin,
+                        cause,
+                        tick.quality,
+                    )
+                changes.append(change)
+            except Exception as error:  # noqa: BLE001 - one record never ends the worker
+                chunk.fail(offset, error)
 
 
 def basis_points(change: int, previous: int) -> float:

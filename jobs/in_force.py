@@ -118,7 +118,6 @@ def _check(scope: str) -> None:
 
 def _read(scope: str, value: bytes | None) -> str | None:
     """The threshold that a record of the thresholds' topic sets for the scope that is its key, ``None`` to unset."""
-    _check(scope)
     if value is None:
         return None
     record = decode(ThresholdRecord, value)
@@ -142,7 +141,7 @@ class Wanted:
         self.scopes: dict[str, tuple[str | None, int]] = {}
         self.position = 0
         self.revision = 0
-        self._unreadable: set[str] = set()
+        self._unreadable: set[str] = set()  # bounded as scopes are: by the codes and boards that there are
 
     def take(self, key: bytes | None, value: bytes | None, offset: int) -> str:
         """Take one record of the topic.
@@ -153,8 +152,12 @@ class Wanted:
         Raises:
             RecordError: it is no threshold; what its scope had before stays in force.
         """
-        scope = (key or b"").decode("utf-8", "replace")
         self.position, self.revision = offset + 1, self.revision + 1
+        scope = (key or b"").decode("utf-8", "replace")
+        try:
+            _check(scope)
+        except UsageError as error:
+            raise RecordError(f"offset {offset}: {error}") from error
         try:
             threshold = _read(scope, value)
         except (RecordError, UsageError) as error:

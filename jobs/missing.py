@@ -267,7 +267,7 @@ def _codes(event: FeedEvent) -> frozenset[str] | None:
 def _number(event: FeedEvent) -> int:
     """The run's count of events, by the end of the event's name."""
     digits = (event.id or "").rpartition("/")[2]
-    return int(digits) if digits.isdecimal() else event.at
+    return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) <= 16 else event.at
 
 
 def _told(span: Span) -> int:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from broker.chunk import Chunk
+from jobs.flaws import AHEAD_US, DAY_MS, NOTHING, SHANGHAI_MS, meaning, session_day
 from jobs.marks import Marked, Repeats
 from jobs.missing import Missing
-from schemas import GapMark, Origin, Snapshot, decode
+from jobs.room import Room
+from schemas import GapMark, Origin, RecordError, Snapshot, decode
+from schemas.bounds import MAX_SESSION_TURNOVER, MAX_SESSION_VOLUME
 
-_SHANGHAI_MS = 8 * 3600 * 1000
-_DAY_MS = 86_400_000
 _EPOCH = date(1970, 1, 1)
 
 
@@ -19,6 +20,8 @@ class SnapshotRow(Marked):
 
     Attributes:
         day: the session's Shanghai date, as days since 1970-01-01.
+        doubtful: ticks of the session whose price broke a trading rule.
+        quality: of the tick that the row shows.
         gap: the latest time of the session of which ticks may be missing.
     """
 
@@ -26,6 +29,7 @@ class SnapshotRow(Marked):
         "close",
         "code",
         "day",
+        "doubtful",
         "exchange",
         "gap",
         "high",
@@ -35,6 +39,7 @@ class SnapshotRow(Marked):
         "open",
         "partition",
         "price",
+        "quality",
         "ticks",
         "time",
         "turnover",
@@ -52,7 +57,8 @@ class SnapshotRow(Marked):
         self.time = 0
         self.partition = partition
         self.offset = -1
-        self.ticks = 0
+        self.ticks = self.doubtful = 0
+        self.quality: str | None = None
         self.volume: int | float | None = None
         self.turnover: int | None = None
         self.close: int | None = None
@@ -62,7 +68,7 @@ class SnapshotRow(Marked):
         """Start a session: what was summed up belongs to the last one, and so does its previous close."""
         self.day = day
         self.open = self.high = self.low = price
-        self.ticks = 0
+        self.ticks = self.doubtful = 0
         self.volume = self.turnover = self.close = self.gap = None
 
     def record(self) -> Snapshot:
@@ -80,10 +86,12 @@ class SnapshotRow(Marked):
             ticks=self.ticks,
             origin=Origin(self.partition, self.offset),
             lines=self.lines(),
-            volume=self.volume,
-            turnover=None if self.turnover is None else self.turnover / 10_000,
+            volume=None if self.volume is None else min(self.volume, MAX_SESSION_VOLUME),
+            turnover=None if self.turnover is None else min(self.turnover / 10_000, MAX_SESSION_TURNOVER),
             previous_close=None if self.close is None else self.close / 10_000,
             gap=self.gap,
+            doubtful=self.doubtful,
+            quality=self.quality,
         )
 
 
@@ -104,6 +112,7 @@ class Snapshots:
         self.missing = missing or Missing()
         self.repeats = Repeats()
         self.late = 0
+        self.room = Room("snapshots")
 
     @property
     def repeated(self) -> int:
@@ -118,7 +127,12 @@ class Snapshots:
         """
         kept = decode(Snapshot, value)
         row = SnapshotRow(kept.code, kept.exchange, kept.origin.partition)
-        row.day = (date.fromisoformat(kept.session) - _EPOCH).days
+        try:
+            day = (date.fromisoformat(kept.session) - _EPOCH).days
+        except ValueError as error:
+            raise RecordError(f"Snapshot: {error} - at `$.session`") from error
+        # A row of an older version may lie in a session that is yet to come.
+        row.day = min(day, session_day(kept.time, kept.received))
         row.price, row.open, row.high, row.low = (
             round(p * 10_000) for p in (kept.price, kept.open, kept.high, kept.low)
         )
@@ -126,15 +140,18 @@ class Snapshots:
         row.turnover = None if kept.turnover is None else round(kept.turnover * 10_000)
         row.close = None if kept.previous_close is None else round(kept.previous_close * 10_000)
         row.offset, row.gap = kept.origin.offset, kept.gap
+        row.doubtful, row.quality = kept.doubtful, kept.quality
         row.restore_lines(kept.lines, kept.received)
         return kept.code, row
 
-    def apply(self, rows: dict[str, SnapshotRow], chunk: Chunk) -> set[SnapshotRow]:  # noqa: C901 - the hot loop
+    def apply(  # noqa: C901, PLR0912, PLR0915 - the hot loop
+        self, rows: dict[str, SnapshotRow], chunk: Chunk
+    ) -> set[SnapshotRow]:
         """Apply a chunk's ticks, in order, to its partition's rows.
 
         A tick at or below its line's mark for that code has taken effect before and is skipped. A tick of a later
-        Shanghai date starts a new session, marked by the gaps that reach into it; one of an earlier date than the
-        current session changes nothing.
+        session starts it, marked by the gaps that reach into it; one of an earlier session than the current one changes
+        nothing. What its flaws mean: ``jobs.flaws``.
 
         Returns:
             The rows that moved.
@@ -144,40 +161,58 @@ class Snapshots:
         for offset, tick in zip(chunk.offsets, chunk.ticks, strict=True):
             if tick is None:
                 continue
-            code = tick.code
             try:
-                row = rows[code]
-            except KeyError:
-                row = rows[code] = SnapshotRow(code, tick.exchange, partition)
-            n = tick.n
-            if tick.source == row.source and tick.run == row.run and n > row.n:
-                row.n = n
-            elif not row.renew(tick.source, tick.run, n, tick.received, new=offset > row.offset):
-                self.repeats.dropped(row, tick)
-                continue
-            row.offset = offset
-            day = (tick.time + _SHANGHAI_MS) // _DAY_MS
-            if day < row.day:
-                row.late = tick.received
-                self.late += 1
-                continue
-            touched.add(row)
-            price = round(tick.price * 10_000)
-            if day > row.day:
-                row.begin(day, price)
-                row.time, row.received = tick.time, tick.received
-                self.missing.mark(row)
-            elif price > row.high:
-                row.high = price
-            elif price < row.low:
-                row.low = price
-            row.price, row.time, row.received = price, tick.time, tick.received
-            row.ticks += 1
-            if tick.volume is not None:
-                row.volume = tick.volume if row.volume is None else row.volume + tick.volume
-            if tick.turnover is not None:
-                turnover = round(tick.turnover * 10_000)
-                row.turnover = turnover if row.turnover is None else row.turnover + turnover
-            if tick.previous_close is not None:
-                row.close = round(tick.previous_close * 10_000)
+                code = tick.code
+                try:
+                    row = rows[code]
+                except KeyError:
+                    if self.room.full(rows, code):
+                        continue
+                    row = rows[code] = SnapshotRow(code, tick.exchange, partition)
+                n, received = tick.n, tick.received
+                if tick.source == row.source and tick.run == row.run and n > row.n:
+                    row.n = n
+                elif not row.renew(tick.source, tick.run, n, received, new=offset > row.offset):
+                    self.repeats.dropped(row, tick)
+                    continue
+                row.offset = offset
+                quality = tick.quality
+                played, doubtful = NOTHING if quality is None else meaning(quality)
+                if tick.time * 1000 > received + AHEAD_US:
+                    day = session_day(tick.time, received)
+                elif played and row.day >= 0 and tick.time * 1000 <= received:
+                    day = row.day
+                else:
+                    day = (tick.time + SHANGHAI_MS) // DAY_MS
+                if day < row.day:
+                    row.late = received
+                    self.late += 1
+                    continue
+                price = round(tick.price * 10_000)
+                if day > row.day:
+                    row.begin(day, price)
+                    row.time, row.received = tick.time, received
+                    self.missing.mark(row)
+                elif row.doubtful == row.ticks and not doubtful:
+                    row.open = row.high = row.low = price
+                elif doubtful and row.doubtful < row.ticks:
+                    pass
+                elif price > row.high:
+                    row.high = price
+                elif price < row.low:
+                    row.low = price
+                row.price, row.time, row.received, row.quality = price, tick.time, received, quality
+                row.ticks += 1
+                if doubtful:
+                    row.doubtful += 1
+                if tick.volume is not None:
+                    row.volume = tick.volume if row.volume is None else row.volume + tick.volume
+                if tick.turnover is not None:
+                    turnover = round(tick.turnover * 10_000)
+                    row.turnover = turnover if row.turnover is None else row.turnover + turnover
+                if tick.previous_close is not None:
+                    row.close = round(tick.previous_close * 10_000)
+                touched.add(row)
+            except Exception as error:  # noqa: BLE001 - one record never ends the worker
+                chunk.fail(offset, error)
         return touched

@@ -5,17 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal
 
 from market.codes import Board, UnknownCode, instrument
 from market.prices import SCALE
 from market.rules import tick_size_e4
 from schemas import UsageError
+from schemas.bounds import MAX_SCOPE, MAX_THRESHOLD
 
-_FORM = re.compile(r"\s*([0-9]*\.?[0-9]+)\s*(ticks?|bp)?\s*")
+_FORM = re.compile(r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*(ticks?|bp)?")
 _WAYS = "write 0.05 (yuan), 2ticks or 50bp"
 _BOARDS = ", ".join(Board.__members__)
 DEFAULT = "default"
+LARGEST = 1_000_000_000
+"""Yuan, ticks or basis points."""
+_SHOWN = 40
+_exact = Context(prec=4 * MAX_THRESHOLD)
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class Threshold:
         if self.bp_e2 is not None:
             return f"{_plain(Decimal(self.bp_e2) / 100)}bp"
         assert self.yuan_e4 is not None
-        return _plain(self.yuan_e4 / SCALE)
+        return _plain(_exact.divide(self.yuan_e4, Decimal(SCALE)))
 
 
 def _plain(number: Decimal) -> str:
@@ -52,19 +57,27 @@ def parse(text: str) -> Threshold:
     """Read ``0.05``, ``2ticks`` or ``50bp``.
 
     Raises:
-        UsageError: it is none of these, negative, or finer than 0.01 bp.
+        UsageError: it is none of these, negative, finer than 0.01 bp, larger than ``LARGEST``, or too long.
     """
-    match = _FORM.fullmatch(text)
-    try:
-        amount = Decimal(match[1]) if match else None
-    except InvalidOperation:
-        amount = None
-    if match is None or amount is None:
+    if len(text) > MAX_THRESHOLD:
+        raise UsageError(f"threshold {text[:_SHOWN]!r}… has more than {MAX_THRESHOLD} characters: {_WAYS}")
+    match = _FORM.fullmatch(text.strip())
+    if match is None:
         raise UsageError(f"threshold {text!r} is not understood: {_WAYS}")
-    if match[2] is None:
-        return Threshold(yuan_e4=amount * SCALE)
-    if match[2] == "bp":
-        if amount * 100 % 1:
+    amount = Decimal(match[1])
+    if amount > LARGEST:
+        raise UsageError(f"threshold {text!r} is more than {LARGEST:,}: no move is")
+    made = _made(amount, match[2], text)
+    if len(str(made)) > MAX_THRESHOLD:
+        raise UsageError(f"threshold {text!r} has more decimals than {MAX_THRESHOLD} characters hold")
+    return made
+
+
+def _made(amount: Decimal, unit: str | None, text: str) -> Threshold:
+    if unit is None:
+        return Threshold(yuan_e4=_exact.multiply(amount, Decimal(SCALE)))
+    if unit == "bp":
+        if _exact.multiply(amount, Decimal(100)) % 1:
             raise UsageError(f"threshold {text!r}: basis points take at most two decimals")
         return Threshold(bp_e2=int(amount * 100))
     if amount % 1:
@@ -106,6 +119,8 @@ def read_scope(text: str) -> str:
     Raises:
         UsageError: it is none of these, there is no such board, or the code is none.
     """
+    if len(text) > MAX_SCOPE:
+        raise UsageError(f"threshold scope {text[:_SHOWN]!r}… has more than {MAX_SCOPE} characters")
     kind, _, name = (part.strip() for part in text.replace(":", " ").strip().partition(" "))
     if kind == DEFAULT and not name:
         return DEFAULT
@@ -168,10 +183,18 @@ def limit(threshold: Threshold, code: str, price_e4: int) -> tuple[int, float]:
         The limit as whole 1/10,000 yuan (a move is emitted when it is strictly larger) and the threshold in yuan.
     """
     if threshold.ticks is not None:
-        fixed = threshold.ticks * tick_size_e4(code)
+        fixed = threshold.ticks * _tick_size_e4(code)
         return fixed, fixed / SCALE
     if threshold.bp_e2 is not None:
         moved = price_e4 * threshold.bp_e2
         return moved // 1_000_000, (moved + 50) // 100 / 100_000_000
     assert threshold.yuan_e4 is not None
     return int(threshold.yuan_e4), float(threshold.yuan_e4 / SCALE)
+
+
+def _tick_size_e4(code: str) -> int:
+    """The price step of a code; of one that a stranger has invented, a share's."""
+    try:
+        return tick_size_e4(code)
+    except UnknownCode:
+        return SCALE // 100

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
@@ -19,6 +20,7 @@ from processors.thresholds import RunTimeThresholds
 from processors.transport.tables import StateTable
 from processors.watchdog import fatal
 from schemas import DeadLetter, cloudevents, dead_letters, encode
+from schemas.bounds import LATEST_US
 from schemas.topics import DEAD_LETTERS, PRICE_CHANGES, PRICE_CHANGES_STATE, SNAPSHOTS
 
 log = logging.getLogger(__name__)
@@ -41,15 +43,18 @@ class DeadLetterBox:
         self.lane = lane
         self.buried = 0
         self._group = group
-        self._last: Chunk | None = None
 
     def bury(self, chunk: Chunk) -> None:
-        """Publish a chunk's bad records; agents that share the chunk bury it once."""
-        if not chunk.bad or chunk is self._last:
+        """Publish a chunk's records that are no ticks, or that a job failed on; each once, of agents that share it."""
+        if not chunk.bad and not chunk.failed:
             return
-        self._last = chunk
-        for index, reason in chunk.bad:
-            place = f"{chunk.topic}/{chunk.partition}/{chunk.offsets[index]}"
+        failed = [(bisect_left(chunk.offsets, offset), why) for offset, why in chunk.failed.items()]
+        for index, reason in [*chunk.bad, *failed]:
+            offset = chunk.offsets[index]
+            if offset in chunk.buried:
+                continue
+            chunk.buried.add(offset)
+            place = f"{chunk.topic}/{chunk.partition}/{offset}"
             timestamp = chunk.timestamps[index]
             letter = DeadLetter(
                 payload=chunk.values[index] or b"",
@@ -57,12 +62,14 @@ class DeadLetterBox:
                 part="tick",
                 source=self._group,
                 run=0,
-                received=timestamp * 1000,
+                received=min(max(timestamp, 0) * 1000, LATEST_US),
             )
             value, headers = dead_letters.to_kafka(letter)
             self.lane.add(None, value, timestamp, headers)
             self.buried += 1
-            log.error("a record of the tick topic is no tick and went to %s: %s: %s", DEAD_LETTERS, place, reason)
+            log.error(
+                "a record of the tick topic is no usable tick and went to %s: %s: %s", DEAD_LETTERS, place, reason
+            )
 
     def refuse(self, error: UnstorableError, topic: str) -> None:
         """Publish what a store can't keep: its place and the reason, since its value is in the log."""
@@ -89,6 +96,7 @@ class SnapshotsAgent:
         """Apply one chunk."""
         self._letters.bury(chunk)
         touched = self._job.apply(self._table.rows(chunk.partition), chunk)
+        self._letters.bury(chunk)
         self.published += len(touched)
         await self._effects.of(chunk.partition).submit(event, touched, len(chunk))
 
@@ -132,6 +140,7 @@ class ChangesAgent:
         self._letters.bury(chunk)
         in_force = await self._thresholds.of(chunk.partition)
         changes, touched = self._job.apply(self._table.rows(chunk.partition), chunk, in_force)
+        self._letters.bury(chunk)
         lane = self._publisher.lane(PRICE_CHANGES, chunk.partition)
         for change in changes:
             headers = cloudevents.headers(change, chunk.topic)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import faust
 from aiohttp.web import Application
 from yarl import URL
 
+from broker.chunk import Chunk
 from broker.http_guard import GuardedRunner
 from processors.transport.consumer import BatchTransport
 from processors.transport.tables import StateTable, StateTableManager
@@ -26,11 +27,14 @@ class StreamApp(faust.App):
     Attributes:
         bootstrap: the brokers, for clients of our own.
         install_routes: adds our HTTP routes to the worker's web server.
+        lost: told of records that the log lost before they were read: partition, the offset that was expected, and the
+            chunk that came instead; what is awaited before that chunk is handed on.
     """
 
     logger = logging.getLogger("faust.app")
     bootstrap: str
     install_routes: Callable[[Application], None]
+    lost: Callable[[int, int, Chunk], Awaitable[None]] | None = None
 
     def _new_transport(self) -> Any:
         return BatchTransport(self.conf.broker_consumer, self)

@@ -15,6 +15,7 @@ from typing import Generic, Protocol, TypeVar
 from broker.publisher import Lane
 from processors.watchdog import fatal
 from schemas import Record, encode
+from schemas.outside import printable
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +115,7 @@ class Effects(Generic[R]):
         touched, self._touched = self._touched, set()
         self._ticks = 0
         # The rows are read now: what later chunks do to them must not go out before those chunks' changes.
-        rows = [(row.key, encode(row.record()), row.received // 1000) for row in touched]
+        rows = [made for row in touched if (made := _published(row)) is not None]
         for lane in self._before:
             await lane.delivered()
         for key, value, timestamp in rows:
@@ -128,6 +129,15 @@ class Effects(Generic[R]):
     def cancel(self) -> None:
         """Give up what is on its way; its chunks come again."""
         self._task.cancel()
+
+
+def _published(row: StateRow) -> tuple[bytes, bytes, int] | None:
+    """Key, value and timestamp of a row; ``None``, loudly, for one that makes no record: it must not end the others."""
+    try:
+        return row.key, encode(row.record()), row.received // 1000
+    except Exception:
+        log.exception("the state of %s can't be published, and stays as it was", printable(row.key))
+        return None
 
 
 class EffectsByPartition(Generic[R]):

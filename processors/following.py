@@ -10,6 +10,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from broker.background import discard, ended
 from processors.transport.tables import RECOVERY_PATIENCE
 from processors.watchdog import fatal
 
@@ -29,7 +30,11 @@ async def reader(bootstrap: str, client_id: str) -> AIOKafkaConsumer:
         auto_offset_reset="earliest",
         fetch_max_wait_ms=_WAIT_MS,
     )
-    await consumer.start()
+    try:
+        await consumer.start()
+    except BaseException:
+        await discard(consumer)
+        raise
     return consumer
 
 
@@ -49,6 +54,8 @@ class Follower:
         self.caught_up = False
         self._bootstrap, self._topic, self._took = bootstrap, topic, took
         self._place = TopicPartition(topic, 0)
+        self._again = False
+        self._at = 0
         self._consumer: AIOKafkaConsumer | None = None
         self._following: asyncio.Task[None] | None = None
 
@@ -76,20 +83,40 @@ class Follower:
             self._following.cancel()
             await asyncio.gather(self._following, return_exceptions=True)
         if self._consumer is not None:
-            await self._consumer.stop()
+            await discard(self._consumer)
+
+    def reread(self) -> None:
+        """Read the topic from its beginning again: another log stands behind its name."""
+        self._again = True
 
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:
         while True:
             try:
+                if (dead := ended(consumer)) is not None:
+                    log.error("%s: the Kafka client is made anew: %s", self._topic, dead)
+                    consumer = await self._anew(consumer)
+                if self._again:
+                    self._again = False
+                    consumer.seek(self._place, 0)
                 await self._read(consumer)
-            except KafkaError as error:
+            except (KafkaError, OSError) as error:
                 log.warning("%s can't be read, what was read stays in force: %r", self._topic, error)
                 await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _anew(self, consumer: AIOKafkaConsumer) -> AIOKafkaConsumer:
+        """Another client that goes on from where one stood that lost a background task."""
+        made = await reader(self._bootstrap, f"{self._topic}-follower")
+        self._consumer = made
+        await discard(consumer)
+        made.assign([self._place])
+        made.seek(self._place, self._at)
+        return made
 
     async def _read(self, consumer: AIOKafkaConsumer) -> None:
         fetched: dict[Any, Any] = await consumer.getmany(self._place, timeout_ms=4 * _WAIT_MS)
         records = fetched.get(self._place, ())
-        self._took(records, await consumer.position(self._place))
+        self._at = await consumer.position(self._place)
+        self._took(records, self._at)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled():

@@ -10,6 +10,7 @@ from typing import Any
 from jobs.missing import Concerned, Missing
 from jobs.snapshots import SnapshotRow
 from processors.following import Follower
+from processors.telling import group_of
 from processors.transport.tables import StateTable
 from schemas import FeedEvent, RecordError, decode
 from schemas.topics import FEED_EVENTS, SNAPSHOTS, partition_of, topics
@@ -25,14 +26,26 @@ class GapMarks:
     Rows that are restored are marked anew, so an event that came while a partition moved is not missed.
     """
 
-    def __init__(self, bootstrap: str, missing: Missing, table: StateTable, publish: Publish) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        missing: Missing,
+        table: StateTable,
+        publish: Publish,
+        *,
+        group: str,
+        also: Callable[[FeedEvent], None],
+    ) -> None:
         """Nothing connects before ``start``.
 
         Args:
             missing: the snapshots job's, which takes the events in.
             publish: given a partition and those of its rows that have another mark than before.
+            group: of this worker: what another group lost to retention, these snapshots do not lack.
+            also: given every event.
         """
         self._missing, self._table, self._publish = missing, table, publish
+        self._group, self._also = group, also
         self._follower = Follower(bootstrap, FEED_EVENTS, self._took)
         self._assigned = False
 
@@ -49,6 +62,10 @@ class GapMarks:
         self._assigned = False
         await self._follower.stop()
 
+    def reread(self) -> None:
+        """Another log stands behind the events' name: read it from its beginning."""
+        self._follower.reread()
+
     def assigned(self) -> None:
         """Partitions are this worker's and restored."""
         self._assigned = True
@@ -62,10 +79,14 @@ class GapMarks:
     def _took(self, records: Sequence[Any], _position: int) -> None:
         for record in records:
             try:
-                concerned = self._missing.take(decode(FeedEvent, record.value or b""))
+                event = decode(FeedEvent, record.value or b"")
             except RecordError as error:
                 log.error("%s: a record is no event: offset %d: %s", FEED_EVENTS, record.offset, error)  # noqa: TRY400
                 continue
+            self._also(event)
+            if event.detected == "retention" and group_of(event.source) != self._group:
+                continue
+            concerned = self._missing.take(event)
             if self._assigned:
                 for one in concerned:
                     self._look_at(one)

@@ -17,6 +17,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from broker.background import discard, ended
 from broker.publisher import Publisher
 from jobs.in_force import InForce, MarkRow, Wanted
 from jobs.thresholds import Thresholds
@@ -74,6 +75,10 @@ class RunTimeThresholds:
         self._offsets = await reader(self._bootstrap, "ashare-thresholds")
         await self._follower.start()
         log.info("thresholds in force: %s", self.described())
+
+    def reread(self) -> None:
+        """Another log stands behind the thresholds' name: read it from its beginning."""
+        self._follower.reread()
 
     async def stop(self) -> None:
         """Stop following."""
@@ -159,6 +164,10 @@ class RunTimeThresholds:
     async def _ask(self, partitions: Iterable[int]) -> dict[TopicPartition, int]:
         """The ends of some partitions of the ticks and the changes, and of the thresholds."""
         assert self._offsets is not None
+        if (dead := ended(self._offsets)) is not None:
+            log.error("the Kafka client that asks for offsets is made anew: %s", dead)
+            await discard(self._offsets)
+            self._offsets = await reader(self._bootstrap, "ashare-thresholds")
         places = [place for partition in partitions for place in _places(partition)]
         async with asyncio.timeout(RECOVERY_PATIENCE):
             return dict(await self._offsets.end_offsets([*places, _TOPIC]))

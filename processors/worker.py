@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import math
 import socket
 import sys
 import time
@@ -15,17 +16,24 @@ import uvloop
 from faust import Worker as FaustWorker
 from faust.types import TP
 
+from broker.chunk import Chunk
+from broker.probe import Found, LogId, Probe
 from broker.publisher import DeliveryError, Publisher
 from jobs import in_force
 from jobs.changes import Changes
+from jobs.marks import QUIET_SECONDS
 from jobs.snapshots import Snapshots
 from jobs.thresholds import Thresholds
+from processors import losses
 from processors.agents import AGENTS, ChangesAgent, DeadLetterBox, SnapshotsAgent, StorageAgent, attach
 from processors.app import StreamApp, make_app
+from processors.following import Follower
 from processors.gaps import GapMarks
+from processors.logs import LogWatch, Unfetched
 from processors.peers import announced
 from processors.storage import StorageWriter
 from processors.stores.apart import StoreApart
+from processors.telling import Teller
 from processors.thresholds import RunTimeThresholds
 from processors.transport.consumer import BatchConsumer
 from processors.transport.tables import StateTable
@@ -34,6 +42,7 @@ from processors.web import Routes
 from schemas import UsageError
 from schemas.topics import (
     DEAD_LETTERS,
+    FEED_EVENTS,
     PRICE_CHANGES,
     PRICE_CHANGES_STATE,
     SNAPSHOTS,
@@ -100,6 +109,12 @@ class Worker:
         self._beating: asyncio.Task[None] | None = None
         self._agents: list[SnapshotsAgent | ChangesAgent | StorageAgent] = []
         self._tables: list[Any] = []
+        self._started = time.time_ns()
+        self._logs: dict[str, LogId] = {}
+        self.logs_replaced = 0
+        self.log_watch = LogWatch(Probe(options.bootstrap), [TICKS, FEED_EVENTS, THRESHOLDS], TICKS, self._looked)
+        self._unfetched = Unfetched()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._build()
         self.watchdog = Watchdog(self._checks())
 
@@ -109,6 +124,9 @@ class Worker:
         # A client has one request on its way: changes must not wait behind rows.
         self.changes_publisher = Publisher(options.bootstrap, client_id=f"{self.group}-changes")
         self.letters = DeadLetterBox(self.publisher.lane(DEAD_LETTERS, 0), self.group)
+        self.teller = Teller(self.publisher, self.group, f"{socket.gethostname()}:{options.web_port}")
+        self.losses = losses.Losses(self.group)
+        self._repeats_told: dict[str, float] = {}
         self.snapshots_job = Snapshots()
         self.changes_job = Changes(options.thresholds)
         self.writer: StorageWriter | None = None
@@ -120,10 +138,21 @@ class Worker:
         table = None
         if "snapshots" in options.agents:
             table = app.StateTable(
-                "snapshots", changelog_topic=self._topic(SNAPSHOTS), restore=self.snapshots_job.restore, key_type=str
+                "snapshots",
+                changelog_topic=self._topic(SNAPSHOTS),
+                restore=self.snapshots_job.restore,
+                key_type=str,
+                rebuild=self.snapshots_job.apply,
             )
             self.snapshots = SnapshotsAgent(table, self.snapshots_job, self.publisher, self.letters)
-            self.gaps = GapMarks(options.bootstrap, self.snapshots_job.missing, table, self.snapshots.publish)
+            self.gaps = GapMarks(
+                options.bootstrap,
+                self.snapshots_job.missing,
+                table,
+                self.snapshots.publish,
+                group=self.group,
+                also=self.losses.take,
+            )
             self._attach(ticks, "snapshots", self.snapshots)
         if "storage" in options.agents:
             self.writer = StorageWriter(StoreApart(options.store), lambda error: self.letters.refuse(error, TICKS))
@@ -131,6 +160,8 @@ class Worker:
         if "changes" in options.agents:
             self.thresholds, self.changes = self._build_changes()
             self._attach(ticks, "changes", self.changes)
+        self.events = None if self.gaps else Follower(options.bootstrap, FEED_EVENTS, self.losses.took)
+        app.lost = self._lost
         app.install_routes = Routes(
             app,
             table,
@@ -144,11 +175,17 @@ class Worker:
         app.on_before_shutdown.connect(self._shut_down)
 
     def _build_changes(self) -> tuple[RunTimeThresholds, ChangesAgent]:
-        state = self.app.StateTable(
-            "changes", changelog_topic=self._topic(PRICE_CHANGES_STATE), restore=self.changes_job.restore, key_type=str
-        )
         marks = self.app.StateTable(
             "thresholds", changelog_topic=self._topic(THRESHOLD_MARKS), restore=in_force.restore, key_type=str
+        )
+        state = self.app.StateTable(
+            "changes",
+            changelog_topic=self._topic(PRICE_CHANGES_STATE),
+            restore=self.changes_job.restore,
+            key_type=str,
+            rebuild=lambda rows, chunk: self.changes_job.apply(
+                rows, chunk, in_force.InForce(self.options.thresholds, chunk.partition, marks.rows(chunk.partition), 0)
+            ),
         )
         thresholds = RunTimeThresholds(
             self.options.bootstrap,
@@ -191,6 +228,7 @@ class Worker:
             self.gaps.forget()
 
     async def _assigned(self, *_args: Any, **_kwargs: Any) -> None:
+        self._consumer.on_log_replaced = self._log_replaced
         if self.gaps is not None:
             self.gaps.assigned()
         if self.thresholds is not None:
@@ -210,21 +248,28 @@ class Worker:
 
     async def _start(self) -> None:
         self._check_port()
-        await self.publisher.start(TICKS, SNAPSHOTS, PRICE_CHANGES, PRICE_CHANGES_STATE, DEAD_LETTERS)
+        await self.publisher.start(TICKS, SNAPSHOTS, PRICE_CHANGES, PRICE_CHANGES_STATE, DEAD_LETTERS, FEED_EVENTS)
         if self.thresholds is not None:
             await self.changes_publisher.start(THRESHOLDS, THRESHOLD_MARKS)
             await self.thresholds.start()
         if self.gaps is not None:
             await self.gaps.start()
+        if self.events is not None:
+            await self.events.start()
         if self.writer is not None:
             await self.writer.start()
         self._beating = asyncio.create_task(self._heartbeat(), name="heartbeat")
+        self._loop = asyncio.get_running_loop()
+        self.log_watch.start()
         self.watchdog.start()
 
     async def _shut_down(self, *_args: Any, **_kwargs: Any) -> None:
         self.watchdog.stop()
+        self.log_watch.stop()
         if self.gaps is not None:
             await self.gaps.stop()
+        if self.events is not None:
+            await self.events.stop()
         for agent in self._agents:
             agent.forget()
         if self.writer is not None:
@@ -242,7 +287,59 @@ class Worker:
     async def _heartbeat(self) -> None:
         while True:
             self._beat = time.monotonic()
+            self._tell_of_repeats()
             await asyncio.sleep(0.5)
+
+    async def _lost(self, partition: int, expected: int, chunk: Chunk) -> None:
+        """Tell of records that the log lost before they were read."""
+        held = [table.partitions_held for table in self.app.tables.data.values() if isinstance(table, StateTable)]
+        await losses.tell(self.teller, self.group, expected, chunk, losses.rows_of(held, partition))
+
+    def _tell_of_repeats(self) -> None:
+        """Announce what the jobs drop as repeated and what only looks like it, a source once for all jobs."""
+        for job in (self.snapshots_job, self.changes_job):
+            for dropped in job.repeats.news():
+                log.error("%s", dropped)
+                if self._beat - self._repeats_told.get(dropped.source, -QUIET_SECONDS) >= QUIET_SECONDS:
+                    self._repeats_told = {
+                        source: at for source, at in self._repeats_told.items() if self._beat - at < QUIET_SECONDS
+                    } | {dropped.source: self._beat}
+                    self.teller.say("repeats", str(dropped), count=dropped.count)
+
+    # -- which logs are read -------------------------------------------------------------------------------------------
+
+    def _looked(self, found: Found) -> None:
+        """The brokers told, in the log watch's thread, which logs there are."""
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._compare, dict(found.logs))
+
+    def _compare(self, found: dict[str, LogId]) -> None:
+        """Have what is read of another log than the one that is there read anew."""
+        now = found.pop(TICKS, None)
+        # Partitions that are being assigned are about to be read from the right place.
+        if now is not None and self._running and self.recovered:
+            client = self._consumer._thread
+            if client.logs.get(TICKS, now) != now:
+                client.rebuild(f"{TICKS} is another log than the one that is read")
+        for topic, log_id in found.items():
+            before = self._logs.setdefault(topic, log_id)
+            if before == log_id:
+                continue
+            self._logs[topic] = log_id
+            self._log_replaced(topic, before, log_id)
+            if topic == FEED_EVENTS and self.gaps is not None:
+                self.gaps.reread()
+            if topic == THRESHOLDS and self.thresholds is not None:
+                self.thresholds.reread()
+
+    def _log_replaced(self, topic: str, before: LogId | None, now: LogId) -> None:
+        """Say in band that a topic is read from its start, since another log stands behind its name."""
+        self.logs_replaced += 1
+        was = "another" if before is None else f"log {before.topic} of cluster {before.cluster}"
+        reason = f"{topic} was {was} and is log {now.topic} of cluster {now.cluster}, which is read from its start"
+        log.error("%s", reason)
+        self.teller.say("log_replaced", reason)
 
     # -- what is told of it --------------------------------------------------------------------------------------------
 
@@ -258,6 +355,18 @@ class Worker:
             complaints["recovery"] = "partitions are being assigned or recovered"
         if self.writer is not None and self.writer.failing:
             complaints["store"] = self.writer.failing
+        dropped = {one.source: one for job in (self.snapshots_job, self.changes_job) for one in job.repeats.many()}
+        if dropped:
+            complaints["repeats"] = "; ".join(str(one) for one in list(dropped.values())[:3])
+        if self.losses.complaint is not None:
+            complaints["retention"] = self.losses.complaint
+        rooms = (self.snapshots_job.room, self.changes_job.room)
+        if refused := max(room.refused for room in rooms):
+            last = next(room.last for room in rooms if room.refused)
+            complaints["codes"] = (
+                f"{refused:,} ticks are of codes that have neither snapshot nor changes, as there are too many (now"
+                f" {last[:64]!r}): look what writes them, and restart the worker"
+            )
         return {"status": "failing" if complaints else "ok", "complaints": complaints, "group": self.group}
 
     def status(self) -> dict[str, Any]:
@@ -273,11 +382,15 @@ class Worker:
             "changes": self.changes.emitted if self.changes else 0,
             "snapshots": sum(len(rows) for rows in self._snapshot_rows().values()),
             "repeated": max(self.snapshots_job.repeated, self.changes_job.repeated),
+            "suspicious": max(self.snapshots_job.repeats.suspicious, self.changes_job.repeats.suspicious),
             "late": self.snapshots_job.late,
+            "refused": max(self.snapshots_job.room.refused, self.changes_job.room.refused),
             "thresholds": dict(self.thresholds.in_force) if self.thresholds else {},
             "thresholds_run_time": sorted(self.thresholds.run_time) if self.thresholds else [],
             "dead_letters": self.letters.buried,
             "lost_to_retention": self._consumer.lost_to_retention if self._running else 0,
+            "logs_replaced": self.logs_replaced,
+            "clients_rebuilt": self._consumer._thread.rebuilt if self._running else 0,
             "lag": lag,
             "lag_total": sum(lag.values()),
         }
@@ -299,9 +412,13 @@ class Worker:
         if not self._running:
             return {}
         consumer = self._consumer
+        ends = self.log_watch.ends(time.monotonic())
         lag: dict[str, int] = {}
         for tp in list(consumer.expected):
-            end = cast("int | None", consumer.highwater(tp))
+            fetched = cast("int | None", consumer.highwater(tp))
+            told = ends.get((tp.topic, tp.partition))
+            # What fetching brought is newer, as long as it brings anything.
+            end = fetched if told is None or fetched is None else max(fetched, told)
             committed = consumer._committed_offset.get(tp)
             if end is not None and committed is not None:
                 lag[str(tp.partition)] = max(0, end - committed)
@@ -315,6 +432,9 @@ class Worker:
             "rebalance": (self._check_rebalance, 300.0),
             "coordinator": (self._check_coordinator, 60.0),
             "progress": (self._check_progress, 120.0),
+            "fetch": (self._check_fetch, 60.0),
+            # A broker that is away is tried again in place; nothing is lost by waiting.
+            "broker": (self.log_watch.silence, math.inf),
             "commit": (self._check_commit, 120.0),
         }
 
@@ -345,6 +465,18 @@ class Worker:
         if oldest is not None and now - oldest > 10:
             return f"a chunk is in hand for {now - oldest:.0f} s"
         return None
+
+    def _check_fetch(self, now: float) -> str | None:
+        if not self._running or not self.recovered:
+            return None
+        consumer = self._consumer
+        # Streams that are full hold every partition back, and what they hold is in hand: that is progress's to watch.
+        held = bool(consumer._buffered_partitions)
+        places = {} if held else {tp: at for tp, at in list(consumer.expected.items()) if not _waits(consumer, tp)}
+        stuck = self._unfetched.look(places, self.log_watch.ends(now), now)
+        if stuck is not None and self._loop is not None and self._unfetched.first_time():
+            self._loop.call_soon_threadsafe(consumer._thread.rebuild, f"fetching is stuck: {stuck}")
+        return stuck
 
     def _check_commit(self, now: float) -> str | None:
         if not self._running or not self.recovered:
@@ -393,3 +525,9 @@ class Worker:
         except SystemExit as stop:
             return int(stop.code or 0)
         return 0
+
+
+def _waits(consumer: BatchConsumer, tp: TP) -> bool:
+    """Whether a chunk of the partition is in hand."""
+    queue = consumer.queues.get(tp)
+    return queue is not None and queue.waiting > 0

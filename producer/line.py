@@ -115,7 +115,7 @@ class Line:
             outlet,
             name=name,
             own_clock=own_clock,
-            scrub=lambda text: self._address.scrub(text),
+            scrub=self._scrub,
         )
         self._changed = asyncio.Event()
         self._worked = False
@@ -654,6 +654,10 @@ class Line:
         return UsageError(
             f"the feed at {self._address.shown} refused the subscription: {self._refusal}: check --symbols and --token"
         )
+
+    def _scrub(self, text: str) -> str:
+        """Somebody else's text without the secrets of the address that is dialled now."""
+        return self._address.scrub(text)
 
     def _said(self, error: BaseException) -> str:
         text = str(error) or type(error).__name__

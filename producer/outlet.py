@@ -132,7 +132,8 @@ class Single:
         """Announce what nobody received since the run before ended, unless it told of its end itself."""
         self.before = None
         if before.since is not None:
-            hole = Hole(before.since, max(before.since, now()), codes, "killed", before.reason)
+            # Where the clock stepped back, it is neither's time alone: what lies between the two is covered.
+            hole = Hole(min(before.since, now()), max(before.since, now()), codes, "killed", before.reason)
             self.gap(hole, self.n if n is None else n)
 
     def gap(self, hole: Hole, n: int) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast, get_args
 
-from market.codes import Board
+from market.codes import Board, UnknownCode, normalise
 from producer import symbols, watchlist
 from producer.dealing import lines_needed
 from producer.feeds import provider
@@ -51,6 +51,7 @@ class ProducerOptions:
     heartbeat: float = 20.0
     heartbeat_message: str | None = None
     http_port: int | None = None
+    http_token: str | None = field(default=None, repr=False)
     first_delay: float = 0.5
     longest_delay: float = 60.0
 
@@ -106,20 +107,67 @@ def plan(options: ProducerOptions) -> Plan:
     if options.lines is not None and options.lines < 1:
         raise UsageError("--lines is a number of connections, from 1")
     given, file = _codes(options)
-    endpoints = _endpoints(options, as_string=isinstance(given, str))
+    spelling = _spelling(given)
+    endpoints = _endpoints(options, as_string=isinstance(given, str), spelling=spelling)
     feeds = [endpoint.provider for endpoint in endpoints]
-    codes = _spelt(given, feeds)
+    _check_settings(options, feeds)
+    codes = _spelt(given, feeds, spelling)
     return Plan(endpoints, codes, file, _sources(options, _lines(options, feeds, codes)))
 
 
-def _endpoints(options: ProducerOptions, *, as_string: bool) -> list[Endpoint]:
+def _check_settings(options: ProducerOptions, feeds: Sequence[Provider]) -> None:
+    """Refuse what a feed would take and do nothing with.
+
+    Raises:
+        UsageError: such a setting; the text names the feed and the fix.
+    """
+    first = feeds[0]
+    able = first.capabilities
+    volume, turnover = "volume" in able.carries, "turnover" in able.carries
+    if options.volume_unit is not None and not volume:
+        raise UsageError(f"--volume-unit: {first.name} carries no volume: leave it out")
+    if options.volume_unit is not None and "=" in options.volume_unit and able.abroad:
+        raise UsageError(f"--volume-unit {options.volume_unit}: {first.name} has no A shares, and so no boards")
+    if options.turnover == "carried" and not turnover:
+        raise UsageError(f"--turnover carried: {first.name} carries none: write {'computed or ' if volume else ''}none")
+    if options.turnover == "computed" and not volume:
+        raise UsageError(f"--turnover computed: {first.name} carries no volume to compute it from: write none")
+    for feed in feeds:
+        if options.trades_only and "volume" not in feed.capabilities.carries:
+            raise UsageError(f"--trades-only: {feed.name} carries no volume, and so can't tell a trade: leave it out")
+    if options.token and able.login == "none":
+        raise UsageError(f"--token: {first.name} takes none: leave out --token and ASHARE_FEED_TOKEN")
+    if options.second_token and (len(feeds) < 2 or feeds[1].capabilities.login == "none"):
+        why = (
+            "there is no second feed: give --arbitrate, --second-url or --second-feed"
+            if len(feeds) < 2
+            else (f"{feeds[1].name} takes none")
+        )
+        raise UsageError(f"--second-token: {why}")
+    beats = options.heartbeat or able.heartbeat_seconds
+    if options.heartbeat_message is not None and not beats:
+        raise UsageError("--heartbeat-message is sent with every heartbeat: give --heartbeat a number of seconds")
+
+
+def _spelling(given: str | list[str]) -> dict[str, str]:
+    """How each code was given, by its one form; of what has none, as it is."""
+    spelt: dict[str, str] = {}
+    for code in symbols.codes(given) or ():
+        try:
+            spelt.setdefault(normalise(code), code)
+        except UnknownCode:
+            spelt.setdefault(code, code)
+    return spelt
+
+
+def _endpoints(options: ProducerOptions, *, as_string: bool, spelling: Mapping[str, str]) -> list[Endpoint]:
     """One, or two where their lines are to become one stream; the settings' units are those of the first feed.
 
     Raises:
         UsageError: a feed is not known, a unit is none, or the second connection would end the first.
     """
     feed = provider(options.feed)
-    common = Options(foreign=options.foreign, trades_only=options.trades_only, as_string=as_string)
+    common = Options(foreign=options.foreign, trades_only=options.trades_only, as_string=as_string, spelling=spelling)
     declared = feed.capabilities.units
     first = Endpoint(
         feed, replace(common, units=_units(options, declared)), options.url or feed.capabilities.url, options.token
@@ -170,15 +218,19 @@ def _some(codes: list[str], where: str) -> list[str]:
     return codes
 
 
-def _spelt(given: str | list[str], feeds: Sequence[Provider]) -> list[str] | None:
-    """The codes one by one, in the one form for every feed; the post's alone gets them as they were given.
+def _spelt(given: str | list[str], feeds: Sequence[Provider], spelling: Mapping[str, str]) -> list[str] | None:
+    """The codes one by one, in the one form: feeds spell them for their servers.
+
+    The post's servers may know codes that have none; those stay as they were given.
 
     Raises:
         UsageError: no code, or the whole market of a feed that does not have it on one connection.
     """
     codes = symbols.codes(given)
     if codes is not None and _EVERYTHING not in codes:
-        return codes if all(feed.name == "post" for feed in feeds) else watchlist.codes(_at_home(codes, feeds))
+        if all(feed.name == "post" for feed in feeds):
+            return list(spelling)
+        return watchlist.codes(_at_home(codes, feeds))
     for feed in feeds:
         if not feed.capabilities.wildcard:
             raise UsageError(

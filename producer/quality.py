@@ -227,7 +227,8 @@ class Gate:
         self._stretches: dict[tuple[date, str, Board], tuple[tuple[int, int], ...]] = {}
         self._review_at = 0
         self.expect(codes)
-        known_until()  # the calendar takes a second to load: before there is a socket that waits
+        # The calendar takes a second to load: before there is a socket that waits.
+        self._known_until = day_start(known_until()) + DAY_MS
 
     def expect(self, codes: Iterable[str] | None) -> None:
         """Take a new list of the codes asked for, in any form that ``market.codes.normalise`` reads."""
@@ -254,7 +255,11 @@ class Gate:
             add(row)
             time = tick.time
             # A day's first previous close is for the rules to learn from, at whatever price it comes.
-            if row.last <= time < row.until and earliest <= time <= latest and (row.close or tick.previous_close is None):
+            if (
+                row.last <= time < row.until
+                and earliest <= time <= latest
+                and (row.close or tick.previous_close is None)
+            ):
                 price = tick.price
                 if price == row.price:
                     row.last = time
@@ -287,7 +292,9 @@ class Gate:
                 row.learn(tick.previous_close, shanghai_date(time))
         found = [UNKNOWN_CODE] if unknown else []
         found += self._priced(tick.price, row, row.band if day == row.day else None)
-        stretch = self._stretch(row, time)
+        # Which holidays there will be in a wrong year is not known, nor worth a warning.
+        beyond = FUTURE in timed and time > self._known_until
+        stretch = row.until if beyond else self._stretch(row, time)
         if stretch is None:
             timed.append(OFF_SESSION)
         elif not timed:

@@ -1,6 +1,6 @@
 """The contract: record types, their codec, JSON Schemas, topics. Nothing here imports anything else of ours."""
 
-from schemas.codec import RecordError, decode, decoder, encode
+from schemas.codec import RecordError, decode, decode_each, decoder, encode
 from schemas.errors import UsageError
 from schemas.records import (
     ChangeState,
@@ -35,6 +35,7 @@ __all__ = [
     "Tick",
     "UsageError",
     "decode",
+    "decode_each",
     "decoder",
     "encode",
 ]

@@ -38,6 +38,9 @@ MAX_PARTITION = 2**31 - 1
 RUN_AHEAD_MS = 86_400_000
 """How far a run may be ahead of the receipt of its ticks: a clock that was set back by more is told of at start."""
 
+RECEIVED_AHEAD_MS = 3_600_000
+"""How far a receipt may be ahead of its record's timestamp, which a broker holds to its own clock."""
+
 MAX_SOURCE = 255
 MAX_CODE = 32
 MAX_QUALITY = 256

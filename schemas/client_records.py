@@ -1,7 +1,8 @@
 """The client library's record types (``ashare_client/records.py``) as Python text, from the JSON Schemas.
 
-What a schema narrows (a range, a list of events) is not carried over: it may widen later, and a reader then takes a
-value that it does not know for unknown. Types and names can't change, so those are what the client holds a record to.
+Types, names and bounds (``schemas/bounds.py``) are what the client holds a record to. A list of values (of events, say)
+and the form of a text are not carried over: they may widen later, and a reader then takes a value that it does not know
+for unknown.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from schemas.bounds import INT64
 from schemas.json_schema import json_schema
 from schemas.topics import topics
 
@@ -81,7 +83,23 @@ def _type(schema: Schema) -> Iterator[str]:
     yield f'{_INDENT}"""\n\n'
     for name, field in schema["properties"].items():
         default = "" if name in schema["required"] else f" = {field['default']!r}"
-        yield f"{_INDENT}{name}: {_annotation(field)}{default}\n"
+        yield from _field(name, _annotation(field), default)
+
+
+def _field(name: str, annotation: str, default: str) -> Iterator[str]:
+    line = f"{_INDENT}{name}: {annotation}{default}\n"
+    if len(line) <= _WIDTH + 1:
+        yield line
+        return
+    alternatives = annotation.split(" | ")
+    if len(alternatives) > 1:
+        yield f"{_INDENT}{name}: (\n"
+        for index, one in enumerate(alternatives):
+            yield f"{_INDENT * 2}{'| ' if index else ''}{one}\n"
+        yield f"{_INDENT}){default}\n"
+        return
+    inner = annotation.removeprefix("Annotated[").removesuffix("]")
+    yield f"{_INDENT}{name}: Annotated[\n{_INDENT * 2}{inner}\n{_INDENT}]{default}\n"
 
 
 def _about(field: Schema) -> str:
@@ -100,7 +118,24 @@ def _annotation(field: Schema) -> str:
     return " | ".join(_one(kind, field) for kind in types)
 
 
+_BOUNDS = {"minimum": "ge", "maximum": "le", "maxLength": "max_length"}
+_BOUNDED = {"integer": ("minimum", "maximum"), "number": ("minimum", "maximum"), "string": ("maxLength",)}
+
+
 def _one(kind: str, field: Schema) -> str:
+    """The Python type of a field that is of one kind, with its bounds."""
+    return " | ".join(_bounded(one, kind, field) for one in _unbounded(kind, field).split(" | "))
+
+
+def _bounded(plain: str, kind: str, field: Schema) -> str:
+    found = {_BOUNDS[word]: field[word] for word in _BOUNDED.get(kind, ()) if word in field}
+    if plain == "int":
+        found = {name: min(int(bound), INT64) for name, bound in found.items()}
+    bounds = ", ".join(f"{name}={str(bound).replace('e+', 'e')}" for name, bound in found.items())
+    return f"Annotated[{plain}, msgspec.Meta({bounds})]" if bounds else plain
+
+
+def _unbounded(kind: str, field: Schema) -> str:
     if kind == "array":
         return f"list[{_annotation(field['items'])}]"
     unit = next((alias for words, alias in _UNITS.items() if words in field.get("description", "")), None)

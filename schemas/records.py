@@ -45,6 +45,7 @@ _SCOPE = '"default", "board:STAR" or "code:600519"'
 _QUALITY = "What the quality gate found, comma between several (off_grid, backwards …; more to come); null: nothing"
 _SHARES = Meta(ge=0, le=MAX_VOLUME, description="Shares; whole for A shares")
 _SUM = "Shares; whole for A shares"
+_CONNECTION = "The connection that delivers from now on, of several; or TOPIC/PARTITION, which lost records"
 _LINE = "Line id: one upstream connection"
 _RUN = "Start of this line's producer, ms since the epoch"
 _NUMBER = "The run's own count of ticks, no holes over all partitions"
@@ -205,7 +206,8 @@ class FeedEvent(Record, frozen=True, gc=False):
 
     ``clock``: the feed's times are constantly off. ``unreadable``: most of its frames can't be read. ``repeats``: ticks
     are dropped as repeated that are not. ``limited``: a bound was reached, and ``count`` things were left out.
-    ``log_replaced``: another cluster or topic stands behind the same name.
+    ``log_replaced``: another cluster or topic stands behind the same name. ``acknowledged``: an operator has taken note
+    of what workers lost to retention and told of until ``end``.
     ``n`` is the number of the last tick before the event. A gap names the time between which ticks may be missing
     (``start``, ``end``, µs since the epoch, local clock) and the codes concerned, or ``"all"``: what was made of their
     ticks around that time may lack some. ``id`` names the event: source, run, and the run's count of events.
@@ -230,6 +232,7 @@ class FeedEvent(Record, frozen=True, gc=False):
             "repeats",
             "limited",
             "log_replaced",
+            "acknowledged",
         ],
         Meta(description="What happened"),
     ]
@@ -257,10 +260,7 @@ class FeedEvent(Record, frozen=True, gc=False):
         | None
     ) = None
     missed: Annotated[int, Meta(ge=0, le=INT64, description="Shares that traded in the gap, if known")] | None = None
-    line: (
-        Annotated[str, Meta(max_length=MAX_SOURCE, description="The connection that delivers from now on, of several")]
-        | None
-    ) = None
+    line: Annotated[str, Meta(max_length=MAX_SOURCE, description=_CONNECTION)] | None = None
     count: Annotated[int, Meta(ge=0, le=INT64, description="How many things it tells of")] | None = None
 
 

@@ -27,7 +27,7 @@ class Due:
         end: ``None`` while it lasts.
         ends: the gap that lasted until this was told, which is no gap beside it.
         vague: since when exactly a code lacks ticks is told by its own last one: between ``start`` and ``at``.
-        restart: it may have been told of before, as the line of a producer that was killed.
+        restart: what a producer tells of the one before, which was killed.
         over: it says only that ``ends`` is over, and since when.
     """
 
@@ -88,7 +88,7 @@ def due(events: Sequence[Json]) -> list[Due]:
                 line.subscribed, line.codes = True, named
                 if lasting is not None:
                     gone = not line.foreign
-                    made = replace(lasting, end=at, at=at, ends=lasting.id, over=gone)
+                    made = replace(lasting, end=max(at, lasting.start), at=at, ends=lasting.id, over=gone)
             case "gap" | "overflow" if start is not None and end is not None:
                 restart = event.get("detected") == "killed"
                 ends = line.lasting.id if line.lasting is not None else None
@@ -104,28 +104,28 @@ class Covering:
     """What a code's mark is after a telling: a range where that can't be told from the events alone."""
 
     at: int
-    id: str | None
+    ids: tuple[str, ...]
     start: tuple[int, int]
     end: int | None
-    count: tuple[int, int]
+    count: int
 
     def fits(self, mark: Json | None) -> bool:
         """Whether a snapshot's mark is this."""
-        if mark is None or self.id is None:
-            return mark is None and (self.id is None or self.count[0] == 0)
+        if mark is None or not self.ids:
+            return mark is None and not self.ids
         return (
-            mark.get("id") == self.id
+            mark.get("id") in self.ids
             and self.start[0] <= mark["start"] <= self.start[1]
             and mark.get("end", "absent") == self.end
-            and self.count[0] <= mark.get("count", 1) <= self.count[1]
+            and mark.get("count") == self.count
         )
 
     def shown(self) -> Json:
         """For a finding."""
-        return {"id": self.id, "start": self.start, "end": self.end, "count": self.count}
+        return {"id": self.ids, "start": self.start, "end": self.end, "count": self.count}
 
 
-_NONE = Covering(0, None, (0, 0), None, (0, 0))
+_NONE = Covering(0, (), (0, 0), None, 0)
 
 
 def covering(told: Sequence[Due]) -> list[Covering]:
@@ -135,25 +135,26 @@ def covering(told: Sequence[Due]) -> list[Covering]:
     for one in told:
         if one.ends is not None:
             gaps.pop(one.ends, None)
+        if one.restart:  # it takes the place of what ``started`` alone told of
+            for known in [gap.id for gap in gaps.values() if gap.vague and gap.source == one.source]:
+                del gaps[known]
         if not one.over:
             gaps.pop(one.id, None)  # so that the latest told is the last
             gaps[one.id] = one
         if not gaps:
-            found.append(Covering(one.at, None, (0, 0), None, (0, 0)))
+            found.append(Covering(one.at, (), (0, 0), None, 0))
             continue
-        starts = [gap.start for gap in gaps.values()]
-        latest = [gap.at if gap.vague else gap.start for gap in gaps.values()]
+        starts = [min(gap.start, gap.at) if gap.vague else gap.start for gap in gaps.values()]
+        latest = [max(gap.start, gap.at) if gap.vague else gap.start for gap in gaps.values()]
         ends = [gap.end for gap in gaps.values() if gap.end is not None]
-        # A kill is seen by the worker as the next run starts, and told of by that run: once or twice, as ids go.
-        twice = sum(gap.restart for gap in gaps.values())
-        twice = min(twice, sum(gap.vague for gap in gaps.values()))
         found.append(
             Covering(
                 one.at,
-                next(reversed(gaps)),
+                # The latest: told last, or last by its own clock, where that was put back.
+                (next(reversed(gaps)), max(gaps.values(), key=lambda gap: gap.at).id),
                 (min(starts), min(latest)),
                 None if len(ends) < len(gaps) else max(ends),
-                (len(gaps) - twice, len(gaps)),
+                len(gaps),
             )
         )
     return found
@@ -203,7 +204,7 @@ class MarkCheck:
             for place, told in enumerate(coverings):
                 following = coverings[place + 1 : place + 2]
                 soon = following and abs(following[0].at - told.at) < SUPERSEDED
-                if told.id is None or soon or seen.since > told.at:
+                if not told.ids or soon or seen.since > told.at:
                     continue
                 if not any(told.fits(mark) for mark in seen.marks):
                     self._findings.add("mark_mismatches", code=code, why="never published", due=told.shown())

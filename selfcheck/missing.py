@@ -138,7 +138,11 @@ class Restarts:
         before = self._before(run)
         if event.get("detected") != "killed" or before is None:
             return start - own, end - own
-        # It begins by the clock of the run that was killed, and ends with the first tick by its own, at the latest.
+        # It begins by the clock of the run that was killed, and ends by its own, with its first tick at the latest.
+        # Where that clock is behind, the two have changed places: a gap covers what lies between the two times.
+        last = self._heard[before].last
+        if abs(end - last) < abs(start - last):
+            start, end = end, start
         heard = self._heard.get(run)
         return start - self._offset(before), (end if heard is None else min(end, heard.first)) - own
 

@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable
 from deploy.local.stack import Stack
 from selfcheck.missing import Launch
 
-_BACK = 4.0
-"""Seconds that a producer is given at the least to be back before the market ends; and twice what the slowest took."""
+_BACK = 2.0
+"""Seconds beyond what the slowest start took, that a producer is given to be back before the market ends."""
 _LOOK = 0.05
 
 
@@ -53,7 +53,7 @@ class Restarting:
         while self._every is not None:
             await asyncio.sleep(self._every)
             killed = time.monotonic()
-            if killed + max(_BACK, 2 * slowest) > ends:
+            if killed + slowest + _BACK > ends:
                 return
             await asyncio.to_thread(stack.kill, "producer")
             before = await published()

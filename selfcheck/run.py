@@ -197,6 +197,8 @@ async def _check(
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
             await watch.stop()
+        if options.kill_producer_every is not None and len(restarting.launches) == 1:
+            verdict.error = verdict.error or "the producer was not killed in time to be back: give it more --seconds"
         # By a clock that is off, no age can be told.
         verdict.latency, verdict.ticks_a_chunk = summary(() if options.clock_step else watch.ages), drain.ticks_a_chunk
         if verdict.sent:

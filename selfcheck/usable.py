@@ -53,16 +53,15 @@ def _named(tick: Json) -> bool:
 def _priced(tick: Json) -> bool:
     price, close, volume, turnover = (tick.get(name) for name in ("price", "previous_close", "volume", "turnover"))
     return (
-        _number(price, 1e9)
-        and price != 0
-        and (close is None or (_number(close, 1e9) and close != 0))
+        _number(price, 1e9, 0.0001)
+        and (close is None or _number(close, 1e9, 0.0001))
         and (volume is None or _number(volume, 1e15))
         and (turnover is None or _number(turnover, 1e18))
     )
 
 
-def _number(value: Any, most: float) -> bool:
-    return type(value) in (int, float) and 0 <= value <= most and math.isfinite(value)
+def _number(value: Any, most: float, least: float = 0) -> bool:
+    return type(value) in (int, float) and least <= value <= most and math.isfinite(value)
 
 
 def _text(value: Any, most: int) -> bool:

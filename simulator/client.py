@@ -22,6 +22,10 @@ GOODBYE_SECONDS = 2.0
 _LAST_SECONDS = 60.0
 _SETTLING_SECONDS = 5.0
 _PLAIN = Form()
+FLOOD_BYTES = 16 << 20
+"""Of empty fragments, on the wire: eight million of them."""
+_FRAGMENTS = 1 << 15
+_FLOOD_AHEAD = 1 << 20
 
 
 class Client:
@@ -115,6 +119,18 @@ class Client:
     def abort(self) -> None:
         """Reset the connection."""
         self.connection.transport.abort()
+
+    async def flood(self) -> None:
+        """Begin a message, go on with empty fragments until the client hangs up or there were enough, and reset."""
+        transport, left = self.connection.transport, FLOOD_BYTES
+        transport.write(framing.BEGINNING)
+        while left > 0 and not transport.is_closing():
+            transport.write(framing.EMPTY_FRAGMENT * _FRAGMENTS)
+            left -= _FRAGMENTS * len(framing.EMPTY_FRAGMENT)
+            while self.unsent > _FLOOD_AHEAD and not transport.is_closing():  # noqa: ASYNC110 - as in ``dismiss``
+                await asyncio.sleep(0.005)
+            await asyncio.sleep(0)
+        transport.abort()
 
     def leave(self) -> None:
         """Close what is kept of it."""

@@ -68,6 +68,11 @@ class Faults:
         """Whether a connection's ticks are being withheld."""
         return self._own(connection) is not None
 
+    def kind_of(self, connection: str) -> str | None:
+        """By which kind of misbehaviour its ticks are being withheld."""
+        own = self._own(connection)
+        return None if own is None else own.fault.kind
+
     def _own(self, connection: str) -> Gap | None:
         return next((gap for gap in self._gaps if gap.fault.connection == connection), None)
 

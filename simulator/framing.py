@@ -8,6 +8,10 @@ _TEXT, _BINARY = 0x81, 0x82
 """A whole message in one frame (RFC 6455, 5.2: FIN and opcode 1 or 2); a server does not mask."""
 _FIN = 0x80
 _ONE_BYTE = 125
+BEGINNING = bytes((_TEXT & ~_FIN, 0))
+"""The empty first fragment of a text message that goes on."""
+EMPTY_FRAGMENT = b"\x00\x00"
+"""A fragment that continues a message, adds nothing and does not end it."""
 
 
 def payloads(texts: Sequence[str], per_frame: int) -> list[bytes]:

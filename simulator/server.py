@@ -30,8 +30,8 @@ from simulator.feeds.prints import Print, Tape
 from simulator.feeds.provider import Handshake, Refusal, Reply, Terms
 from simulator.ledger import Ledger
 from simulator.market_page import MarketPage
-from simulator.misbehaviour import chosen
-from simulator.misbehaviour.kind import Kind, PrintKind
+from simulator.misbehaviour import KINDS, chosen
+from simulator.misbehaviour.kind import Kind, LineKind, PrintKind
 from simulator.misbehaviour.lines import Greeting, HeartbeatWithoutReply, RefusedToken, TooManyCodes
 
 log = logging.getLogger(__name__)
@@ -41,6 +41,8 @@ DRAINED_BYTES = 1 << 20
 _TOO_SLOW = 1013
 _CLIENT_MESSAGE_BYTES = 1 << 20
 _WATCH_SECONDS = 1.0
+_CACHED = 200
+"""Codes of which what was last known is pushed before a connection is closed for it."""
 _BUSY = Refusal(429, b'{"message":"too many requests"}')
 
 
@@ -128,8 +130,10 @@ class FeedServer:
         self._last: dict[str, Print] = {}
         self._late: list[Print] = []
         self._market_tricks: list[Kind] = []
+        self._always = [kind for kind in self.kinds if kind.standing and isinstance(kind, PrintKind)]
         self._connections = 0
         self._shut_until = -math.inf
+        self._shut_by = _BUSY
         self._wanted = asyncio.Event()
         self._leaving: set[asyncio.Task[None]] = set()
 
@@ -185,9 +189,10 @@ class FeedServer:
         """Change the market's next ticks."""
         self._market_tricks.append(kind)
 
-    def shut(self, seconds: float) -> None:
-        """Refuse handshakes for a while, with HTTP 429."""
+    def shut(self, seconds: float, refusal: Refusal | None = None) -> None:
+        """Refuse handshakes for a while; with HTTP 429, where nothing else is said."""
         self._shut_until = max(self._shut_until, _now() + seconds)
+        self._shut_by = refusal or _BUSY
 
     async def subscribed(self) -> None:
         """Wait until somebody has subscribed to something, for the first time."""
@@ -230,7 +235,7 @@ class FeedServer:
     def _tricked(self, prints: list[Print]) -> list[Print]:
         """The market's ticks after those that misbehave for all."""
         held, self._late = self._late, []
-        tricks, self._market_tricks = self._market_tricks, []
+        tricks, self._market_tricks = [*self._market_tricks, *self._always], []
         for kind in tricks:
             prints, later = kind.prints(prints, self._draw) if isinstance(kind, PrintKind) else (prints, [])
             self._late += later
@@ -266,11 +271,13 @@ class FeedServer:
         log.warning("a handshake was refused: HTTP %d", refusal.status)
         length = str(len(refusal.body))
         headers = Headers({"Content-Type": "application/json", "Content-Length": length, "Connection": "close"})
+        for name, value in refusal.headers:
+            headers[name] = value
         return Response(refusal.status, http.HTTPStatus(refusal.status).phrase, headers, refusal.body)
 
     def _refusal(self, handshake: Handshake) -> Refusal | None:
         if _now() < self._shut_until:
-            return _BUSY
+            return self._shut_by
         return self.provider.admit(self._terms, handshake)
 
     async def _serve(self, connection: ServerConnection) -> None:
@@ -321,12 +328,25 @@ class FeedServer:
             return
         client.since = _now()
         if self.faults.subscribed(client, client.session.fresh):
-            client.muted = True
+            self._leave_empty(client)
         self._regroup()
         fresh = client.session.fresh
         if self.provider.caches and not client.muted and fresh is not None:
             frames, ticks = client.give_again([one for code, one in self._last.items() if code in fresh])
             self._count(client, frames, ticks)
+
+    def _leave_empty(self, client: Client) -> None:
+        """A subscription that leads to nothing, or to what is cached and the end."""
+        kind = KINDS.get(self.faults.kind_of(client.name) or "")
+        fresh = client.session.fresh
+        if isinstance(kind, LineKind) and kind.cached_first:
+            cached = [one for one in self._last.values() if fresh is None or one.code in fresh]
+            frames, ticks = client.give_again(cached[:_CACHED])
+            self._count(client, frames, ticks)
+            task = asyncio.get_running_loop().create_task(client.close(kind.code, kind.reason))
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
+        client.muted = True
 
     async def _counted(self, client: Client) -> bool:
         """Hold the provider's limit of connections; whether the client is still there."""

@@ -144,14 +144,16 @@ class Strikes:
             await client.settle()
             client.deaf = not kind.answers
             if kind.shut_seconds:
-                self._server.shut(kind.shut_seconds)
+                self._server.shut(kind.shut_seconds, kind.refusal)
             said = Reply() if kind.words is None else client.session.says(kind.words)
             if kind.words == "throttled" and self._server.provider.throttled_seconds is None:
                 said = Reply()
-            close = said.close or (kind.code, "the server restarts")
+            close = said.close or (kind.code, kind.reason)
             await client.follow(Reply(said.frames))
             if kind.ending == "closed":
                 await client.close(*close)
+            elif kind.ending == "flooded":
+                await client.flood()
             elif kind.ending == "reset":
                 client.abort()
         finally:

@@ -97,7 +97,7 @@ def show(
 def _clock(milliseconds: int) -> str:
     try:
         return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(milliseconds / 1000))
-    except (ValueError, OverflowError, OSError):
+    except (OverflowError, ValueError, OSError):  # a stranger's timestamp
         return str(milliseconds)
 
 

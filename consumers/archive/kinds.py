@@ -98,10 +98,21 @@ def kinds() -> Mapping[str, Kind]:
             "price-change",
             PriceChange,
             _fields(PriceChange),
-            attrgetter("code", "origin.partition"),
-            attrgetter("origin.offset"),
+            _of_change,
+            _number_of_change,
         ),
     }
+
+
+def _of_change(change: PriceChange) -> object:
+    """What a change's number rises among: its tick's line; before changes carried their cause, its partition."""
+    cause = change.cause
+    return (change.code, change.origin.partition) if cause is None else (change.code, cause.source)
+
+
+def _number_of_change(change: PriceChange) -> object:
+    cause = change.cause
+    return change.origin.offset if cause is None else (cause.run, cause.n)
 
 
 def _fields(record: type[msgspec.Struct]) -> tuple[Field, ...]:

@@ -8,16 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
+from operator import attrgetter
 from typing import Any
 
-import msgspec
 import pyarrow as pa
 
 from ashare_client.archive import Span
 from broker.chunk import Chunk
 from consumers.archive.kinds import HEADERS, Kind
+from jobs.marks import HEALS_US
 from market.times import LATEST, trading_date
-from schemas import Record, decoder
+from schemas import Record, decode_each
 
 PART_ROWS = 49_152
 """Rows at which a part is cut: some 1 MB of ticks."""
@@ -37,24 +38,31 @@ class Stretch:
     bytes: int = 0
 
 
+_RECEIVED = attrgetter("received")
+
+
 class Marks:
-    """What was seen last of each thing that a partition's records are about, so that a repeat is known."""
+    """What was seen last of each thing that a partition's records are about, so that a repeat is known.
+
+    A repeat is what ``docs/decisions.md`` calls one: a record that was received long after the last one is none.
+    """
 
     def __init__(self, kind: Kind) -> None:
         """Nothing seen."""
         self._about, self._number = kind.about, kind.number
-        self._last: dict[object, Any] = {}
+        self._last: dict[object, tuple[Any, int]] = {}
 
     def repeated(self, records: Sequence[Record | None]) -> list[bool]:
         """Which of the next records the partition has had before."""
         last, get = self._last, self._last.get
         known = records if None not in records else [record for record in records if record is not None]
         found = []
-        for thing, number in zip(map(self._about, known), map(self._number, known), strict=True):
+        times = map(_RECEIVED, known)
+        for thing, number, received in zip(map(self._about, known), map(self._number, known), times, strict=True):
             before = get(thing)
-            again = before is not None and number <= before
+            again = before is not None and number <= before[0] and received <= before[1] + HEALS_US
             if not again:
-                last[thing] = number
+                last[thing] = number, received
             found.append(again)
         if len(known) == len(records):
             return found
@@ -75,7 +83,6 @@ class Stretches:
         self._partition = partition
         self._kind = kind
         self._wanted = wanted
-        self._decode = decoder(kind.type).decode
         self._marks = Marks(kind)
         self._open: dict[str, Stretch] = {}
         self._bare: Span | None = None
@@ -83,7 +90,7 @@ class Stretches:
 
     def warm(self, values: Sequence[bytes | None]) -> None:
         """Records that come before the next chunk and are archived already: they only say what is a repeat."""
-        self._marks.repeated(self._decoded(values))
+        self._marks.repeated(decode_each(self._kind.type, values, [-1] * len(values)))
 
     def add(self, chunk: Chunk, *, whole: bool = True) -> Iterator[Stretch]:
         """Take the next records; gives the stretches that are full.
@@ -98,7 +105,7 @@ class Stretches:
         if self._bare is not None and self._bare.end == chunk.start:
             chunk.start = self._bare.start
         self._bare = None
-        records = self._decoded(chunk.values)
+        records = decode_each(self._kind.type, chunk.values, chunk.timestamps)
         repeated = self._marks.repeated(records) if whole else [False] * len(records)
         days = self._days(records, chunk.timestamps)
         if self.first_day is None:
@@ -161,23 +168,6 @@ class Stretches:
             or sum(stretch.bytes for stretch in self._open.values()) > MOST_BYTES
         ):
             yield self._open.pop(max(self._open, key=lambda day: self._open[day].bytes))
-
-    def _decoded(self, values: Sequence[bytes | None]) -> list[Record | None]:
-        """The records; None where there is none, or one of a time that has no day."""
-        try:
-            records = list(map(self._decode, values))  # type: ignore[arg-type]
-        except (msgspec.MsgspecError, TypeError, UnicodeDecodeError):
-            return [self._or_none(value) for value in values]
-        if max((record.time for record in records), default=0) < LATEST:
-            return list(records)
-        return [self._or_none(value) for value in values]
-
-    def _or_none(self, value: bytes | None) -> Record | None:
-        try:
-            record: Record = self._decode(value)  # type: ignore[arg-type]
-        except (msgspec.MsgspecError, TypeError, UnicodeDecodeError):
-            return None
-        return record if record.time < LATEST else None  # type: ignore[attr-defined]
 
     def _days(self, records: Sequence[Record | None], timestamps: Sequence[int]) -> list[str]:
         """The Shanghai date of each record's time; that of its receipt where it can't be read."""

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from consumers.replay.clock import State
+
 MOST = 512
 
 
 class Point(NamedTuple):
-    """An offset of a partition, and what its clock says of the record before."""
+    """An offset of a partition, and where its clock stands before it."""
 
     offset: int
-    clock: int
+    clock: State = State()
 
 
 class Checkpoints:

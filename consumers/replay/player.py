@@ -87,7 +87,7 @@ class Player:
         self._least = 0
         self._merger = Merger(stock.topic, stock.starts)
         self._clocks = {partition: PartitionClock() for partition in stock.starts}
-        self._points = {partition: Point(start, 0) for partition, start in stock.starts.items()}
+        self._points = {partition: Point(start) for partition, start in stock.starts.items()}
         self._checkpoints = Checkpoints(self._points)
         self._late = [0] * _LATE_STEPS
 
@@ -175,7 +175,7 @@ class Player:
         self._merge(made, exchange_times(self._through.kind, made), typed=False)
 
     def _merge(self, chunk: Chunk, times: list[int], *, typed: bool) -> None:
-        keys = self._clocks[chunk.partition].keys(times)
+        keys = self._clocks[chunk.partition].keys(times, chunk.timestamps)
         self._merger.feed(Batch.of(chunk, keys, typed=typed), self._least)
 
     async def _give(self, batch: Batch) -> Batch | None:

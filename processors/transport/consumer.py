@@ -10,11 +10,8 @@ Replaced, with the reason (Faust 0.15.3):
 - ``perform_seek``: without a committed offset the stock one leaves the position where it is, past what was dropped.
 - ``wait_empty``: the stock one waits for ever, and the group throws the member out meanwhile.
 - ``_wait_next_records``: the stock one sleeps a whole second when every buffer is full.
-- aiokafka's requests, one by one: see ``broker.fetching``. Changelogs, which Faust assigns too, are not fetched at all:
-  what came of 36 partitions was held for ever, looked at in each fetch, and kept every request from waiting long.
-- the thread of its own that Kafka is spoken to from: each fetch costs two hand-overs between event loops there, which
-  is most of a worker's work at a few hundred ticks a second, and the two fight for the interpreter when there is much
-  to do. No work here holds the loop for long, so heartbeats need no thread.
+- ``perform_seek`` also takes no offset that was committed for another log of the same name.
+- what speaks to Kafka underneath: see ``processors.transport.client``.
 """
 
 from __future__ import annotations
@@ -22,152 +19,29 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any, cast
 
-from aiokafka.errors import ConsumerStoppedError, IllegalStateError
+from aiokafka.errors import ConsumerStoppedError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage, Message
 
-from broker.chunk import Chunk, corrupt, drain
-from broker.fetching import Fetching
+from broker.chunk import Chunk, corrupt
+from broker.probe import LogId
+from processors.transport.client import BatchConsumerThread, Fetched, OvertakenError
 from processors.transport.offsets import Delivery, OffsetQueue
 from processors.watchdog import fatal
 
+__all__ = ["BatchConsumer", "BatchTransport", "OvertakenError"]
+
 log = logging.getLogger(__name__)
 
-HELD_WAIT_MS, IDLE_WAIT_MS = 20, 250
-"""Longest that a request for more waits at the broker. One that leaves partitions out, whose records are still held, is
-what these must wait for before they are asked for again; one for all of them may wait long."""
-GATHER_SECONDS = 0.003
-"""From taking what came to asking for more: a request and an answer cost as much as dozens of ticks. 4 ms would save a
-tenth of the CPU at a few hundred ticks a second, and leave the median latency no room within that of two raw hops."""
-GATHER_TICKS = 500
-"""With so many in one answer more is asked for at once: the broker looks for it while these are worked on."""
 DRAIN_PATIENCE = 20.0
 """Seconds that a rebalance or a stop waits for chunks in hand; what is not done by then comes again."""
 
-Fetched = tuple[int, dict[TP, Chunk]]
-
-
-class OvertakenError(Exception):
-    """Another assignment has come while the last one was being taken up; what follows from it is on its way."""
-
-
-class LoopWorker:
-    """Stands in for the thread that Faust starts for its consumer: the same service, as a task of the app's loop."""
-
-    def __init__(self, service: BatchConsumerThread) -> None:
-        """Nothing runs yet."""
-        self._service = service
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Run the service."""
-        self._task = asyncio.ensure_future(self._service.serve())
-
-    def stop(self) -> None:
-        """Nothing to join: the service has been waited for when Faust calls this."""
-
-
-class BatchConsumerThread(driver.AIOKafkaConsumerThread):
-    """What talks to Kafka, called a thread by Faust and none here (``LoopWorker``); fetches give chunks.
-
-    ``seeks`` counts the seeks that were carried out: a fetch that carries an older count brings data from before a
-    seek.
-    """
-
-    logger = logging.getLogger("faust.transport")
-    Worker = LoopWorker  # type: ignore[assignment]
-    seeks = 0
-
-    async def serve(self) -> None:
-        """From start to stop (for ``LoopWorker``)."""
-        try:
-            await self._serve()
-        except Exception:
-            log.exception("the consumer failed")
-            self.set_shutdown()
-
-    async def _gather_remaining_tasks(self) -> None:
-        """The loop's other tasks are the app's, and none of ours to cancel."""
-
-    async def on_start(self) -> None:
-        """Start the consumer, and have its requests wait as long as they may."""
-        await super().on_start()
-        fetcher = self._ensure_consumer()._fetcher
-        # Changelogs are assigned too, and restored by a reader of their own: nobody would take what came of them.
-        self._fetching = Fetching(
-            fetcher,
-            wait=lambda: HELD_WAIT_MS if fetcher._records else IDLE_WAIT_MS,
-            wanted=lambda topic: topic not in self.app.tables.changelog_topics,
-        )
-
-    async def getmany(self, active_partitions: set[TP] | None, timeout: float) -> Fetched:  # type: ignore[override]
-        """The next chunks, by partition, with the count of seeks that they follow."""
-        consumer = self._ensure_consumer()
-        if not self.consumer.flow_active:
-            return self.seeks, {}
-        fetcher, coordinator = consumer._fetcher, consumer._coordinator
-        if consumer._closed or fetcher._closed:
-            raise ConsumerStoppedError
-        # Faust never asks: without it a coordination error ends heartbeats and rejoins in silence.
-        coordinator.check_errors()
-        deadline = time.monotonic() + timeout
-        with fetcher._subscriptions.fetch_context():
-            while True:
-                if fetcher._subscriptions.reassignment_in_progress:
-                    await fetcher._subscriptions.wait_for_assignment()
-                chunks = {TP(chunk.topic, chunk.partition): chunk for chunk in drain(fetcher, active_partitions)}
-                if chunks:
-                    self._ask(fetcher, sum(map(len, chunks.values())))
-                now = time.monotonic()
-                if chunks or now >= deadline or not self.consumer.flow_active:
-                    return self.seeks, chunks
-                waiter = fetcher._create_fetch_waiter()
-                # A timer and a future that both know: ``asyncio.wait`` costs three times as much.
-                timer = self.thread_loop.call_at(self.thread_loop.time() + deadline - now, fetcher._notify, waiter)
-                try:
-                    await waiter
-                finally:
-                    timer.cancel()
-                if fetcher._closed:
-                    return self.seeks, {}
-
-    def _ask(self, fetcher: Any, came: int) -> None:
-        if came < GATHER_TICKS:
-            self.thread_loop.call_later(GATHER_SECONDS, self._fetching.ask)
-        else:
-            self._fetching.ask()
-
-    async def seek_to_committed(self) -> Mapping[TP, int]:
-        """Seek every assigned partition that is not a changelog's to its committed offset, or to its beginning.
-
-        Raises:
-            OvertakenError: one of them is assigned no more.
-        """
-        try:
-            return cast("Mapping[TP, int]", await self.call_thread(self._seek_all))
-        except IllegalStateError as error:
-            raise OvertakenError(str(error)) from error
-
-    async def _seek_all(self) -> dict[TP, int]:
-        consumer = self._ensure_consumer()
-        found: dict[TP, int] = {}
-        changelogs = self.app.tables.changelog_topics
-        for tp in consumer.assignment():
-            if tp.topic in changelogs:
-                continue
-            committed = await consumer.committed(tp)
-            if committed is None:
-                await consumer.seek_to_beginning(tp)
-                committed = await consumer.position(tp)
-            else:
-                consumer.seek(tp, committed)
-            found[TP(tp.topic, tp.partition)] = committed
-        self.seeks += 1
-        return found
+REBUILD_PATIENCE = 3.0
+"""The same when the client is made anew: what is done can't be committed then, and comes again anyway."""
 
 
 class BatchConsumer(driver.Consumer):
@@ -180,6 +54,9 @@ class BatchConsumer(driver.Consumer):
         expected: the offset that each partition's next chunk begins at.
         confirmed: monotonic time of each partition's last commit that the broker confirmed.
         lost_to_retention: records that the broker had deleted before they were read.
+        on_overrun: told of each such jump: the partition, the first offset that is gone, and the first that is not.
+        on_log_replaced: told when another log stands behind a topic's name: the topic, the log that was read, if that
+            is known, and the one that is read from its start now.
         abandoned: chunks in hand were given up since the last recovery, so rows in memory may be ahead of published
         ones.
     """
@@ -193,6 +70,8 @@ class BatchConsumer(driver.Consumer):
         self.expected: dict[TP, int] = {}
         self.confirmed: dict[TP, float] = {}
         self.lost_to_retention = 0
+        self.on_overrun: Callable[[TP, int, int], object] = lambda *_: None
+        self.on_log_replaced: Callable[[str, LogId | None, LogId], object] = lambda *_: None
         self.abandoned = False
         self._room = asyncio.Event()
         super().__init__(*args, **kwargs)
@@ -228,11 +107,14 @@ class BatchConsumer(driver.Consumer):
         (seeks, chunks), active = await self._fetch()
         if self.should_stop or not chunks:
             return
-        if not self.flow_active:
-            await self.perform_seek()
-            return
-        for tp, chunk in chunks.items():
-            await self._check_jump(tp, chunk)
+        try:
+            if not self.flow_active:
+                await self.perform_seek()
+                return
+            for tp, chunk in chunks.items():
+                await self._check_jump(tp, chunk)
+        except OvertakenError:
+            return  # a seek follows
         # What was fetched before a seek comes again. Nothing else may be dropped here, a new generation's chunks least
         # of all: their partitions' positions have moved past them. From here to the yield nothing else can run.
         if seeks != self._thread.seeks or not self.flow_active:
@@ -257,27 +139,47 @@ class BatchConsumer(driver.Consumer):
     async def _check_jump(self, tp: TP, chunk: Chunk) -> None:
         """End the process where a chunk begins behind records that the log still holds and nobody read.
 
-        That would be a loss of our own making; the successor reads them.
+        That would be a loss of our own making; the successor reads them. What retention took is told of, before what
+        follows can be committed: a successor would not know of it.
         """
         expected = self.expected.get(tp)
-        if expected is not None and chunk.start > expected and (await self.earliest_offsets(tp))[tp] < chunk.start:
+        if expected is None or chunk.start <= expected:
+            return
+        if (await self.earliest_offsets(tp))[tp] < chunk.start:
             log.critical("%s/%s: offsets %s to %s were passed over", tp.topic, tp.partition, expected, chunk.start - 1)
             fatal("records were passed over")
+        lost = cast("Any", self.app).lost
+        if lost is not None:
+            await lost(tp.partition, expected, chunk)
 
     def _follow(self, tp: TP, chunk: Chunk) -> None:
         """Compare a chunk's start with where the last one ended; a jump is said loudly, since nobody else would."""
         expected = self.expected.get(tp)
         if expected is not None and chunk.start > expected:
-            self.lost_to_retention += chunk.start - expected
-            log.error(
-                "%s/%s: offsets %s to %s were deleted before they were read: retention is shorter than the lag",
-                *(tp.topic, tp.partition, expected, chunk.start - 1),
-            )
+            self._overrun(tp, expected, chunk.start)
         elif expected is not None and chunk.start < expected:
             log.error("%s/%s: the log begins anew at %s (was at %s)", tp.topic, tp.partition, chunk.start, expected)
             self.queues.pop(tp, None)
             self._committed_offset[tp] = None
         self.expected[tp] = chunk.end
+
+    def _overrun(self, tp: TP, first: int, begin: int) -> None:
+        """The one place where records that were deleted before they were read are noticed."""
+        self.lost_to_retention += begin - first
+        log.error(
+            "%s/%s: offsets %s to %s were deleted before they were read: retention is shorter than the lag",
+            *(tp.topic, tp.partition, first, begin - 1),
+        )
+        self.on_overrun(tp, first, begin)
+
+    def log_replaced(self, topic: str, before: LogId | None, now: LogId) -> None:
+        """Another log stands behind a topic's name, and is read from its start."""
+        cluster = before is not None and before.cluster != now.cluster
+        log.error(
+            "%s is another log than before (%s): it is read from its start",
+            *(topic, "another cluster answers" if cluster else "the topic was made anew"),
+        )
+        self.on_log_replaced(topic, before, now)
 
     def _queue(self, tp: TP) -> OffsetQueue:
         return self.queues.setdefault(tp, OffsetQueue())
@@ -371,23 +273,32 @@ class BatchConsumer(driver.Consumer):
     async def perform_seek(self) -> None:
         """Go back to what is committed; everything in flight is then from before and will come again."""
         self.queues.clear()
-        found = await self._thread.seek_to_committed()
+        found, behind = await self._thread.seek_to_places()
         self.queues.clear()
         self.expected = dict(found)
-        self._committed_offset.update(found)
+        self._committed_offset.update(found | behind)
         now = time.monotonic()
         self.confirmed = dict.fromkeys(found, now)
+        for tp, committed in behind.items():
+            self._overrun(tp, committed, found[tp])
 
     async def wait_empty(self) -> None:
         """Wait, within bounds, until the chunks in hand are done, then commit."""
-        deadline = time.monotonic() + DRAIN_PATIENCE
+        patience = REBUILD_PATIENCE if self._thread.rebuilding else DRAIN_PATIENCE
+        deadline = time.monotonic() + patience
         while self.in_hand and time.monotonic() < deadline:  # noqa: ASYNC110 - acks come by the thousand, this ends soon
             await asyncio.sleep(0.01)
         if self.in_hand:
-            log.error("%s chunks were not done after %s s and will come again", self.in_hand, DRAIN_PATIENCE)
+            log.error("%s chunks were not done after %s s and will come again", self.in_hand, patience)
             self.queues.clear()
             self.abandoned = True
         await self.commit()
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """As Faust's; rows that were made of another log than what is read now are not kept."""
+        if await self._thread.replaced():
+            self.abandoned = True
+        await super().on_partitions_assigned(assigned, generation_id)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Commit what is done, let what is in hand be done, commit that too, and forget the partitions."""

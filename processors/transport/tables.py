@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any, Protocol, cast
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
 from faust.stores import memory
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
@@ -24,10 +25,13 @@ from faust.tables.table import Table
 from faust.types import TP
 from mode import Service
 
+from broker.reader import ReadError
+from jobs.room import Room
 from processors.transport.consumer import BatchConsumer, OvertakenError
+from processors.transport.rebuilding import Damage, Rebuild, rebuild
 from processors.watchdog import fatal
-from schemas import RecordError
-from schemas.topics import partition_of, topics
+from schemas import RecordError, UsageError
+from schemas.topics import TICKS, partition_of, topics
 
 log = logging.getLogger(__name__)
 
@@ -98,13 +102,22 @@ class StateTable(Table[str, Any]):
 
     logger = logging.getLogger("faust.tables")
 
-    def __init__(self, *args: Any, restore: Callable[[bytes], tuple[str, Row]], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        restore: Callable[[bytes], tuple[str, Row]],
+        rebuild: Rebuild | None = None,
+        **kwargs: Any,
+    ) -> None:
         """As ``app.Table`` makes it.
 
         Args:
             restore: makes code and row from a record of the compacted topic.
+            rebuild: applies ticks to rows, where one could not be restored.
         """
         self._restore = restore
+        self.rebuild = rebuild
+        self.room = Room("restored state")
         super().__init__(*args, **kwargs)
 
     def _new_store(self) -> Any:
@@ -149,7 +162,11 @@ class StateTable(Table[str, Any]):
                 rows.pop(key.decode("utf-8", "replace"), None)
             return
         code, row = self._restore(value)
+        if key != code.encode():
+            raise RecordError(f"the row of {code!r} lies under another key")
         held = rows.get(code)
+        if held is None and self.room.full(rows, code):
+            return
         if held is None or not older(row.marks, held.marks):
             rows[code] = row
 
@@ -213,15 +230,38 @@ class BulkRecovery(Recovery):
             max_partition_fetch_bytes=4 << 20,
         )
         await asyncio.wait_for(reader.start(), RECOVERY_PATIENCE)
+        damage: dict[str, Damage] = {tp.topic: Damage() for tp in fresh}
         try:
-            records = await self._read(reader, fresh)
+            records = await self._read(reader, fresh, damage)
         finally:
             await reader.stop()
+        await self._rebuild(damage)
         log.info(
             "restored %s partitions from %s records in %.1f s", len(fresh), f"{records:,}", time.monotonic() - started
         )
 
-    async def _read(self, reader: AIOKafkaConsumer, fresh: frozenset[TP]) -> int:
+    async def _rebuild(self, damaged: Mapping[str, Damage]) -> None:
+        """Make rows anew that could not be read. Without it the others go on: one row must not stop them."""
+        for topic, damage in damaged.items():
+            table = cast("StateTable", self.tables._changelogs[topic])
+            left = damage.left()
+            if not left or table.rebuild is None:
+                continue
+            try:
+                ends = {partition: await self._committed(partition) for partition in left}
+                app = cast("Any", self.app)
+                await rebuild(app.bootstrap, table.rows, table.rebuild, damage, ends)
+            except (KafkaError, OSError, TimeoutError, ReadError, UsageError):
+                log.exception("%s: %d rows that can't be read begin anew", topic, sum(map(len, left.values())))
+
+    async def _committed(self, partition: int) -> int:
+        """Where the worker goes on in a partition of the ticks; what it has not committed comes again by itself."""
+        consumer = cast("BatchConsumer", self.app.consumer)
+        place = TopicPartition(TICKS, partition)
+        committed = await asyncio.wait_for(consumer._thread._ensure_consumer().committed(place), RECOVERY_PATIENCE)
+        return committed or 0
+
+    async def _read(self, reader: AIOKafkaConsumer, fresh: frozenset[TP], damage: Mapping[str, Damage]) -> int:
         partitions = [TopicPartition(tp.topic, tp.partition) for tp in fresh]
         reader.assign(partitions)
         await reader.seek_to_beginning(*partitions)
@@ -235,7 +275,9 @@ class BulkRecovery(Recovery):
                     try:
                         table.apply(tp.partition, record.key, record.value)
                     except RecordError as error:
-                        raise RecoveryError(f"{tp.topic}/{tp.partition} offset {record.offset}: {error}") from error
+                        damage[tp.topic].unreadable(tp, record.offset, record.key, error)
+                    else:
+                        damage[tp.topic].replaced(tp.partition, record.key)
                 read += len(records)
                 progress = time.monotonic()
             left = {tp for tp in left if await self._position(reader, tp) < ends[tp]}

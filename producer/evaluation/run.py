@@ -115,19 +115,19 @@ async def run(
             tried.append(await _forms(target, stop, say) if forms else [])
             if forms and not stop.is_set():
                 await _pause(stop, target.provider.capabilities.reconnect_apart)
+        gates = [Gate(codes=target.codes, clock_of_its_own=own_clock) for target in targets]
         say(f"measuring for {seconds:g} s")
-        return await _measure(targets, seconds, tried, own_clock=own_clock, stop=stop)
+        return await _measure(targets, seconds, tried, gates, stop)
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
 
 
 async def _measure(
-    targets: Sequence[Target], seconds: float, tried: Sequence[list[Form]], *, own_clock: bool, stop: asyncio.Event
+    targets: Sequence[Target], seconds: float, tried: Sequence[list[Form]], gates: Sequence[Gate], stop: asyncio.Event
 ) -> Report:
     able = [target.provider.capabilities for target in targets]
     race = Race(Matching.of(*able)) if len(able) == 2 else None
-    gates = [Gate(codes=target.codes, clock_of_its_own=own_clock) for target in targets]
     began, wall = now(), datetime.now(SHANGHAI)
     apart = _Apart.of(targets)
     measured = [

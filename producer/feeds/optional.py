@@ -11,6 +11,7 @@ import msgspec
 from producer.feeds.reading import RefusedError
 
 T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
 
 _SHOWN = 64
 _QUOTED_BYTES = 2 << 20
@@ -28,7 +29,7 @@ class Fields:
         """Nothing was read."""
         self.unread: str | None = None
 
-    def __call__(self, field: str, read: Callable[..., T], *value: Any) -> T | None:
+    def __call__(self, field: str, read: Callable[..., T | None], *value: Any) -> T | None:
         """What ``read`` makes of a value; ``None`` where it refuses it."""
         try:
             return read(*value)
@@ -37,14 +38,14 @@ class Fields:
             return None
 
 
-class Loose(Generic[T]):
+class Loose(Generic[S]):
     """Decodes an object whose optional fields, those with a default, may hold anything at all.
 
     What must be there is checked by its type as ever. An optional value is ``None`` or a text, which the readers of
     values take or refuse: of a number or of anything else it is the JSON, as it was written.
     """
 
-    def __init__(self, kind: type[T]) -> None:
+    def __init__(self, kind: type[S]) -> None:
         """A decoder of a ``msgspec.Struct``."""
         fields = msgspec.structs.fields(kind)
         self._kind = kind
@@ -60,7 +61,7 @@ class Loose(Generic[T]):
         )
         self._decode = msgspec.json.Decoder(loose).decode
 
-    def __call__(self, data: bytes | msgspec.Raw) -> T:
+    def __call__(self, data: bytes | msgspec.Raw) -> S:
         """The object.
 
         Raises:

@@ -5,7 +5,8 @@ What a tick may look like:
 - ``code``, in any form that ``market.codes.normalise`` reads, ``price`` and ``time`` must be there and be readable;
   nothing else refuses a tick.
 - ``price``, ``volume``, ``turnover``, ``seq`` and the previous close are numbers or the text of one. An optional field
-  that is ``null`` or ``""`` is not carried. One that can't be read, or is negative, is null, and marked ``unread_FIELD``.
+  that is ``null`` or ``""`` is not carried. One that can't be read, or is negative, is null, and marked
+  ``unread_FIELD``.
 - the previous close is ``previous_close``, ``pre_close``, ``prev_close`` or ``last_close``; 0 says that there is none.
 - ``side`` is buy or sell, or their first letters, in any case. Numbers are not read: vendors give them opposite
   meanings.
@@ -298,6 +299,8 @@ class PostDecoder:
         try:
             return self._tick(element)
         except msgspec.ValidationError:
+            if not bytes(element).startswith(b"{"):
+                raise
             return self._loose(element)
         except msgspec.DecodeError:
             text = quoted(bytes(element))

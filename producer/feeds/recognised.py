@@ -56,6 +56,10 @@ class Traded(NamedTuple):
     turnover: float | None
 
 
+_Push = tuple[int, int, float, float | None]
+"""Shanghai date (days since the epoch), exchange time (ms), shares and yuan of the day so far."""
+
+
 class _Seen:
     """Where a code's sums stand.
 
@@ -71,21 +75,44 @@ class _Seen:
 
     __slots__ = ("amount", "base", "before", "carried", "day", "low", "low_amount", "rises", "time", "volume")
 
-    def __init__(self, day: int, time: int, volume: float, amount: float | None) -> None:
-        self.begin(day, time, volume, amount)
-        self.before: tuple[int, int, float, float | None] | None = None
+    def __init__(self, push: _Push) -> None:
+        self.begin(push)
+        self.before: _Push | None = None
 
-    def begin(self, day: int, time: int, volume: float, amount: float | None) -> None:
+    def begin(self, push: _Push) -> None:
         """Count from here."""
-        self.day, self.time = day, time
-        self.volume = self.base = volume
-        self.amount = amount
+        self.day, self.time, self.volume, self.amount = push
+        self.base = self.volume
         self.low: float | None = None
         self.low_amount: float | None = None
         self.rises = 0
         self.carried = False
 
-    def count(self, volume: float, amount: float | None, base: float, base_amount: float | None) -> Traded:
+    def back(self, push: _Push) -> bool:
+        """Go back to the day before, where its sums go on: the time in between was a wrong one."""
+        before, (day, time, volume, _) = self.before, push
+        if before is None or day != before[0] or time < before[1] or volume < before[2]:
+            return False
+        self.begin(before)
+        self.before = None
+        return True
+
+    def enter(self, time: int, volume: float, amount: float | None) -> Traded:
+        """A push of the same day; what it adds, as far as that can be told."""
+        last, self.time, self.volume = self.volume, time, volume
+        if volume >= self.base:
+            return self._count(volume, amount, self.base, self.amount)
+        if self.carried:
+            return self._count(volume, amount, 0, 0.0)
+        if self.low is None or volume < self.low:
+            self.low, self.low_amount, self.rises = volume, amount, 0
+        elif volume > last:
+            self.rises += 1
+            if self.rises >= CONFIRMING:
+                return self._count(volume, amount, self.low, self.low_amount)
+        return _UNKNOWN
+
+    def _count(self, volume: float, amount: float | None, base: float, base_amount: float | None) -> Traded:
         """What was traded since ``base``; the next is counted from here."""
         self.base, self.low, self.carried = volume, None, False
         traded = None if amount is None or base_amount is None or amount < base_amount else amount - base_amount
@@ -112,9 +139,7 @@ class Differences:
         self._opened = opened
         self._seen: dict[str, _Seen] = {}
 
-    def take(
-        self, code: str, time: int, volume: float | None, turnover: float | None, received: int
-    ) -> Traded | None:
+    def take(self, code: str, time: int, volume: float | None, turnover: float | None, received: int) -> Traded | None:
         """Enter a push: shares and yuan of the day so far. ``None`` for one that has the last one's time and volume.
 
         Args:
@@ -123,45 +148,31 @@ class Differences:
         """
         if volume is None:
             return _UNKNOWN
-        day = (time + _SHANGHAI_MS) // DAY_MS
+        push = (time + _SHANGHAI_MS) // DAY_MS, time, volume, turnover
         seen = self._seen.get(code)
         if seen is None:
-            if len(self._seen) >= _ROWS:
-                self._seen.clear()
-            self._seen[code] = _Seen(day, time, volume, turnover)
-            return Traded(nearly_whole(volume), turnover) if self._stood_before(day, time, received) else _UNKNOWN
+            return self._first(code, push, received)
         if time == seen.time and volume == seen.volume:
             return None
-        if day != seen.day and not self._of_the_day_before(seen, day, time, volume):
-            return _UNKNOWN if time < seen.time else self._another_day(seen, day, time, volume, turnover, received)
-        if time < seen.time and volume <= seen.base:
-            return _UNKNOWN
-        last = seen.volume
-        seen.time, seen.volume = time, volume
-        if volume >= seen.base:
-            return seen.count(volume, turnover, seen.base, seen.amount)
-        if seen.carried:
-            return seen.count(volume, turnover, 0, 0.0)
-        if seen.low is None or volume < seen.low:
-            seen.low, seen.low_amount, seen.rises = volume, turnover, 0
-        elif volume > last:
-            seen.rises += 1
-            if seen.rises >= CONFIRMING:
-                return seen.count(volume, turnover, seen.low, seen.low_amount)
+        if push[0] != seen.day and not seen.back(push):
+            return _UNKNOWN if time < seen.time else self._another_day(seen, push, received)
+        return _UNKNOWN if time < seen.time and volume <= seen.base else seen.enter(time, volume, turnover)
+
+    def _first(self, code: str, push: _Push, received: int) -> Traded:
+        day, time, volume, turnover = push
+        if len(self._seen) >= _ROWS:
+            self._seen.clear()
+        self._seen[code] = _Seen(push)
+        stood_before = self._opened < day * DAY_MS - _SHANGHAI_MS + _OPENS_MS
+        if stood_before and abs(received // 1000 - time) <= _ITS_RECEIPT_MS:
+            return Traded(nearly_whole(volume), turnover)
         return _UNKNOWN
 
-    def _stood_before(self, day: int, time: int, received: int) -> bool:
-        """Whether the connection was there before the day began, of a feed whose time is ours."""
-        return (
-            self._opened < day * DAY_MS - _SHANGHAI_MS + _OPENS_MS and abs(received // 1000 - time) <= _ITS_RECEIPT_MS
-        )
-
     @staticmethod
-    def _another_day(
-        seen: _Seen, day: int, time: int, volume: float, turnover: float | None, received: int
-    ) -> Traded:
+    def _another_day(seen: _Seen, push: _Push, received: int) -> Traded:
+        _, time, volume, turnover = push
         before, last = (seen.day, seen.time, seen.base, seen.amount), seen.base
-        seen.begin(day, time, volume, turnover)
+        seen.begin(push)
         seen.before = before
         if volume and volume == last:
             seen.carried = True
@@ -169,16 +180,6 @@ class Differences:
         if volume < last or abs(received // 1000 - time) <= _ITS_RECEIPT_MS:
             return Traded(nearly_whole(volume), turnover)
         return _UNKNOWN
-
-    @staticmethod
-    def _of_the_day_before(seen: _Seen, day: int, time: int, volume: float) -> bool:
-        """Go back to the day before, where its sums go on: the time in between was a wrong one."""
-        before = seen.before
-        if before is None or day != before[0] or time < before[1] or volume < before[2]:
-            return False
-        seen.begin(*before)
-        seen.before = None
-        return True
 
 
 _UNKNOWN = Traded(None, None)

@@ -153,7 +153,7 @@ class XTickFeed(SnapshotFeed):
             self.enter(tick, decoded, received)
         return decoded
 
-    def piece_by_piece(self, payload: bytes, received: int, error: Exception) -> Decoded:
+    def piece_by_piece(self, payload: bytes, received: int, error: Exception) -> Decoded:  # noqa: ARG002 - told anew
         """A packet with a bad tick in it, of lists of ticks, or of something else."""
         try:
             packet = self._raw_packet(within_parts(payload))
@@ -181,7 +181,7 @@ class XTickFeed(SnapshotFeed):
 
     def _admit(self, key: str, snapshot: _Snapshot, exchange: str | None, received: int) -> FeedTick | None:
         """The snapshot in shares and yuan of the day so far, ``None`` without a price."""
-        written = key if exchange is None or "." in key else f"{key}.{exchange}"
+        written = f"{key}.{exchange}" if exchange is not None and key.isdigit() else key
         place = self._places.get(written) or self._places.find(written)
         value = price(snapshot.lastPrice)
         if not value:

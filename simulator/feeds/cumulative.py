@@ -61,15 +61,17 @@ class Differences:
         last, seen.time, seen.last = seen.last, time, pushed
         if volume >= seen.counted[0]:
             return _tell(seen, seen.counted, pushed)
-        if seen.day_to_come:
-            return _tell(seen, (0, 0.0), pushed)
-        if not seen.fallen or volume < seen.fallen[0][0]:
-            seen.fallen = [pushed]
-        elif volume > last[0]:
-            seen.fallen.append(pushed)
-            if len(seen.fallen) > _BELIEVED:
-                return _tell(seen, seen.fallen[0], pushed)
-        return None, None
+        return _tell(seen, (0, 0.0), pushed) if seen.day_to_come else _fell(seen, last, pushed)
+
+
+def _fell(seen: _Seen, last: Sum, pushed: Sum) -> tuple[float | None, float | None]:
+    if not seen.fallen or pushed[0] < seen.fallen[0][0]:
+        seen.fallen = [pushed]
+    elif pushed[0] > last[0]:
+        seen.fallen.append(pushed)
+        if len(seen.fallen) > _BELIEVED:
+            return _tell(seen, seen.fallen[0], pushed)
+    return None, None
 
 
 def _tell(seen: _Seen, since: Sum, pushed: Sum) -> tuple[float | None, float | None]:

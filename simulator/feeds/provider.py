@@ -45,10 +45,11 @@ class Handshake:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A handshake that is answered with an HTTP error."""
+    """A handshake that is answered with an HTTP error, or sent elsewhere."""
 
     status: int
     body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass

@@ -12,10 +12,11 @@ from functools import cache
 
 import orjson
 
-from simulator.feeds.prints import Print
+from simulator.feeds.prints import DAY_MS, Print
 from simulator.feeds.provider import Form, Provider, Sent, Session
 from simulator.feeds.xtick import packed
 from simulator.misbehaviour.kind import FrameKind
+from simulator.misbehaviour.trading import timed
 
 _MIB = 1 << 20
 _BOMB_BYTES = 256 * _MIB
@@ -233,6 +234,82 @@ class PriceZero(FrameKind):
         )
 
 
+class DecadesAhead(FrameKind):
+    """The last ticks of some codes come again, dated a hundred years ahead: beyond every calendar.
+
+    A right client keeps them as dead letters, and no tick is made of them.
+    """
+
+    name = "decades-ahead"
+    codes = 5
+    years = 100
+
+    def suits(self, provider: Provider) -> bool:
+        """Those that push trades: of the day's sums, each push changes what the next one says."""
+        return not provider.cumulative
+
+    def frames(
+        self,
+        sent: list[Sent],
+        session: Session,
+        recent: Mapping[str, Print],
+        provider: Provider,  # noqa: ARG002
+        draw: random.Random,  # noqa: ARG002
+    ) -> list[Sent]:
+        """Behind the round's own."""
+        last = list(recent.values())[-self.codes :]
+        ahead = session.encode([timed(one, one.time + self.years * 365 * DAY_MS) for one in last])
+        return sent + [one._replace(ticks=[]) for one in ahead]
+
+
+class Unreadable(FrameKind):
+    """For two seconds, no frame can be read.
+
+    A right client keeps each as a dead letter, byte for byte, says that the line is unwell and why, and goes on; what
+    they held is lost to it, and no gap, since it is there to be read.
+    """
+
+    name = "unreadable"
+    seconds = 2.0
+
+    def suits(self, provider: Provider) -> bool:
+        """As ``decades-ahead``."""
+        return not provider.cumulative
+
+    def frames(
+        self,
+        sent: list[Sent],
+        session: Session,  # noqa: ARG002
+        recent: Mapping[str, Print],  # noqa: ARG002
+        provider: Provider,  # noqa: ARG002
+        draw: random.Random,  # noqa: ARG002
+    ) -> list[Sent]:
+        """Each of the round, behind a letter that makes it no JSON."""
+        return [Sent(b"?" + one.payload, binary=False, ticks=[]) for one in sent]
+
+
+class ManyDocuments(FrameKind):
+    """A frame of 2 MB holds a million empty JSON objects, one behind the other.
+
+    A right client reads as many as it has set itself as its most, keeps what is none as a few dead letters, says how
+    many it left, and goes on within a second or two.
+    """
+
+    name = "many-documents"
+    documents = 1_000_000
+
+    def frames(
+        self,
+        sent: list[Sent],
+        session: Session,  # noqa: ARG002
+        recent: Mapping[str, Print],  # noqa: ARG002
+        provider: Provider,  # noqa: ARG002
+        draw: random.Random,  # noqa: ARG002
+    ) -> list[Sent]:
+        """Behind the round's own."""
+        return [*sent, Sent(b"{}" * self.documents, binary=False, ticks=[])]
+
+
 def unpacked(payload: bytes) -> bytes:
     """The JSON of a binary frame of ours, in any of the forms of ``simulator.feeds.xtick.packed``."""
     if payload.startswith(b"\x1f\x8b"):
@@ -254,4 +331,5 @@ def _bomb() -> bytes:
 
 FRAMES: tuple[type[FrameKind], ...] = (
     TextOrNumber, Shapes, Fragments, MergedFrames, CutFrames, Repeats, CachedSnapshot, BigFrames, ZipBombs, PriceZero,
+    DecadesAhead, Unreadable, ManyDocuments,
 )  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from simulator.feeds.prints import Print
-from simulator.feeds.provider import Form, Provider, Sent, Session, Trouble
+from simulator.feeds.provider import Form, Provider, Refusal, Sent, Session, Trouble
 
 
 class Kind:
@@ -65,11 +65,14 @@ class LineKind(Kind):
 
     Attributes:
         words: what the provider says first, if anything.
-        ending: reset (TCP), closed (a close frame) or left open, without a tick.
-        code: of the close frame, where the words have none of their own.
+        ending: reset (TCP), closed (a close frame), left open, without a tick, or flooded: a message of empty
+            fragments that does not end, until the client hangs up or ``FLOOD_BYTES`` are through, and a reset.
+        code, reason: of the close frame, where the words have none of their own.
         answers: whether a connection that was left open still answers messages.
         empty_subscriptions: how many new subscriptions of its codes are acknowledged and never lead to data.
-        shut_seconds: for so long after, handshakes are refused with HTTP 429.
+        cached_first: those subscriptions are pushed what was last known of their codes, and closed at once.
+        shut_seconds: for so long after, handshakes are refused.
+        refusal: how, HTTP 429 where this says nothing else.
         ripe: seconds since the connection's subscription last changed: one that comes in parts has to be whole.
         detected_after: seconds that a right client may need to find out and be back.
     """
@@ -78,9 +81,12 @@ class LineKind(Kind):
     words: ClassVar[Trouble | None] = None
     ending: ClassVar[str] = "reset"
     code: ClassVar[int] = 1001
+    reason: ClassVar[str] = "the server restarts"
     answers: ClassVar[bool] = True
     empty_subscriptions: ClassVar[int] = 0
+    cached_first: ClassVar[bool] = False
     shut_seconds: ClassVar[float] = 0.0
+    refusal: ClassVar[Refusal | None] = None
     ripe: ClassVar[float] = 1.0
     detected_after: ClassVar[float] = 6.0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simulator.feeds.provider import Provider
+from simulator.feeds.provider import Provider, Refusal
 from simulator.misbehaviour.kind import Kind, LineKind
 
 
@@ -91,6 +91,72 @@ class AcknowledgedWithoutData(_Silent):
     detected_after = 21.0
 
 
+class CachedThenClose(LineKind):
+    """The connection is reset; the next three are pushed what was last known of their codes, and closed at once.
+
+    A right client takes no such snapshot for success: its pauses grow, up to what it takes as its most in a session.
+    It announces the gap of the reset, and those of the connections with it or each by itself; ticks are lost in all.
+    """
+
+    name = "cached-then-close"
+    empty_subscriptions = 3
+    cached_first = True
+    detected_after = 25.0
+
+    def suits(self, provider: Provider) -> bool:
+        """Those that push what is cached, and those where nobody can tell it from trades."""
+        return provider.caches or not provider.knows_repeats
+
+
+class RefusedInSession(LineKind):
+    """The connection is reset, and for two seconds the handshake is refused with HTTP 401.
+
+    What worked with this token in this run is tried again by a right client, with growing pauses, and said loudly. One
+    gap, ticks lost.
+    """
+
+    name = "refused-in-session"
+    shut_seconds = 2.0
+    refusal = Refusal(401, b'{"message":"unauthorized"}')
+    detected_after = 15.0
+
+
+class Redirect(LineKind):
+    """The connection is reset, and for two seconds the handshake is answered by a redirect to another origin.
+
+    A right client follows it in no case, since its token would go there; it says who sent it where, and tries the
+    address that worked again. One gap, ticks lost.
+    """
+
+    name = "redirect"
+    shut_seconds = 2.0
+    refusal = Refusal(302, b"", (("Location", "ws://127.0.0.2:9/elsewhere"),))
+    detected_after = 15.0
+
+
+class EmptyFragments(LineKind):
+    """A message begins, and goes on in empty fragments that do not end; after some MiB of them, a reset.
+
+    A right client hangs up when there are too many, and comes back. One gap, ticks lost.
+    """
+
+    name = "empty-fragments"
+    ending = "flooded"
+    detected_after = 12.0
+
+
+class EscapesInClose(LineKind):
+    """A close frame whose reason would clear a terminal, change its title and forge a line of a log.
+
+    A right client shows none of that as it is. As ``close``: one gap, ticks lost.
+    """
+
+    name = "escapes-in-close"
+    ending = "closed"
+    code = 4000
+    reason = "\x1b[2J\x1b]0;owned\x07\r\nINFO all is well"
+
+
 class RefusedToken(Kind):
     """Every token is refused, in the provider's own way.
 
@@ -144,5 +210,8 @@ class Greeting(Kind):
     sentence = "Welcome to the market, have a nice day"
 
 
-LINES: tuple[type[LineKind], ...] = (Kill, Close, Kick, Throttle, Silence, ErrorThenSilence, AcknowledgedWithoutData)
+LINES: tuple[type[LineKind], ...] = (
+    Kill, Close, Kick, Throttle, Silence, ErrorThenSilence, AcknowledgedWithoutData, CachedThenClose, RefusedInSession,
+    Redirect, EmptyFragments, EscapesInClose,
+)  # fmt: skip
 STANDING: tuple[type[Kind], ...] = (RefusedToken, TooManyCodes, HeartbeatWithoutReply, Greeting)

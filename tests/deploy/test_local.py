@@ -81,3 +81,28 @@ def test_a_stack_whose_market_does_not_start_says_so_and_leaves_nothing(tmp_path
 def test_groups_are_named_by_their_agents_in_a_fixed_order(tmp_path: Path) -> None:
     stack = Stack(Plan(tmp_path, workers=("changes,snapshots", "storage")))
     assert stack.groups == ["ashare-snapshots-changes", "ashare-storage"]
+
+
+def test_a_part_may_be_given_what_has_no_flag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the settings of the user's environment, which do not reach it."""
+    monkeypatch.setenv("ASHARE_FEED_TOKEN", "mine")
+    given = {"ASHARE_TEST_CLOCK_OFFSET_S": "soon"}
+    part = Part("producer", ["produce", "--symbols", "600519"], tmp_path / "log", environment=given)
+    assert part.end(60)
+    assert "could not convert string to float: 'soon'" in part.output()
+    assert "mine" not in part.output()
+
+
+def test_a_part_that_is_killed_on_purpose_is_nobody_s_error(tmp_path: Path) -> None:
+    """It is gone at once, and whoever looks at the stack sees no part that ended by itself."""
+    stack = Stack(Plan(tmp_path))
+    stack.logs.mkdir()
+    part = stack._begin("market", "simulate", "--port", "0")
+    other = stack._begin("kafka", "simulate", "--port", "0")
+    try:
+        stack.kill("market")
+        assert part.code == -signal.SIGKILL
+        stack.check()
+        assert list(stack.parts) == [other]
+    finally:
+        other.end(0.0)

@@ -57,7 +57,8 @@ class HostileMarket:
             yield
 
     async def _serve(self, connection: ServerConnection) -> None:
-        with contextlib.suppress(ConnectionClosed, OSError):
+        # asyncio's own words for writing to who has hung up.
+        with contextlib.suppress(ConnectionClosed, OSError, RuntimeError):
             async for message in connection:
                 with contextlib.suppress(ValueError):
                     if json.loads(message).get("action") == "subscribe":
@@ -156,7 +157,12 @@ class HostileMarket:
 
     async def _words(self, connection: ServerConnection) -> None:
         self.attacks.append("an error in the server's words")
-        words = {"type": "error", "code": "\x1b[31m", "message": "\u0000" + "A" * 100_000, "symbols": [None, {}]}
+        words: dict[str, object] = {
+            "type": "error",
+            "code": "\x1b[31m",
+            "message": "\u0000" + "A" * 100_000,
+            "symbols": [None, {}],
+        }
         await connection.send(json.dumps(words))
         connection.transport.abort()
 

@@ -96,7 +96,7 @@ def table(draw: random.Random, now: int) -> list[Foreign]:
         ]
     # A megabyte is dear to write, and one of each will do.
     draw.shuffle(found)
-    return [one for one in found if not _sets_what_is_followed(one)]
+    return [one for one in found if _written(one) and not _sets_what_is_followed(one)]
 
 
 def anything(draw: random.Random, now: int) -> Iterator[Foreign]:
@@ -115,7 +115,7 @@ def anything(draw: random.Random, now: int) -> Iterator[Foreign]:
         key = draw.choice(KEYS) if draw.random() < 0.2 else key
         headers = draw.choice(HEADERS) if draw.random() < 0.2 else []
         made = Foreign(topic.name, key, value, headers, f"{', '.join(names)}: {shown(value)}")
-        if not _sets_what_is_followed(made):
+        if _written(made) and not _sets_what_is_followed(made):
             yield made
 
 
@@ -132,6 +132,11 @@ def _spoilt(value: bytes, draw: random.Random) -> bytes:
             return draw.choice(WHOLES[: -len(HUGE)])
         case _:
             return value
+
+
+def _written(record: Foreign) -> bool:
+    """Whether Kafka takes it: a compacted topic has no record without a key."""
+    return record.key is not None or topics()[record.topic].config["cleanup.policy"] != "compact"
 
 
 def _sets_what_is_followed(record: Foreign) -> bool:

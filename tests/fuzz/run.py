@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 from tests.fuzz.frames import try_decoders
@@ -21,6 +22,8 @@ from tests.fuzz.running import Broken, Fuzz
 
 _DECODERS = 0.2
 """Of the time, for the decoders alone."""
+_MOST = 20
+"""Findings of the decoders, after which there is enough to mend."""
 
 
 def fuzz(seed: int, seconds: float, parts: Sequence[str] = ("feeds", "stack")) -> list[str]:
@@ -28,15 +31,15 @@ def fuzz(seed: int, seconds: float, parts: Sequence[str] = ("feeds", "stack")) -
     begun = time.monotonic()
 
     def say(text: str) -> None:
-        print(f"{time.monotonic() - begun:6.1f} s  {text}", flush=True)
+        _print(f"{time.monotonic() - begun:6.1f} s  {text}")
 
-    print(f"fuzz: --seed {seed} --seconds {seconds:g}", flush=True)
+    _print(f"fuzz: --seed {seed} --seconds {seconds:g}")
     found: list[str] = []
     if "feeds" in parts:
         say("frames into every feed's decoder")
-        found += [fault.what for fault in try_decoders(seed, seconds * _DECODERS)][:20]
-        for what in found:
-            say(f"FOUND {what}")
+        for fault in islice(try_decoders(seed, seconds * _DECODERS), _MOST):
+            say(f"FOUND {fault.what}")
+            found.append(fault.what)
     if "stack" in parts:
         directory = Path(tempfile.mkdtemp(prefix="ashare-fuzz-"))
         try:
@@ -60,8 +63,13 @@ def main() -> int:
     asked = parser.parse_args()
     seed = random.SystemRandom().randrange(10**6) if asked.seed is None else asked.seed
     found = fuzz(seed, asked.seconds, asked.only or ("feeds", "stack"))
-    print(f"fuzz: {len(found)} found with --seed {seed}" if found else f"fuzz: nothing found with --seed {seed}")
+    _print(f"fuzz: {len(found) or 'nothing'} found with --seed {seed}")
     return 1 if found else 0
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -28,10 +28,11 @@ from deploy.local.stack import Plan, Stack
 from selfcheck.changes import ChangeCheck
 from selfcheck.exact import Rule
 from selfcheck.findings import Findings
-from selfcheck.log import LogReader
+from selfcheck.log import Entry, LogReader
 from selfcheck.reference import ChangeReference, SessionReference
 from selfcheck.snapshots import check_snapshots
 from selfcheck.stores import sqlite_rows
+from selfcheck.ticks import COLUMNS
 from selfcheck.usable import read
 from tests.fuzz import web
 from tests.fuzz.market import LIVE, HostileMarket
@@ -47,17 +48,60 @@ FOLLOWED = ("600036", "000651", "300124")
 SOURCE = "fuzz-good"
 THRESHOLD = "0.01"
 
-_A_ROUND = 0.1
-_RECORDS_A_ROUND = 150
-_REQUESTS_A_ROUND = 3
+_PARTITION, _TIMESTAMP = len(COLUMNS) + 1, len(COLUMNS) + 3
+_A_ROUND = 0.05
+_RECORDS_A_ROUND = 400
+_REQUESTS_AT_ONCE = 4
 _QUIET = 60.0
 """Seconds within which all that was written is behind everybody, when nothing more comes."""
 RSS_MIB = {"producer": 900, "worker": 1_100, "tail": 400, "reader": 600}
-"""What a process may hold at its highest. Each must have room for a few records of 1 MiB, a frame of 16 MiB, a calendar."""
+"""What a process may hold at its highest: a few records of 1 MiB, a frame of 16 MiB and a calendar have room in it."""
 
 
 class Broken(Exception):  # noqa: N818 - it is the finding
     """Something ended, grew or went wrong; the text says what, and what was given last."""
+
+
+class Due:
+    """What the followed codes' ticks in the topic make."""
+
+    def __init__(self, findings: Findings) -> None:
+        """Nothing was read."""
+        self.sessions = SessionReference()
+        self.changes = ChangeCheck(ChangeReference(Rule.parse(THRESHOLD)), findings)
+        self.followed = {*FOLLOWED, *LIVE}
+        self.live: dict[str, list[tuple[float, int]]] = {code: [] for code in LIVE}
+        self.places: set[tuple[int, int]] = set()
+        self.written = 0
+
+    async def read(self, bootstrap: str) -> None:
+        """Read both topics, from first to last."""
+        async with LogReader(bootstrap) as reader:
+            for partition in await reader.partitions(TICKS):
+                async for entries in reader.read(TICKS, partition):
+                    for entry in entries:
+                        self.tick(entry)
+                async for entries in reader.read(CHANGES, partition):
+                    for entry in entries:
+                        self.change(entry)
+                self.changes.finish_partition(partition)
+
+    def tick(self, entry: Entry) -> None:
+        """Take a record of the ticks' topic; those of others are passed over."""
+        tick = read(entry.value)
+        if tick is None or tick["code"] not in self.followed:
+            return
+        self.places.add((entry.partition, entry.offset))
+        self.sessions.apply(tick)
+        self.changes.tick(entry.offset, tick)
+        if tick["code"] in self.live:
+            self.live[tick["code"]].append((tick["price"], tick["time"]))
+        self.written += tick["source"] == SOURCE
+
+    def change(self, entry: Entry) -> None:
+        """Take a record of the changes' topic."""
+        if entry.key is not None and entry.key.decode(errors="replace") in self.followed:
+            self.changes.change(entry)
 
 
 class Fuzz:
@@ -83,6 +127,7 @@ class Fuzz:
         self._readers: list[tuple[str, subprocess.Popen[bytes]]] = []
         self.given = 0
         self.asked = 0
+        self._wrong: list[str] = []
         self.peaks: dict[str, int] = {}
 
     def __enter__(self) -> Self:
@@ -114,11 +159,17 @@ class Fuzz:
             async with self._market.listen():
                 self._stack.feed_url = self._market.url
                 self._stack.feed()
+                asking = [asyncio.create_task(self._ask()) for _ in range(_REQUESTS_AT_ONCE)]
                 begun = time.monotonic()
                 for share in (0.5, 1.0):
                     await self._give(producer, begun + seconds * share)
                     self._say(f"gave {self.given:,} records and {self.asked:,} requests; starting the worker anew")
                     await asyncio.to_thread(self._restart_worker)
+                for task in asking:
+                    task.cancel()
+                await asyncio.gather(*asking, return_exceptions=True)
+                if self._wrong:
+                    raise Broken("; ".join(self._wrong[:10]))
                 self._market.quiet = True
                 await self._settled(producer)
             await self._hold()
@@ -135,7 +186,6 @@ class Fuzz:
             for record in batch:
                 await self._write(producer, record)
             await producer.flush()
-            await self._ask()
             self._check()
             await asyncio.sleep(_A_ROUND)
 
@@ -155,23 +205,24 @@ class Fuzz:
         partition = self._draw.choice((None, 0)) if "feed-events" not in record.topic else None
         headers = [(name, value) for name, value in record.headers]
         try:
-            await producer.send(record.topic, record.value, record.key, partition=partition, headers=headers)
+            sent = await producer.send(record.topic, record.value, record.key, partition=partition, headers=headers)
+            sent.add_done_callback(lambda one: one.cancelled() or one.exception())
         except (KafkaError, AssertionError, TypeError):  # what Kafka or its client does not take needs no surviving
             return
         self.given += 1
 
     async def _ask(self) -> None:
-        answers = []
-        for _ in range(_REQUESTS_A_ROUND):
+        """Ask both servers one request after the other, until cancelled."""
+        while True:
             request = next(self._requests)
             for port in (self._web_port, self._producer_port):
                 try:
-                    answers.append(await web.ask(port, request))
+                    answer = await web.ask(port, request)
                 except OSError:
-                    continue  # it starts, or has ended: that is looked at elsewhere
-        self.asked += len(answers)
-        if found := web.wrong(answers):
-            raise Broken("; ".join(found))
+                    await asyncio.sleep(0.2)  # it starts, or has ended: that is looked at elsewhere
+                    continue
+                self.asked += 1
+                self._wrong += web.wrong([answer])
 
     def _check(self) -> None:
         """Everything runs, and none is too large."""
@@ -221,39 +272,20 @@ class Fuzz:
     async def _hold(self) -> None:
         """Compare the followed codes' ticks, changes, snapshots and rows with what is due."""
         findings = Findings()
-        sessions, changes = SessionReference(), ChangeCheck(ChangeReference(Rule.parse(THRESHOLD)), findings)
-        followed = {*FOLLOWED, *LIVE}
-        live: dict[str, list[tuple[float, int]]] = {code: [] for code in LIVE}
-        places: set[tuple[int, int]] = set()
-        written = 0
-        async with LogReader(self._stack.bootstrap) as reader:
-            for partition in await reader.partitions(TICKS):
-                async for entries in reader.read(TICKS, partition):
-                    for entry in entries:
-                        tick = read(entry.value)
-                        if tick is None or tick["code"] not in followed:
-                            continue
-                        places.add((partition, entry.offset))
-                        sessions.apply(tick)
-                        changes.tick(entry.offset, tick)
-                        if tick["code"] in live:
-                            live[tick["code"]].append((tick["price"], tick["time"]))
-                        written += tick["source"] == SOURCE
-                async for entries in reader.read(CHANGES, partition):
-                    for entry in entries:
-                        if entry.key is not None and entry.key.decode(errors="replace") in followed:
-                            changes.change(entry)
-                changes.finish_partition(partition)
-        if written != self._n:
-            findings.add("lost", count=self._n - written, why="of the ticks written into the topic")
+        due = Due(findings)
+        await due.read(self._stack.bootstrap)
+        if due.written != self._n:
+            findings.add("lost", count=self._n - due.written, why="of the ticks written into the topic")
         for code, sent in self._market.sent.items():
-            if missing := _not_in(sent, live[code]):
+            got = set(due.live[code])
+            if missing := [one for one in sent if one not in got]:
                 findings.add("lost", count=len(missing), code=code, why="pushed over the socket", first=missing[0])
-        served = await asyncio.to_thread(_served, self._stack.workers[0], sorted(followed))
-        check_snapshots(sessions.codes, served, "worker", findings)
-        rows = {(row[15], row[16]) for row in sqlite_rows(self._stack.store_directory, findings) if row[0] in followed}
-        if rows != places:
-            findings.add("store_mismatches", missing=len(places - rows), more=len(rows - places))
+        served = await asyncio.to_thread(_served, self._stack.workers[0], sorted(due.followed))
+        check_snapshots(due.sessions.codes, served, "worker", findings)
+        stored = sqlite_rows(self._stack.store_directory, findings)
+        rows = {row[_PARTITION:_TIMESTAMP] for row in stored if row[0] in due.followed}
+        if rows != due.places:
+            findings.add("store_mismatches", missing=len(due.places - rows), more=len(rows - due.places))
         await self._read_to_the_end()
         if not findings.clean:
             raise Broken(self._told(json.dumps(findings.examples, default=str, ensure_ascii=True)[:4_000]))
@@ -295,11 +327,6 @@ def _peak_mib(pid: int) -> int:
     except OSError:
         return 0
     return next((int(line.split()[1]) >> 10 for line in lines if line.startswith("VmHWM:")), 0)
-
-
-def _not_in(sent: list[tuple[float, int]], got: list[tuple[float, int]]) -> list[tuple[float, int]]:
-    have = set(got)
-    return [one for one in sent if one not in have]
 
 
 def _served(url: str, codes: list[str]) -> dict[str, Any]:

@@ -43,7 +43,8 @@ def requests(draw: random.Random) -> list[bytes]:
         found.append(_request(b"POST", path, body=packed, more=b"Content-Encoding: gzip\r\n"))
         found.append(_request(b"POST", path, body=b"{}", more=b"Content-Encoding: gzip\r\n"))
     found += [
-        b"\x00" * 64, b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/9.9\r\n\r\n", b"GET /" + b"a" * 100_000, b"\r\n" * 1_000,
+        b"\x00" * 64, b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/9.9\r\n\r\n", b"\r\n" * 1_000,
+        b"GET /" + b"a" * 100_000,
         b"POST /watchlist HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99999999999999999999\r\n\r\n",
         b"POST /watchlist HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: -1\r\n\r\n",
         b"POST /watchlist HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\nffffffff\r\n",

@@ -113,7 +113,7 @@ async def test_marks_follow_the_events_and_outlive_the_worker(broker: KafkaBroke
 
         since = time.time_ns() // 1000
         lost = await feed.say("disconnected", start=since)
-        await everywhere(broker, worker, lambda _: {"id": lost.id, "start": since, "end": None})
+        await everywhere(broker, worker, lambda _: {"id": lost.id, "start": since, "end": None, "count": 1})
 
         await asyncio.to_thread(worker.kill)
         # What lasts has ended meanwhile, and some codes have a gap of their own.
@@ -122,8 +122,8 @@ async def test_marks_follow_the_events_and_outlive_the_worker(broker: KafkaBroke
         own = await feed.say("gap", start=since + 2, end=since + 3, codes=CODES[:5])
         await feed.ticks()
         worker.start()
-        whole = {"id": back.id, "start": since, "end": since + 1}
-        few = {"id": own.id, "start": since + 2, "end": since + 3}
+        whole = {"id": back.id, "start": since, "end": since + 1, "count": 1}
+        few = {"id": own.id, "start": since, "end": since + 3, "count": 2}
         await everywhere(broker, worker, lambda code: few if code in CODES[:5] else whole)
 
         await asyncio.to_thread(worker.kill)

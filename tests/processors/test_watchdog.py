@@ -74,3 +74,37 @@ def test_a_blocked_process_ends_itself_with_the_reason() -> None:
     assert ended.returncode == EXIT_STUCK
     assert "event loop: blocked" in ended.stderr
     assert time.monotonic() - began < 30
+
+
+def test_a_check_that_fails_complains_of_that_and_keeps_none_from_being_run() -> None:
+    """A defect in one check blinds nobody to what the others see, and does not pass for health."""
+
+    def broken(_now: float) -> str | None:
+        raise RuntimeError("deque mutated during iteration")
+
+    ends = Ends()
+    dog = Watchdog({"broken": (broken, 5.0), "stuck": (lambda _: "stuck", 1.0)}, end=ends)
+    dog.look(0.0)
+    dog.look(2.0)
+    assert dog.complaints["stuck"] == "stuck"
+    assert "deque mutated" in dog.complaints["broken"]
+    dog.look(6.0)
+    assert [reason.split(":")[0] for reason in ends.reasons] == ["stuck", "broken", "stuck"]
+
+
+STARVED = """
+import logging
+from processors.watchdog import Watchdog
+logging.basicConfig()
+dog = Watchdog({}, starved=2.0)
+dog.start()
+7 ** (7 ** 9)
+"""
+
+
+def test_one_call_that_keeps_the_interpreter_ends_the_process_and_is_shown() -> None:
+    """The watchdog's thread can't run then; what is below Python ends the process and says which line it is in."""
+    ended = subprocess.run([sys.executable, "-c", STARVED], capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode not in {0, None}
+    assert "Timeout" in ended.stderr
+    assert "line 6" in ended.stderr

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from producer import clock
 from producer.clock import Clock
 
 START = 1_795_138_201_000_000_000
@@ -76,3 +81,18 @@ def test_no_setting_of_the_wall_clock_turns_it_back(steps: list[tuple[int, int]]
         assert at - last >= passed // 1000 - 1
         assert at >= clocks.wall // 1000
         last = at
+
+
+@pytest.mark.parametrize(("offset", "seconds"), [("", 0), ("-3600", -3600), ("1.5", 1.5)])
+def test_a_test_may_set_the_clock_off(offset: str, seconds: float) -> None:
+    """By the environment, for the whole process: runs and receipts are stamped by one clock."""
+    script = "import time; from producer import clock; print(clock.now() - time.time_ns() // 1000)"
+    told = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | {clock.OFFSET: offset},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert abs(int(told.stdout) - seconds * 1_000_000) < 400_000

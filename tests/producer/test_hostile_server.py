@@ -70,17 +70,17 @@ async def pour(server: ServerConnection, piece: bytes, total: int) -> None:
 
 async def empty_fragments(server: ServerConnection) -> None:
     server.transport.write(b"\x01\x00")
-    await pour(server, b"\x00\x00" * (PIECE // 2), 4 * MiB)
+    await pour(server, b"\x00\x00" * (PIECE // 2), MiB // 4)
 
 
 async def small_fragments(server: ServerConnection) -> None:
     server.transport.write(b"\x01\x01{")
-    await pour(server, b"\x00\x01 " * (PIECE // 3), 4 * MiB)
+    await pour(server, b"\x00\x01 " * (PIECE // 3), MiB // 4)
 
 
 async def fragments_among_pings(server: ServerConnection) -> None:
     server.transport.write(b"\x02\x00")
-    await pour(server, b"\x89\x00\x00\x00" * (PIECE // 4), 4 * MiB)
+    await pour(server, b"\x89\x00\x00\x00" * (PIECE // 4), MiB // 4)
 
 
 @pytest.mark.parametrize("pouring", [empty_fragments, small_fragments, fragments_among_pings])
@@ -154,7 +154,7 @@ async def test_a_flood_of_empty_messages_takes_little_memory(start: Callable[...
 
     async def script(server: ServerConnection) -> None:
         await says(server, answers=[ACK])
-        await pour(server, b"\x81\x02{}" * (PIECE // 4), MiB // 2)
+        await pour(server, b"\x81\x02{}" * (PIECE // 4), MiB // 8)
         await says(server, ticks=[("a", NOON)])
         await server.wait_closed()
 

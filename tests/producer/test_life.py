@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from websockets.asyncio.server import ServerConnection
 
 from market.times import parse_time
+from producer import covering, silence
 from producer import line as lines
-from producer import silence
 from producer.backoff import Backoff
+from producer.continuity import Hole
 from producer.dealing import Dealer
 from producer.line import Line
 from producer.pacing import TokenBucket
@@ -500,3 +504,276 @@ async def test_a_line_that_is_refused_leaves_the_others_alone(post: Any) -> None
         alone = Supervisor([[both[0]]], Dealer(1))
         with pytest.raises(UsageError, match="expired"):
             await asyncio.wait_for(alone.run(asyncio.Event()), 10)
+
+
+# What is too much to tell one by one.
+
+
+async def test_gaps_beyond_the_bound_are_told_as_one_that_covers_them(start: Callable[..., Running], post: Any) -> None:
+    """From the first to the last of them, with their number; with the end of the connection at the latest."""
+
+    async def script(server: ServerConnection) -> None:
+        await says(server, ticks=[("a", NOON)], packet=0, answers=[ACK])
+        for i in range(1, 1_501):
+            await says(server, ticks=[("a", NOON + i)], packet=i * 10)
+        await asyncio.sleep(0.1)
+        server.transport.abort()
+
+    async with Provider(script, stay) as provider:
+        running = start(provider.url, "a", sequence="packet")
+        await post.until(lambda: running.outlet.of("disconnected"))
+        told = running.outlet.happenings
+        await running.finish()
+    holes = running.outlet.holes[:1_001]
+    assert {hole.detected for hole in holes[:-1]} == {"sequence"}
+    merged = holes[-1]
+    assert (merged.detected, merged.count, merged.codes) == ("merged", 500, "all")
+    assert holes[-2].end == merged.start
+    assert told[-2:] == ["gap", "disconnected"]
+    assert running.outlet.of("gap")[1_000]["n"] == 1_001, "the number before the first of them"
+
+
+async def test_gaps_beyond_the_bound_do_not_wait_for_the_end(
+    start: Callable[..., Running], post: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line that lives all day is told of while it lives."""
+    monkeypatch.setattr(covering, "EVERY_SECONDS", 0.05)
+    monkeypatch.setattr(lines, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(lines, "Holes", lambda: covering.Holes(most=2))
+
+    async def script(server: ServerConnection) -> None:
+        await says(server, packet=1, answers=[ACK])
+        for i in range(5):
+            await says(server, ticks=[("a", NOON)], packet=10 * (i + 1))
+        await stay(server)
+
+    async with Provider(script) as provider:
+        running = start(provider.url, "a", sequence="packet")
+        await post.until(lambda: len(running.outlet.holes) >= 3)
+        assert running.line.state == "subscribed"
+        await running.finish()
+    assert sum(hole.count or 1 for hole in running.outlet.holes) == 5
+    assert running.outlet.holes[2].codes == "all"
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 10**6), st.integers(0, 10**4), st.sampled_from(["all", "a", "b"]), st.integers(0, 9)),
+        max_size=60,
+    ),
+    st.integers(0, 10),
+)
+def test_every_gap_lies_inside_one_that_is_told(found: list[tuple[int, int, str, int]], most: int) -> None:
+    """In time and in codes; the shares that are missing add up, and each is counted once."""
+    holes = covering.Holes(most)
+    told: list[tuple[Hole, int]] = []
+    for i, (begin, length, code, missed) in enumerate(found):
+        codes: Any = "all" if code == "all" else [code]
+        hole = Hole(begin, begin + length, codes, "volume", "x", missed)
+        if holes.by_itself(hole, i, float(i)):
+            told.append((hole, i))
+        if i % 7 == 6 and (one := holes.covering()):
+            told.append(one)
+    told += [one] if (one := holes.covering()) else []
+    assert holes.covering() is None
+    assert sum(hole.count or 1 for hole, _ in told) == len(found)
+    assert sum(hole.missed or 0 for hole, _ in told) == sum(missed for *_, missed in found)
+    for i, (begin, length, code, _) in enumerate(found):
+        assert any(
+            hole.start <= begin
+            and begin + length <= hole.end
+            and n <= i
+            and (hole.codes == "all" or code in hole.codes)
+            for hole, n in told
+        )
+
+
+# How long until the next attempt.
+
+
+class Counted(Backoff):
+    """Remembers what it gave, and gives next to nothing."""
+
+    def __init__(self, **bounds: Any) -> None:
+        """As ``Backoff``."""
+        super().__init__(**bounds)
+        self.gave: list[float] = []
+
+    def next(self, at_least: float = 0.0, at_most: float = math.inf) -> float:
+        """As ``Backoff.next``."""
+        self.gave.append(super().next(at_least, at_most))
+        return 0.01
+
+
+async def test_a_server_that_pushes_its_cache_and_closes_is_not_hammered(
+    start: Callable[..., Running], post: Any
+) -> None:
+    """Accepted, acknowledged, one tick, closed: no success, so the pauses grow."""
+
+    async def script(server: ServerConnection) -> None:
+        await says(server, ticks=[("a", NOON)], answers=[ACK])
+        await asyncio.sleep(0.02)
+
+    backoff = Counted()
+    async with Provider(script) as provider:
+        running = start(provider.url, "a", {"backoff": backoff})
+        await post.until(lambda: len(backoff.gave) >= 6)
+        await running.finish()
+    assert backoff.gave[0] <= 0.5
+    assert all(pause >= 2.5 for pause in backoff.gave[4:6])
+
+
+@pytest.mark.parametrize("ticks", [True, False])
+async def test_a_connection_that_lived_begins_the_pauses_anew(
+    start: Callable[..., Running], post: Any, monkeypatch: pytest.MonkeyPatch, ticks: bool
+) -> None:
+    """With ticks that still come after a while, or subscribed for longer without any, as at night."""
+    monkeypatch.setattr(lines, "LIVED_SECONDS" if ticks else "QUIET_SECONDS", 1.0)
+
+    async def brief(server: ServerConnection) -> None:
+        await says(server, ticks=[("a", NOON)], answers=[ACK])
+
+    async def lives(server: ServerConnection) -> None:
+        await says(server, answers=[ACK])
+        await asyncio.sleep(1.3)
+        if ticks:
+            await says(server, ticks=[("a", NOON)])
+            await asyncio.sleep(0.05)
+
+    backoff = Counted()
+    async with Provider(brief, brief, brief, lives, stay) as provider:
+        running = start(provider.url, "a", {"backoff": backoff})
+        await post.until(lambda: len(backoff.gave) == 4)
+        await running.finish()
+    assert backoff.gave[2] >= 1.0
+    assert backoff.gave[3] <= 0.5
+
+
+@pytest.mark.parametrize(
+    ("clock", "longest"),
+    [
+        ("2026-11-20 09:15:00", 5),
+        ("2026-11-20 09:27:00", 5),
+        ("2026-11-20 10:00:00", 5),
+        ("2026-11-20 14:59:00", 5),
+        ("2026-11-20 09:14:40", 25),
+        ("2026-11-20 12:59:30", 35),
+        ("2026-11-20 12:00:00", 60),
+        ("2026-11-20 03:00:00", 60),
+        ("2026-11-20 16:00:00", 60),
+        ("2026-11-21 10:00:00", 60),
+    ],
+)
+def test_little_is_waited_in_trading_hours_and_into_them(
+    monkeypatch: pytest.MonkeyPatch, clock: str, longest: int
+) -> None:
+    """Five seconds, with jitter, whatever failed before; at night, on Saturdays and at noon a minute."""
+    monkeypatch.setattr(lines, "_wall", lambda: parse_time(clock))
+    feed = ScriptedFeed()
+    line = Line(Upstream(feed, "ws://127.0.0.1:1"), ["a"], Remembered(feed), Pace(backoff=Backoff()))
+    pauses = [line._pace.backoff.next(0, line._longest_pause()) for _ in range(200)][10:]
+    assert max(pauses) <= longest
+    assert longest / 2 <= min(pauses)
+    assert len(set(pauses)) > 50
+    assert line._pace.backoff.next(120.0, line._longest_pause()) == 120.0, "the server asked for it"
+
+
+async def test_whatever_the_clock_says_a_market_that_just_traded_trades(
+    start: Callable[..., Running], post: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A recording that is played at night, or another country's."""
+    monkeypatch.setattr(lines, "_wall", lambda: parse_time("2026-11-21 03:00:00"))
+
+    async def script(server: ServerConnection) -> None:
+        await says(server, ticks=[("a", NOON)], answers=[ACK])
+
+    backoff = Counted()
+    async with Provider(script) as provider:
+        running = start(provider.url, "a", {"backoff": backoff})
+        await post.until(lambda: len(backoff.gave) >= 8)
+        await running.finish()
+    assert max(backoff.gave) <= 5.0
+
+
+# What worked before in this run.
+
+
+def refusing(statuses: list[int]) -> Any:
+    """What answers handshakes with these, while there are some."""
+
+    def process(connection: ServerConnection, _request: Any) -> Any:
+        return connection.respond(statuses.pop(0), "no\n") if statuses else None
+
+    return process
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 400])
+async def test_a_token_that_worked_and_is_refused_is_tried_again_loudly(
+    start: Callable[..., Running], post: Any, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    """With pauses that grow; each time an error in the log and an event, and the line is not well meanwhile."""
+    statuses: list[int] = []
+
+    async def first(server: ServerConnection) -> None:
+        await says(server, ticks=[("a", NOON)], answers=[ACK])
+        await asyncio.sleep(0.05)
+        statuses.extend([status] * 3)
+
+    async with Provider(first, pushing(("a", NOON)), process_request=refusing(statuses)) as provider:
+        running = start(provider.url, "a")
+        running.line._refusals_again = again = Counted(first=1.0, cap=60.0)
+        await post.until(lambda: len(running.outlet.ticks) == 2)
+        await post.until(lambda: running.line.state == "subscribed")
+        await running.finish()
+    assert len(running.outlet.holes) == 1
+    if status in {401, 403}:
+        assert len(again.gave) == 3
+        assert again.gave[2] >= 2.0
+        assert len(running.outlet.of("refused")) == 3
+        assert f"refused the token (HTTP {status})" in running.outlet.of("refused")[0]["reason"]
+        assert sum(record.levelname == "ERROR" for record in caplog.records) == 3
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_token_that_is_refused_from_the_first_ends_at_once(start: Callable[..., Running], status: int) -> None:
+    """Asked once."""
+    async with Provider(stay, process_request=refusing([status] * 9)) as provider:
+        running = start(provider.url, "a")
+        with pytest.raises(UsageError, match="refused the token"):
+            await asyncio.wait_for(running.task, 10)
+    assert not provider.heard
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        lambda server: says(server, answers=[{"kind": "unauthorised", "text": "expired"}]),
+        lambda server: server.close(4401, "expired"),
+        lambda server: server.close(3000, "expired"),
+        lambda server: server.close(4999, "final"),
+    ],
+)
+async def test_every_way_to_refuse_a_token_that_worked_is_tried_again(
+    start: Callable[..., Running], post: Any, refusal: Any
+) -> None:
+    """By an answer, by a close code, by one that is called final; from the first attempt each ends the line."""
+
+    async def good(server: ServerConnection) -> None:
+        await says(server, ticks=[("a", NOON)], answers=[ACK])
+        await asyncio.sleep(0.05)
+
+    async def bad(server: ServerConnection) -> None:
+        await refusal(server)
+        await stay(server)
+
+    final = {"final_closes": frozenset({4999})}
+    async with Provider(good, bad, bad, pushing(("a", NOON))) as provider:
+        running = start(provider.url, "a", **final)
+        running.line._refusals_again = Counted()
+        await post.until(lambda: len(running.outlet.ticks) == 2)
+        await running.finish()
+    assert len(running.outlet.of("refused")) == 2
+    async with Provider(bad) as provider:
+        running = start(provider.url, "a", **final)
+        with pytest.raises(UsageError, match="refused the token"):
+            await asyncio.wait_for(running.task, 10)

@@ -178,6 +178,18 @@ def test_what_one_line_lost_and_the_other_had_is_no_gap(two: Two) -> None:
     assert two.kept.events[-1].detected == "sequence"
 
 
+def test_gaps_that_are_told_as_one_are_made_up_for_as_one(two: Two) -> None:
+    """Each of them counts; where the other was not there all the time, the one that covers them is told."""
+    at = now()
+    merged = Hole(at + SECOND, at + 9 * SECOND, "all", "merged", "17 gaps", None, 17)
+    two.a.gap(merged, 5)
+    assert two.pair.covered == 17
+    down(two.b, at)
+    two.a.gap(merged, 5)
+    gap = two.kept.events[-1]
+    assert (gap.event, gap.detected, gap.count) == ("gap", "merged", 17)
+
+
 def test_never_seen_is_what_no_line_saw(two: Two) -> None:
     """One line alone may have been away when a code traded."""
     two.a.say("never_seen", codes=["600519", "000001"])

@@ -62,8 +62,12 @@ def test_a_wildcard_where_there_is_none_names_the_fix() -> None:
 
 
 def test_the_post_gets_symbols_as_they_were_given_and_others_in_the_one_form() -> None:
-    """The form itself is the post's: array, string or wildcard."""
-    assert planned(symbols="600519.SH").codes == ["600519.SH"]
+    """The form itself is the post's: array, string or wildcard; what the lines know and tell of is the one form."""
+    what = planned(symbols="600519.SH,sz000001,OTHER")
+    assert what.codes == ["600519", "000001", "OTHER"]
+    live = what.endpoints[0].upstream().feed
+    assert live.subscribe(what.codes) == ['{"action":"subscribe","symbols":"600519.SH,sz000001,OTHER"}']
+    assert live.unsubscribe(["000001", "688981"]) == ['{"action":"unsubscribe","symbols":"sz000001,688981"}']
     assert feed_options(symbols="600519.SH").as_string
     assert not feed_options(symbols='["600519"]').as_string
     assert planned(feed="alltick", symbols="600519.SH,sz000001").codes == ["600519", "000001"]

@@ -19,10 +19,12 @@ from websockets.asyncio.server import ServerConnection
 from broker.publisher import Publisher
 from deploy.embedded import KafkaBroker
 from producer import predecessor
+from producer.outlet import Single
 from producer.predecessor import History, Predecessor, run_after
 from schemas import FeedEvent, Tick, UsageError, encode
 from schemas.bounds import RUN_AHEAD_MS
 from schemas.topics import FEED_EVENTS, TICKS, partition_of, topics
+from tests.producer.test_pair import Two
 
 NOW = 1_795_138_200_000
 SECOND = 1_000_000
@@ -159,6 +161,41 @@ def test_a_run_of_another_world_is_refused_with_the_way_out(run: int) -> None:
         run_after({"a": Predecessor(run)}, NOW)
 
 
+def test_a_stream_of_one_line_or_of_two_tells_of_it_once() -> None:
+    """With its first subscription, for its codes; changes of the list, and connections after it, are another matter."""
+    two, alone = Two(), Two()
+    two.pair.voice.before = Predecessor(5, 7 * SECOND, "killed")
+    two.both_up()
+    (gap,) = [event for event in two.kept.events if event.event == "gap"]
+    assert two.kept.happenings == ["started", "connected", "subscribed", "gap", "connected"]
+    assert (gap.start, gap.codes, gap.detected, gap.reason) == (7 * SECOND, ["600519"], "killed", "killed")
+    assert gap.end is not None
+    assert gap.end >= gap.at - 60 * SECOND
+
+    single = Single(alone.a.intake)
+    single.before = Predecessor(5, 7 * SECOND, "killed")
+    for _ in range(2):
+        single.say("subscribed", codes="all")
+        single.say("resubscribed", codes="all")
+    assert alone.kept.happenings == ["subscribed", "gap", "resubscribed", "subscribed", "resubscribed"]
+
+    clean = Single(Two().a.intake)
+    clean.before = Predecessor(5)
+    clean.say("subscribed", codes="all")
+
+
+def test_a_clock_that_stepped_back_turns_no_gap_round() -> None:
+    """It covers what lies between the two times."""
+    two = Two()
+    ahead = time.time_ns() // 1000 + 3_600 * SECOND
+    two.pair.voice.before = Predecessor(5, ahead, "killed")
+    two.both_up()
+    (gap,) = [event for event in two.kept.events if event.event == "gap"]
+    assert gap.end == ahead
+    assert gap.start is not None
+    assert gap.start < ahead - 3_500 * SECOND
+
+
 # -- on a real Kafka ---------------------------------------------------------------------------------------------------
 
 Held = Callable[..., Awaitable[Any]]
@@ -194,6 +231,7 @@ def pause(kafka: KafkaBroker, number: signal.Signals) -> None:
     kafka.process.send_signal(number)
 
 
+@pytest.mark.timeout(300)
 async def test_a_killed_producer_s_tail_lies_in_the_gap_that_the_next_announces(
     kafka: KafkaBroker, bootstrap: str, source: str, post: Any, held: Held
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import jsonschema
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from schemas import DeadLetter, FeedEvent, PriceChange, Record, Snapshot, Threshold, Tick, bounds, decode, encode
 from schemas.dead_letters import from_kafka, to_kafka
@@ -61,7 +62,7 @@ tick = st.builds(
     seq=st.none() | st.integers(-bounds.INT64, bounds.INT64),
     previous_close=st.none() | price,
     quality=quality,
-)
+).map(lambda one: replace(one, run=min(one.run, one.received // 1000)))
 snapshot = st.builds(
     Snapshot,
     code=code,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +62,16 @@ def restarts(*events: Json) -> tuple[Restarts, Findings]:
     return made, findings
 
 
-def test_what_a_kill_took_is_told_of_whatever_the_clocks_say() -> None:
+def between(run: int) -> Json:
+    """As a run tells whose clock is behind: from the earlier of the two times to the later."""
+    first, last = HEARD["a", run].first, HEARD["a", run - 1].last
+    return killed(run, start=min(first, last), end=max(first, last))
+
+
+@pytest.mark.parametrize("told", [killed, between])
+def test_what_a_kill_took_is_told_of_whatever_the_clocks_say(told: Callable[[int], Json]) -> None:
     """Each run's clock is an hour behind that of the last one; what is between is found by the machine's."""
-    made, findings = restarts(killed(1), killed(2))
+    made, findings = restarts(told(1), told(2))
     assert findings.clean
     assert (len(made.due), made.announced) == (2, 2)
     held = made.outages()

@@ -136,6 +136,7 @@ SOUND = {"exchange": "SSE", "price": 10.0, "time": NOON, "received": RECEIVED, "
         {"time": 631_151_999_999}, {"time": 4_102_444_800_000}, {"time": NOON * 1000}, {"time": float(NOON)},
         {"received": 4_102_444_800_000_000}, {"run": NOON + DAY + 1}, {"n": 1 << 53}, {"n": -1}, {"n": True},
         {"price": 0}, {"price": 1.1e9}, {"price": "10"}, {"price": None}, {"previous_close": 0}, {"volume": 1.1e15},
+        {"price": 0.00009},
         {"turnover": 1e306}, {"turnover": -1}, {"code": "6" * 33}, {"code": ""}, {"source": "s" * 256},
         {"source": chr(0xD800)}, {"quality": "q" * 257}, {"side": "hold"}, {"seq": 1 << 63},
     ],

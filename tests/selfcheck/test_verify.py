@@ -54,6 +54,9 @@ def test_a_brief_load_comes_through_the_whole_pipeline_unharmed() -> None:
         (["--watchlist-at", "20:10/10"], "before --seconds 20"),
         (["--watchlist-at", "5:10/10", "--feed", "xtick"], "new connection"),
         (["--watchlist-at", "5:10/10", "--lines", "2"], "leave out --misbehave"),
+        (["--clock-step", "-3600"], "give --kill-producer-every as well"),
+        (["--kill-producer-every", "7", "--feed", "alltick"], "leave out --feed"),
+        (["--kill-producer-every", "7", "--misbehave", "all"], "leave out --misbehave"),
     ],
 )
 def test_what_cannot_be_checked_is_refused_before_anything_starts(given: list[str], said: str) -> None:
@@ -76,6 +79,18 @@ def test_lines_that_end_lose_what_is_announced_or_nothing_at_all(given: list[str
     assert verdict["sent"] == verdict["published"] == verdict["stored"] > 2_000
     assert verdict["gaps_injected"] == verdict["gaps_announced"]
     assert bool(verdict["gaps_announced"]) is gaps
+
+
+@pytest.mark.timeout(240)
+def test_what_a_killed_producer_takes_along_is_announced_whatever_its_clock_says() -> None:
+    """Each start an hour behind the last: what nobody got lies in announced gaps, nothing that was got is dropped."""
+    killing = ("--kill-producer-every", "4", "--clock-step", "-3600")
+    verdict = verified(*killing, "--rate", "400", "--seconds", "22", "--seed", "9")
+    assert verdict["ok"]
+    assert verdict["gaps_announced"] == verdict["gaps_injected"] > 0
+    assert verdict["sent"] - verdict["missing_announced"] == verdict["published"] == verdict["stored"]
+    assert 0 < verdict["missing_announced"] < verdict["sent"] / 2
+    assert verdict["numbers_fell"] == verdict["rows_went_back"] == verdict["missing_untold"] == 0
 
 
 @pytest.mark.timeout(240)

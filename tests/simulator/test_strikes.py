@@ -45,6 +45,14 @@ async def running(**settings: Any) -> AsyncIterator[tuple[str, Simulator, asynci
                 await pushing
 
 
+class Plain(connect):
+    """Follows no redirect."""
+
+    def process_redirect(self, exc: Exception) -> Exception:
+        """Give it to the caller."""
+        return exc
+
+
 def dial(url: str, **options: Any) -> connect:
     return connect(url, compression=None, proxy=None, max_size=None, max_queue=None, **options)
 
@@ -107,10 +115,13 @@ async def test_each_tick_is_either_received_or_withheld(tmp_path: Path, kind: ty
             await until(lambda: got.total() >= sent.total())
         assert got == sent
         withheld = pages(tmp_path, "withheld-*.jsonl")
-        assert sent + withheld == drawn(simulator.counts.ticks)
+        market = drawn(simulator.counts.ticks)
+        assert set(sent + withheld) == set(market)
+        assert (sent + withheld == market) is not kind.cached_first
+        assert sent + withheld >= market
     first, *more = faults(tmp_path)
     assert [fault["connection"] for fault in more][: kind.empty_subscriptions] == (
-        ["connection-0002"] * kind.empty_subscriptions
+        [f"connection-{number + 2:04d}" for number in range(kind.empty_subscriptions)]
     )
     assert (first["kind"], first["connection"], first["codes"]) == (kind.name, "connection-0001", "all")
     assert first["loses_ticks"]
@@ -272,3 +283,53 @@ async def test_frames_in_fragments_and_of_a_mebibyte_arrive_whole(tmp_path: Path
     ]
     assert sequence == kept
     assert {fault["kind"] for fault in faults(tmp_path)} >= set(kinds[:3])
+
+
+@pytest.mark.parametrize(("kind", "status"), [("refused-in-session", 401), ("redirect", 302), ("throttle", 429)])
+async def test_a_door_is_shut_in_the_kind_s_own_way(kind: str, status: int) -> None:
+    """For a while, and to those alone who knock; a redirect names another origin."""
+    async with running(misbehave=[kind], misbehave_every=0.1) as (url, _, _pushing), dial(url) as connection:
+        await connection.send(ALL)
+        with contextlib.suppress(ConnectionClosed):
+            async for _message in connection:
+                pass
+        with pytest.raises(InvalidStatus) as refused:
+            async with asyncio.timeout(5):
+                await Plain(url, compression=None, proxy=None)
+        assert refused.value.response.status_code == status
+        assert ("Location" in refused.value.response.headers) is (status == 302)
+
+
+async def test_a_flood_of_empty_fragments_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message begins and does not end; who takes it all is reset when there was enough."""
+    monkeypatch.setattr("simulator.client.FLOOD_BYTES", 1 << 18)
+    async with running(misbehave=["empty-fragments"], misbehave_every=0.1) as (url, simulator, _pushing):
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        writer.write(
+            b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        )
+        await reader.readuntil(b"\r\n\r\n")
+        mask, message = b"\x01\x02\x03\x04", ALL.encode()
+        masked = bytes(byte ^ mask[at % 4] for at, byte in enumerate(message))
+        writer.write(bytes((0x81, 0x80 | len(message))) + mask + masked)
+        got = bytearray()
+        with contextlib.suppress(ConnectionError):
+            while some := await reader.read(1 << 16):
+                got += some
+                if b"\x89\x04" in got[-64:]:  # it asks whether all before was read
+                    writer.write(b"\x8a\x84" + mask + bytes(b ^ mask[i % 4] for i, b in enumerate(got[-4:])))
+        assert got.endswith(b"\x00\x00" * 1_000)
+        writer.close()
+        await until(lambda: not simulator.clients)
+
+
+async def test_a_close_reason_is_sent_as_it_is() -> None:
+    """Escape sequences and a forged line: what a client shows is the client's."""
+    async with running(misbehave=["escapes-in-close"], misbehave_every=0.1) as (url, _, _pushing), dial(url) as client:
+        await client.send(ALL)
+        async with asyncio.timeout(20):
+            await client.wait_closed()
+        assert client.close_code == 4000
+        assert "\x1b[2J" in (client.close_reason or "")
+        assert "\r\n" in (client.close_reason or "")

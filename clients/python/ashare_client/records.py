@@ -35,10 +35,10 @@ class GapMark(Record, frozen=True, gc=False, kw_only=True):
         count: How many gaps the mark covers.
     """
 
-    id: str
-    start: Microseconds
-    end: Microseconds | None
-    count: int = 1
+    id: Annotated[str, msgspec.Meta(max_length=512)]
+    start: Annotated[Microseconds, msgspec.Meta(ge=0, le=4102444799999999)]
+    end: Annotated[Microseconds, msgspec.Meta(ge=0, le=4102444799999999)] | None
+    count: Annotated[int, msgspec.Meta(ge=1, le=9223372036854775807)] = 1
 
 
 class LineMark(Record, frozen=True, gc=False, kw_only=True):
@@ -51,10 +51,10 @@ class LineMark(Record, frozen=True, gc=False, kw_only=True):
         received: When the frame came off the socket, µs since the epoch.
     """
 
-    source: str
-    run: Milliseconds
-    n: int
-    received: Microseconds | None = None
+    source: Annotated[str, msgspec.Meta(max_length=255)]
+    run: Annotated[Milliseconds, msgspec.Meta(ge=0, le=4102444799999)]
+    n: Annotated[int, msgspec.Meta(ge=0, le=9007199254740991)]
+    received: Annotated[Microseconds, msgspec.Meta(ge=0, le=4102444799999999)] | None = None
 
 
 class Origin(Record, frozen=True, gc=False, kw_only=True):
@@ -65,8 +65,8 @@ class Origin(Record, frozen=True, gc=False, kw_only=True):
         offset: Offset of the tick.
     """
 
-    partition: int
-    offset: int
+    partition: Annotated[int, msgspec.Meta(ge=0, le=2147483647)]
+    offset: Annotated[int, msgspec.Meta(ge=0, le=9223372036854775807)]
 
 
 class Tick(Record, frozen=True, gc=False, kw_only=True):
@@ -93,20 +93,24 @@ class Tick(Record, frozen=True, gc=False, kw_only=True):
             nothing.
     """
 
-    code: str
-    exchange: str
-    price: float
-    time: Milliseconds
-    received: Microseconds
-    source: str
-    run: Milliseconds
-    n: int
-    volume: int | float | None = None
-    turnover: float | None = None
+    code: Annotated[str, msgspec.Meta(max_length=32)]
+    exchange: Annotated[str, msgspec.Meta(max_length=32)]
+    price: Annotated[float, msgspec.Meta(ge=0.0001, le=1000000000.0)]
+    time: Annotated[Milliseconds, msgspec.Meta(ge=631152000000, le=4102444799999)]
+    received: Annotated[Microseconds, msgspec.Meta(ge=0, le=4102444799999999)]
+    source: Annotated[str, msgspec.Meta(max_length=255)]
+    run: Annotated[Milliseconds, msgspec.Meta(ge=0, le=4102444799999)]
+    n: Annotated[int, msgspec.Meta(ge=0, le=9007199254740991)]
+    volume: (
+        Annotated[int, msgspec.Meta(ge=0, le=1000000000000000)]
+        | Annotated[float, msgspec.Meta(ge=0, le=1000000000000000)]
+        | None
+    ) = None
+    turnover: Annotated[float, msgspec.Meta(ge=0, le=1e18)] | None = None
     side: str | None = None
-    seq: int | None = None
-    previous_close: float | None = None
-    quality: str | None = None
+    seq: Annotated[int, msgspec.Meta(ge=-9223372036854775807, le=9223372036854775807)] | None = None
+    previous_close: Annotated[float, msgspec.Meta(ge=0.0001, le=1000000000.0)] | None = None
+    quality: Annotated[str, msgspec.Meta(max_length=256)] | None = None
 
 
 class Snapshot(Record, frozen=True, gc=False, kw_only=True):
@@ -138,24 +142,28 @@ class Snapshot(Record, frozen=True, gc=False, kw_only=True):
             nothing.
     """
 
-    code: str
-    exchange: str
-    price: float
-    time: Milliseconds
-    received: Microseconds
-    session: str
-    open: float
-    high: float
-    low: float
-    ticks: int
+    code: Annotated[str, msgspec.Meta(max_length=32)]
+    exchange: Annotated[str, msgspec.Meta(max_length=32)]
+    price: Annotated[float, msgspec.Meta(ge=0.0001, le=1000000000.0)]
+    time: Annotated[Milliseconds, msgspec.Meta(ge=631152000000, le=4102444799999)]
+    received: Annotated[Microseconds, msgspec.Meta(ge=0, le=4102444799999999)]
+    session: Annotated[str, msgspec.Meta(max_length=10)]
+    open: Annotated[float, msgspec.Meta(ge=0.0001, le=1000000000.0)]
+    high: Annotated[float, msgspec.Meta(ge=0.0001, le=1000000000.0)]
+    low: Annotated[float, msgspec.Meta(ge=0.0001, le=1000000000.0)]
+    ticks: Annotated[int, msgspec.Meta(ge=1, le=9223372036854775807)]
     origin: Origin
     lines: list[LineMark]
-    volume: int | float | None = None
-    turnover: float | None = None
-    previous_close: float | None = None
+    volume: (
+        Annotated[int, msgspec.Meta(ge=0, le=9223372036854775807)]
+        | Annotated[float, msgspec.Meta(ge=0, le=9.223372036854776e18)]
+        | None
+    ) = None
+    turnover: Annotated[float, msgspec.Meta(ge=0, le=1e24)] | None = None
+    previous_close: Annotated[float, msgspec.Meta(ge=0.0001, le=1000000000.0)] | None = None
     gap: GapMark | None = None
-    doubtful: int = 0
-    quality: str | None = None
+    doubtful: Annotated[int, msgspec.Meta(ge=0, le=9223372036854775807)] = 0
+    quality: Annotated[str, msgspec.Meta(max_length=256)] | None = None
 
 
 class PriceChange(Record, frozen=True, gc=False, kw_only=True):
@@ -181,19 +189,23 @@ class PriceChange(Record, frozen=True, gc=False, kw_only=True):
             nothing.
     """
 
-    code: str
-    price: float
-    previous: float | None
-    change: float | None
-    change_bp: float | None
-    time: Milliseconds
-    received: Microseconds
-    volume: int | float | None
-    ticks: int
-    threshold: float
+    code: Annotated[str, msgspec.Meta(max_length=32)]
+    price: Annotated[float, msgspec.Meta(ge=0.0001, le=1000000000.0)]
+    previous: Annotated[float, msgspec.Meta(ge=0.0001, le=1000000000.0)] | None
+    change: Annotated[float, msgspec.Meta(ge=-1000000000.0, le=1000000000.0)] | None
+    change_bp: Annotated[float, msgspec.Meta(ge=-1e17, le=1e17)] | None
+    time: Annotated[Milliseconds, msgspec.Meta(ge=631152000000, le=4102444799999)]
+    received: Annotated[Microseconds, msgspec.Meta(ge=0, le=4102444799999999)]
+    volume: (
+        Annotated[int, msgspec.Meta(ge=0, le=9223372036854775807)]
+        | Annotated[float, msgspec.Meta(ge=0, le=9.223372036854776e18)]
+        | None
+    )
+    ticks: Annotated[int, msgspec.Meta(ge=1, le=9223372036854775807)]
+    threshold: Annotated[float, msgspec.Meta(ge=0, le=100000000000000.0)]
     origin: Origin
     cause: LineMark | None = None
-    quality: str | None = None
+    quality: Annotated[str, msgspec.Meta(max_length=256)] | None = None
 
 
 class FeedEvent(Record, frozen=True, gc=False, kw_only=True):
@@ -201,14 +213,15 @@ class FeedEvent(Record, frozen=True, gc=False, kw_only=True):
 
     `clock`: the feed's times are constantly off. `unreadable`: most of its frames can't be read. `repeats`: ticks are
     dropped as repeated that are not. `limited`: a bound was reached, and `count` things were left out. `log_replaced`:
-    another cluster or topic stands behind the same name. `n` is the number of the last tick before the event. A gap
-    names the time between which ticks may be missing (`start`, `end`, µs since the epoch, local clock) and the codes
-    concerned, or `"all"`: what was made of their ticks around that time may lack some. `id` names the event: source,
-    run, and the run's count of events.
+    another cluster or topic stands behind the same name. `acknowledged`: an operator has taken note of what workers
+    lost to retention and told of until `end`. `n` is the number of the last tick before the event. A gap names the time
+    between which ticks may be missing (`start`, `end`, µs since the epoch, local clock) and the codes concerned, or
+    `"all"`: what was made of their ticks around that time may lack some. `id` names the event: source, run, and the
+    run's count of events.
 
     Attributes:
-        event: What happened: clock, connected, disconnected, gap, limited, log_replaced, never_seen, overflow, refused,
-            repeats, resubscribed, spooling, started, stopped, subscribed, switched, unreadable.
+        event: What happened: acknowledged, clock, connected, disconnected, gap, limited, log_replaced, never_seen,
+            overflow, refused, repeats, resubscribed, spooling, started, stopped, subscribed, switched, unreadable.
         source: Line id: one upstream connection.
         run: Start of this line's producer, ms since the epoch.
         n: The run's own count of ticks, no holes over all partitions.
@@ -220,21 +233,21 @@ class FeedEvent(Record, frozen=True, gc=False, kw_only=True):
         id: SOURCE/RUN/COUNT, the same however often the event is sent.
         detected: How a gap was found: disconnect, killed, merged, overflow, retention, sequence, silence, volume.
         missed: Shares that traded in the gap, if known.
-        line: The connection that delivers from now on, of several.
+        line: The connection that delivers from now on, of several; or TOPIC/PARTITION, which lost records.
         count: How many things it tells of.
     """
 
     event: str
-    source: str
-    run: Milliseconds
-    n: int
-    at: Microseconds
-    reason: str | None = None
-    start: Microseconds | None = None
-    end: Microseconds | None = None
-    codes: list[str] | str | None = None
-    id: str | None = None
+    source: Annotated[str, msgspec.Meta(max_length=255)]
+    run: Annotated[Milliseconds, msgspec.Meta(ge=0, le=4102444799999)]
+    n: Annotated[int, msgspec.Meta(ge=0, le=9007199254740991)]
+    at: Annotated[Microseconds, msgspec.Meta(ge=0, le=4102444799999999)]
+    reason: Annotated[str, msgspec.Meta(max_length=4096)] | None = None
+    start: Annotated[Microseconds, msgspec.Meta(ge=0, le=4102444799999999)] | None = None
+    end: Annotated[Microseconds, msgspec.Meta(ge=0, le=4102444799999999)] | None = None
+    codes: list[Annotated[str, msgspec.Meta(max_length=32)]] | str | None = None
+    id: Annotated[str, msgspec.Meta(max_length=512)] | None = None
     detected: str | None = None
-    missed: int | None = None
-    line: str | None = None
-    count: int | None = None
+    missed: Annotated[int, msgspec.Meta(ge=0, le=9223372036854775807)] | None = None
+    line: Annotated[str, msgspec.Meta(max_length=255)] | None = None
+    count: Annotated[int, msgspec.Meta(ge=0, le=9223372036854775807)] | None = None

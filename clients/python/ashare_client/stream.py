@@ -16,10 +16,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
-import msgspec
 from aiokafka.errors import ConsumerStoppedError, KafkaError
 
 from ashare_client.batch import Batch, Source
+from ashare_client.decoding import UNREADABLE, reader
 from ashare_client.errors import ArgumentError, ClientError, NoBrokerError, NoTopicError, RecordError, StateError
 from ashare_client.log import Log, LostError, Part, UnplacedError
 from ashare_client.older import Older
@@ -94,7 +94,7 @@ class Stream(Generic[R]):
         self._options = dict(options or {})
         self._selection = selection
         self._repeats = repeats
-        self._decode = msgspec.json.Decoder(self.record).decode
+        self._decode = reader(self.record)
 
         self._older = Older(archive, topic)
         self._state: Literal["new", "open", "closed"] = "new"
@@ -510,8 +510,8 @@ class Stream(Generic[R]):
                 self._gone(record.key, offset)
                 continue
             try:
-                value: Any = decode(record.value)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                value: Any = decode(record.value, record.timestamp)
+            except UNREADABLE as error:
                 if self._malformed(partition, offset, error):
                     continue
                 batch.ends[partition] = offset

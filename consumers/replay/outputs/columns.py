@@ -15,7 +15,7 @@ from schemas import (
     RecordError,
     Tick,
     dead_letters,
-    decoder,
+    decode_each,
 )
 from schemas.json_schema import KINDS
 
@@ -31,7 +31,6 @@ PLACE: dict[str, Kind] = {
 """Of each record, beside its fields; the timestamp in ms since the epoch. The store has the same."""
 _ORIGIN: dict[str, Kind] = {"origin_partition": "whole", "origin_offset": "whole"}
 _BARE: dict[str, Kind] = {"key": "bytes", "value": "bytes"}
-_UNREADABLE = (msgspec.MsgspecError, RecordError, TypeError, UnicodeDecodeError)
 
 
 class Columns:
@@ -47,9 +46,6 @@ class Columns:
         self.unreadable = 0
         self._record = KINDS.get(kind)
         self.kinds: dict[str, Kind] = dict(_BARE) if self._record is None else _fields(self._record)
-        self._decode: Callable[[bytes], Any] | None = None
-        if self._record not in (None, Tick, DeadLetter):
-            self._decode = decoder(self._record).decode
         self._getters = None if self._record is None else [_getter(name, kind) for name, kind in self.kinds.items()]
         self.kinds |= PLACE
 
@@ -76,25 +72,14 @@ class Columns:
             return list(batch.ticks)
         if self._record is DeadLetter:
             return [_letter(value, headers) for value, headers in zip(batch.values, batch.headers, strict=True)]
-        decode = self._decode
-        assert decode is not None
-        try:
-            return [decode(value) for value in batch.values]  # type: ignore[arg-type]
-        except _UNREADABLE:
-            return [_or_none(decode, value) for value in batch.values]
+        assert self._record is not None
+        return list(decode_each(self._record, batch.values, batch.timestamps))
 
 
 def _letter(value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> DeadLetter | None:
     try:
         return dead_letters.from_kafka(value or b"", headers)
     except RecordError:
-        return None
-
-
-def _or_none(decode: Callable[[bytes], Any], value: bytes | None) -> Any:
-    try:
-        return decode(value)  # type: ignore[arg-type]
-    except _UNREADABLE:
         return None
 
 

@@ -110,7 +110,7 @@ def _one_by_one(batch: Batch) -> bytes:
             continue
         try:
             lines.append(orjson.dumps(orjson.loads(value or b"")))
-        except orjson.JSONDecodeError:
+        except (orjson.JSONDecodeError, orjson.JSONEncodeError):  # the second: nested deeper than it writes
             lines.append(orjson.dumps({"key": _text(key), "value": _text(value)}))
     return b"\n".join(lines) + b"\n"
 

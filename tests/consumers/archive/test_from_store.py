@@ -131,7 +131,9 @@ def test_questdb(questdb_place: QuestDbPlace, place: SqlitePlace, tmp_path: Path
     ]
     asyncio.run(write(questdb_place, batches))
     asyncio.run(questdb_place.rows())
-    days = StoredDays(QuestDbTicks(questdb_place.url.http, table=questdb_place.table, headers=questdb_place.url.headers))
+    days = StoredDays(
+        QuestDbTicks(questdb_place.url.http, table=questdb_place.table, headers=questdb_place.url.headers)
+    )
     assert days.days() == [DAY, NEXT]
     archived(tmp_path / "one", days)
     archived(tmp_path / "other", sqlite_days(place))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.chunk import Chunk
-from consumers.replay.clock import ERA, REWIND_MS, PartitionClock, exchange_times, time_of
+from consumers.replay.clock import AGREEING, ERA, REWIND_MS, PartitionClock, exchange_times, time_of
+
+DAY = 1_795_138_200_000
 
 
 def chunk(*values: bytes | None) -> Chunk:
@@ -30,22 +33,64 @@ def test_an_event_happened_when_it_says() -> None:
     assert exchange_times("dead-letter", chunk(b'{"time":5}')) == [1_000]
 
 
-@given(st.lists(st.integers(0, 10**13)), st.lists(st.integers(0, 40)))
-def test_keys_never_fall_and_do_not_depend_on_the_chunks(times: list[int], cuts: list[int]) -> None:
-    """However the times are cut, the keys are the same; a restored clock goes on with them."""
-    whole = PartitionClock().keys(times)
+NEAR = st.integers(-3 * REWIND_MS, 3 * REWIND_MS).map(lambda shift: DAY + shift)
+TIMES = st.lists(st.tuples(st.integers(0, 10**13) | NEAR, st.integers(0, 10**13) | NEAR))
+
+
+@given(TIMES, st.lists(st.integers(0, 40)))
+def test_keys_never_fall_and_do_not_depend_on_the_chunks(records: list[tuple[int, int]], cuts: list[int]) -> None:
+    """However the records are cut, the keys are the same; a restored clock goes on with them."""
+    times, stamps = [time for time, _ in records], [stamp for _, stamp in records]
+    whole = PartitionClock().keys(times, stamps)
     assert whole == sorted(whole)
     clock, keys, at = PartitionClock(), [], 0
     for cut in [*cuts, len(times)]:
-        keys += clock.keys(times[at : at + cut])
+        keys += clock.keys(times[at : at + cut], stamps[at : at + cut])
         at += cut
         clock = PartitionClock(clock.state)
     assert keys == whole
 
 
+def played(times: list[int], stamps: list[int] | None = None) -> list[tuple[int, int]]:
+    """Era of each record's key, and its time after ``DAY``."""
+    return [(key // ERA, time_of(key) - DAY) for key in PartitionClock().keys(times, stamps or ())]
+
+
 def test_a_late_record_is_due_with_the_one_before_and_a_rewind_begins_an_era() -> None:
-    """The same session twice in one log is two sessions in a row."""
-    day = 10**12
-    keys = PartitionClock().keys([day, day + 5, day + 3, day + 6, day + 6 - REWIND_MS, day - REWIND_MS, day + 1])
-    assert [key // ERA for key in keys] == [0, 0, 0, 0, 0, 1, 1]
-    assert [time_of(key) - day for key in keys] == [0, 5, 5, 6, 6, -REWIND_MS, 1]
+    """The same session twice in one log is two sessions in a row, as soon as enough records say so."""
+    back = DAY - 2 * REWIND_MS
+    keys = played(
+        [DAY, DAY + 5, DAY + 3, DAY + 6, DAY + 6 - REWIND_MS, *(back + n for n in range(AGREEING)), back + 99]
+    )
+    assert keys[:5] == [(0, 0), (0, 5), (0, 5), (0, 6), (0, 6)]
+    assert keys[5 : 4 + AGREEING] == [(0, 6)] * (AGREEING - 1)
+    assert keys[4 + AGREEING :] == [(1, AGREEING - 1 - 2 * REWIND_MS), (1, 99 - 2 * REWIND_MS)]
+
+
+@pytest.mark.parametrize("off", [45 * 60_000, -45 * 60_000, 8 * 3_600_000, -8 * 3_600_000, 10**12, 1 - DAY])
+@pytest.mark.parametrize("wrong", [1, AGREEING - 1])
+@pytest.mark.parametrize("stamped", [False, True])
+def test_a_wrong_time_moves_no_other_record(off: int, wrong: int, stamped: bool) -> None:
+    """A few records that are early or late by far are due with the one before; the rest keeps its place."""
+    times = [DAY + second * 1000 for second in range(600)]
+    stamps = list(times)
+    right = played(times, stamps)
+    times[200 : 200 + wrong] = [time + off for time in times[200 : 200 + wrong]]
+    keys = played(times, stamps if stamped else None)
+    assert keys[200 : 200 + wrong] == [right[199]] * wrong
+    assert keys[:200] + keys[200 + wrong :] == right[:200] + right[200 + wrong :]
+
+
+def test_a_first_record_of_a_wrong_time_is_held_against_its_receipt() -> None:
+    """There is no record before it to be compared with."""
+    stamps = [DAY + second for second in range(40)]
+    keys = played([stamps[0] + 45 * 60_000, *stamps[1:]], stamps)
+    assert keys == [(0, second) for second in range(40)]
+
+
+def test_a_break_is_no_wrong_time() -> None:
+    """Where the receipts tell that the lunch hour has passed, the first record after it is due at its own time."""
+    times = [DAY, DAY + 1, DAY + 90 * 60_000, DAY + 90 * 60_000 + 1]
+    assert played(times, times) == [(0, time - DAY) for time in times]
+    unpaced = [DAY, DAY + 1, *(DAY + 90 * 60_000 + n for n in range(AGREEING))]
+    assert played(unpaced)[-1] == (0, 90 * 60_000 + AGREEING - 1)

@@ -210,8 +210,9 @@ async def test_records_of_no_known_kind_are_keys_and_values() -> None:
 
 def test_every_kind_of_record_has_columns_for_its_fields() -> None:
     """Origins as two columns, lists as JSON text."""
-    assert list(Columns("price-change").kinds)[-6:] == [
-        "origin_partition", "origin_offset", "kafka_topic", "kafka_partition", "kafka_offset", "kafka_timestamp",
+    assert list(Columns("price-change").kinds)[-8:] == [
+        "origin_partition", "origin_offset", "cause", "quality",
+        "kafka_topic", "kafka_partition", "kafka_offset", "kafka_timestamp",
     ]  # fmt: skip
     kinds = Columns("snapshot").kinds
     assert (kinds["lines"], kinds["volume"], kinds["ticks"], kinds["session"]) == ("json", "real", "whole", "text")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from consumers.replay.checkpoints import MOST, Checkpoints, Point
+from consumers.replay.clock import State
 from consumers.replay.controls import Controls
 from consumers.replay.lookahead import RECORDS, Lookahead, Ready
 from consumers.replay.merge import Batch
@@ -228,9 +229,9 @@ async def test_lateness_is_measured_in_records() -> None:
 
 def test_checkpoints_stay_bounded_and_before_what_is_asked_for() -> None:
     """Half of them are dropped when there are too many; the first, where the range begins, stays."""
-    places = Checkpoints({0: Point(7, 0)})
+    places = Checkpoints({0: Point(7, State(0))})
     for key in range(200_000):
-        places.add(key, {0: Point(key, key)}, key * 100)
+        places.add(key, {0: Point(key, State(key))}, key * 100)
     assert len(places) <= MOST
     assert places.before(150_000)[0].offset < 150_000
     assert places.before(150_000)[0].offset > 100_000

@@ -167,7 +167,7 @@ async def test_an_interrupt_ends_it_early_with_what_was_seen() -> None:
         try:
             assert process.stderr is not None
             assert (await asyncio.wait_for(process.stderr.readline(), 30)).startswith(b"measuring")
-            await asyncio.sleep(3)
+            await asyncio.sleep(6)
             process.send_signal(signal.SIGINT)
             out, err = await asyncio.wait_for(process.communicate(), 30)
         finally:

@@ -14,7 +14,11 @@ from simulator.misbehaviour.kind import LineKind
 def test_all_is_what_a_right_client_survives(feed: str) -> None:
     """Not the refused token, and not a limit that leaves codes without ticks for ever."""
     names = {kind.name for kind in chosen(["all"], PROVIDERS[feed])}
-    assert not names & {"refused-token", "too-many-codes"}
+    assert not names & {"refused-token", "too-many-codes", "clock-off"}
+    assert {"refused-in-session", "redirect", "empty-fragments", "escapes-in-close", "many-documents"} <= names
+    assert ("volume-glitch" in names) is PROVIDERS[feed].cumulative
+    trades = {"days-ahead", "decades-ahead", "unreadable"}
+    assert names & trades == (set() if PROVIDERS[feed].cumulative else trades)
     assert {"kill", "silence", "ack-without-data", "text-or-number", "repeats", "greeting", "price-zero"} <= names
     assert ("zip-bombs" in names) is (feed == "xtick")
     assert ("cumulative-reset" in names) is PROVIDERS[feed].cumulative

@@ -9,7 +9,7 @@ import orjson
 
 from market.times import shanghai_time
 from simulator.feeds.prints import Print
-from simulator.misbehaviour.trading import Late, OutOfSession
+from simulator.misbehaviour.trading import ClockOff, DaysAhead, Late, OutOfSession, VolumeGlitch
 
 Read = Callable[..., list[Print]]
 
@@ -31,3 +31,24 @@ def test_a_late_tick_is_kept_for_the_next_round(tape: Read) -> None:
     now, later = Late().prints(prints, random.Random("t"))
     assert sorted(now + later, key=lambda one: one.number) == prints
     assert len(later) == 1
+
+
+def test_a_tick_of_another_day_and_a_clock_of_another_zone(tape: Read) -> None:
+    """Numbers and text alike: one tick of the round is days ahead; by a clock in UTC all are eight hours behind."""
+    prints = tape({}, {}, {})
+    ahead, _ = DaysAhead().prints(prints, random.Random("t"))
+    (odd,) = [one for one in ahead if one not in prints]
+    assert shanghai_time(odd.time).startswith("2026-11-23")
+    assert orjson.loads(odd.text)["time"] == odd.time
+    behind, _ = ClockOff().prints(prints, random.Random("t"))
+    assert [before.time - one.time for before, one in zip(prints, behind, strict=True)] == [8 * 3_600_000] * 3
+
+
+def test_a_glitch_is_a_push_between_two_others(tape: Read) -> None:
+    """The day's sums are 0 in it, and go on behind it."""
+    prints = tape({}, {}, {})
+    changed, later = VolumeGlitch().prints(prints, random.Random("t"))
+    (odd,) = [one for one in changed if one not in prints]
+    assert (odd.day_volume, odd.day_turnover) == (0, 0.0)
+    assert [one for one in changed if one is not odd] == prints
+    assert later == []

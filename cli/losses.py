@@ -1,0 +1,68 @@
+"""What workers lost to retention: read from the feed events, and taken note of there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from broker.publisher import Publisher
+from broker.reader import ChunkReader
+from processors.losses import Losses
+from processors.telling import group_of
+from schemas import FeedEvent, RecordError, decode, encode
+from schemas.bounds import MAX_TEXT
+from schemas.topics import FEED_EVENTS
+
+OPERATOR = "operator"
+
+
+async def read(bootstrap: str) -> list[FeedEvent]:
+    """The losses that nobody took note of yet, of all groups.
+
+    Raises:
+        UsageError: no broker answers, or it does not have the topic.
+        ReadError: it stops answering.
+    """
+    groups: dict[str, Losses] = {}
+    async with ChunkReader(bootstrap, client_id="ashare-acknowledge") as reader:
+        places = await reader.partitions(FEED_EVENTS)
+        starts, ends = await reader.begins(places), await reader.ends(places)
+        reader.assign({place: (starts[place], ends[place]) for place in places})
+        while chunks := await reader.fetch():
+            for chunk in chunks:
+                for value in chunk.values:
+                    try:
+                        event = decode(FeedEvent, value or b"")
+                    except RecordError:
+                        continue
+                    group = group_of(event.source)
+                    if group is not None:
+                        groups.setdefault(group, Losses(group))
+                    for losses in groups.values():
+                        losses.take(event)
+    return sorted((loss for losses in groups.values() for loss in losses.open), key=lambda loss: loss.at)
+
+
+async def acknowledge(bootstrap: str, losses: Sequence[FeedEvent], reason: str) -> None:
+    """Take note of losses; the broker has it when this returns.
+
+    Raises:
+        UsageError: no broker answers, or it does not have the topic.
+        DeliveryError: it does not take the record.
+    """
+    at = time.time_ns() // 1000
+    noted = FeedEvent(
+        "acknowledged",
+        OPERATOR,
+        at // 1000,
+        0,
+        at,
+        reason=(reason or "told by ashare acknowledge")[:MAX_TEXT],
+        end=max(loss.at for loss in losses),
+        id=f"{OPERATOR}/{at // 1000}/1",
+        count=len(losses),
+    )
+    publisher = Publisher(bootstrap, client_id="ashare-acknowledge")
+    await publisher.start(FEED_EVENTS)
+    publisher.lane(FEED_EVENTS, 0).add(OPERATOR.encode(), encode(noted), at // 1000)
+    await publisher.stop()

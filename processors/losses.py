@@ -1,0 +1,104 @@
+"""What this worker's group lost to retention, until an operator takes note of it.
+
+The log was deleted up to behind the committed offset before its records were read: nothing brings them back, and every
+figure made of them is too small. So the partition's codes get a gap mark, and health is red until it is acknowledged.
+Both are in the topic of feed events, so a restart changes neither.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from broker.chunk import Chunk
+from jobs.marks import Marked
+from processors.telling import Teller, group_of
+from schemas import FeedEvent, RecordError, decode
+from schemas.topics import FEED_EVENTS
+
+log = logging.getLogger(__name__)
+
+REMEMBERED = 1_024
+"""Losses that are remembered until they are acknowledged; of more the first are counted, and not named."""
+_NAMED = 3
+
+
+class Losses:
+    """The losses of one consumer group that nobody has acknowledged yet. Takes the feed events in, in their order."""
+
+    def __init__(self, group: str) -> None:
+        """None."""
+        self._group = group
+        self._open: dict[str, FeedEvent] = {}
+        self._more = 0
+
+    def take(self, event: FeedEvent) -> None:
+        """Take one event in; other events change nothing."""
+        if event.event == "gap" and event.detected == "retention" and group_of(event.source) == self._group:
+            if len(self._open) >= REMEMBERED:
+                del self._open[next(iter(self._open))]
+                self._more += 1
+            self._open[event.id or str(event.at)] = event
+        elif event.event == "acknowledged" and event.end is not None:
+            self._open = {name: loss for name, loss in self._open.items() if loss.at > event.end}
+            self._more = 0
+
+    def took(self, records: Sequence[Any], _position: int) -> None:
+        """Take records of the topic in (for ``Follower``)."""
+        for record in records:
+            try:
+                self.take(decode(FeedEvent, record.value or b""))
+            except RecordError as error:
+                log.error("%s: a record is no event: offset %d: %s", FEED_EVENTS, record.offset, error)  # noqa: TRY400
+
+    @property
+    def open(self) -> list[FeedEvent]:
+        """Those that nobody has acknowledged, in their order."""
+        return list(self._open.values())
+
+    @property
+    def complaint(self) -> str | None:
+        """What health says of them."""
+        if not self._open:
+            return None
+        count = len(self._open) + self._more
+        named = "; ".join(loss.reason or "" for loss in list(self._open.values())[:_NAMED])
+        return f"{named}{f'; and {count - _NAMED:,} more' if count > _NAMED else ''}: `ashare acknowledge` clears this"
+
+
+async def tell(teller: Teller, group: str, expected: int, chunk: Chunk, rows: Iterable[Marked]) -> None:
+    """Announce that the log begins at a chunk, and lost what lay before it from the expected offset on.
+
+    Returns when the event is acknowledged: what follows in the log may be committed then, and not before.
+    """
+    known = list(rows)
+    codes = sorted(code for row in known if isinstance(code := getattr(row, "code", None), str))
+    last = max((received or 0 for row in known for _, _, received in row.marks.values()), default=0)
+    until = chunk.timestamps[0] * 1000 if chunk.timestamps else time.time_ns() // 1000
+    place, lost = f"{chunk.topic}/{chunk.partition}", chunk.start - expected
+    reason = (
+        f"retention deleted {lost:,} records of {place} (offsets {expected} to {chunk.start - 1}) before {group} had"
+        " read them"
+    )
+    teller.say(
+        "gap",
+        reason,
+        start=min(last, until),
+        end=until,
+        codes=codes or "all",
+        detected="retention",
+        line=place,
+        count=lost,
+    )
+    await teller.told()
+
+
+def rows_of(tables: Iterable[Mapping[int, Mapping[str, Any]]], partition: int) -> list[Marked]:
+    """A partition's rows in the first table that has any of codes."""
+    for table in tables:
+        rows = [row for row in table.get(partition, {}).values() if isinstance(row, Marked)]
+        if rows:
+            return rows
+    return []
