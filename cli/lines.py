@@ -20,7 +20,7 @@ def as_text(topic: str, record: Any) -> str:
     value = (record.value or b"null").decode("utf-8", "replace")
     if topic != DEAD_LETTERS:
         return printable_json(value)
-    headers = {name: content.decode("utf-8", "replace") for name, content in record.headers}
+    headers = {name: (content or b"").decode("utf-8", "replace") for name, content in record.headers}
     return printable_json(json.dumps(headers | {"payload": value}, ensure_ascii=False))
 
 
@@ -102,7 +102,7 @@ def _other(fields: dict[str, Any]) -> str:
 
 
 def _dead_letter(record: Any) -> str:
-    headers = {name: content.decode("utf-8", "replace") for name, content in record.headers}
+    headers = {name: (content or b"").decode("utf-8", "replace") for name, content in record.headers}
     payload = record.value or b""
     shown = payload[:_WIDTH].decode("utf-8", "replace") + (" …" if len(payload) > _WIDTH else "")
     return f"{headers.get('part', '?'):<6} {headers.get('reason', '?')}: {shown!r}"
