@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from ashare_client.archive import Archive
+from benchmarks.kafka import check_whole
 from benchmarks.load import Load
 from benchmarks.results import Result, begin, finish, options
 from broker import admin
@@ -106,6 +107,7 @@ def main() -> None:
         measured(result, "archive, by partition", read, directory)
         measured(result, "archive, all partitions", read_at_once, directory)
         measured(result, "SQL", query, directory)
+        asyncio.run(check_whole(broker.bootstrap))
         result.add("on disk", {"bytes a tick": size / given.ticks, "parts": len(files)})
     finish(result, given)
 

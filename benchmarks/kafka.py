@@ -17,6 +17,7 @@ from broker import admin
 from broker.chunk import Chunk
 from broker.reader import ChunkReader
 from deploy.embedded import KafkaBroker
+from schemas.topics import topics
 
 _GROUP_SECONDS = 90.0
 _LATER = {
@@ -39,8 +40,25 @@ async def own_kafka() -> AsyncIterator[str]:
         try:
             await admin.apply(broker.bootstrap)
             yield broker.bootstrap
+            await check_whole(broker.bootstrap)
         finally:
             await asyncio.to_thread(broker.stop)
+
+
+async def check_whole(bootstrap: str) -> None:
+    """See that the broker still has every record that it was given: what was measured was measured on all of it.
+
+    Raises:
+        SystemExit: it has deleted some, so that readers jumped over them.
+    """
+    async with ChunkReader(bootstrap, client_id="bench-check") as reader:
+        for topic in topics():
+            begins = await reader.begins(await reader.partitions(topic))
+            gone = sum(begins.values())
+            if gone:
+                raise SystemExit(
+                    f"{topic}: {gone:,} records were deleted while they were measured with: the figures mean nothing"
+                )
 
 
 async def make(bootstrap: str, topic: str, partitions: int) -> None:

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from broker.publisher import Publisher
+from market.times import DAY_MS, day_start, shanghai_date
 from schemas import Tick, encode
 from schemas.topics import TICKS, partition_of, topics
 
-START = 1_795_138_200_000
-"""2026-11-20 09:30 in Shanghai, ms since the epoch."""
+
+def start(now: int) -> int:
+    """09:30 of the day before in Shanghai, ms since the epoch: a day that is over, and no broker forgets yet.
+
+    Records are stamped with it. A date that is written down is past the topics' retention one day, and then a broker
+    deletes what is being read.
+    """
+    return day_start(shanghai_date(now - DAY_MS)) + _OPENING_MS
+
+
+_OPENING_MS = 9 * 3_600_000 + 30 * 60_000
+START = start(time.time_ns() // 1_000_000)
 THRESHOLD = "0.05"
 THRESHOLD_E4 = 500
 """The threshold of every changes job here, in 1/10,000 yuan."""

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.kafka import check_whole
 from benchmarks.load import Load
 from benchmarks.results import Result, begin, finish
 from benchmarks.results import options as shared_options
@@ -145,6 +146,7 @@ def main() -> None:
                 asyncio.run(prepared(bootstrap, given.ticks))
             paces(result, bootstrap, given.ticks, (1.0, 10.0))
             outputs(result, bootstrap, given.ticks, directory)
+            asyncio.run(check_whole(bootstrap))
         finally:
             if broker is not None:
                 broker.stop()

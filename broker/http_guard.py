@@ -2,8 +2,8 @@
 
 A page in a user's browser can send requests to any address that the machine reaches, and read the answers where a name
 of its own leads there (DNS rebinding). So a request names a host that is ours; one that changes something comes from no
-other origin, and has the token where there is one. Connections are bounded and cut when idle, and a body comes as it is,
-not compressed.
+other origin, and has the token where there is one. Connections are bounded and cut when idle, and a body comes as it
+is, not compressed.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ class Rules:
     def knows(self, authority: str) -> bool:
         """Whether ``HOST`` or ``HOST:PORT`` is ours."""
         try:
-            name = urlsplit(f"//{authority}").hostname
+            parts = urlsplit(f"//{authority}")
+            name, _port = parts.hostname, parts.port
         except ValueError:
             return False
         if name is None:
@@ -166,10 +167,12 @@ def _refused(request: web.Request, rules: Rules) -> web.Response | None:
         return refusal(403, "unknown_host", f"this server is not known by that name: ask for 127.0.0.1{how}")
     if request.headers.get(hdrs.CONTENT_ENCODING, "identity").strip().lower() != "identity":
         return refusal(415, "compressed", "send the body as it is, without Content-Encoding")
-    if request.method in _SAFE:
-        return None
+    return None if request.method in _SAFE else _change_refused(request, rules, hosts[0])
+
+
+def _change_refused(request: web.Request, rules: Rules, host: str) -> web.Response | None:
     origin = request.headers.get(hdrs.ORIGIN)
-    if origin is not None and not _same_origin(origin, hosts[0]):
+    if origin is not None and not _same_origin(origin, host):
         return refusal(403, "other_origin", "a page of another origin may not do that: use a program")
     if request.headers.get("Sec-Fetch-Site", "none") not in {"none", "same-origin"}:
         return refusal(403, "other_origin", "a page of another origin may not do that: use a program")

@@ -41,7 +41,7 @@ def _line(topic: str, record: Any) -> str:
     try:
         fields = json.loads(record.value)
         return _LINES.get(topic, _other)(fields)
-    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError, OSError):
         return f"{key:<8} {record.value[:_WIDTH]!r}"
 
 

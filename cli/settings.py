@@ -152,6 +152,13 @@ _DECLARED = (
         "ASHARE_FEED_HTTP_PORT",
         "port of the producer's HTTP on 127.0.0.1: health, metrics, watchlist; 0 for any; default: none",
     ),
+    Setting(
+        "http_token",
+        "--http-token",
+        "ASHARE_FEED_HTTP_TOKEN",
+        "what a change of the watchlist by the producer's HTTP needs; default: none, any account of this machine may",
+        secret=True,
+    ),
     Setting("agents", "--agents", "ASHARE_AGENTS", "agents of this worker", "snapshots,storage,changes"),
     Setting("store", "--store", "ASHARE_STORE", "sqlite:///DIR or questdb://HOST:9000", "sqlite:///data/ticks"),
     Setting("store_user", "--store-user", "ASHARE_STORE_USER", "QuestDB's user; default with a password file: admin"),

@@ -76,7 +76,10 @@ def cell(value: object) -> Text:
 
 
 class _Guarded:
-    """Standard output; all but ``write`` and ``writelines`` is the stream's own."""
+    """Standard output; all but what stands here is the stream's own."""
+
+    encoding = "utf-8"
+    """Any text can be written here: click would go around a stream that says ASCII, and write UTF-8 all the same."""
 
     def __init__(self, stream: TextIO) -> None:
         self.raw = stream

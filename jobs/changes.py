@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from broker.chunk import Chunk
 from jobs.in_force import InForce
 from jobs.marks import Marked, Repeats
+from jobs.room import Room
 from jobs.thresholds import Threshold, Thresholds, limit
 from schemas import ChangeState, LineMark, Origin, PriceChange, Tick, decode
 from schemas.bounds import MAX_SESSION_VOLUME
@@ -108,6 +109,7 @@ class Changes:
         self._thresholds = thresholds
         self._judging: dict[int, tuple[dict[str, ChangeRow], Thresholds]] = {}
         self.repeats = Repeats()
+        self.room = Room("changes")
 
     @property
     def repeated(self) -> int:
@@ -175,7 +177,7 @@ class Changes:
             row.judge_by(thresholds.of(row.code))
         self._judging[partition] = rows, thresholds
 
-    def _apply(  # noqa: C901 - the hot loop
+    def _apply(  # noqa: C901, PLR0912 - the hot loop
         self,
         rows: dict[str, ChangeRow],
         chunk: Chunk,
@@ -194,6 +196,8 @@ class Changes:
                 try:
                     row = rows[code]
                 except KeyError:
+                    if self.room.full(rows, code):
+                        continue
                     row = rows[code] = ChangeRow(code, thresholds.of(code), partition)
                 n = tick.n
                 if tick.source == row.source and tick.run == row.run and n > row.n:

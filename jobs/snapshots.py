@@ -8,6 +8,7 @@ from broker.chunk import Chunk
 from jobs.flaws import AHEAD_US, DAY_MS, NOTHING, SHANGHAI_MS, meaning, session_day
 from jobs.marks import Marked, Repeats
 from jobs.missing import Missing
+from jobs.room import Room
 from schemas import GapMark, Origin, RecordError, Snapshot, decode
 from schemas.bounds import MAX_SESSION_TURNOVER, MAX_SESSION_VOLUME
 
@@ -111,6 +112,7 @@ class Snapshots:
         self.missing = missing or Missing()
         self.repeats = Repeats()
         self.late = 0
+        self.room = Room("snapshots")
 
     @property
     def repeated(self) -> int:
@@ -164,6 +166,8 @@ class Snapshots:
                 try:
                     row = rows[code]
                 except KeyError:
+                    if self.room.full(rows, code):
+                        continue
                     row = rows[code] = SnapshotRow(code, tick.exchange, partition)
                 n, received = tick.n, tick.received
                 if tick.source == row.source and tick.run == row.run and n > row.n:

@@ -29,8 +29,8 @@ from processors.agents import AGENTS, ChangesAgent, DeadLetterBox, SnapshotsAgen
 from processors.app import StreamApp, make_app
 from processors.following import Follower
 from processors.gaps import GapMarks
-from processors.peers import announced
 from processors.logs import LogWatch, Unfetched
+from processors.peers import announced
 from processors.storage import StorageWriter
 from processors.stores.apart import StoreApart
 from processors.telling import Teller
@@ -39,7 +39,7 @@ from processors.transport.consumer import BatchConsumer
 from processors.transport.tables import StateTable
 from processors.watchdog import Check, Watchdog
 from processors.web import Routes
-from schemas import FeedEvent, UsageError, encode
+from schemas import UsageError
 from schemas.topics import (
     DEAD_LETTERS,
     FEED_EVENTS,
@@ -360,6 +360,13 @@ class Worker:
             complaints["repeats"] = "; ".join(str(one) for one in list(dropped.values())[:3])
         if self.losses.complaint is not None:
             complaints["retention"] = self.losses.complaint
+        rooms = (self.snapshots_job.room, self.changes_job.room)
+        if refused := max(room.refused for room in rooms):
+            last = next(room.last for room in rooms if room.refused)
+            complaints["codes"] = (
+                f"{refused:,} ticks are of codes that have neither snapshot nor changes, as there are too many (now"
+                f" {last[:64]!r}): look what writes them, and restart the worker"
+            )
         return {"status": "failing" if complaints else "ok", "complaints": complaints, "group": self.group}
 
     def status(self) -> dict[str, Any]:
@@ -377,6 +384,7 @@ class Worker:
             "repeated": max(self.snapshots_job.repeated, self.changes_job.repeated),
             "suspicious": max(self.snapshots_job.repeats.suspicious, self.changes_job.repeats.suspicious),
             "late": self.snapshots_job.late,
+            "refused": max(self.snapshots_job.room.refused, self.changes_job.room.refused),
             "thresholds": dict(self.thresholds.in_force) if self.thresholds else {},
             "thresholds_run_time": sorted(self.thresholds.run_time) if self.thresholds else [],
             "dead_letters": self.letters.buried,

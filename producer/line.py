@@ -161,9 +161,6 @@ class Line:
         """What of the line's frames could not be read."""
         return self._upstream.feed.guard
 
-    def _scrub(self, text: str) -> str:
-        return self._address.scrub(text)
-
     def want(self, codes: Sequence[str] | None) -> None:
         """Subscribe these instead, without a new connection where the feed allows it."""
         wanted = None if codes is None else tuple(codes)

@@ -1,25 +1,26 @@
 """The producer's HTTP on this machine: health, counters, and the watchlist to read and to change.
 
 Only for this machine: it listens on 127.0.0.1, and answers no request that names another host, so that a page in the
-user's browser can't reach it through a name of its own.
+user's browser can't reach it through a name of its own. A change from a page of another origin is refused, and where
+there is a token (``--http-token``), one without it: without a token, whoever has an account on this machine may change
+the list.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
-import orjson
 from aiohttp import web
 
+from broker.http_guard import GuardedRunner, Rules, answer, body, guard
 from producer.line import Line
 from producer.supervisor import Supervisor
 from producer.watching import Watch
 from schemas import UsageError
 
 HOST = "127.0.0.1"
-_HOSTS = frozenset({"127.0.0.1", "localhost"})
 _LARGEST = 8 << 20
 
 
@@ -35,14 +36,22 @@ class LocalServer:
     """Serves one producer; ``port`` is where, once it is started."""
 
     def __init__(
-        self, supervisor: Supervisor, watch: Watch, counters: Callable[[], Mapping[str, float]], port: int
+        self,
+        supervisor: Supervisor,
+        watch: Watch,
+        counters: Callable[[], Mapping[str, float]],
+        port: int,
+        *,
+        token: str | None = None,
     ) -> None:
         """Nothing listens yet.
 
         Args:
             counters: of the whole producer, by name.
             port: 0 for any that is free.
+            token: what changes need; ``None``: nothing.
         """
+        self._rules = Rules(token=token, secret="ASHARE_FEED_HTTP_TOKEN_FILE names its file")  # noqa: S106 - a name
         self.port = port
         self._supervisor = supervisor
         self._watch = watch
@@ -55,12 +64,12 @@ class LocalServer:
         Raises:
             UsageError: the port is taken.
         """
-        application = web.Application(middlewares=[_only_here], client_max_size=_LARGEST)
+        application = web.Application(middlewares=[guard(self._rules)], client_max_size=_LARGEST)
         application.router.add_get("/health", self._health)
         application.router.add_get("/metrics", self._metrics)
         application.router.add_get("/watchlist", self._list)
         application.router.add_post("/watchlist", self._change)
-        self._runner = web.AppRunner(application, access_log=None, handle_signals=False)
+        self._runner = GuardedRunner(application)
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, HOST, self.port).start()
@@ -81,7 +90,7 @@ class LocalServer:
         """200 while every line is subscribed (or has nothing to do) and can be read, 503 with the reasons else."""
         lines = [status(line) for line in self._supervisor.lines]
         well = all(line["state"] in {"subscribed", "idle"} and line["readable"] for line in lines)
-        return _answer(200 if well else 503, {"status": "ok" if well else "unavailable", "lines": lines})
+        return answer(200 if well else 503, {"status": "ok" if well else "unavailable", "lines": lines})
 
     async def _metrics(self, _request: web.Request) -> web.Response:
         """The counters in Prometheus' text form."""
@@ -89,21 +98,21 @@ class LocalServer:
         return web.Response(text=text, content_type="text/plain", charset="utf-8")
 
     async def _list(self, _request: web.Request) -> web.Response:
-        return _answer(200, self._shown())
+        return answer(200, self._shown())
 
     async def _change(self, request: web.Request) -> web.Response:
         """200 with the new list; 400 for what is no change, 409 for one that can't be made; both change nothing."""
         if request.content_type != "application/json":
-            return _answer(415, {"error": "send application/json"})
+            return answer(415, {"error": "send application/json"})
         try:
-            change = msgspec.json.decode(await request.read(), type=Change)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            return _answer(400, {"error": f'{error}: send {{"add":["600519"],"remove":["000001"]}}'})
+            change = msgspec.json.decode(await body(request), type=Change)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            return answer(400, {"error": f'{error}: send {{"add":["600519"],"remove":["000001"]}}'})
         try:
             self._watch.change(add=change.add, remove=change.remove, codes=change.codes)
         except UsageError as error:
-            return _answer(409, {"error": str(error)})
-        return _answer(200, self._shown())
+            return answer(409, {"error": str(error)})
+        return answer(200, self._shown())
 
     def _shown(self) -> dict[str, Any]:
         path = self._watch.path
@@ -143,16 +152,3 @@ def _exposed(counters: Mapping[str, float], lines: list[Line]) -> Iterator[str]:
         yield f"# TYPE ashare_producer_line_{what}_codes gauge"
         for line in lines:
             yield f'ashare_producer_line_{what}_codes{{line="{line.name}"}} {status(line)[what]}'
-
-
-def _answer(code: int, body: Any) -> web.Response:
-    return web.Response(status=code, body=orjson.dumps(body), content_type="application/json")
-
-
-@web.middleware
-async def _only_here(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    if request.host.rpartition(":")[0] not in _HOSTS and request.host not in _HOSTS:
-        return _answer(403, {"error": f"ask for {HOST}"})
-    return await handler(request)

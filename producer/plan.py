@@ -51,6 +51,7 @@ class ProducerOptions:
     heartbeat: float = 20.0
     heartbeat_message: str | None = None
     http_port: int | None = None
+    http_token: str | None = field(default=None, repr=False)
     first_delay: float = 0.5
     longest_delay: float = 60.0
 
@@ -227,7 +228,9 @@ def _spelt(given: str | list[str], feeds: Sequence[Provider], spelling: Mapping[
     """
     codes = symbols.codes(given)
     if codes is not None and _EVERYTHING not in codes:
-        return list(spelling) if all(feed.name == "post" for feed in feeds) else watchlist.codes(codes)
+        if all(feed.name == "post" for feed in feeds):
+            return list(spelling)
+        return watchlist.codes(_at_home(codes, feeds))
     for feed in feeds:
         if not feed.capabilities.wildcard:
             raise UsageError(
@@ -235,6 +238,14 @@ def _spelt(given: str | list[str], feeds: Sequence[Provider], spelling: Mapping[
                 " or --watchlist FILE"
             )
     return codes
+
+
+def _at_home(codes: list[str], feeds: Sequence[Provider]) -> list[str]:
+    """Codes with the exchange that a feed abroad speaks of, where they were given as its symbols: ``BTCUSDT``."""
+    homes = {feed.capabilities.home for feed in feeds}
+    if len(homes) > 1 or not (home := homes.pop()):
+        return codes
+    return [f"{code}.{home}" if code.isalnum() and not code.isdigit() else code for code in codes]
 
 
 def _most(feeds: Sequence[Provider]) -> int | None:

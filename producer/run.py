@@ -117,7 +117,7 @@ class Producer:
         self.server = (
             None
             if options.http_port is None
-            else LocalServer(self.supervisor, self.watch, self._measures, options.http_port)
+            else LocalServer(self.supervisor, self.watch, self._measures, options.http_port, token=options.http_token)
         )
 
     def succeed(self, before: Mapping[str, Predecessor]) -> None:

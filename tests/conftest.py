@@ -11,6 +11,9 @@ import pytest
 from broker import admin
 from deploy.embedded import KafkaBroker, QuestDB
 
+# Records of tests bear the times of a market of some past day, and are not to be forgotten whatever today is.
+KafkaBroker.extra = {"log.retention.check.interval.ms": "86400000"}
+
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:

@@ -150,15 +150,33 @@ def _run(request: Request, bootstrap: str, from_store: str | None) -> list[Added
     from consumers.archive import run
 
     short = request.topic.split(".")[1]
-    if from_store:
-        with _progress(f"{short} from the store", "days") as told:
-            return run.from_store(request, archives.stored(from_store), told)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    if from_store:
+        store = archives.stored(from_store)
+        why = _lag(request.topic, bootstrap)
+        with _progress(f"{short} from the store", "days") as told:
+            return run.from_store(request, store, told, whole=why is None)
     try:
         with _progress(short, "offsets") as told:
             return asyncio.run(run.from_log(request, bootstrap, told))
     except ReadError as error:
         raise UsageError(f"{error}: nothing was archived; run it again") from error
+
+
+def _lag(topic: str, bootstrap: str) -> str | None:
+    """Why no day can be closed from the store, which is said; where no broker answers, the store is all there is."""
+    import asyncio
+
+    from consumers.archive.lag import lag
+
+    try:
+        why = asyncio.run(lag(bootstrap, topic))
+    except UsageError as error:
+        sys.stderr.write(f"ashare: whether the store has all of these days can't be told: {error}\n")
+        return None
+    if why is not None:
+        sys.stderr.write(f"ashare: no day is closed: {why}\n")
+    return why
 
 
 def _print(request: Request, added: list[Added]) -> None:

@@ -12,6 +12,11 @@ from cli.settings import default
 from schemas import UsageError
 from schemas.outside import printable, printable_json
 
+_AT_ONCE = 10_000
+"""As many codes as a worker answers at once."""
+_IN_A_LINE = 500
+"""More of them go in a body; workers of version 0.1 take none."""
+
 
 def command(
     codes: Annotated[list[str], typer.Argument(metavar="CODE…", help="six digits, as 600519")],
@@ -29,51 +34,85 @@ def command(
     """
     import sys
 
-    missing = False
+    codes = [code.strip() for some in codes for code in some.split(",") if code.strip()]
+    found = _ask(worker.rstrip("/"), list(dict.fromkeys(codes)))
     for code in codes:
-        found = _ask(worker.rstrip("/"), code)
-        if isinstance(found, str):
-            sys.stderr.write(f"ashare: {printable(found)}\n")
-            missing = True
+        one = found[code]
+        if isinstance(one, str):
+            sys.stderr.write(f"ashare: {printable(one)}\n")
         else:
-            print(printable_json(json.dumps(found, ensure_ascii=False)) if as_json else printable(_line(worker, found)))
-    if missing:
+            print(printable_json(json.dumps(one, ensure_ascii=False)) if as_json else printable(_line(worker, one)))
+    if any(isinstance(one, str) for one in found.values()):
         raise typer.Exit(1)
 
 
-def _ask(worker: str, code: str) -> dict[str, Any] | str:
-    """The snapshot of a code, or why there is none.
+def _ask(worker: str, codes: list[str]) -> dict[str, dict[str, Any] | str]:
+    """Of each code its snapshot, or why there is none.
 
     Raises:
         UsageError: the worker does not answer, or not as a worker.
     """
+    if not worker.startswith(("http://", "https://")):
+        raise UsageError(f"--worker {worker!r} is no address: give http://HOST:PORT")
+    found: dict[str, dict[str, Any] | str] = {}
+    left = codes
+    while left:
+        some = left[:_AT_ONCE]
+        answered = _some(worker, some)
+        if isinstance(answered, tuple):
+            code, why = answered
+            wrong = code if code in some else some[0]
+            found[wrong] = f"{wrong!r} is no code: {why}"
+            left = [code for code in left if code != wrong]
+            continue
+        known = {snapshot["code"]: snapshot for snapshot in answered}
+        found |= {code: known.get(code, f"no tick of {code} was seen") for code in some}
+        left = left[_AT_ONCE:]
+    return found
+
+
+def _some(worker: str, codes: list[str]) -> list[dict[str, Any]] | tuple[str, str]:
+    """The snapshots that there are of some codes; or the code that can't be one, and why."""
     import urllib.error
     import urllib.parse
     import urllib.request
 
-    if not worker.startswith(("http://", "https://")):
-        raise UsageError(f"--worker {worker!r} is no address: give http://HOST:PORT")
+    place = f"{worker}/snapshots"
+    if len(codes) > _IN_A_LINE:
+        body = json.dumps({"codes": codes}).encode()
+        asked = urllib.request.Request(place, body, {"Content-Type": "application/json"})  # noqa: S310 - see above
+    else:
+        listed = urllib.parse.quote(",".join(codes))
+        asked = urllib.request.Request(f"{place}?codes={listed}")  # noqa: S310 - as above
     try:
-        place = f"{worker}/snapshots/{urllib.parse.quote(code, safe='')}"
-        with urllib.request.urlopen(place, timeout=10.0) as answer:  # noqa: S310 - http:// or https://, see above
-            found: dict[str, Any] = json.load(answer)
-            return found
+        with urllib.request.urlopen(asked, timeout=10.0) as answer:  # noqa: S310 - as above
+            return list(json.load(answer)["snapshots"])
     except urllib.error.HTTPError as error:
         with error:
-            said = _message(error.read())
+            told = error.read()
+        said = _message(told)
         match error.code:
             case HTTPStatus.NOT_FOUND:
-                return said or f"no tick of {code} was seen"
+                raise UsageError(said or f"{worker} has no snapshots: is it a worker (--worker)?") from error
             case HTTPStatus.BAD_REQUEST:
-                return f"{code!r} is no code: {said}"
+                return _code(told), said
             case HTTPStatus.SERVICE_UNAVAILABLE:
                 again = error.headers.get("Retry-After", "1")
                 raise UsageError(f"the worker is not ready, ask again in {again} s: {said}") from error
+            case HTTPStatus.FORBIDDEN if said:
+                raise UsageError(f"{worker}: {said}") from error
             case _:
                 raise UsageError(f"{worker} answers {error.code} {error.reason}: is it a worker (--worker)?") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         reason = getattr(error, "reason", error)
         raise UsageError(f"no worker answers at {worker} (--worker): {reason}") from error
+
+
+def _code(body: bytes) -> str:
+    try:
+        return str(json.loads(body)["code"])
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def _line(worker: str, found: dict[str, Any]) -> str:

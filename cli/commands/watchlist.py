@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.settings import default, option
+from cli.settings import default, option, secret
 from schemas import UsageError
 from schemas.outside import printable
 
@@ -20,39 +20,59 @@ app = typer.Typer(
 
 File = Annotated[str | None, option("watchlist")]
 Port = Annotated[int | None, option("http_port")]
+Token = Annotated[str | None, option("http_token")]
 Codes = Annotated[list[str], typer.Argument(help="codes, each one argument or with commas: 600519 000001,688981")]
 _TIMEOUT = 10.0
 
 
 @app.command()
-def show(watchlist: File = default("watchlist"), http_port: Port = default("http_port")) -> None:
+def show(
+    watchlist: File = default("watchlist"),
+    http_port: Port = default("http_port"),
+    http_token: Token = default("http_token"),
+) -> None:
     """Print the codes, one a line.
 
     Example: ashare watchlist show --watchlist codes.txt
     """
-    _print(_List(watchlist, http_port).read())
+    _print(_List(watchlist, http_port, http_token).read())
 
 
 @app.command()
-def add(codes: Codes, watchlist: File = default("watchlist"), http_port: Port = default("http_port")) -> None:
+def add(
+    codes: Codes,
+    watchlist: File = default("watchlist"),
+    http_port: Port = default("http_port"),
+    http_token: Token = default("http_token"),
+) -> None:
     """Subscribe more codes.
 
     Example: ashare watchlist add 600519 000001 --watchlist codes.txt
     """
-    _List(watchlist, http_port).change(add=codes)
+    _List(watchlist, http_port, http_token).change(add=codes)
 
 
 @app.command()
-def remove(codes: Codes, watchlist: File = default("watchlist"), http_port: Port = default("http_port")) -> None:
+def remove(
+    codes: Codes,
+    watchlist: File = default("watchlist"),
+    http_port: Port = default("http_port"),
+    http_token: Token = default("http_token"),
+) -> None:
     """Subscribe codes no more.
 
     Example: ashare watchlist remove 600519 --http-port 6070
     """
-    _List(watchlist, http_port).change(remove=codes)
+    _List(watchlist, http_port, http_token).change(remove=codes)
 
 
 @app.command()
-def replace(codes: Codes, watchlist: File = default("watchlist"), http_port: Port = default("http_port")) -> None:
+def replace(
+    codes: Codes,
+    watchlist: File = default("watchlist"),
+    http_port: Port = default("http_port"),
+    http_token: Token = default("http_token"),
+) -> None:
     """Subscribe these codes and no others; @FILE reads them from a file.
 
     Example: ashare watchlist replace @tomorrow.txt --watchlist codes.txt
@@ -60,17 +80,19 @@ def replace(codes: Codes, watchlist: File = default("watchlist"), http_port: Por
     from producer.watchlist import load
 
     named = [code for some in codes for code in (load(Path(some[1:])) if some.startswith("@") else [some])]
-    _List(watchlist, http_port).change(codes=named)
+    _List(watchlist, http_port, http_token).change(codes=named)
 
 
 class _List:
     """The list of a running producer, by its local HTTP, or of its file where none answers."""
 
-    def __init__(self, file: str | None, port: int | None) -> None:
+    def __init__(self, file: str | None, port: int | None, token: str | None = None) -> None:
         if not file and not port:
             raise UsageError("name the list: --watchlist FILE, or --http-port of the running producer, or both")
         self._file = Path(file) if file else None
         self._port = port
+        given = secret("http_token", token or None)
+        self._headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {given}"} if given else {})
 
     def read(self) -> list[str]:
         from producer.watchlist import load
@@ -109,7 +131,7 @@ class _List:
         request = urllib.request.Request(
             f"http://127.0.0.1:{self._port}/watchlist",
             data=None if change is None else json.dumps(change).encode(),
-            headers={"Content-Type": "application/json"},
+            headers=self._headers,
         )
         try:
             with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=_TIMEOUT) as answer:
@@ -127,8 +149,9 @@ class _List:
 
 def _why(error: urllib.error.HTTPError) -> str:
     try:
-        return printable(str(json.load(error)["error"]), 500)
-    except (ValueError, KeyError, TypeError):
+        said = json.load(error)
+        return printable(str(said.get("message") or said["error"]), 500)
+    except (ValueError, KeyError, TypeError, AttributeError):
         return f"HTTP {error.code}"
 
 

@@ -7,6 +7,7 @@ one's. A run that was killed before has changed nothing, one that was killed aft
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -58,15 +59,24 @@ class Keeper:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Clear what was not committed and unlock."""
-        shutil.rmtree(self.staging, ignore_errors=True)
-        self._release()
+        """Finish what was decided and cut short, clear what was not decided, and unlock.
+
+        What is decided and can't be finished now, as the disk refuses it, keeps its parts: the next run finishes it.
+        """
+        try:
+            with contextlib.suppress(OSError, UsageError):
+                for decided in self._decided():
+                    self._finish(decided)
+            if not self._decided():
+                shutil.rmtree(self.staging, ignore_errors=True)
+        finally:
+            self._release()
 
     def commit(self, day: Day) -> None:
         """Make a manifest, and the parts of it that are staged, the archive's.
 
         Raises:
-            UsageError: the disk refused it; the day is as it was.
+            UsageError: the disk refused it; the text says whether the day is as it was, or will be as it was to be.
         """
         path = self.directory / MANIFESTS / day.topic / f"{day.date}.json"
         new, decided = path.with_suffix(f".json{_NEW}"), path.with_suffix(f".json{_NEXT}")
@@ -79,11 +89,18 @@ class Keeper:
             staged = [self.staging / part.file for part in day.parts]
             _sync([path for path in staged if path.exists()], self.staging)
             new.rename(decided)
-            _sync([decided], self.directory)
         except OSError as error:
-            new.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                new.unlink(missing_ok=True)
             raise UsageError(f"{path} could not be written ({error.strerror}): the day is as it was") from error
-        self._finish(decided)
+        try:
+            _sync([decided], self.directory)
+            self._finish(decided)
+        except OSError as error:
+            raise UsageError(
+                f"{path} could not be finished ({error.strerror}): the day is decided, and the next `ashare archive`"
+                " finishes it"
+            ) from error
 
     def _take(self) -> None:
         assert self._lock is not None
@@ -104,13 +121,17 @@ class Keeper:
             self._lock = None
 
     def _recover(self) -> None:
-        manifests = self.directory / MANIFESTS
-        for decided in sorted(manifests.glob(f"*/*.json{_NEXT}")):
+        for decided in self._decided():
             self._finish(decided)
+        manifests = self.directory / MANIFESTS
         for new in manifests.glob(f"*/*.json{_NEW}"):
             new.unlink()
         if self.staging.exists():
             shutil.rmtree(self.staging)
+
+    def _decided(self) -> list[Path]:
+        """Manifests that were decided on and are not in their places."""
+        return sorted((self.directory / MANIFESTS).glob(f"*/*.json{_NEXT}"))
 
     def _finish(self, decided: Path) -> None:
         """Do what a manifest that was decided on says, as far as it is not done."""

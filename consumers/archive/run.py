@@ -133,11 +133,14 @@ async def from_log(request: Request, bootstrap: str, progress: Progress | None =
         )
 
 
-def from_store(request: Request, store: Store, progress: Progress | None = None) -> list[Added]:
+def from_store(request: Request, store: Store, progress: Progress | None = None, *, whole: bool = True) -> list[Added]:
     """Archive what a store holds of the wanted days and the archive does not.
 
     A store keeps each tick once and its fields only: offsets of ticks that were sent again stay missing, and a record
     read from the archive is the JSON that the pipeline writes of the fields.
+
+    Args:
+        whole: whether the store has all that the log has (see ``lag``); else no day is closed.
 
     Raises:
         UsageError: the archive can't be written, or the store can't be read.
@@ -154,7 +157,7 @@ def from_store(request: Request, store: Store, progress: Progress | None = None)
             sink.close()
             if progress is not None:
                 progress(number + 1, len(days))
-        return _commit(keeper, archive, request, sink, lambda day: day in days)
+        return _commit(keeper, archive, request, sink, lambda day: whole and day in days)
 
 
 def _settle() -> None:

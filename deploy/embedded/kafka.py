@@ -9,8 +9,9 @@ import subprocess
 import time
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from deploy.embedded.jars import jars, java
 from deploy.embedded.server import HOST, Server, free_port
@@ -86,6 +87,9 @@ _METADATA_REQUEST, _METADATA_VERSION = 3, 2
 class KafkaBroker(Server):
     """A broker on 127.0.0.1 with its data in one directory: ``topics/``, ``kafka.log``, its settings."""
 
+    extra: ClassVar[Mapping[str, str]] = {}
+    """Settings of every broker of this process beside its own, or instead of them."""
+
     title = "Kafka"
     log_name = "kafka.log"
     port_taken = ("Address already in use", "Socket server failed to bind")
@@ -108,7 +112,9 @@ class KafkaBroker(Server):
 
     def _prepare(self, deadline: float) -> None:
         folder = self.data.path
-        (folder / _PROPERTIES).write_text(_SETTINGS.format(host=HOST, port=self.port, controller=free_port()), "utf-8")
+        settings = _SETTINGS.format(host=HOST, port=self.port, controller=free_port())
+        settings += "".join(f"{name}={value}\n" for name, value in self.extra.items())
+        (folder / _PROPERTIES).write_text(settings, "utf-8")
         (folder / "log4j2.properties").write_text(_LOGGING, "utf-8")
         # Native libraries are unpacked here: /tmp may forbid execution, and a killed JVM would leave them there.
         temporary = folder / "tmp"

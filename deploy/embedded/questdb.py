@@ -1,7 +1,7 @@
 """QuestDB, for one machine: HTTP only (ILP, SQL and the console), on 127.0.0.1, with a password of its own.
 
-QuestDB answers a request of any web page that the user has open, whatever host it names; so it asks for a password, which
-is made at the first start and lies in the data directory, for the user alone to read.
+QuestDB answers a request of any web page that the user has open, whatever host it names; so it asks for a password,
+which is made at the first start and lies in the data directory, for the user alone to read.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ w.stdout.level=ADVISORY
 """
 
 USER = "admin"
-PASSWORD_FILE = "password"
+PASSWORD_FILE = "password"  # noqa: S105 - a file's name
 
 _WHO = "SELECT value FROM (SHOW PARAMETERS) WHERE property_path = 'cairo.snapshot.instance.id'"
 

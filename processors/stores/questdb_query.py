@@ -28,7 +28,7 @@ _ELSEWHERE = re.compile(
     r"|wait_wal_table)\b\s*(?:\(|--|/\*)",
     re.IGNORECASE,
 )
-"""Functions that read the server's files or change its state, in a SELECT too; in texts as well, to be on the safe side."""
+"""Functions that read the server's files or change its state, in a SELECT too; in texts as well: to be certain."""
 _STRINGS = re.compile(r"'[^']*'")
 _QUOTED = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/", re.DOTALL)
 _WRITING = {"INSERT", "UPDATE"}  # what can follow a WITH

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 from schemas import UsageError
 
 POSSIBLE = "sqlite:///DIR (relative), sqlite:////DIR (absolute) or questdb://HOST:9000"
-PASSWORD = "questdb://USER@HOST:9000?password_file=PATH, or --store-password-file PATH"
+PASSWORD = "questdb://USER@HOST:9000?password_file=PATH, or --store-password-file PATH"  # noqa: S105 - how it is given
 _QUESTDB_PORT = 9000
 _QUESTDB_USER = "admin"  # QuestDB's own default
 

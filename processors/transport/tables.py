@@ -26,6 +26,7 @@ from faust.types import TP
 from mode import Service
 
 from broker.reader import ReadError
+from jobs.room import Room
 from processors.transport.consumer import BatchConsumer, OvertakenError
 from processors.transport.rebuilding import Damage, Rebuild, rebuild
 from processors.watchdog import fatal
@@ -116,6 +117,7 @@ class StateTable(Table[str, Any]):
         """
         self._restore = restore
         self.rebuild = rebuild
+        self.room = Room("restored state")
         super().__init__(*args, **kwargs)
 
     def _new_store(self) -> Any:
@@ -163,6 +165,8 @@ class StateTable(Table[str, Any]):
         if key != code.encode():
             raise RecordError(f"the row of {code!r} lies under another key")
         held = rows.get(code)
+        if held is None and self.room.full(rows, code):
+            return
         if held is None or not older(row.marks, held.marks):
             rows[code] = row
 

@@ -38,6 +38,7 @@ CAPABILITIES = Capabilities(
     about="crypto currencies, without a token; changed symbols once a second; no A shares",
     url="wss://stream.binance.com:9443/ws",
     abroad=True,
+    home=EXCHANGE,
     login="none",
     token_refused=frozenset(),
     second_login="allowed",

@@ -39,6 +39,7 @@ CAPABILITIES = Capabilities(
     about="America, every trade; no A shares",
     url="wss://socket.massive.com/stocks",
     abroad=True,
+    home=EXCHANGE,
     login="frame",
     logged_in_by_answer=True,
     token_refused=frozenset({"answer"}),

@@ -59,6 +59,7 @@ class Capabilities:
         about: the markets, in a few words.
         abroad: the markets are others than the mainland's, and their hours are not known here.
         url: where its service is; a setting, since hosts change.
+        home: exchange of a symbol that is given without one, of a feed that has no other: BTCUSDT is BTCUSDT.BINANCE.
         login: where the token goes.
         logged_in_by_answer: nothing may be subscribed before the answer ``logged_in``.
         token_refused: how a wrong token shows: at the handshake (HTTP 401, 403), as the answer ``unauthorised``, or as
@@ -125,6 +126,7 @@ class Capabilities:
     units: Units = field(default_factory=Units)
     backfill: str = "none"
     abroad: bool = False
+    home: str = ""
 
 
 class Feed(Protocol):

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy.embedded import jars
+from deploy.embedded import jars, sbom
 from deploy.embedded.server import free_port
 from schemas import UsageError
 
@@ -158,3 +158,22 @@ def test_what_the_examples_and_containers_name_is_what_is_pinned() -> None:
 
 def numbered(version: str) -> list[int]:
     return [int(part) for part in version.split(".")]
+
+
+def test_the_sbom_names_every_jar_that_is_started() -> None:
+    """Each once, with the pin that it must have; the library that writes it down is the scanning job's."""
+    pins = yaml.safe_load(Path(jars.__file__).with_name("jars.yaml").read_text())
+    wanted = {f"{coordinate}:{sha}" for part in pins.values() for coordinate, sha in part.items()}
+    assert [":".join(jar) for jar in sbom.pinned()] == sorted(wanted)
+
+
+def test_the_example_workflow_scans_every_lock_file() -> None:
+    """It names those that a scanner does not find by itself, and the SBOM."""
+    root = Path(__file__).parents[2]
+    workflow = yaml.safe_load((root / "docs/security-scan.yml").read_text())
+    (scan,) = [step for step in workflow["jobs"]["scan"]["steps"] if "osv-scanner" in str(step.get("uses"))]
+    named = scan["with"]["scan-args"]
+    for lock in ("requirements.lock", "deploy/docker/requirements.lock", "docs/asyncapi/package-lock.json"):
+        assert (root / lock).exists()
+        assert f"{lock}\n" in named
+    assert "jars.cdx.json" in named

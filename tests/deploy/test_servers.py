@@ -35,7 +35,7 @@ def assert_free(folder: Path) -> None:
 
 def query(database: QuestDB, sql: str) -> object:
     address = f"http://{database.address}/exec?query={urllib.parse.quote(sql)}"
-    asked = urllib.request.Request(address, headers=database.headers)  # noqa: S310
+    asked = urllib.request.Request(address, headers=database.headers)
     with urllib.request.urlopen(asked, timeout=10) as answer:  # noqa: S310
         return json.loads(answer.read()).get("dataset")
 
@@ -135,7 +135,7 @@ def test_questdb_answers_queries(questdb: QuestDB) -> None:
 def test_questdb_answers_nobody_without_its_password(questdb: QuestDB, path: str) -> None:
     """A web page that sends a request there, which needs no permission, gets nothing done."""
     for headers in ({}, {"Authorization": "Basic YWRtaW46cXVlc3Q="}):
-        asked = urllib.request.Request(f"http://{questdb.address}/{path}", b"x" if path == "write" else None, headers)  # noqa: S310
+        asked = urllib.request.Request(f"http://{questdb.address}/{path}", b"x" if path == "write" else None, headers)
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(asked, timeout=10).close()  # noqa: S310
         assert refused.value.code == 401

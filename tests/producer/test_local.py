@@ -136,6 +136,51 @@ async def test_no_other_host_and_no_form_is_answered(here: Here) -> None:
         assert answer.status == 415
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://localhost:8000"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Host": "localhost.evil.example"},
+        {"Content-Encoding": "gzip"},
+    ],
+)
+async def test_no_page_changes_the_list(here: Here, headers: dict[str, str]) -> None:
+    """Though it sends JSON, as no form can: refused with why, nothing changed."""
+    status, said = await ask(here, "/watchlist", {"add": ["688981"]}, **headers)
+    assert status in {403, 415}
+    assert said["message"]
+    assert here.watch.codes == ["600519", "000001"]
+
+
+async def test_with_a_token_changes_need_it(here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read it may who can reach it. The command takes the token from its file; no answer shows it."""
+    guarded = LocalServer(here.supervisor, here.watch, dict, 0, token="hunter2")
+    await guarded.start()
+    unguarded, here.server = here.server, guarded
+    try:
+        for headers in ({}, {"Authorization": "Bearer x"}, {"Authorization": "hunter2"}):
+            status, said = await ask(here, "/watchlist", {"add": ["688981"]}, **headers)
+            assert (status, said["error"]) == (401, "token")
+            assert "hunter2" not in str(said)
+        assert (await ask(here, "/watchlist"))[0] == 200
+        assert here.watch.codes == ["600519", "000001"]
+        arguments = ["watchlist", "add", "688981", "--http-port", str(guarded.port)]
+        failed = await asyncio.to_thread(CliRunner().invoke, app, arguments)
+        assert "ASHARE_FEED_HTTP_TOKEN_FILE" in str(failed.exception)
+        file = tmp_path / "token"
+        file.write_text("hunter2\n")
+        monkeypatch.setenv("ASHARE_FEED_HTTP_TOKEN_FILE", str(file))
+        done = await asyncio.to_thread(CliRunner().invoke, app, arguments)
+        assert done.exit_code == 0, done.output
+        assert here.watch.codes == ["600519", "000001", "688981"]
+    finally:
+        here.server = unguarded
+        await guarded.stop()
+
+
 async def test_a_taken_port_is_said(here: Here) -> None:
     """With the option."""
     with pytest.raises(UsageError, match="--http-port"):

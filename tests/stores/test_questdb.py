@@ -172,7 +172,7 @@ async def test_a_table_that_vanishes_is_told_of(questdb_place: QuestDbPlace, mon
     questdb_place.sql(f"RENAME TABLE {questdb_place.table} TO {questdb_place.table}_kept")
     monkeypatch.setattr("processors.stores.questdb._CHECK_EVERY", -1.0)
     for _ in range(2):
-        with pytest.raises(StoreError, match="has vanished while it was written: bring it back .* or restart"):
+        with pytest.raises(StoreError, match=r"has vanished while it was written: bring it back .* or restart"):
             await store.write([batch([tick(2)], offset=1)])
     assert questdb_place.sql(f"SELECT count() FROM tables() WHERE table_name = '{questdb_place.table}'")["dataset"] == [
         [0]

@@ -69,7 +69,7 @@ def test_a_password_comes_from_a_file(tmp_path: Path) -> None:
     assert parse(with_password("questdb://a%40b@host/", "me", str(file))) == QuestDbUrl("host", 9000, "a@b", "hunter2")
     assert with_password("questdb://host", None, None) == "questdb://host"
     (tmp_path / "empty").touch()
-    for url, user, named, why in [
+    for place, user, named, why in [
         (url, None, str(file), "keep one"),
         ("sqlite:///data", None, str(file), "is of a QuestDB"),
         ("questdb://host", "me", None, "without a password"),
@@ -79,7 +79,7 @@ def test_a_password_comes_from_a_file(tmp_path: Path) -> None:
         ("questdb://me@host?password=x", None, None, "nothing behind it"),
     ]:
         with pytest.raises(UsageError, match=why):
-            parse(with_password(url, user, named))
+            parse(with_password(place, user, named))
 
 
 def test_open_store() -> None:

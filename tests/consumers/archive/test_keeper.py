@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -156,3 +158,77 @@ except UsageError as error:
     assert "File too large" in done.stdout
     assert "nothing of the archive was changed" in done.stdout
     assert tree(tmp_path) == before
+
+
+class Injected:
+    """Raises an error at the n-th step that touches the disk, once."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, at: int, error: type[BaseException]) -> None:
+        """From now on."""
+        self.left = at
+        self.error = error
+        for owner, name in ((Path, "rename"), (os, "fsync"), (Path, "mkdir")):
+            monkeypatch.setattr(owner, name, self.wrapped(getattr(owner, name)))
+
+    def wrapped(self, real: Any) -> Any:
+        """A call that counts."""
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            self.left -= 1
+            if self.left == 0:
+                raise self.error(28, "No space left on device")
+            return real(*arguments, **named)
+
+        return call
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_cut_short_at_any_step(tmp_path: Path, error: type[BaseException]) -> None:
+    """Ctrl-C or a disk that refuses once: the run ends, and the next one ends as if nothing had been."""
+    base, whole = tmp_path / "base", tmp_path / "whole"
+    keep(base, [BEFORE])
+    shutil.copytree(base, whole)
+    keep(whole, [AFTER, ELSEWHERE])
+    wanted = {name for name in tree(whole) if name.endswith(".parquet")}
+    step = 0
+    while True:
+        step += 1
+        place = tmp_path / f"{step:03d}"
+        shutil.copytree(base, place)
+        with pytest.MonkeyPatch.context() as patch:
+            injected = Injected(patch, step, error)
+            with contextlib.suppress(KeyboardInterrupt, UsageError):
+                keep(place, [AFTER, ELSEWHERE])
+        archive = Archive(place)
+        for day in archive.manifests(TICKS):
+            assert all((place / part.file).exists() for part in day.parts), step
+        keep(place, [AFTER, ELSEWHERE])
+        assert list(faults(archive)) == []
+        assert {name for name in tree(place) if name.endswith(".parquet")} == wanted
+        assert [name for name in tree(place) if ".partial" in name or name.endswith((".next", ".new"))] == []
+        shutil.rmtree(place)
+        if injected.left > 0:
+            break
+    assert step > 10
+
+
+@pytest.mark.parametrize("times", [1, 10_000])
+def test_a_disk_that_refuses_after_the_decision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """The parts stay where they are, and the error says that the next run finishes the day."""
+    left = times
+    real = Path.rename
+
+    def refuse(path: Path, target: Path) -> Path:
+        nonlocal left
+        if not str(target).endswith(".next") and left:
+            left -= 1
+            raise OSError(28, "No space left on device")
+        return real(path, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(UsageError, match="the next `ashare archive` finishes it"):
+        keep(tmp_path, [BEFORE])
+    monkeypatch.undo()
+    keep(tmp_path, [])
+    assert Archive(tmp_path).spans(TICKS) == {0: [Span(0, 40)]}
+    assert list(faults(Archive(tmp_path))) == []
