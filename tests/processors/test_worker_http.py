@@ -73,7 +73,8 @@ async def _publish(bootstrap: str) -> None:
     await publisher.start(TICKS)
     run = time.time_ns() // 1_000_000
     for n, code in enumerate(CODES * 3, 1):
-        sent = tick(n, 10 + n / 100, code=code, run=run, source=SOURCE)
+        # Of now: a broker deletes what is older than the topic's retention, while it is read.
+        sent = tick(n, 10 + n / 100, code=code, run=run, source=SOURCE, time=run + n, received=(run + n) * 1000)
         lane = publisher.lane(TICKS, partition_of(code, topics()[TICKS].partitions))
         lane.add(code.encode(), encode(sent), sent.received // 1000)
     await publisher.stop()
