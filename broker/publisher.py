@@ -79,7 +79,7 @@ class Lane:
         """
         size = (len(value) if value else 0) + (len(key) if key else 0)
         for name, content in headers:
-            size += len(name) + len(content) + 4
+            size += len(name) + len(content or b"") + 4  # a foreign record's header may have no value
         if size > self._limit:
             raise RecordTooLargeError(f"{self.topic}: a record of {size:,} bytes, the topic takes {self._limit:,}")
         waiting, publisher = self._waiting, self._publisher
@@ -107,7 +107,7 @@ class Lane:
             for key, value, timestamp, some in zip(keys, values, timestamps_ms, headers, strict=True):
                 size = (len(value) if value else 0) + (len(key) if key else 0)
                 for name, content in some:
-                    size += len(name) + len(content) + 4
+                    size += len(name) + len(content or b"") + 4  # a foreign record's header may have no value
                 if size > self._limit:
                     raise RecordTooLargeError(
                         f"{self.topic}: a record of {size:,} bytes, the topic takes {self._limit:,}"

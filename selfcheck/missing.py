@@ -21,6 +21,10 @@ RunKey = tuple[str, int]
 """Source and run."""
 
 
+BEHIND = 3 * SLACK
+"""µs by which a producer may be behind what is on its socket: a gap begins when it read its last tick."""
+
+
 @dataclass(frozen=True)
 class Launch:
     """A start of the producer: when (µs since the epoch), and how far off the machine's clock its own was (µs)."""
@@ -48,7 +52,7 @@ class Outages:
     def hold(self, code: str, at: int) -> bool:
         """Whether a tick that was pushed then lies inside one of them."""
         return any(
-            one.start - SLACK <= at <= one.end + SLACK and (one.codes is None or code in one.codes)
+            one.start - BEHIND <= at <= one.end + SLACK and (one.codes is None or code in one.codes)
             for one in self._outages
         )
 

@@ -123,13 +123,15 @@ class Client:
     async def flood(self) -> None:
         """Begin a message, go on with empty fragments until the client hangs up or there were enough, and reset."""
         transport, left = self.connection.transport, FLOOD_BYTES
-        transport.write(framing.BEGINNING)
-        while left > 0 and not transport.is_closing():
-            transport.write(framing.EMPTY_FRAGMENT * _FRAGMENTS)
-            left -= _FRAGMENTS * len(framing.EMPTY_FRAGMENT)
-            while self.unsent > _FLOOD_AHEAD and not transport.is_closing():  # noqa: ASYNC110 - as in ``dismiss``
-                await asyncio.sleep(0.005)
-            await asyncio.sleep(0)
+        # RuntimeError is asyncio's word for writing to who has hung up.
+        with contextlib.suppress(RuntimeError):
+            transport.write(framing.BEGINNING)
+            while left > 0 and not transport.is_closing():
+                transport.write(framing.EMPTY_FRAGMENT * _FRAGMENTS)
+                left -= _FRAGMENTS * len(framing.EMPTY_FRAGMENT)
+                while self.unsent > _FLOOD_AHEAD and not transport.is_closing():  # noqa: ASYNC110 - as in ``dismiss``
+                    await asyncio.sleep(0.005)
+                await asyncio.sleep(0)
         transport.abort()
 
     def leave(self) -> None:

@@ -55,6 +55,13 @@ def test_a_dead_letter_is_shown_with_its_reason() -> None:
     assert json.loads(as_text(DEAD_LETTERS, letter)) == {"reason": "not JSON", "part": "frame", "payload": "\ufffd{"}
 
 
+def test_a_foreign_letter_whose_headers_have_no_value_is_shown() -> None:
+    """Kafka lets anybody write such a header: it ended `ashare tail dead-letters` for as long as it was kept."""
+    letter = record(b"x", [("reason", None), ("content-type", None)])
+    assert as_line(DEAD_LETTERS, letter) == "?      : 'x'"
+    assert json.loads(as_text(DEAD_LETTERS, letter))["payload"] == "x"
+
+
 def test_prices_have_two_decimals_at_least() -> None:
     assert [yuan(price) for price in (1700.0, 10.5, 1.234, None)] == ["1700.00", "10.50", "1.234", "–"]
 

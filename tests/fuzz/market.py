@@ -35,6 +35,7 @@ class HostileMarket:
     Attributes:
         sent: the good ticks that went out, by code, in order: price and time.
         attacks: what was done, for a report.
+        quiet: nothing is pushed any more.
     """
 
     def __init__(self, seed: int) -> None:
@@ -68,8 +69,8 @@ class HostileMarket:
     async def _push(self, connection: ServerConnection) -> None:
         begun = time.monotonic()
         while True:
-            await connection.send(self._tick())
             if not self.quiet:
+                await connection.send(self._tick())
                 for _ in range(6):
                     payload, binary = next(self._bad)
                     await self._bytes(connection, payload, text=not binary)

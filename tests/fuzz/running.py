@@ -160,9 +160,8 @@ class Fuzz:
                 self._stack.feed_url = self._market.url
                 self._stack.feed()
                 asking = [asyncio.create_task(self._ask()) for _ in range(_REQUESTS_AT_ONCE)]
-                begun = time.monotonic()
-                for share in (0.5, 1.0):
-                    await self._give(producer, begun + seconds * share)
+                for _ in range(2):
+                    await self._give(producer, time.monotonic() + seconds / 2)
                     self._say(f"gave {self.given:,} records and {self.asked:,} requests; starting the worker anew")
                     await asyncio.to_thread(self._restart_worker)
                 for task in asking:

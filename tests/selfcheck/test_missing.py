@@ -28,8 +28,8 @@ def event(name: str, at: int, run: int, **fields: Any) -> Json:
 
 
 def test_each_withheld_tick_lies_in_a_gap_of_its_code(tmp_path: Path) -> None:
-    """A second before or after is none; another code's gap is none of its."""
-    lines = [{"at": at * S, "ticks": [{"code": code}]} for at, code in [(9, "A"), (11, "A"), (12, "B"), (20, "A")]]
+    """Three seconds before it or one after it are none; another code's gap is none of its."""
+    lines = [{"at": at * S, "ticks": [{"code": code}]} for at, code in [(7, "A"), (11, "A"), (12, "B"), (14, "A")]]
     (tmp_path / "withheld-connection-0001.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     findings = Findings()
     check_withheld(tmp_path, announced([event("gap", 12, 1, start=10 * S, end=12 * S, codes=["A"])]), findings)
@@ -75,7 +75,7 @@ def test_what_a_kill_took_is_told_of_whatever_the_clocks_say(told: Callable[[int
     assert findings.clean
     assert (len(made.due), made.announced) == (2, 2)
     held = made.outages()
-    times = (T + 7 * S - 1, T + 7 * S, T + 13 * S, T + 13 * S + 1, T + 18 * S, T + 23 * S, T + 24 * S)
+    times = (T + 5 * S - 1, T + 5 * S, T + 13 * S, T + 13 * S + 1, T + 18 * S, T + 23 * S, T + 24 * S)
     assert [held.hold("X", at) for at in times] == [False, True, True, False, True, True, False]
 
 
