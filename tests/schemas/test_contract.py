@@ -13,7 +13,7 @@ from schemas import RecordError, Tick, asyncapi, decode, encode
 from schemas.dead_letters import from_kafka, to_kafka
 from schemas.generate import ASYNCAPI, FOLDER, breaks, text, topic_breaks
 from schemas.json_schema import KINDS
-from schemas.topics import topics
+from schemas.topics import DEAD_LETTERS, topics
 
 SAMPLES = FOLDER / "samples"
 SUBSET = {
@@ -154,3 +154,9 @@ def test_a_dead_letter_keeps_its_payload_byte_for_byte() -> None:
     letter = from_kafka(PAYLOAD, [(name, value.encode()) for name, value in record.items()])
     assert letter.payload == PAYLOAD
     assert to_kafka(letter)[0] == PAYLOAD
+
+
+def test_dead_letters_have_a_bound_in_size() -> None:
+    """A feed that sends nothing but rubbish fills no disk; a segment that is full may go long before that."""
+    config = topics()[DEAD_LETTERS].config
+    assert 0 < int(config["segment.bytes"]) * 2 <= int(config["retention.bytes"]) <= 2**30
