@@ -131,8 +131,9 @@ class Snapshots:
             day = (date.fromisoformat(kept.session) - _EPOCH).days
         except ValueError as error:
             raise RecordError(f"Snapshot: {error} - at `$.session`") from error
-        # A row of an older version may lie in a session that is yet to come.
-        row.day = min(day, session_day(kept.time, kept.received))
+        # An older version may have left a row in the session of a tick that was ahead of its receipt.
+        ahead = kept.time * 1000 > kept.received + AHEAD_US
+        row.day = min(day, session_day(kept.time, kept.received)) if ahead else day
         row.price, row.open, row.high, row.low = (
             round(p * 10_000) for p in (kept.price, kept.open, kept.high, kept.low)
         )

@@ -65,7 +65,7 @@ def read_ticks(values: Sequence[bytes | None], timestamps: Sequence[int]) -> tup
     """
     if not values:
         return [], []
-    # What every tick pays: bounds narrower than the rule, and the same for all. A tick beyond them is looked at closely.
+    # What every tick pays: bounds narrower than the rule, the same for all. A tick beyond them is looked at closely.
     latest = (min(timestamps) + RECEIVED_AHEAD_MS) * 1000
     earliest = (max(timestamps) - RECEIVED_AHEAD_MS) * 1000
     last_run = earliest // 1000 + RUN_AHEAD_MS
