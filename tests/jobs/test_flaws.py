@@ -94,7 +94,12 @@ def test_a_row_that_an_older_version_left_in_a_session_to_come_heals() -> None:
     """It is restored into the session of its receipt, and the next good tick counts."""
     rows: dict[str, Any] = {}
     snapshot(tick(1, 10.0), rows=rows)
-    frozen = encode(rows["600519"].record()).replace(b'"session":"2026-11-20"', b'"session":"2096-11-20"')
+    kept = encode(rows["600519"].record())
+    ahead = b'"time":%d' % (NINE_THIRTY + YEARS)
+    frozen = kept.replace(b'"session":"2026-11-20"', b'"session":"2096-11-20"').replace(
+        b'"time":%d' % NINE_THIRTY, ahead
+    )
+    assert frozen.count(ahead) == 1
     _, row = Snapshots().restore(frozen)
     assert snapshot(tick(2, 12.0), rows={"600519": row}).price == 12.0
 
