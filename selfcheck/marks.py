@@ -29,6 +29,7 @@ class Due:
         vague: since when exactly a code lacks ticks is told by its own last one: between ``start`` and ``at``.
         restart: what a producer tells of the one before, which was killed.
         over: it says only that ``ends`` is over, and since when.
+        run: of the producer that told of it: times of two runs don't compare, as a clock may be put back between them.
     """
 
     id: str
@@ -41,6 +42,7 @@ class Due:
     vague: bool = False
     restart: bool = False
     over: bool = False
+    run: int = -1
 
     def concerns(self, code: str, lines: Collection[str]) -> bool:
         """Whether a code that came by these lines bears it."""
@@ -94,7 +96,7 @@ def due(events: Sequence[Json]) -> list[Due]:
                 ends = line.lasting.id if line.lasting is not None else None
                 made = Due(event["id"], start, end, at, source, named, ends=ends, restart=restart)
         if made is not None:
-            marks.append(made)
+            marks.append(replace(made, run=event["run"]))
         line.at = max(line.at, at)
     return marks
 
@@ -108,6 +110,7 @@ class Covering:
     start: tuple[int, int]
     end: int | None
     count: int
+    run: int = -1
 
     def fits(self, mark: Json | None) -> bool:
         """Whether a snapshot's mark is this."""
@@ -142,7 +145,7 @@ def covering(told: Sequence[Due]) -> list[Covering]:
             gaps.pop(one.id, None)  # so that the latest told is the last
             gaps[one.id] = one
         if not gaps:
-            found.append(Covering(one.at, (), (0, 0), None, 0))
+            found.append(Covering(one.at, (), (0, 0), None, 0, one.run))
             continue
         starts = [min(gap.start, gap.at) if gap.vague else gap.start for gap in gaps.values()]
         latest = [max(gap.start, gap.at) if gap.vague else gap.start for gap in gaps.values()]
@@ -155,6 +158,7 @@ def covering(told: Sequence[Due]) -> list[Covering]:
                 (min(starts), min(latest)),
                 None if len(ends) < len(gaps) else max(ends),
                 len(gaps),
+                one.run,
             )
         )
     return found
@@ -184,7 +188,9 @@ class MarkCheck:
         """Take one published snapshot."""
         seen = self._seen.get(snapshot["code"])
         if seen is None:
-            seen = self._seen[snapshot["code"]] = _Seen(snapshot["received"])
+            seen = self._seen[snapshot["code"]] = _Seen(
+                max((line["run"] for line in snapshot["lines"]), default=-1), snapshot["received"]
+            )
         seen.lines.update(line["source"] for line in snapshot["lines"])
         mark = snapshot.get("gap")
         if mark is not None and mark not in seen.marks:
@@ -204,7 +210,7 @@ class MarkCheck:
             for place, told in enumerate(coverings):
                 following = coverings[place + 1 : place + 2]
                 soon = following and abs(following[0].at - told.at) < SUPERSEDED
-                if not told.ids or soon or seen.since > told.at:
+                if not told.ids or soon or (seen.run, seen.since) > (told.run, told.at):
                     continue
                 if not any(told.fits(mark) for mark in seen.marks):
                     self._findings.add("mark_mismatches", code=code, why="never published", due=told.shown())
@@ -235,8 +241,9 @@ class MarkCheck:
 
 @dataclass
 class _Seen:
-    """What the snapshots of one code showed: when its first tick was received, its lines, its different marks."""
+    """What the snapshots of one code showed: the run and receipt of its first tick, its lines, its different marks."""
 
+    run: int
     since: int
     lines: set[str] = field(default_factory=set)
     marks: list[Json] = field(default_factory=list)
