@@ -1,4 +1,8 @@
-"""aiokafka's loggers, limited in rate: it says each thing anew at each attempt, hundreds of times a second."""
+"""Loggers that are limited in rate.
+
+aiokafka says each thing anew at each attempt, hundreds of times a second; and whoever can write into a topic makes a
+worker say something of each record.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,10 @@ from collections.abc import Callable
 FIRST = 3
 """Times that one line of code may say something in a period."""
 PERIOD_SECONDS = 10.0
-_LOGGERS = ("aiokafka", "broker.fetching", "broker.producing")
+_LOGGERS = (
+    *("aiokafka", "broker.fetching", "broker.producing"),
+    *("processors.agents", "processors.gaps", "processors.thresholds"),
+)
 
 
 class Limit(logging.Filter):
@@ -41,7 +48,7 @@ _limit = Limit()
 
 
 def install() -> None:
-    """Limit every logger of aiokafka that there is, and those of ours that say what it says."""
+    """Limit every logger of aiokafka that there is, and those of ours that say as much."""
     # A filter holds for the logger that it is on, and not for those below it.
     for name in list(logging.root.manager.loggerDict):
         if name.split(".")[0] == "aiokafka":

@@ -11,19 +11,26 @@ Json = dict[str, Any]
 _EARLIEST_MS = 631_152_000_000  # 1990-01-01
 _END_MS = 4_102_444_800_000  # 2100-01-01
 _DAY_MS = 86_400_000
+_HOUR_MS = 3_600_000
 _TEXTS = {"code": 32, "exchange": 1 << 20, "source": 255}
 _DEEPEST = 32
 
 
-def read(value: bytes | None) -> Json | None:
-    """A record of the ticks topic as a dict, ``None`` if it is no usable tick, whatever its bytes are."""
+def read(value: bytes | None, timestamp: int = -1) -> Json | None:
+    """A record of the ticks topic as a dict, ``None`` if it is not a usable tick, whatever its bytes are.
+
+    Args:
+        timestamp: the record's, ms since the epoch, where it is known.
+    """
     if value is None or _depth(value) > _DEEPEST:
         return None
     try:
         tick = json.loads(value.decode("utf-8"), parse_constant=_refuse)
     except (ValueError, RecursionError):
         return None
-    return tick if isinstance(tick, dict) and usable(tick) else None
+    if not isinstance(tick, dict) or not usable(tick):
+        return None
+    return None if timestamp >= _EARLIEST_MS and tick["received"] > (timestamp + _HOUR_MS) * 1000 else tick
 
 
 def usable(tick: Json) -> bool:

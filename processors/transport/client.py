@@ -252,7 +252,10 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         with fetcher._subscriptions.fetch_context():
             while True:
                 if fetcher._subscriptions.reassignment_in_progress:
-                    await fetcher._subscriptions.wait_for_assignment()
+                    try:
+                        await self._asked(fetcher._subscriptions.wait_for_assignment())
+                    except OvertakenError:  # a client that lost a task is never assigned anything
+                        return self.seeks, {}
                 chunks = {TP(chunk.topic, chunk.partition): chunk for chunk in drain(fetcher, active_partitions)}
                 if chunks:
                     self._ask(fetcher, sum(map(len, chunks.values())))

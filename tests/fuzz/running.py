@@ -88,7 +88,7 @@ class Due:
 
     def tick(self, entry: Entry) -> None:
         """Take a record of the ticks' topic; those of others are passed over."""
-        tick = read(entry.value)
+        tick = read(entry.value, entry.timestamp)
         if tick is None or tick["code"] not in self.followed:
             return
         self.places.add((entry.partition, entry.offset))

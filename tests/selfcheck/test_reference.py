@@ -210,3 +210,11 @@ def test_sequences_say_what_was_lost_doubled_swapped_and_foreign() -> None:
     assert compare([1, 2, 3], [1, 9, 3]).unexpected == [1]
     assert compare([1, 2, 3, 4, 5], [1, 4, 2, 3, 5]).out_of_order == [1]
     assert len(compare([1, 2, 3], [2, 1, 3]).out_of_order) == 1
+
+
+def test_no_tick_was_received_long_after_its_record_was_dated() -> None:
+    """An hour is given, since clocks differ."""
+    sound = {"code": "600519"} | SOUND
+    value, dated = json.dumps(sound).encode(), RECEIVED // 1000
+    assert read(value, dated - 3_600_000) == sound
+    assert read(value, dated - 3_600_001) is None
