@@ -212,7 +212,10 @@ async def test_what_retention_took_is_marked_told_and_red_until_an_operator_take
         await log.ticks(1)
         await log.ticks(20, run=RUN - 1)
         assert "line in a row" in (await health(worker, "repeats"))["repeats"]
-        (told,) = [event for event in await events(broker.bootstrap) if event.event == "repeats"]
+        async with asyncio.timeout(30):
+            while not (found := [event for event in await events(broker.bootstrap) if event.event == "repeats"]):  # noqa: ASYNC110 - it has no event
+                await asyncio.sleep(0.2)
+        (told,) = found
         assert "line in a row" in (told.reason or "")
         assert told.count
         assert (await worker.status() or {})["suspicious"] == 20 * len(CODES)
