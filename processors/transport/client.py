@@ -283,6 +283,10 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             return False
         if consumer._closed or consumer._fetcher._closed:
             raise ConsumerStoppedError
+        if consumer._coordinator._coordination_task.cancelled():
+            # Asked for its result, it would cancel whoever asks: Faust's fetching, which then ends without a word.
+            self.rebuild("its coordination task was cancelled")
+            return False
         try:
             # Faust never asks: without it a coordination error ends heartbeats and rejoins in silence.
             consumer._coordinator.check_errors()

@@ -147,8 +147,7 @@ async def test_a_client_that_lost_a_task_is_made_anew_and_goes_on(broker: KafkaB
                 if status["ticks"] > ticks + 100 and status["lag_total"] < 500:
                     break
             await asyncio.sleep(0.3)
-        # A fetch loop that waited on the old client is freed by the check of fetching, with a second one.
-        assert status["clients_rebuilt"] in {1, 2}
+        assert status["clients_rebuilt"] == 1
         assert time.monotonic() - struck < 120
 
     async with asyncio.timeout(240), workers(CURED, broker.bootstrap, tmp_path) as started:
