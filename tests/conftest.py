@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,6 +11,9 @@ import pytest
 
 from broker import admin
 from deploy.embedded import KafkaBroker, QuestDB
+
+# What started the tests may ignore it (nohup does), and those that they start would inherit that.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Records of tests bear the times of a market of some past day, and are not to be forgotten whatever today is.
 KafkaBroker.extra = {"log.retention.check.interval.ms": "86400000"}

@@ -315,9 +315,11 @@ async def test_a_run_ahead_of_the_clock_is_followed_by_one_above_it(
 
 async def test_a_run_of_days_ahead_stops_the_start(bootstrap: str, source: str, post: Any) -> None:
     """Exit code 2 and one line that names the fix; the feed was not dialled."""
-    ahead = time.time_ns() // 1_000_000 + 3 * 86_400_000
+    # As far ahead as a run may be: a day after its receipt, and that less than an hour after its record's date.
+    now = time.time_ns() // 1_000_000
+    received, ahead = now + 50 * 60_000, now + 86_400_000 + 40 * 60_000
     async with writing(bootstrap) as publisher:
-        tick = Tick("600519", "SSE", 10.0, ahead, ahead * 1000, source, ahead, 1)
+        tick = Tick("600519", "SSE", 10.0, received, received * 1000, source, ahead, 1)
         partition = partition_of("600519", topics()[TICKS].partitions)
         publisher.lane(TICKS, partition).add(b"600519", encode(tick), time.time_ns() // 1_000_000)
     async with (

@@ -98,15 +98,20 @@ async def test_a_write_that_is_given_up_does_not_confuse_the_next(tmp_path: Path
 
 
 class Gate:
-    """A server's door: connections go through to it while it is open, and are refused and cut while it is not."""
+    """A server's door: connections go through to it while it is open, and are refused and cut while it is not.
 
-    def __init__(self, host: str, port: int) -> None:
+    Attributes:
+        url: of the store behind it, with its password's file.
+    """
+
+    def __init__(self, store: str, host: str, port: int) -> None:
         """Shut."""
         self._target = (host, port)
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
         self.port = free_port()
+        self.url = store.replace(f"{host}:{port}", f"127.0.0.1:{self.port}")
 
     async def open(self) -> None:
         """Let connections through."""
@@ -144,7 +149,7 @@ async def gate(questdb: QuestDB) -> AsyncIterator[Gate]:
     """The shared QuestDB's door."""
     url = parse(questdb.url)
     assert isinstance(url, QuestDbUrl)
-    made = Gate(url.host, url.port)
+    made = Gate(questdb.url, url.host, url.port)
     yield made
     await made.shut()
 
@@ -153,7 +158,7 @@ async def gate(questdb: QuestDB) -> AsyncIterator[Gate]:
 async def test_a_child_that_dies_while_its_server_is_away_comes_back_with_the_server(gate: Gate, tries: int) -> None:
     """However often a write was tried meanwhile, the first one after the server is back is kept."""
     await gate.open()
-    store = StoreApart(f"questdb://127.0.0.1:{gate.port}")
+    store = StoreApart(gate.url)
     await store.open()
     ticks = [batch([tick(1, source="gate")])]
     await store.write(ticks)
