@@ -16,10 +16,16 @@ def as_sigterm() -> None:
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_DFL:
         return
     terminals = [number for number in (0, 1, 2) if os.isatty(number)]
+    heard = False
 
     def hung_up(_number: int, _frame: FrameType | None) -> None:
         # A shell sends it and the kernel again when the shell ends: once is enough, or the second cut the end short.
+        # It may have come already, so that ignoring it is too late.
+        nonlocal heard
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        if heard:
+            return
+        heard = True
         _leave(terminals)
         signal.raise_signal(signal.SIGTERM)
 
