@@ -128,6 +128,7 @@ class Fuzz:
         self.given = 0
         self.asked = 0
         self._wrong: list[str] = []
+        self._enough = False
         self.peaks: dict[str, int] = {}
 
     def __enter__(self) -> Self:
@@ -164,9 +165,9 @@ class Fuzz:
                     await self._give(producer, time.monotonic() + seconds / 2)
                     self._say(f"gave {self.given:,} records and {self.asked:,} requests; starting the worker anew")
                     await asyncio.to_thread(self._restart_worker)
-                for task in asking:
-                    task.cancel()
-                await asyncio.gather(*asking, return_exceptions=True)
+                # Not cancelled: a request that runs out of time just then takes that for its own end, and goes on.
+                self._enough = True
+                await asyncio.gather(*asking)
                 if self._wrong:
                     raise Broken("; ".join(self._wrong[:10]))
                 self._market.quiet = True
@@ -175,6 +176,7 @@ class Fuzz:
         except PartError as error:
             raise Broken(self._told(str(error))) from error
         finally:
+            self._enough = True
             await producer.stop()
 
     async def _give(self, producer: AIOKafkaProducer, until: float) -> None:
@@ -211,8 +213,8 @@ class Fuzz:
         self.given += 1
 
     async def _ask(self) -> None:
-        """Ask both servers one request after the other, until cancelled."""
-        while True:
+        """Ask both servers one request after the other, until it is enough."""
+        while not self._enough:
             request = next(self._requests)
             for port in (self._web_port, self._producer_port):
                 try:
