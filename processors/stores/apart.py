@@ -19,6 +19,7 @@ from processors.stores import open_store
 from processors.stores.base import StoreError, TickBatch, TickStore, UnstorableError
 from processors.stores.columns import unstorable
 from schemas import Tick, UsageError, decoder, encode
+from schemas.usable import UNREADABLE
 
 CLOSE_SECONDS = 20.0
 """How long the child may take for a write that is under way when it is told to close."""
@@ -158,7 +159,13 @@ def _packed(batch: TickBatch) -> _Ticks:
 
 
 def _unpacked(batch: _Ticks) -> TickBatch:
-    ticks = [_tick.decode(value) for value in batch.values]
+    ticks = []
+    for offset, value in zip(batch.offsets, batch.values, strict=True):
+        try:
+            ticks.append(_tick.decode(value))
+        except UNREADABLE as error:
+            place = f"{batch.partition}/{offset}"
+            raise UnstorableError(f"the tick at {place} can't be stored: {error}", batch.partition, offset) from error
     return TickBatch(batch.topic, batch.partition, batch.offsets, batch.timestamps, ticks)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import subprocess
 import sys
 import time
@@ -18,7 +19,7 @@ from deploy.embedded.server import free_port
 from processors.stores import StoreError, UnstorableError
 from processors.stores.apart import StoreApart
 from processors.stores.urls import QuestDbUrl, parse
-from schemas import UsageError
+from schemas import UsageError, encode
 from tests.stores.places import SqliteApartPlace, batch, expected, tick
 
 
@@ -190,4 +191,17 @@ async def test_a_child_that_can_not_be_started_is_tried_again(monkeypatch: pytes
         with pytest.raises(StoreError, match="can't be started"):
             await store.write([batch([tick(1)])])
     assert await store.write([batch([tick(1)])]) == 1
+    await store.close()
+
+
+async def test_a_tick_beyond_the_contract_is_refused_by_its_place_and_the_child_lives(tmp_path: Path) -> None:
+    """What no reader takes for a tick is not stored, and keeps no later one out."""
+    store = StoreApart(f"sqlite:///{tmp_path / 'ticks'}")
+    await store.open()
+    fine, wrong = batch([tick(1)], offset=7), batch([tick(2)], offset=8)
+    wrong = dataclasses.replace(wrong, values=[encode(tick(2)).replace(b'"price":', b'"price":1e305,"was":')])
+    with pytest.raises(UnstorableError, match="price") as refused:
+        await store.write([wrong])
+    assert (refused.value.partition, refused.value.offset) == (wrong.partition, 8)
+    assert await store.write([fine]) == 1
     await store.close()

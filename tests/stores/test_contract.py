@@ -12,7 +12,7 @@ import pytest
 
 from processors.stores import StoreError, TickBatch, UnstorableError
 from processors.stores.columns import NAMES
-from schemas import Tick
+from schemas import Tick, bounds
 from tests.stores.places import NOON, Place, SqlitePlace, batch, expected, tick, write
 
 DAY = 86_400_000
@@ -26,15 +26,24 @@ def test_columns_are_the_records_fields() -> None:
 
 async def test_fields_come_back_as_they_went_in(place: Place) -> None:
     """Nulls, prices that are no binary fraction, the largest integers, fractional shares and any text survive."""
-    largest = 2**63 - 1
+    largest, int64 = bounds.EXACT, bounds.INT64
     ticks = [
         tick(0, volume=None),
         tick(1, price=1700.01, volume=0, turnover=510003.03, side="buy", seq=0, previous_close=0.1 + 0.2),
         tick(7, quality="off_grid"),
         tick(8, side="sell", quality="off_grid,backwards"),
-        tick(2, price=1e-7, turnover=1.7976931348623157e308, side="sell", volume=0.5, previous_close=5e-324),
-        tick(largest, code="600519", price=1.0, time=NOON, received=largest, run=largest, seq=largest, volume=300),
-        tick(4, seq=-largest, volume=2**53, code="000001.SSE", exchange=""),
+        tick(2, price=bounds.MAX_PRICE, turnover=bounds.MAX_TURNOVER, side="sell", volume=0.5, previous_close=0.0001),
+        tick(
+            largest,
+            code="600519",
+            price=1.0,
+            time=NOON,
+            received=bounds.LATEST_US,
+            run=bounds.LATEST_MS,
+            seq=int64,
+            volume=300,
+        ),
+        tick(4, seq=-int64, volume=bounds.MAX_VOLUME, code="000001.SSE", exchange=""),
         *(
             tick(5, source=text)
             for text in ["a b", "a,b=c", "q\"uo'te", "back\\slash\\", "行情 源–1 🐉", "tab\tline\nend\r\n"]
@@ -43,7 +52,7 @@ async def test_fields_come_back_as_they_went_in(place: Place) -> None:
         tick(5, source="'; DROP TABLE ticks --"),
         tick(5, source="%s?=:a{0}"),
     ]
-    batches = [batch(ticks[:6], partition=11, offset=largest - 6), batch(ticks[6:], topic="replay, of=1\\day 🐉")]
+    batches = [batch(ticks[:6], partition=11, offset=int64 - 6), batch(ticks[6:], topic="replay, of=1\\day 🐉")]
     await write(place, batches)
     assert await place.rows() == expected(batches)
 
