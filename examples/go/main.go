@@ -26,6 +26,8 @@ type Change struct {
 	Ticks     int64            `json:"ticks"`
 	Threshold float64          `json:"threshold"`
 	Origin    map[string]int64 `json:"origin"` // partition and offset of the tick
+	Cause     json.RawMessage  `json:"cause"`  // source, run and n of the tick, which the id is made of
+	Quality   *string          `json:"quality"`
 }
 
 func must(err error) {
@@ -40,15 +42,13 @@ func main() {
 		kgo.ConsumeTopics("ashare.price-changes.v1"), kgo.ConsumeResetOffset(start)) // where a new group begins
 	must(err)
 	defer client.Close()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
+	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt)
 	for out := json.NewEncoder(os.Stdout); ctx.Err() == nil; {
 		fetches := client.PollFetches(ctx)
 		for record := range fetches.RecordsAll() {
-			var change Change
+			isID := func(header kgo.RecordHeader) bool { return header.Key == "ce_id" }
+			change := Change{ID: string(record.Headers[slices.IndexFunc(record.Headers, isID)].Value)}
 			must(json.Unmarshal(record.Value, &change))
-			id := slices.IndexFunc(record.Headers, func(h kgo.RecordHeader) bool { return h.Key == "ce_id" })
-			change.ID = string(record.Headers[id].Value)
 			must(out.Encode(change))
 		}
 		must(client.CommitUncommittedOffsets(context.Background()))

@@ -18,9 +18,12 @@ import org.apache.kafka.common.serialization.StringDeserializer;
 public class PriceChanges {
     /** Yuan and shares; {@code time} in ms, {@code received} in µs since the epoch. What may be null is an object. */
     record Change(String code, double price, Double previous, Double change, Double changeBp, long time, long received,
-            BigDecimal volume, long ticks, double threshold, Origin origin) {}
+            BigDecimal volume, long ticks, double threshold, Origin origin, Cause cause, String quality) {}
 
     record Origin(int partition, long offset) {}
+
+    /** The tick that caused it: what its ce_id is made of. */
+    record Cause(String source, long run, long n, Long received) {}
 
     static final ObjectMapper JSON = JsonMapper.builder()
             .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)

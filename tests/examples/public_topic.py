@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from broker.publisher import Headers, Publisher
-from schemas import Origin, PriceChange, cloudevents, encode
-from schemas.bounds import INT64
+from schemas import LineMark, Origin, PriceChange, cloudevents, encode
+from schemas.bounds import EARLIEST_MS, INT64, LATEST_MS, LATEST_US, MAX_PRICE
 from schemas.topics import PRICE_CHANGES, TICKS, partition_of, topics
 
 FIRST = PriceChange(
@@ -32,12 +32,12 @@ FIRST = PriceChange(
 )
 LARGEST = PriceChange(
     code="000001",
-    price=1e15,
+    price=MAX_PRICE,
     previous=0.0001,
-    change=999999999999999.9,
+    change=999999999.9999,
     change_bp=-9.78,
-    time=253_402_300_799_999,  # the last that CloudEvents' ce_time can say
-    received=INT64,
+    time=LATEST_MS,
+    received=LATEST_US,
     volume=INT64,
     ticks=INT64,
     threshold=0.0,
@@ -49,8 +49,8 @@ ODD = PriceChange(
     previous=10.23,
     change=-0.01,
     change_bp=-9.78,
-    time=0,
-    received=2**53 + 1,  # the first integer that a double can't hold
+    time=EARLIEST_MS,
+    received=EARLIEST_MS * 1000 + 1,
     volume=1234567.5,
     ticks=2**31,
     threshold=1e-4,
@@ -67,7 +67,9 @@ FOREIGN = PriceChange(
     volume=None,
     ticks=41,
     threshold=0.3,
-    origin=Origin(partition=3, offset=2**53 + 1),
+    origin=Origin(partition=3, offset=2**53 + 1),  # the first integer that a double can't hold
+    cause=LineMark("post-1", 1795138200000, 41, 1795138200187343),
+    quality="future",
 )
 Line = dict[str, Any]
 
@@ -86,7 +88,11 @@ class PublicTopic:
         """Publish changes, acknowledged, each with an origin of its own; gives them as published."""
         offsets = [change.origin.offset + number for number, change in enumerate(changes, len(self.published))]
         numbered = [
-            msgspec.structs.replace(change, origin=Origin(partition=change.origin.partition, offset=offset))
+            msgspec.structs.replace(
+                change,
+                origin=Origin(partition=change.origin.partition, offset=offset),
+                cause=change.cause and msgspec.structs.replace(change.cause, n=offset % 2**53),
+            )
             for change, offset in zip(changes, offsets, strict=True)
         ]
         send(self.bootstrap, PRICE_CHANGES, ((c.code, encode(c), cloudevents.headers(c, TICKS)) for c in numbered))
