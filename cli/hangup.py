@@ -5,6 +5,7 @@ Installed once, before any command runs, so that no part has to know of it: what
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -27,9 +28,22 @@ def as_sigterm() -> None:
             return
         heard = True
         _leave(terminals)
-        signal.raise_signal(signal.SIGTERM)
+        _raise_sigterm()
 
     signal.signal(signal.SIGHUP, hung_up)
+
+
+def _raise_sigterm() -> None:
+    """Raise it from the running loop, where there is one, and not from inside a signal's handler.
+
+    uvloop runs the handlers before it looks at what it was woken for: a signal that one of them raises is seen there,
+    and again by the byte that it leaves in the loop's wake-up pipe, so that its callback would run twice.
+    """
+    try:
+        loop = asyncio.get_running_loop()
+        loop.call_soon_threadsafe(signal.raise_signal, signal.SIGTERM)
+    except RuntimeError:  # no loop runs, or it is closed
+        signal.raise_signal(signal.SIGTERM)
 
 
 def _leave(terminals: list[int]) -> None:
