@@ -15,7 +15,7 @@ FIRST = 3
 PERIOD_SECONDS = 10.0
 _LOGGERS = (
     *("aiokafka", "broker.fetching", "broker.producing"),
-    *("processors.agents", "processors.gaps", "processors.thresholds"),
+    *("processors.agents.all", "processors.gap_marks", "processors.run_time_thresholds"),
 )
 
 

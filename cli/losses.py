@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from broker.publisher import Publisher
 from broker.reader import ChunkReader
+from processors.events import group_of
 from processors.losses import Losses
-from processors.telling import group_of
 from schemas import FeedEvent, RecordError, decode, encode
 from schemas.bounds import MAX_TEXT
 from schemas.topics import FEED_EVENTS

@@ -14,7 +14,7 @@ from typing import Any
 
 from broker.chunk import Chunk
 from jobs.marks import Marked
-from processors.telling import Teller, group_of
+from processors.events import Teller, group_of
 from schemas import FeedEvent, RecordError, decode
 from schemas.topics import FEED_EVENTS
 

@@ -25,20 +25,20 @@ from jobs.marks import QUIET_SECONDS
 from jobs.snapshots import Snapshots
 from jobs.thresholds import Thresholds
 from processors import losses
-from processors.agents import AGENTS, ChangesAgent, DeadLetterBox, SnapshotsAgent, StorageAgent, attach
-from processors.app import StreamApp, make_app
-from processors.following import Follower
-from processors.gaps import GapMarks
-from processors.logs import LogWatch, Unfetched
-from processors.peers import announced
-from processors.storage import StorageWriter
+from processors.agents.all import AGENTS, ChangesAgent, DeadLetterBox, SnapshotsAgent, StorageAgent, attach
+from processors.events import Teller
+from processors.gap_marks import GapMarks
+from processors.http.peers import announced
+from processors.http.routes import Routes
+from processors.run_time_thresholds import RunTimeThresholds
+from processors.store_writer import StorageWriter
 from processors.stores.apart import StoreApart
-from processors.telling import Teller
-from processors.thresholds import RunTimeThresholds
-from processors.transport.consumer import BatchConsumer
-from processors.transport.tables import StateTable
-from processors.watchdog import Check, Watchdog
-from processors.web import Routes
+from processors.streaming.consumer import BatchConsumer
+from processors.streaming.faust_app import StreamApp, make_app
+from processors.streaming.follower import Follower
+from processors.streaming.logs import LogWatch, Unfetched
+from processors.streaming.tables import StateTable
+from processors.streaming.watchdog import Check, Watchdog
 from schemas import UsageError
 from schemas.topics import (
     DEAD_LETTERS,

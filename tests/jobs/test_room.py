@@ -11,7 +11,7 @@ from jobs import room
 from jobs.changes import Changes
 from jobs.snapshots import Snapshots
 from jobs.thresholds import parse_overrides
-from processors.transport.tables import StateTable
+from processors.streaming.tables import StateTable
 from schemas import encode
 from schemas.topics import TICKS, topics
 from tests.jobs.chunks import chunk, tick

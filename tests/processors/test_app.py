@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from processors.app import make_app
+from processors.streaming.faust_app import make_app
 
 
 def test_no_directory_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

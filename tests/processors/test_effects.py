@@ -12,8 +12,8 @@ from broker import admin
 from broker.publisher import Lane, Publisher
 from jobs.changes import ChangeRow
 from jobs.thresholds import parse
-from processors import effects
-from processors.effects import Effects, EffectsByPartition
+from processors.streaming import effects
+from processors.streaming.effects import Effects, EffectsByPartition
 from schemas.topics import Topic
 
 

@@ -17,8 +17,8 @@ import pytest
 
 from broker.publisher import Publisher
 from deploy.embedded import KafkaBroker, free_port
-from processors.agents import AGENTS
-from processors.watchdog import EXIT_STUCK
+from processors.agents.all import AGENTS
+from processors.streaming.watchdog import EXIT_STUCK
 from schemas import Tick, encode
 from schemas.topics import TICKS, partition_of, topics
 

@@ -7,7 +7,7 @@ import time
 from faust.types import TP
 
 from broker.probe import Found, LogId, ProbeError
-from processors.logs import FETCH_SECONDS, STALE_SECONDS, LogWatch, Unfetched
+from processors.streaming.logs import FETCH_SECONDS, STALE_SECONDS, LogWatch, Unfetched
 
 FIRST, SECOND = TP("ticks", 0), TP("ticks", 1)
 PLACES = {FIRST: 10, SECOND: 10}

@@ -15,8 +15,8 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from broker.publisher import Publisher
 from deploy.embedded import KafkaBroker
+from processors.events import group_of
 from processors.losses import Losses
-from processors.telling import group_of
 from schemas import FeedEvent, Tick, decode, encode
 from schemas.topics import FEED_EVENTS, TICKS, partition_of
 from tests.processors.test_gaps import CODES, RUN, published, served

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.transport.offsets import Delivery, OffsetQueue
+from processors.streaming.offsets import Delivery, OffsetQueue
 from tests.jobs.chunks import chunk, tick
 
 

@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from broker.chunk import Chunk
-from processors import storage
-from processors.storage import BATCH_RECORDS, StorageWriter
+from processors import store_writer as storage
+from processors.store_writer import BATCH_RECORDS, StorageWriter
 from processors.stores.base import StoreError, TickBatch, UnstorableError
 from tests.jobs.chunks import chunk, tick
 

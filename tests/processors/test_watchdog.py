@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 
-from processors.watchdog import EXIT_STUCK, Watchdog
+from processors.streaming.watchdog import EXIT_STUCK, Watchdog
 
 
 class Ends:
@@ -58,7 +58,7 @@ def test_each_check_has_its_own_patience() -> None:
 
 BLOCKED = """
 import logging, time
-from processors.watchdog import Watchdog
+from processors.streaming.watchdog import Watchdog
 logging.basicConfig()
 beat = time.monotonic()
 dog = Watchdog({"event loop": (lambda now: "blocked" if now - beat > 0.5 else None, 0.5)})
@@ -94,7 +94,7 @@ def test_a_check_that_fails_complains_of_that_and_keeps_none_from_being_run() ->
 
 STARVED = """
 import logging
-from processors.watchdog import Watchdog
+from processors.streaming.watchdog import Watchdog
 logging.basicConfig()
 dog = Watchdog({}, starved=2.0)
 dog.start()

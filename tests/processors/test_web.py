@@ -17,9 +17,9 @@ from faust.types import TP
 from broker.http_guard import GuardedRunner
 from cli.commands import snapshot
 from jobs.snapshots import SnapshotRow, Snapshots
-from processors import peers
-from processors.peers import PeerError, announced, checked
-from processors.web import MAX_CODES, Routes
+from processors.http import peers
+from processors.http.peers import PeerError, announced, checked
+from processors.http.routes import MAX_CODES, Routes
 from schemas.topics import SNAPSHOTS, partition_of, topics
 from tests.jobs.chunks import chunk, tick
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import cast
 
 from broker.chunk import Chunk
-from processors.effects import Acknowledgeable
 from processors.stores.base import StoreError, TickBatch, TickStore, UnstorableError
-from processors.watchdog import fatal
+from processors.streaming.effects import Acknowledgeable
+from processors.streaming.watchdog import fatal
 from schemas import Tick, UsageError
 
 log = logging.getLogger(__name__)

@@ -4,14 +4,14 @@ Replaced, with the reason (Faust 0.15.3):
 
 - ``getmany`` and ``_drain_messages``: a task is made and cancelled for each message there (50 of the 80 µs that one
   costs); and a message here is a whole fetch, since at a few thousand ticks a second a chunk holds two or three.
-- ``_new_offset``, ``_add_gap``, ``ack``: see ``processors.transport.offsets``. Chunks are acknowledged by themselves.
+- ``_new_offset``, ``_add_gap``, ``ack``: see ``processors.streaming.offsets``. Chunks are acknowledged by themselves.
 - ``_commit_offsets``: the stock one books a failed commit as done (faust#692).
 - ``on_partitions_revoked``: the stock one forgets what is acknowledged before it commits (faust#502).
 - ``perform_seek``: without a committed offset the stock one leaves the position where it is, past what was dropped.
 - ``wait_empty``: the stock one waits for ever, and the group throws the member out meanwhile.
 - ``_wait_next_records``: the stock one sleeps a whole second when every buffer is full.
 - ``perform_seek`` also takes no offset that was committed for another log of the same name.
-- what speaks to Kafka underneath: see ``processors.transport.client``.
+- what speaks to Kafka underneath: see ``processors.streaming.client``.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from faust.types.tuples import ConsumerMessage, Message
 
 from broker.chunk import Chunk, corrupt
 from broker.probe import LogId
-from processors.transport.client import BatchConsumerThread, Fetched, OvertakenError
-from processors.transport.offsets import Delivery, OffsetQueue
-from processors.watchdog import fatal
+from processors.streaming.client import BatchConsumerThread, Fetched, OvertakenError
+from processors.streaming.offsets import Delivery, OffsetQueue
+from processors.streaming.watchdog import fatal
 
 __all__ = ["BatchConsumer", "BatchTransport", "OvertakenError"]
 
@@ -306,7 +306,7 @@ class BatchConsumer(driver.Consumer):
             self.confirmed.pop(tp, None)
 
     def verify_event_path(self, now: float, tp: TP) -> None:
-        """Faust's own livelock detector compares epoch with monotonic time; ``processors.watchdog`` watches instead."""
+        """Faust's own livelock detector compares epoch with monotonic time; ``processors.streaming.watchdog`` watches instead."""
 
 
 class BatchTransport(driver.Transport):

@@ -14,9 +14,9 @@ from aiohttp import web
 from broker.http_guard import Rules, answer, body, guard, host_names, refusal
 from jobs.snapshots import SnapshotRow
 from market.codes import UnknownCode, instrument
-from processors.app import StreamApp
-from processors.peers import HOP, PeerError, Peers
-from processors.transport.tables import StateTable
+from processors.http.peers import HOP, PeerError, Peers
+from processors.streaming.faust_app import StreamApp
+from processors.streaming.tables import StateTable
 from schemas import Snapshot, encode
 from schemas.topics import SNAPSHOTS, partition_of, topics
 

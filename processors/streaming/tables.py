@@ -1,7 +1,7 @@
 """State by code as a Faust table, one dictionary per partition, recovered in bulk from its compacted topic.
 
 Faust assigns the partitions and routes by them; the rows themselves are written by applying chunks to them and
-published in batches (``processors.effects``), never a changelog record a write.
+published in batches (``processors.streaming.effects``), never a changelog record a write.
 
 Replaced, with the reason (Faust 0.15.3): the memory store keeps rows of partitions that left and serves them; the
 recovery service reads 31,000 records/s, replays the worker's own writes at each rebalance, can lose its wake-up, ends
@@ -27,9 +27,9 @@ from mode import Service
 
 from broker.reader import ReadError
 from jobs.room import Room
-from processors.transport.consumer import BatchConsumer, OvertakenError
-from processors.transport.rebuilding import Damage, Rebuild, rebuild
-from processors.watchdog import fatal
+from processors.streaming.consumer import BatchConsumer, OvertakenError
+from processors.streaming.rebuilding import Damage, Rebuild, rebuild
+from processors.streaming.watchdog import fatal
 from schemas import RecordError, UsageError
 from schemas.topics import TICKS, partition_of, topics
 

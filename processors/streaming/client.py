@@ -40,10 +40,10 @@ from broker.background import commit_as_member, discard, ended, leave
 from broker.chunk import Chunk, drain
 from broker.fetching import Fetching
 from broker.probe import LogId, Probe, ProbeError
-from processors.watchdog import fatal
+from processors.streaming.watchdog import fatal
 
 if TYPE_CHECKING:
-    from processors.transport.consumer import BatchConsumer
+    from processors.streaming.consumer import BatchConsumer
 
 log = logging.getLogger(__name__)
 

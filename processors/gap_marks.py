@@ -9,9 +9,9 @@ from typing import Any
 
 from jobs.missing import Concerned, Missing
 from jobs.snapshots import SnapshotRow
-from processors.following import Follower
-from processors.telling import group_of
-from processors.transport.tables import StateTable
+from processors.events import group_of
+from processors.streaming.follower import Follower
+from processors.streaming.tables import StateTable
 from schemas import FeedEvent, RecordError, decode
 from schemas.topics import FEED_EVENTS, SNAPSHOTS, partition_of, topics
 

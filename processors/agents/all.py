@@ -12,13 +12,13 @@ from broker.chunk import Chunk
 from broker.publisher import Lane, Publisher
 from jobs.changes import ChangeRow, Changes
 from jobs.snapshots import SnapshotRow, Snapshots
-from processors.app import StreamApp
-from processors.effects import Effects, EffectsByPartition
-from processors.storage import StorageWriter
+from processors.run_time_thresholds import RunTimeThresholds
+from processors.store_writer import StorageWriter
 from processors.stores import UnstorableError
-from processors.thresholds import RunTimeThresholds
-from processors.transport.tables import StateTable
-from processors.watchdog import fatal
+from processors.streaming.effects import Effects, EffectsByPartition
+from processors.streaming.faust_app import StreamApp
+from processors.streaming.tables import StateTable
+from processors.streaming.watchdog import fatal
 from schemas import DeadLetter, cloudevents, dead_letters, encode
 from schemas.bounds import LATEST_US
 from schemas.topics import DEAD_LETTERS, PRICE_CHANGES, PRICE_CHANGES_STATE, SNAPSHOTS

@@ -21,8 +21,8 @@ from broker.background import discard, ended
 from broker.publisher import Publisher
 from jobs.in_force import InForce, MarkRow, Wanted
 from jobs.thresholds import Thresholds
-from processors.following import Follower, reader
-from processors.transport.tables import RECOVERY_PATIENCE, StateTable
+from processors.streaming.follower import Follower, reader
+from processors.streaming.tables import RECOVERY_PATIENCE, StateTable
 from schemas import RecordError, encode
 from schemas.topics import PRICE_CHANGES, THRESHOLD_MARKS, THRESHOLDS, TICKS, topics
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Generic, Protocol, TypeVar
 
 from broker.publisher import Lane
-from processors.watchdog import fatal
+from processors.streaming.watchdog import fatal
 from schemas import Record, encode
 from schemas.outside import printable
 

@@ -12,8 +12,8 @@ from yarl import URL
 
 from broker.chunk import Chunk
 from broker.http_guard import GuardedRunner
-from processors.transport.consumer import BatchTransport
-from processors.transport.tables import StateTable, StateTableManager
+from processors.streaming.consumer import BatchTransport
+from processors.streaming.tables import StateTable, StateTableManager
 
 FETCH_BYTES = 256 << 10
 """Of one partition in one fetch: some 1,300 ticks. Wider costs memory, and gains nothing more."""

@@ -11,8 +11,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from broker.background import discard, ended
-from processors.transport.tables import RECOVERY_PATIENCE
-from processors.watchdog import fatal
+from processors.streaming.tables import RECOVERY_PATIENCE
+from processors.streaming.watchdog import fatal
 
 log = logging.getLogger(__name__)
 
