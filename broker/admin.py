@@ -59,7 +59,7 @@ async def apply(
     """
     wanted = topics() if declared is None else declared
     deadline = time.monotonic() + patience
-    async with _admin(bootstrap, deadline) as admin:
+    async with admin_client(bootstrap, deadline) as admin:
         existing = await _partitions(admin, wanted)
         for name, partitions in existing.items():
             if partitions != wanted[name].partitions:
@@ -83,7 +83,7 @@ async def describe(
         UsageError: no broker answers.
     """
     wanted = list(topics() if names is None else names)
-    async with _admin(bootstrap, time.monotonic() + patience) as admin:
+    async with admin_client(bootstrap, time.monotonic() + patience) as admin:
         metadata = await _metadata(admin, wanted)
         configs = await _configs(admin, list(metadata))
     offsets = await _offsets(bootstrap, {name: len(found["partitions"]) for name, found in metadata.items()})
@@ -103,7 +103,7 @@ async def describe(
 
 
 @contextlib.asynccontextmanager
-async def _admin(bootstrap: str, deadline: float) -> AsyncIterator[AIOKafkaAdminClient]:
+async def admin_client(bootstrap: str, deadline: float) -> AsyncIterator[AIOKafkaAdminClient]:
     """A connected client; a broker that is not up yet is tried again until the deadline."""
     while True:
         try:

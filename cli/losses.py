@@ -9,6 +9,7 @@ from broker.publisher import Publisher
 from broker.reader import ChunkReader
 from processors.events import group_of
 from processors.losses import Losses
+from processors.streaming.groups import PREFIX
 from schemas import FeedEvent, RecordError, decode, encode
 from schemas.bounds import MAX_TEXT
 from schemas.topics import FEED_EVENTS
@@ -37,7 +38,7 @@ async def read(bootstrap: str) -> list[FeedEvent]:
                         continue
                     group = group_of(event.source)
                     if group is not None:
-                        groups.setdefault(group, Losses(group))
+                        groups.setdefault(group, Losses(group, group.removeprefix(PREFIX)))
                     for losses in groups.values():
                         losses.take(event)
     return sorted((loss for losses in groups.values() for loss in losses.open), key=lambda loss: loss.at)

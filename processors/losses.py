@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from broker.chunk import Chunk
 from jobs.marks import Marked
 from processors.events import Teller, group_of
-from schemas import FeedEvent, RecordError, decode
-from schemas.topics import FEED_EVENTS
+from processors.streaming.groups import earlier_groups_of
+from schemas import FeedEvent
 
 log = logging.getLogger(__name__)
 
@@ -28,16 +28,21 @@ _NAMED = 3
 class Losses:
     """The losses of one consumer group that nobody has acknowledged yet. Takes the feed events in, in their order."""
 
-    def __init__(self, group: str) -> None:
-        """None."""
+    def __init__(self, group: str, agent: str) -> None:
+        """None.
+
+        Args:
+            agent: whose group it is; the groups of earlier versions that it was part of lost records for it as well.
+        """
         self.group = group
+        self._agent = agent
         self._open: dict[str, FeedEvent] = {}
         self._more = 0
         self._told: dict[str, None] = {}
 
     def take(self, event: FeedEvent) -> None:
         """Take one event in; other events change nothing."""
-        if event.event == "gap" and event.detected == "retention" and group_of(event.source) == self.group:
+        if event.event == "gap" and event.detected == "retention" and self.concerns(event):
             if len(self._open) >= REMEMBERED:
                 del self._open[next(iter(self._open))]
                 self._more += 1
@@ -49,13 +54,10 @@ class Losses:
             self._open = {name: loss for name, loss in self._open.items() if loss.at > event.end}
             self._more = 0
 
-    def took(self, records: Sequence[Any], _position: int) -> None:
-        """Take records of the topic in (for ``Follower``)."""
-        for record in records:
-            try:
-                self.take(decode(FeedEvent, record.value or b""))
-            except RecordError as error:
-                log.error("%s: a record is no event: offset %d: %s", FEED_EVENTS, record.offset, error)  # noqa: TRY400
+    def concerns(self, event: FeedEvent) -> bool:
+        """Whether it was announced by a worker of the group."""
+        group = group_of(event.source)
+        return group is not None and (group == self.group or group in earlier_groups_of(self._agent, [group]))
 
     def knows(self, reason: str) -> bool:
         """Whether a loss was told of in these words, which name its offsets: a worker may die before it commits."""

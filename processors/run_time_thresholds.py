@@ -21,8 +21,9 @@ from broker.background import discard, ended
 from broker.publisher import Publisher
 from jobs.in_force import InForce, MarkRow, Wanted
 from jobs.thresholds import Thresholds
+from processors.streaming.agent import Table
 from processors.streaming.follower import Follower, reader
-from processors.streaming.tables import RECOVERY_PATIENCE, StateTable
+from processors.streaming.tables import RECOVERY_PATIENCE
 from schemas import RecordError, encode
 from schemas.topics import PRICE_CHANGES, THRESHOLD_MARKS, THRESHOLDS, TICKS, topics
 
@@ -41,8 +42,8 @@ class RunTimeThresholds:
         bootstrap: str,
         base: Thresholds,
         *,
-        marks: StateTable,
-        rows: StateTable,
+        marks: Table,
+        rows: Table,
         publisher: Publisher,
         committed: Callable[[int], int | None],
     ) -> None:
@@ -158,7 +159,7 @@ class RunTimeThresholds:
         async with asyncio.timeout(RECOVERY_PATIENCE):
             await self._caught_up(ends[_TOPIC])
         marks = self._marks.rows(partition)
-        untouched = not marks and not ends[changes] and not self._rows.partitions_held.get(partition)
+        untouched = not marks and not ends[changes] and not self._rows.held.get(partition)
         return InForce(self.base, partition, marks, 0 if untouched else ends[ticks], ends[_TOPIC])
 
     async def _ask(self, partitions: Iterable[int]) -> dict[TopicPartition, int]:

@@ -11,7 +11,7 @@ from typing import cast
 
 from broker.chunk import Chunk
 from processors.stores.base import StoreError, TickBatch, TickStore, UnstorableError
-from processors.streaming.effects import Acknowledgeable
+from processors.streaming.lease import Lease
 from processors.streaming.watchdog import fatal
 from schemas import Tick, UsageError
 
@@ -26,47 +26,59 @@ LIMIT_RECORDS = 40_000
 _RETRY = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 ATTEMPT_SECONDS = 60.0
 """Longest that one attempt may take; a store that has not said by then why it takes nothing is stuck."""
+OPEN_SECONDS = 5.0
+"""How long a start waits for the store; one that takes longer opens while the other agents work."""
 
 
-class StorageWriter:
-    """Gathers chunks of all partitions and writes them; a store that is down holds the line.
+class StoreWriter:
+    """Gathers chunks of all partitions and writes them; while the store is away they wait.
 
     Attributes:
         stored: ticks that were new to the store.
-        failing: why the last write failed, ``None`` when it did not.
+        failing: why the last attempt failed, ``None`` when it did not.
         tried: monotonic time at which the last attempt failed.
     """
 
-    def __init__(self, store: TickStore, refuse: Callable[[UnstorableError], None]) -> None:
-        """A writer into a store that is not open yet; ``refuse`` keeps a tick that no store can."""
+    def __init__(self, store: TickStore, refuse: Callable[[str, object], None], lease: Lease) -> None:
+        """A writer into a store that is not open yet.
+
+        Args:
+            refuse: takes place and reason of a tick that the store can't keep.
+            lease: nothing is written while it has run out.
+        """
         self._refuse = refuse
+        self._lease = lease
         self.stored = 0
         self.failing: str | None = None
         self.failing_since: float | None = None
         self.tried = 0.0
         self._store = store
-        self._waiting: deque[tuple[Acknowledgeable, Chunk]] = deque()
+        self._waiting: deque[tuple[Chunk, asyncio.Future[None]]] = deque()
         self._records = 0
         self._first = 0.0
         self._work = asyncio.Event()
         self._enough = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
+        self._epoch = 0
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Open the store, waiting for one that is not there yet, and begin to write."""
-        attempt = 0
-        while True:
-            try:
+        """Open the store, or begin to try again where it is away, and begin to write.
+
+        Raises:
+            UsageError: the store can't be used as it is set up.
+        """
+        opened = False
+        try:
+            async with asyncio.timeout(OPEN_SECONDS):
                 await self._store.open()
-            except StoreError as error:
-                await self._failed(error, attempt)
-                attempt += 1
-            else:
-                break
-        self._recovered()
-        self._task = asyncio.create_task(self._run(), name="storage-writer")
+            opened = True
+        except TimeoutError:
+            self._note(f"it has not opened within {OPEN_SECONDS:g} s")
+        except StoreError as error:
+            self._note(str(error))
+        self._task = asyncio.create_task(self._run(opened=opened), name="store-writer")
 
     async def stop(self) -> None:
         """Stop writing and close the store; chunks not written come again."""
@@ -74,34 +86,51 @@ class StorageWriter:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
+        self.forget()
         await self._store.close()
 
-    async def submit(self, event: Acknowledgeable, chunk: Chunk) -> None:
-        """Enter a chunk; waits while too many records wait."""
+    async def submit(self, chunk: Chunk) -> asyncio.Future[None]:
+        """Enter a chunk, when there is room for it; gives what is done when it is written."""
+        await self._room.wait()
+        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if not self._waiting:
             self._first = time.monotonic()
-        self._waiting.append((event, chunk))
+        self._waiting.append((chunk, written))
         self._records += len(chunk)
         self._work.set()
         if self._records >= BATCH_RECORDS:
             self._enough.set()
         if self._records >= LIMIT_RECORDS:
             self._room.clear()
-            await self._room.wait()
+        return written
 
     def retrying(self, now: float) -> bool:
         """Whether the store is away and asked again and again: then, and only then, chunks may wait for it."""
         return self.failing is not None and now - self.tried < ATTEMPT_SECONDS
 
     def forget(self) -> None:
-        """Give up what waits: partitions were revoked, and their chunks come again to their next owner."""
+        """Give up what waits: partitions leave, and their chunks come again to their next owner."""
+        self._epoch += 1
+        for _, written in self._waiting:
+            written.cancel()
         self._waiting.clear()
         self._records = 0
+        self._work.clear()
         self._enough.clear()
         self._room.set()
 
-    async def _run(self) -> None:
+    async def _run(self, *, opened: bool) -> None:
         try:
+            attempt = 1
+            while not opened:
+                await asyncio.sleep(_RETRY[min(attempt, len(_RETRY) - 1)])
+                try:
+                    await self._store.open()
+                    opened = True
+                except StoreError as error:
+                    self._note(str(error))
+                    attempt += 1
+            self._recovered()
             while True:
                 await self._work.wait()
                 await self._gather()
@@ -112,8 +141,8 @@ class StorageWriter:
             log.critical("the store can't be used: %s", error)
             fatal("store unusable")
         except Exception:
-            log.exception("the storage writer failed")
-            fatal("storage writer failed")
+            log.exception("the store's writer failed")
+            fatal("store writer failed")
 
     async def _gather(self) -> None:
         left = self._first + BATCH_SECONDS - time.monotonic()
@@ -124,12 +153,12 @@ class StorageWriter:
             except TimeoutError:
                 pass
 
-    def _take(self) -> list[tuple[Acknowledgeable, Chunk]]:
-        taken: list[tuple[Acknowledgeable, Chunk]] = []
+    def _take(self) -> list[tuple[Chunk, asyncio.Future[None]]]:
+        taken: list[tuple[Chunk, asyncio.Future[None]]] = []
         records = 0
-        while self._waiting and (not taken or records + len(self._waiting[0][1]) <= WRITE_RECORDS):
+        while self._waiting and (not taken or records + len(self._waiting[0][0]) <= WRITE_RECORDS):
             entry = self._waiting.popleft()
-            records += len(entry[1])
+            records += len(entry[0])
             taken.append(entry)
         self._records -= records
         self._first = time.monotonic()
@@ -141,32 +170,37 @@ class StorageWriter:
             self._room.set()
         return taken
 
-    async def _write(self, taken: list[tuple[Acknowledgeable, Chunk]]) -> None:
-        batches = [batch for _, chunk in taken if (batch := batch_of(chunk)).ticks]
-        attempt = 0
+    async def _write(self, taken: list[tuple[Chunk, asyncio.Future[None]]]) -> None:
+        batches = [batch for chunk, _ in taken if (batch := batch_of(chunk)).ticks]
+        attempt, epoch = 0, self._epoch
         while batches:
+            await self._lease.granted()
+            if epoch != self._epoch:
+                return  # it was given up while it waited, and comes again
             try:
                 self.stored += await self._store.write(batches)
                 break
             except UnstorableError as error:
-                # Trying again would hold the line for ever; the tick is named, kept where it can be read, and left out.
-                self._refuse(error)
+                # Trying again would hold everything up for ever; the tick is named, kept in the log, and left out.
+                self._refuse(f"{batches[0].topic}/{error.partition}/{error.offset}", error)
                 batches = without(batches, error.partition, error.offset)
             except StoreError as error:
-                await self._failed(error, attempt)
+                self._note(str(error), attempt)
+                await asyncio.sleep(_RETRY[min(attempt, len(_RETRY) - 1)])
                 attempt += 1
         self._recovered()
-        for event, _ in taken:
-            event.ack()
+        for _, written in taken:
+            if not written.done():
+                written.set_result(None)
 
-    async def _failed(self, error: StoreError, attempt: int) -> None:
+    def _note(self, error: str, attempt: int = 0) -> None:
+        """The store took nothing."""
         if self.failing_since is None:
             self.failing_since = time.monotonic()
         self.tried = time.monotonic()
-        self.failing = str(error)
+        self.failing = error
         delay = _RETRY[min(attempt, len(_RETRY) - 1)]
         log.error("the store did not take a write, trying again in %s s (attempt %s): %s", delay, attempt + 1, error)
-        await asyncio.sleep(delay)
 
     def _recovered(self) -> None:
         if self.failing_since is not None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from urllib.parse import quote
 
-from schemas.records import PriceChange
+from schemas.records import PriceChange, Tick
 from schemas.topics import TICKS
 
 FIXED = [
@@ -37,6 +37,26 @@ def headers(change: PriceChange, topic: str = TICKS) -> list[tuple[str, bytes]]:
     return [
         ("ce_id", _id(change, topic)),
         *FIXED,
+        ("ce_time", b"%s.%03dZ" % (_second(seconds), ms)),
+    ]
+
+
+def of_tick(tick: Tick, kind: str, source: str, tag: str = "") -> list[tuple[str, bytes]]:
+    """The CloudEvents headers of a record that a tick causes, whose id is the tick's name.
+
+    Args:
+        kind: ``ce_type``.
+        source: ``ce_source``.
+        tag: added to the id, where one tick causes several records.
+    """
+    seconds, ms = divmod(tick.time, 1000)
+    name = b"%s/%d/%d" % (_quoted(tick.source), tick.run, tick.n)
+    return [
+        ("ce_id", name + b"/" + quote(tag, safe="").encode() if tag else name),
+        ("ce_specversion", b"1.0"),
+        ("ce_type", kind.encode()),
+        ("ce_source", source.encode()),
+        ("content-type", b"application/json"),
         ("ce_time", b"%s.%03dZ" % (_second(seconds), ms)),
     ]
 

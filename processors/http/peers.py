@@ -34,8 +34,14 @@ class PeerError(Exception):
     """A peer that is not asked, or whose answer is not taken; the text says why."""
 
 
+class ServedSnapshot(Snapshot, frozen=True):
+    """A snapshot as HTTP answers it; ``age_ms`` is how long ago it was last known to hold all that the log held."""
+
+    age_ms: int | None = None
+
+
 class _Answer(Record, frozen=True):
-    snapshots: list[Snapshot]
+    snapshots: list[ServedSnapshot]
 
 
 _decoder = msgspec.json.Decoder(_Answer)
@@ -93,7 +99,7 @@ class Peers:
         self._secret = secret
         self._session: aiohttp.ClientSession | None = None
 
-    async def snapshots(self, url: str, codes: Sequence[str]) -> dict[str, Snapshot]:
+    async def snapshots(self, url: str, codes: Sequence[str]) -> dict[str, ServedSnapshot]:
         """The snapshots of codes that a peer owns; codes that it has not seen are left out.
 
         Raises:
@@ -103,7 +109,7 @@ class Peers:
         found = await self._ask(url, {"codes": list(codes)})
         return {snapshot.code: snapshot for snapshot in found if snapshot.code in wanted}
 
-    async def partitions(self, url: str, partitions: Collection[int]) -> dict[str, Snapshot]:
+    async def partitions(self, url: str, partitions: Collection[int]) -> dict[str, ServedSnapshot]:
         """All snapshots of partitions that a peer owns.
 
         Raises:
@@ -119,7 +125,7 @@ class Peers:
         if session is not None:
             await session.close()
 
-    async def _ask(self, url: str, what: dict[str, object]) -> list[Snapshot]:
+    async def _ask(self, url: str, what: dict[str, object]) -> list[ServedSnapshot]:
         root = checked(url, self._secret)
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar())

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import msgspec
@@ -14,10 +15,9 @@ from aiohttp import web
 from broker.http_guard import Rules, answer, body, guard, host_names, refusal
 from jobs.snapshots import SnapshotRow
 from market.codes import UnknownCode, instrument
-from processors.http.peers import HOP, PeerError, Peers
-from processors.streaming.faust_app import StreamApp
-from processors.streaming.tables import StateTable
-from schemas import Snapshot, encode
+from processors.http.peers import HOP, PeerError, Peers, ServedSnapshot
+from processors.streaming.runner import AgentRunner
+from schemas import encode
 from schemas.topics import SNAPSHOTS, partition_of, topics
 
 log = logging.getLogger(__name__)
@@ -50,9 +50,10 @@ class View(NamedTuple):
 class Group:
     """Who owns which partition of the snapshots, as Faust has it."""
 
-    def __init__(self, app: StreamApp) -> None:
+    def __init__(self, runner: AgentRunner) -> None:
         """Nothing is asked yet."""
-        self._app = app
+        self._runner = runner
+        self._app = runner.app
 
     def view(self) -> View:
         """The partitions whose rows are whole and this worker's.
@@ -62,12 +63,27 @@ class Group:
         """
         app, recovery = self._app, cast("Any", self._app.tables).recovery
         generation = app.consumer_generation_id
+        if app.should_stop:
+            raise NotOwnedError("the worker is stopping")
         if app.rebalancing or not app.tables.actives_ready or recovery._held_generation != generation:
             raise NotOwnedError("the worker is recovering its table")
+        if not self._runner.lease.valid:
+            raise NotOwnedError("the group may have given this worker's partitions to another")
         assigned = app.assignor.assigned_actives()
         return View(
             generation, frozenset(tp.partition for tp in assigned if tp.topic == SNAPSHOTS and tp in recovery._held)
         )
+
+    @property
+    def held(self) -> Mapping[int, dict[str, SnapshotRow]]:
+        """The rows by partition."""
+        table = self._runner.agent.table
+        return {} if table is None else table.held
+
+    def age_ms(self, partition: int) -> int | None:
+        """How long ago a partition's rows were last known to hold all that its log held; ``None``: never yet."""
+        current = self._runner.current.get(partition)
+        return None if current is None else max(0, round((time.monotonic() - current) * 1000))
 
     def owner(self, partition: int) -> str:
         """What the worker that owns a partition announces as its address.
@@ -91,22 +107,20 @@ class Routes:
 
     def __init__(
         self,
-        app: StreamApp,
-        table: StateTable | None,
+        snapshots: AgentRunner | None,
         health: Callable[[], dict[str, Any]],
         status: Callable[[], dict[str, Any]],
         *,
         hosts: Iterable[str] = (),
         peer_secret: str | None = None,
     ) -> None:
-        """Routes over the snapshot table, where the worker has one.
+        """Routes over the table of the snapshots agent, where the worker runs it.
 
         Args:
             hosts: names of this worker, besides addresses and loopback.
             peer_secret: what the workers of the group share.
         """
-        self._group = Group(app)
-        self._table = table
+        self._group = None if snapshots is None else Group(snapshots)
         self._health = health
         self._status = status
         self._peers = Peers(peer_secret)
@@ -142,7 +156,7 @@ class Routes:
             return found
         if not found:
             return answer(404, {"error": "unknown_code", "message": f"no tick of {code} was seen", "code": code})
-        return web.Response(body=encode(_snapshot(found[0])), content_type="application/json")
+        return web.Response(body=self._encoded(found[0]), content_type="application/json")
 
     async def get_many(self, request: web.Request) -> web.StreamResponse:
         """The snapshots of ``?codes=a,b`` (unknown ones left out), or of all codes."""
@@ -163,7 +177,7 @@ class Routes:
     async def _answer(self, request: web.Request, asked: Asked) -> web.StreamResponse:
         routed = HOP in request.headers
         if asked.codes is None:
-            if self._table is None:
+            if self._group is None:
                 return _none()
             found = await self._tried(self._all(asked.partitions, routed=routed))
         else:
@@ -172,11 +186,11 @@ class Routes:
             if refused is not None:
                 return refused
             found = await self._tried(self._some(codes, routed=routed))
-        return found if isinstance(found, web.Response) else await _sent(request, found)
+        return found if isinstance(found, web.Response) else await _sent(request, found, self._encoded)
 
     def _refused(self, codes: Sequence[str]) -> web.Response | None:
         """The answer to codes that can't be looked for."""
-        if self._table is None:
+        if self._group is None:
             return _none()
         if not codes or len(codes) > MAX_CODES:
             return refusal(400, "bad_request", f"codes: give 1 to {MAX_CODES:,} codes; {_HOW}")
@@ -197,29 +211,31 @@ class Routes:
 
     async def _some(self, codes: Sequence[str], *, routed: bool) -> list[_Found]:
         """What there is of codes, in their order, from this worker and the others."""
-        assert self._table is not None
-        mine, elsewhere = self._group.view().mine, defaultdict(list)
+        group = self._group
+        assert group is not None
+        mine, elsewhere = group.view().mine, defaultdict(list)
         found: dict[str, _Found] = {}
         count = topics()[SNAPSHOTS].partitions
         for code in codes:
             partition = partition_of(code, count)
             if partition in mine:
                 # Held from here on: a row that leaves this worker later is as it was when it was this worker's.
-                row = self._table.partitions_held.get(partition, {}).get(code)
+                row = group.held.get(partition, {}).get(code)
                 if row is not None and row.ticks:
                     found[code] = row
             elif routed:
                 raise NotOwnedError(f"partition {partition} has just moved")
             else:
-                elsewhere[self._group.owner(partition)].append(code)
+                elsewhere[group.owner(partition)].append(code)
         for answered in await _every(self._peers.snapshots(url, wanted) for url, wanted in elsewhere.items()):
             found.update(answered)
         return [found[code] for code in codes if code in found]
 
     async def _all(self, only: Sequence[int] | None, *, routed: bool) -> list[_Found]:
         """Every snapshot, or those of some partitions, each partition from the one worker that owns it."""
-        assert self._table is not None
-        before = self._group.view()
+        group = self._group
+        assert group is not None
+        before = group.view()
         wanted = frozenset(range(topics()[SNAPSHOTS].partitions))
         if only is not None:
             wanted &= frozenset(only)
@@ -229,11 +245,11 @@ class Routes:
         for partition in wanted - before.mine:
             if routed:
                 raise NotOwnedError(f"partition {partition} has just moved")
-            elsewhere[self._group.owner(partition)].add(partition)
+            elsewhere[group.owner(partition)].add(partition)
         others = await _every(self._peers.partitions(url, some) for url, some in elsewhere.items())
-        if self._group.view() != before:
+        if group.view() != before:
             raise NotOwnedError("partitions moved while other workers were asked")
-        held = self._table.partitions_held
+        held = group.held
         found: list[_Found] = [
             row for partition in sorted(wanted & before.mine) for row in held.get(partition, {}).values() if row.ticks
         ]
@@ -241,22 +257,26 @@ class Routes:
             found.extend(answered.values())
         return found
 
+    def _encoded(self, found: _Found) -> bytes:
+        """A snapshot with its age."""
+        if not isinstance(found, SnapshotRow):
+            return encode(found)
+        assert self._group is not None
+        age = self._group.age_ms(found.partition)
+        return encode(found.record())[:-1] + (b',"age_ms":null}' if age is None else b',"age_ms":%d}' % age)
+
     async def _close(self, _application: web.Application) -> None:
         await self._peers.close()
 
 
-_Found = SnapshotRow | Snapshot
+_Found = SnapshotRow | ServedSnapshot
 
 
 def _none() -> web.Response:
     return refusal(404, "no_snapshots", "this worker runs without the snapshots agent")
 
 
-def _snapshot(found: _Found) -> Snapshot:
-    return found.record() if isinstance(found, SnapshotRow) else found
-
-
-async def _every(asking: Iterable[Awaitable[dict[str, Snapshot]]]) -> list[dict[str, Snapshot]]:
+async def _every(asking: Iterable[Awaitable[dict[str, ServedSnapshot]]]) -> list[dict[str, ServedSnapshot]]:
     """What each answers, or the first error, with nobody left asking."""
     tasks = [asyncio.ensure_future(one) for one in asking]
     try:
@@ -266,7 +286,9 @@ async def _every(asking: Iterable[Awaitable[dict[str, Snapshot]]]) -> list[dict[
             task.cancel()
 
 
-async def _sent(request: web.Request, found: Sequence[_Found]) -> web.StreamResponse:
+async def _sent(
+    request: web.Request, found: Sequence[_Found], encoded: Callable[[_Found], bytes]
+) -> web.StreamResponse:
     """Send snapshots as they are encoded, a few hundred at a time: the loop is not held, nor is memory taken."""
     if request.method == "HEAD":
         return web.Response(content_type="application/json")
@@ -276,7 +298,7 @@ async def _sent(request: web.Request, found: Sequence[_Found]) -> web.StreamResp
             await response.prepare(request)
             await response.write(b'{"snapshots":[')
             for start in range(0, len(found), _PART):
-                part = b",".join(encode(_snapshot(one)) for one in found[start : start + _PART])
+                part = b",".join(encoded(one) for one in found[start : start + _PART])
                 await response.write(part if start == 0 else b"," + part)
                 await asyncio.sleep(0)  # a reader that keeps up never makes `write` wait
             await response.write(b"]}")

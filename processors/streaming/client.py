@@ -50,10 +50,7 @@ log = logging.getLogger(__name__)
 HELD_WAIT_MS, IDLE_WAIT_MS = 20, 250
 """Longest that a request for more waits at the broker. One that leaves partitions out, whose records are still held, is
 what these must wait for before they are asked for again; one for all of them may wait long."""
-GATHER_SECONDS = 0.003
-"""From taking what came to asking for more: a request and an answer cost as much as dozens of ticks. 4 ms would save a
-tenth of the CPU at a few hundred ticks a second, and leave the median latency no room within that of two raw hops."""
-GATHER_TICKS = 500
+GATHER_RECORDS = 500
 """With so many in one answer more is asked for at once: the broker looks for it while these are worked on."""
 COMMIT_SECONDS = 30.0
 """Longest that a commit may take; it is asked for again half a second later."""
@@ -155,6 +152,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             await discard(consumer)
             raise
         commit_as_member(consumer)
+        cast("Any", self.app).runner.lease.follow(consumer._coordinator)
         fetcher = consumer._fetcher
         # Changelogs are assigned too, and restored by a reader of their own: nobody would take what came of them.
         self._fetching = Fetching(
@@ -298,8 +296,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         return True
 
     def _ask(self, fetcher: Any, came: int) -> None:
-        if came < GATHER_TICKS:
-            self.thread_loop.call_later(GATHER_SECONDS, self._fetching.ask)
+        if came < GATHER_RECORDS:
+            self.thread_loop.call_later(cast("Any", self.app).runner.agent.linger, self._fetching.ask)
         else:
             self._fetching.ask()
 

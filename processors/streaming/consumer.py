@@ -30,14 +30,14 @@ from faust.types.tuples import ConsumerMessage, Message
 from broker.chunk import Chunk, corrupt
 from broker.probe import LogId
 from processors.streaming.client import BatchConsumerThread, Fetched, OvertakenError
-from processors.streaming.offsets import Delivery, OffsetQueue
+from processors.streaming.offsets import Delivery, Fetch, OffsetQueue
 from processors.streaming.watchdog import fatal
 
 __all__ = ["BatchConsumer", "BatchTransport", "OvertakenError"]
 
 log = logging.getLogger(__name__)
 
-DRAIN_PATIENCE = 20.0
+DRAIN_PATIENCE = 5.0
 """Seconds that a rebalance or a stop waits for chunks in hand; what is not done by then comes again."""
 
 REBUILD_PATIENCE = 3.0
@@ -45,7 +45,7 @@ REBUILD_PATIENCE = 3.0
 
 
 class BatchConsumer(driver.Consumer):
-    """Faust's consumer; the value of a message is the list of a fetch's ``Delivery``, one a partition.
+    """Faust's consumer; the value of a message is a ``Fetch``, a delivery a partition.
 
     The message carries one of their partitions as its own, for Faust, which looks its streams up by it.
 
@@ -58,6 +58,7 @@ class BatchConsumer(driver.Consumer):
             is known, and the one that is read from its start now.
         abandoned: chunks in hand were given up since the last recovery, so rows in memory may be ahead of published
         ones.
+        fetches: those that the agent has not come to the end of.
     """
 
     logger = logging.getLogger("faust.transport")
@@ -71,6 +72,7 @@ class BatchConsumer(driver.Consumer):
         self.lost_to_retention = 0
         self.on_log_replaced: Callable[[str, LogId | None, LogId], object] = lambda *_: None
         self.abandoned = False
+        self.fetches: list[Fetch] = []
         self._room = asyncio.Event()
         super().__init__(*args, **kwargs)
 
@@ -127,8 +129,7 @@ class BatchConsumer(driver.Consumer):
     def _entered(self, tp: TP, chunk: Chunk) -> Delivery | None:
         """Enter a chunk into its partition's queue; one without records is done with that."""
         self._follow(tp, chunk)
-        agents = len(self.app.agents) if chunk.offsets else 1
-        delivery = Delivery(chunk, self._queue(tp), time.monotonic(), agents)
+        delivery = Delivery(chunk, self._queue(tp), time.monotonic())
         if chunk.offsets:
             return delivery
         delivery.ack()
@@ -150,9 +151,7 @@ class BatchConsumer(driver.Consumer):
 
     async def _tell_lost(self, tp: TP, expected: int, chunk: Chunk) -> None:
         """Have it told that the log lost what lay before a chunk."""
-        lost = cast("Any", self.app).lost
-        if lost is not None:
-            await lost(tp.partition, expected, chunk)
+        await cast("Any", self.app).runner.lost(tp.partition, expected, chunk)
 
     def _follow(self, tp: TP, chunk: Chunk) -> None:
         """Compare a chunk's start with where the last one ended; a jump is said loudly, since nobody else would."""
@@ -185,6 +184,8 @@ class BatchConsumer(driver.Consumer):
         chunk = deliveries[0].chunk
         assert chunk is not None
         tp = TP(chunk.topic, chunk.partition)
+        self.fetches = [fetch for fetch in self.fetches if not fetch.ended]
+        self.fetches.append(Fetch(deliveries))
         return tp, ConsumerMessage(
             tp.topic,
             tp.partition,
@@ -193,7 +194,7 @@ class BatchConsumer(driver.Consumer):
             0,
             None,
             None,
-            deliveries,  # type: ignore[arg-type]
+            self.fetches[-1],  # type: ignore[arg-type]
             None,
             0,
             0,
@@ -237,7 +238,7 @@ class BatchConsumer(driver.Consumer):
     # -- offsets -------------------------------------------------------------------------------------------------------
 
     def ack(self, message: Message) -> bool:
-        """Every agent has taken the message over; its chunks are acknowledged one by one, when their effects are."""
+        """The agent has taken the message over; its chunks are acknowledged one by one, when their effects are."""
         message.acked = True
         self._unacked_messages.discard(message)
         return True
@@ -269,6 +270,7 @@ class BatchConsumer(driver.Consumer):
 
     async def perform_seek(self) -> None:
         """Go back to what is committed; everything in flight is then from before and will come again."""
+        self._drop_waiting()
         self.queues.clear()
         # Where records were deleted behind what is committed, the first chunk that comes jumps over them.
         found = await self._thread.seek_to_places()
@@ -278,17 +280,34 @@ class BatchConsumer(driver.Consumer):
         now = time.monotonic()
         self.confirmed = dict.fromkeys(found, now)
 
+    def _drop_waiting(self) -> None:
+        """Give up what the agent has not begun: it comes again, to this member or another."""
+        for fetch in reversed(self.fetches):
+            fetch.drop()
+        self.fetches = []
+
     async def wait_empty(self) -> None:
-        """Wait, within bounds, until the chunks in hand are done, then commit."""
+        """Have what the agent has begun finished, within bounds, and commit it; the rest comes again.
+
+        Faust calls this when partitions leave and when the worker stops. It has emptied the streams' buffers by then.
+        """
+        runner = cast("Any", self.app).runner
+        self._drop_waiting()
         patience = REBUILD_PATIENCE if self._thread.rebuilding else DRAIN_PATIENCE
         deadline = time.monotonic() + patience
-        while self.in_hand and time.monotonic() < deadline:  # noqa: ASYNC110 - acks come by the thousand, this ends soon
+        runner.hurry()
+        # Acknowledgements come by the thousand, and this ends soon: no event is set for each.
+        while not (done := not self.in_hand and runner.idle) and time.monotonic() < deadline and runner.lease.valid:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
-        if self.in_hand:
-            log.error("%s chunks were not done after %s s and will come again", self.in_hand, patience)
-            self.queues.clear()
-            self.abandoned = True
+        if done:
+            await self.commit()
+            return
+        why = f"was not done after {patience:g} s" if runner.lease.valid else "may be another member's by now"
+        log.error("%s chunks are given up and come again: what was in hand %s", self.in_hand, why)
         await self.commit()
+        self.queues.clear()
+        self.abandoned = True
+        await runner.abandon()
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """As Faust's; rows that were made of another log than what is read now are not kept."""
@@ -306,7 +325,7 @@ class BatchConsumer(driver.Consumer):
             self.confirmed.pop(tp, None)
 
     def verify_event_path(self, now: float, tp: TP) -> None:
-        """Faust's own livelock detector compares epoch with monotonic time; ``processors.streaming.watchdog`` watches instead."""
+        """Faust's own livelock detector compares epoch with monotonic time; ``streaming.watchdog`` watches instead."""
 
 
 class BatchTransport(driver.Transport):

@@ -1,7 +1,7 @@
-"""From applied chunks to acknowledged ones: each effect confirmed by Kafka before the next goes out.
+"""From handled chunks to acknowledged ones: each effect confirmed before the next goes out.
 
-The order is changes, then state rows, then the ack. State before changes would lose changes in a crash; an ack before
-either would lose both.
+The order is records, then state rows, then the acknowledgement. State before records would lose records in a crash; an
+acknowledgement before either would lose both.
 """
 
 from __future__ import annotations
@@ -9,83 +9,95 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Awaitable, Iterable
+from typing import NamedTuple
 
 from broker.publisher import Lane
+from processors.streaming.agent import StateRow
+from processors.streaming.offsets import Delivery
 from processors.streaming.watchdog import fatal
-from schemas import Record, encode
+from schemas import encode
 from schemas.outside import printable
 
 log = logging.getLogger(__name__)
 
 LIMIT = 50_000
-"""Ticks of a partition that may wait for their effects; then the agent stops taking more. Of what waits only the place
-in the log is held, and the rows that it moved."""
+"""Records of a partition that may wait for their effects; then the agent is given no more. Of what waits only the place
+in the log is held, and the rows that it changed."""
 
 _PHASES = 4
 
 
-class Acknowledgeable(Protocol):
-    """A Faust event."""
-
-    def ack(self) -> bool:
-        """Mark the event's message as done."""
+class _Waiting(NamedTuple):
+    delivery: Delivery
+    done: Awaitable[object] | None
 
 
-class StateRow(Protocol):
-    """A row that can be published; ``received`` (µs since the epoch) becomes the record's timestamp."""
+class Effects:
+    """One partition's effects, conflated while an earlier round is on its way."""
 
-    key: bytes
-    received: int
-
-    def record(self) -> Record:
-        """The row's record, as it is now."""
-
-
-R = TypeVar("R", bound=StateRow)
-
-
-class Effects(Generic[R]):
-    """One partition's effects of one agent, conflated while an earlier round is on its way."""
-
-    def __init__(self, state: Lane, *before: Lane, every: float = 0.0) -> None:
-        """Effects that end in state rows.
+    def __init__(self, name: str, partition: int, state: Lane | None, every: float) -> None:
+        """Effects that end in state rows, where the agent has a table.
 
         Args:
             state: where rows go.
-            before: lanes whose records must be confirmed before the rows that count on them.
             every: seconds between two rounds, unless half of ``LIMIT`` waits before. Rounds of a quarter of the
                 partitions fall on the same beat: few enough not to stop everything else, and most go in one request.
         """
-        self._state = state
-        self._every = every
-        self._before = before
-        self._events: deque[Acknowledgeable] = deque()
-        self._touched: set[R] = set()
-        self._ticks = 0
+        self._name, self._partition, self._state, self._every = name, partition, state, every
+        self._before: set[Lane] = set()
+        self._waiting: deque[_Waiting] = deque()
+        self._rows: set[StateRow] = set()
+        self._records = 0
+        self._busy = False
         self._work = asyncio.Event()
         self._enough = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
-        self._task = asyncio.create_task(self._run(), name=f"effects-{state.topic}-{state.partition}")
+        self._task = asyncio.create_task(self._run(), name=f"effects-{name}-{partition}")
 
-    async def submit(self, event: Acknowledgeable, touched: Iterable[R], ticks: int) -> None:
-        """Enter a chunk that was applied, and whose records are in the lanes before; waits while too many wait."""
-        self._events.append(event)
-        self._ticks += ticks
-        self._touched.update(touched)
+    def submit(
+        self,
+        delivery: Delivery,
+        rows: Iterable[StateRow],
+        lanes: Iterable[Lane],
+        done: Awaitable[object] | None,
+        records: int,
+    ) -> None:
+        """Enter a chunk that was handled, and whose records are in the lanes that are to be confirmed first."""
+        self._before.update(lanes)
+        self._waiting.append(_Waiting(delivery, done))
+        self._records += records
+        self._rows.update(rows)
         self._work.set()
-        if self._ticks >= LIMIT // 2:
+        if self._records >= LIMIT // 2:
             self._enough.set()
-        if self._ticks >= LIMIT:
+        if self._records >= LIMIT:
             self._room.clear()
+
+    async def room(self) -> None:
+        """Wait while too many records wait."""
+        if not self._room.is_set():
             await self._room.wait()
 
-    def touch(self, rows: Iterable[R]) -> None:
-        """Enter rows that changed without a tick."""
-        self._touched.update(rows)
+    def touch(self, rows: Iterable[StateRow]) -> None:
+        """Enter rows that changed without a chunk."""
+        self._rows.update(rows)
         self._work.set()
+
+    @property
+    def rows(self) -> frozenset[StateRow]:
+        """Rows that changed and are not on their way yet."""
+        return frozenset(self._rows)
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything that was entered is confirmed."""
+        return not (self._busy or self._waiting or self._rows)
+
+    def hurry(self) -> None:
+        """Do not wait for the beat."""
+        self._enough.set()
 
     async def _run(self) -> None:
         try:
@@ -95,15 +107,17 @@ class Effects(Generic[R]):
                     await self._beat()
                 self._work.clear()
                 self._enough.clear()
+                self._busy = True
                 await self._round()
+                self._busy = False
         except asyncio.CancelledError:
             raise
         except Exception:
-            log.exception("effects of %s/%s failed", self._state.topic, self._state.partition)
+            log.exception("agent %s: the effects of partition %s failed", self._name, self._partition)
             fatal("effects failed")
 
     async def _beat(self) -> None:
-        phase = self._state.partition % _PHASES / _PHASES * self._every
+        phase = self._partition % _PHASES / _PHASES * self._every
         loop = asyncio.get_running_loop()
         # ``asyncio.wait_for`` would make a task of it, and a few dozen partitions have a beat several times a second.
         beat = loop.call_later(self._every - (loop.time() + phase) % self._every, self._enough.set)
@@ -111,52 +125,34 @@ class Effects(Generic[R]):
         beat.cancel()
 
     async def _round(self) -> None:
-        events, self._events = self._events, deque()
-        touched, self._touched = self._touched, set()
-        self._ticks = 0
-        # The rows are read now: what later chunks do to them must not go out before those chunks' changes.
-        rows = [made for row in touched if (made := _published(row)) is not None]
-        for lane in self._before:
+        waiting, self._waiting = self._waiting, deque()
+        touched, self._rows = self._rows, set()
+        before, self._before = self._before, set()
+        self._records = 0
+        # The rows are read now: what later chunks do to them must not go out before those chunks' records.
+        rows = [made for row in touched if (made := self._published(row)) is not None]
+        for lane in before:
             await lane.delivered()
-        for key, value, timestamp in rows:
-            self._state.add(key, value, timestamp)
-        await self._state.delivered()
-        for event in events:
-            event.ack()
-        if not self._room.is_set():
-            self._room.set()
+        for one in waiting:
+            if one.done is not None:
+                await one.done
+        if self._state is not None:
+            for key, value, timestamp in rows:
+                self._state.add(key, value, timestamp)
+            await self._state.delivered()
+        for one in waiting:
+            one.delivery.ack()
+        self._room.set()
+
+    def _published(self, row: StateRow) -> tuple[bytes, bytes, int] | None:
+        """Key, value and timestamp of a row; ``None``, loudly, for one that makes no record: the others go on."""
+        try:
+            return row.key, encode(row.record()), row.received // 1000
+        except Exception:
+            log.exception("the state of %s can't be published, and stays as it was", printable(row.key))
+            return None
 
     def cancel(self) -> None:
         """Give up what is on its way; its chunks come again."""
         self._task.cancel()
-
-
-def _published(row: StateRow) -> tuple[bytes, bytes, int] | None:
-    """Key, value and timestamp of a row; ``None``, loudly, for one that makes no record: it must not end the others."""
-    try:
-        return row.key, encode(row.record()), row.received // 1000
-    except Exception:
-        log.exception("the state of %s can't be published, and stays as it was", printable(row.key))
-        return None
-
-
-class EffectsByPartition(Generic[R]):
-    """The effects of every partition that an agent has seen, made on first use."""
-
-    def __init__(self, make: Callable[[int], Effects[R]]) -> None:
-        """Effects that ``make`` makes for a partition."""
-        self._make = make
-        self._effects: dict[int, Effects[R]] = {}
-
-    def of(self, partition: int) -> Effects[R]:
-        """The partition's effects."""
-        effects = self._effects.get(partition)
-        if effects is None:
-            effects = self._effects[partition] = self._make(partition)
-        return effects
-
-    def forget(self) -> None:
-        """Give everything up: partitions were revoked."""
-        for effects in self._effects.values():
-            effects.cancel()
-        self._effects.clear()
+        self._room.set()

@@ -3,38 +3,37 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import faust
-from aiohttp.web import Application
 from yarl import URL
 
-from broker.chunk import Chunk
-from broker.http_guard import GuardedRunner
 from processors.streaming.consumer import BatchTransport
 from processors.streaming.tables import StateTable, StateTableManager
+
+if TYPE_CHECKING:
+    from processors.streaming.runner import AgentRunner
 
 FETCH_BYTES = 256 << 10
 """Of one partition in one fetch: some 1,300 ticks. Wider costs memory, and gains nothing more."""
 STREAM_BUFFER_FETCHES = 2
-"""Fetches that wait before an agent; stock Faust's 4,096 events would be no bound for them."""
+"""Fetches that wait before an agent; stock Faust's 4,096 events would not bound them."""
+SESSION_SECONDS = 10.0
+"""Without a heartbeat for so long, the group gives a member's partitions to others."""
 
 
 class StreamApp(faust.App):
-    """A Faust app on the batch transport.
+    """A Faust app on the batch transport, for one agent.
 
     Attributes:
         bootstrap: the brokers, for clients of our own.
-        install_routes: adds our HTTP routes to the worker's web server.
-        lost: told of records that the log lost before they were read: partition, the offset that was expected, and the
-            chunk that came instead; what is awaited before that chunk is handed on.
+        runner: what runs the agent.
     """
 
     logger = logging.getLogger("faust.app")
     bootstrap: str
-    install_routes: Callable[[Application], None]
-    lost: Callable[[int, int, Chunk], Awaitable[None]] | None = None
+    runner: AgentRunner
 
     def _new_transport(self) -> Any:
         return BatchTransport(self.conf.broker_consumer, self)
@@ -48,11 +47,6 @@ class StreamApp(faust.App):
     def _create_directories(self) -> None:
         """Faust's data directory would be made where the user stands, who may not write there; nothing needs it."""
 
-    def on_webserver_init(self, web: Any) -> None:
-        """Add our routes before the server starts, and bound its connections."""
-        self.install_routes(web.web_app)
-        web._runner = GuardedRunner(web.web_app)
-
     def StateTable(self, name: str, **options: Any) -> StateTable:  # noqa: N802 - as Faust's own app.Table
         """A table of rows that chunks change, on an own compacted topic."""
         table = StateTable(self, name=name, **options)
@@ -60,11 +54,15 @@ class StreamApp(faust.App):
         return table
 
 
-def make_app(bootstrap: str, name: str, *, web_host: str, web_port: int, web_url: str) -> StreamApp:
-    """The app of one worker; ``name`` is the consumer group."""
+def make_app(bootstrap: str, group: str, *, address: str, runner: AgentRunner) -> StreamApp:
+    """The app of one agent.
+
+    Args:
+        address: where the other members of the group reach this process.
+    """
     servers = bootstrap.split(",")
     app = StreamApp(
-        name,
+        group,
         broker=[URL(f"kafka://{server}") for server in servers],
         # The environment would beat these arguments under bare names such as WEB_PORT.
         env_prefix="ASHARE_FAUST_UNUSED_",
@@ -80,7 +78,7 @@ def make_app(bootstrap: str, name: str, *, web_host: str, web_port: int, web_url
         table_standby_replicas=0,
         # A worker without partitions would leave the group after this time and never come back.
         broker_max_poll_interval=1_000_000.0,
-        broker_session_timeout=10.0,
+        broker_session_timeout=SESSION_SECONDS,
         broker_heartbeat_interval=3.0,
         broker_rebalance_timeout=60.0,
         broker_commit_interval=0.5,
@@ -89,16 +87,10 @@ def make_app(bootstrap: str, name: str, *, web_host: str, web_port: int, web_url
         # Stock: 20 minutes, for which a dead broker would block every commit.
         producer_request_timeout=30.0,
         worker_redirect_stdouts=False,
-        web_enabled=True,
-        web_bind=web_host,
-        web_port=web_port,
-        canonical_url=web_url,
-        # They serve tables and internals to anyone.
-        web_router_enabled=False,
-        web_tables_enabled=False,
-        web_graph_enabled=False,
-        web_stats_enabled=False,
-        web_metrics_enabled=False,
+        # One server answers for all agents of the process (``processors.http``), from before the first app starts.
+        web_enabled=False,
+        canonical_url=address,
     )
     app.bootstrap = bootstrap
+    app.runner = runner
     return app

@@ -28,22 +28,25 @@ class LogWatch:
 
     Attributes:
         answered: monotonic time of the last answer, or of the start.
+        asked: when it was asked for.
     """
 
-    def __init__(self, probe: Probe, topics: Iterable[str], ends_of: str, noticed: Callable[[Found], object]) -> None:
+    def __init__(
+        self, probe: Probe, topics: Iterable[str], ends_of: Iterable[str], noticed: Callable[[Found], object]
+    ) -> None:
         """Nothing is asked yet.
 
         Args:
             topics: whose logs are looked for.
-            ends_of: the one of them whose ends are asked for.
+            ends_of: those of them whose ends are asked for.
             noticed: given what was found, each time, in the thread; must not raise.
         """
-        self._probe, self._topics, self._of, self._noticed = probe, list(topics), ends_of, noticed
+        self._probe, self._topics, self._of, self._noticed = probe, list(topics), list(ends_of), noticed
         self._ends: dict[tuple[str, int], int] = {}
         self._failing = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log-watch", daemon=True)
-        self.answered = time.monotonic()
+        self.answered = self.asked = time.monotonic()
 
     def start(self) -> None:
         """Begin to ask."""
@@ -69,9 +72,10 @@ class LogWatch:
 
     def look(self) -> None:
         """Ask once."""
+        asked = time.monotonic()
         try:
             found = self._probe.find(self._topics)
-            self._ends = self._probe.ends(found, [self._of])
+            self._ends = self._probe.ends(found, self._of)
         except ProbeError as error:
             if not self._failing:
                 log.warning("no broker tells where the logs end: %s", error)
@@ -81,7 +85,7 @@ class LogWatch:
             log.exception("asking where the logs end failed")
             return
         self._failing = False
-        self.answered = time.monotonic()
+        self.answered, self.asked = time.monotonic(), asked
         self._noticed(found)
 
 

@@ -7,88 +7,105 @@ messages (faust#606), stop at holes (faust#596) and cost most of the CPU.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator, Sequence
 
 from broker.chunk import Chunk
 
 
-class Ticket:
-    """A delivered chunk's place in its partition's queue."""
+class Delivery:
+    """A chunk from its fetch until its effects are confirmed.
 
-    __slots__ = ("done", "end", "since", "unacknowledged")
+    Attributes:
+        since: monotonic time at which it was fetched.
+        chunk: ``None`` once the agent has handled it: what waits for its effects needs no ticks.
+    """
 
-    def __init__(self, end: int, since: float, agents: int = 1) -> None:
-        """A chunk that ends before offset ``end``, delivered to so many agents at the monotonic time ``since``."""
-        self.end = end
-        self.since = since
-        self.unacknowledged = agents
+    __slots__ = ("_queue", "chunk", "done", "end", "since")
+
+    def __init__(self, chunk: Chunk, queue: OffsetQueue, now: float) -> None:
+        """Enter the chunk into its partition's queue."""
+        self.chunk: Chunk | None = chunk
+        self.end = chunk.end
+        self.since = now
         self.done = False
+        self._queue = queue
+        queue.enter(self)
+
+    def ack(self) -> None:
+        """Its effects are confirmed."""
+        self.done = True
+        # After a rebalance or seek the queue is one that nobody looks at any more, and this changes nothing.
+        self._queue.advance()
+
+    def drop(self) -> None:
+        """It was not handled and will not be: it comes again."""
+        self._queue.leave(self)
 
 
 class OffsetQueue:
-    """The chunks of one partition from delivery until they are done, whatever gaps lie between their offsets."""
+    """The chunks of one partition from their fetch until they are done, whatever gaps lie between their offsets."""
 
     def __init__(self) -> None:
         """An empty queue, nothing to commit."""
-        self._tickets: deque[Ticket] = deque()
+        self._deliveries: deque[Delivery] = deque()
         self.committable: int | None = None
 
-    def deliver(self, end: int, now: float, agents: int = 1) -> Ticket:
-        """Enter a chunk that ends before ``end``."""
-        ticket = Ticket(end, now, agents)
-        self._tickets.append(ticket)
-        return ticket
+    def enter(self, delivery: Delivery) -> None:
+        """A chunk was fetched."""
+        self._deliveries.append(delivery)
 
-    def done(self, ticket: Ticket) -> None:
-        """Mark a chunk as done; ``committable`` rises to the end of the unbroken run of done chunks at the head."""
-        ticket.done = True
-        tickets = self._tickets
-        while tickets and tickets[0].done:
-            self.committable = tickets.popleft().end
+    def leave(self, delivery: Delivery) -> None:
+        """A chunk was given up. Those behind it are given up as well: ``committable`` must not pass it."""
+        while self._deliveries and delivery in self._deliveries:
+            self._deliveries.pop()
+
+    def advance(self) -> None:
+        """``committable`` rises to the end of the unbroken run of done chunks at the head."""
+        deliveries = self._deliveries
+        while deliveries and deliveries[0].done:
+            self.committable = deliveries.popleft().end
 
     @property
     def waiting(self) -> int:
-        """Chunks delivered and not yet past the head."""
-        return len(self._tickets)
+        """Chunks that were fetched and are not past the head yet."""
+        return len(self._deliveries)
 
     @property
     def oldest(self) -> float | None:
-        """When the chunk at the head was delivered, ``None`` with an empty queue."""
-        return self.oldest_of(0)
-
-    def oldest_of(self, more_than: int) -> float | None:
-        """When the oldest chunk was delivered that more than so many agents have not acknowledged; for any thread."""
-        waiting = tuple(self._tickets)
-        return next((ticket.since for ticket in waiting if not ticket.done and ticket.unacknowledged > more_than), None)
+        """When the oldest chunk that is not done was fetched, ``None`` without one; for any thread."""
+        return next((delivery.since for delivery in tuple(self._deliveries) if not delivery.done), None)
 
 
-class Delivery:
-    """A chunk on its way through the agents: each takes it in, and acknowledges it when its effects are confirmed.
+class Fetch:
+    """What one fetch brought, a delivery a partition, on its way through Faust's stream to the agent.
 
-    Attributes:
-        chunk: ``None`` once every agent has taken it in: what waits for its acknowledgement needs no ticks.
+    A rebalance may begin while it waits there, or while the agent has it in hand: what was not begun by then is
+    dropped, and comes again.
     """
 
-    __slots__ = ("_queue", "_ticket", "_untaken", "chunk")
+    __slots__ = ("_at", "_deliveries", "begun", "dropped")
 
-    def __init__(self, chunk: Chunk, queue: OffsetQueue, now: float, agents: int) -> None:
-        """Enter the chunk into its partition's queue."""
-        self.chunk: Chunk | None = chunk
-        self._queue = queue
-        self._ticket = queue.deliver(chunk.end, now, agents)
-        self._untaken = agents
+    def __init__(self, deliveries: Sequence[Delivery]) -> None:
+        """It waits in the stream's buffer."""
+        self._deliveries = deliveries
+        self._at = 0
+        self.begun = False
+        self.dropped = False
 
-    def taken(self) -> None:
-        """One agent has taken the chunk in."""
-        self._untaken -= 1
-        if not self._untaken:
-            self.chunk = None
+    def __iter__(self) -> Iterator[Delivery]:
+        """The deliveries, one after the other, until the fetch is dropped."""
+        self.begun = True
+        while self._at < len(self._deliveries) and not self.dropped:
+            self._at += 1
+            yield self._deliveries[self._at - 1]
 
-    def ack(self) -> bool:
-        """One agent is done with it; true if it was the last."""
-        ticket = self._ticket
-        ticket.unacknowledged -= 1
-        if ticket.unacknowledged:
-            return False
-        # After a rebalance or seek the queue is one that nobody looks at any more, and this changes nothing.
-        self._queue.done(ticket)
-        return True
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing left to begin."""
+        return self.dropped or self._at == len(self._deliveries)
+
+    def drop(self) -> None:
+        """Give up what was not begun."""
+        self.dropped = True
+        for delivery in reversed(self._deliveries[self._at :]):
+            delivery.drop()

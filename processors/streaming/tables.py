@@ -31,7 +31,7 @@ from processors.streaming.consumer import BatchConsumer, OvertakenError
 from processors.streaming.rebuilding import Damage, Rebuild, rebuild
 from processors.streaming.watchdog import fatal
 from schemas import RecordError, UsageError
-from schemas.topics import TICKS, partition_of, topics
+from schemas.topics import TICKS, partition_of
 
 log = logging.getLogger(__name__)
 
@@ -128,7 +128,7 @@ class StateTable(Table[str, Any]):
             table_name=self.name,
             key_type=self.key_type,
             value_type=self.value_type,
-            partitions=topics()[self.changelog_topic.get_topic_name()].partitions,
+            partitions=cast("Any", self.app).runner.partitions(self.changelog_topic.get_topic_name()),
         )
 
     @property

@@ -1,0 +1,42 @@
+"""The worker's web server: the first thing that starts, and the last that stops."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from aiohttp import web
+
+from broker.http_guard import GuardedRunner
+from schemas import UsageError
+
+log = logging.getLogger(__name__)
+
+
+class WebServer:
+    """Serves one application."""
+
+    def __init__(self, host: str, port: int, install: Callable[[web.Application], None]) -> None:
+        """Nothing listens before ``start``."""
+        self._host, self._port = host, port
+        self._application = web.Application()
+        install(self._application)
+        self._runner = GuardedRunner(self._application)
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            UsageError: the port can't be used.
+        """
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, self._host, self._port, reuse_address=True).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            why = error.strerror or str(error)
+            raise UsageError(f"--web-port {self._port} on {self._host} can't be used: {why}; give another") from error
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        await self._runner.cleanup()

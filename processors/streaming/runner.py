@@ -1,0 +1,356 @@
+"""One agent at work: its Faust app and consumer group, its publishers, its effects, what is lost and what is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, cast
+
+from faust.types import TP
+
+from broker.chunk import Chunk
+from broker.probe import LogId
+from broker.publisher import DeliveryError, Lane, Publisher
+from processors import losses
+from processors.events import Teller
+from processors.streaming.agent import Agent, Context, Message, StateRow, Table
+from processors.streaming.consumer import BatchConsumer
+from processors.streaming.dead_letters import DeadLetters, Responsibility
+from processors.streaming.effects import Effects
+from processors.streaming.faust_app import SESSION_SECONDS, StreamApp, make_app
+from processors.streaming.groups import group_of, take_over
+from processors.streaming.lease import Lease
+from processors.streaming.offsets import Fetch
+from processors.streaming.watchdog import fatal
+from schemas.topics import DEAD_LETTERS, FEED_EVENTS, TICKS, partition_of, topics
+
+log = logging.getLogger(__name__)
+
+_STOP_SECONDS = 10.0
+_PLACES = 200_000
+"""Keys whose partition is remembered."""
+
+
+class AgentRunner:
+    """Runs one agent.
+
+    Attributes:
+        handled: records that the agent was given.
+        chunks: how many chunks they came in.
+        current: monotonic time at which a partition's state was last known to hold all that its log did.
+    """
+
+    def __init__(self, agent: Agent, bootstrap: str, *, address: str, place: str, beside: Collection[str]) -> None:
+        """Nothing connects before ``start``.
+
+        Args:
+            address: where the other members of the group reach this process.
+            place: names this process in what it announces.
+            beside: the agents of the same process.
+        """
+        self.agent = agent
+        self.group = group_of(agent.name)
+        self.bootstrap = bootstrap
+        self.handled = self.chunks = self.published = self.logs_replaced = 0
+        self.current: dict[int, float] = {}
+        self.lease = Lease(SESSION_SECONDS)
+        self.losses = losses.Losses(self.group, agent.name)
+        self.app: StreamApp = make_app(bootstrap, self.group, address=address, runner=self)
+        self.publisher = Publisher(bootstrap, client_id=self.group, may_send=self._may_act)
+        # A client has one request on its way: records must not wait behind rows.
+        self.records_publisher = self.publisher
+        if agent.outputs and agent.table is not None:
+            self.records_publisher = Publisher(bootstrap, client_id=f"{self.group}-records", may_send=self._may_act)
+        responsible = Responsibility(bootstrap, agent.name, beside)
+        self.dead_letters = DeadLetters(self.publisher.lane(DEAD_LETTERS, 0), self.group, responsible)
+        self.events = Teller(self.publisher, self.group, place)
+        self._effects: dict[int, Effects] = {}
+        self._unpublished: dict[int, set[StateRow]] = {}
+        self._places: dict[tuple[str, bytes], Lane] = {}
+        self._working: asyncio.Task[None] | None = None
+        self._build()
+
+    def _build(self) -> None:
+        app, agent = self.app, self.agent
+        for number, table in enumerate(self._tables):
+            table.state = app.StateTable(
+                agent.name if number == 0 else f"{agent.name}-{number}",
+                changelog_topic=self._topic(table.topic),
+                restore=table.restore,
+                key_type=str,
+                rebuild=table.rebuild,
+            )
+        app.on_partitions_revoked.connect(self._revoked)
+        app.on_rebalance_complete.connect(self._assigned)
+
+        async def run(stream: Any) -> None:
+            async for event in stream.noack().events():
+                event.ack()
+                await self._work(event.value)
+
+        app.agent(self._topic(agent.input), name=agent.name)(run)
+
+    @property
+    def _tables(self) -> list[Table]:
+        agent = self.agent
+        return [*([] if agent.table is None else [agent.table]), *agent.side_tables]
+
+    def _topic(self, name: str) -> Any:
+        return self.app.topic(
+            name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw", internal=False
+        )
+
+    def _may_act(self) -> bool:
+        return self.lease.valid
+
+    # -- life ----------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Connect, and have the agent start; its group is joined when the app starts.
+
+        Raises:
+            UsageError: no broker, missing topics, a worker of an earlier version, an agent that can't run as set up.
+        """
+        agent = self.agent
+        await take_over(self.bootstrap, agent.name)
+        required = {agent.input, *agent.outputs, *agent.requires, *(table.topic for table in self._tables)}
+        await self.publisher.start(*sorted(required | {DEAD_LETTERS, FEED_EVENTS}))
+        if self.records_publisher is not self.publisher:
+            await self.records_publisher.start()
+        await agent.start(
+            Context(
+                bootstrap=self.bootstrap,
+                group=self.group,
+                publisher=self.records_publisher,
+                publish_rows=self._publish_rows,
+                committed=self._committed,
+                concerns=self.losses.concerns,
+                lease=self.lease,
+                events=self.events,
+                dead_letters=self.dead_letters,
+            )
+        )
+
+    async def stop(self) -> None:
+        """Stop when the app has stopped; what is not confirmed by then is not committed, and comes again."""
+        self._forget()
+        await self.agent.stop()
+        for publisher in {self.records_publisher, self.publisher}:
+            try:
+                await publisher.stop(_STOP_SECONDS)
+            except DeliveryError as error:
+                log.error("stopping %s: %s; what they belong to is not committed and comes again", self.group, error)  # noqa: TRY400
+
+    # -- a chunk's way -------------------------------------------------------------------------------------------------
+
+    async def _work(self, fetch: Fetch) -> None:
+        """Have the agent handle what a fetch brought. What fails here ends the process, and the chunks come again."""
+        self._working = working = asyncio.create_task(self._handle(fetch), name=f"agent-{self.agent.name}")
+        try:
+            await asyncio.wait([working])
+        finally:
+            working.cancel()
+        if not working.cancelled() and (error := working.exception()) is not None:
+            log.critical("agent %s failed", self.agent.name, exc_info=error)
+            fatal(f"agent {self.agent.name} failed")
+
+    async def _handle(self, fetch: Fetch) -> None:
+        for delivery in fetch:
+            chunk = delivery.chunk
+            assert chunk is not None
+            effects = self._effects_of(chunk.partition)
+            await effects.room()
+            lanes: set[Lane] = set()
+            if chunk.topic == TICKS and chunk.bad and await self.dead_letters.take(chunk, chunk.bad):
+                lanes.add(self.dead_letters.lane)
+            records, rows, done = await self.agent.handle(chunk)
+            if self.dead_letters.failed(chunk):
+                lanes.add(self.dead_letters.lane)
+            if records:
+                self._publish(records, lanes)
+            effects.submit(delivery, rows, lanes, done, len(chunk))
+            delivery.chunk = None
+            self.handled += len(chunk)
+            self.chunks += 1
+            end = cast("int | None", self.consumer.highwater(TP(chunk.topic, chunk.partition)))
+            if end is not None and chunk.end >= end:
+                self.current[chunk.partition] = time.monotonic()
+
+    def _publish(self, records: Iterable[Message], lanes: set[Lane]) -> None:
+        places = self._places
+        for topic, key, value, timestamp, headers in records:
+            try:
+                lane = places[topic, key]
+            except KeyError:
+                lane = self._place(topic, key)
+            lane.add(key, value, timestamp, headers)
+            lanes.add(lane)
+            self.published += 1
+
+    def _place(self, topic: str, key: bytes) -> Lane:
+        if len(self._places) >= _PLACES:
+            self._places.clear()
+        lane = self.records_publisher.lane(topic, partition_of(key.decode("utf-8", "replace"), self.partitions(topic)))
+        self._places[topic, key] = lane
+        return lane
+
+    def partitions(self, topic: str) -> int:
+        """How many partitions a topic has: as declared, or as the broker says."""
+        declared = topics().get(topic) or next((one for one in self.agent.declares if one.name == topic), None)
+        return declared.partitions if declared is not None else self.publisher.partitions[topic]
+
+    def _effects_of(self, partition: int) -> Effects:
+        effects = self._effects.get(partition)
+        if effects is None:
+            table = self.agent.table
+            state = None if table is None else self.publisher.lane(table.topic, partition)
+            every = 0.0 if table is None else table.every
+            effects = self._effects[partition] = Effects(self.agent.name, partition, state, every)
+        return effects
+
+    def _publish_rows(self, partition: int, rows: Iterable[StateRow]) -> None:
+        self._effects_of(partition).touch(rows)
+
+    # -- partitions that come and go -----------------------------------------------------------------------------------
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is in hand: all that was handled is confirmed."""
+        return (self._working is None or self._working.done()) and all(e.idle for e in self._effects.values())
+
+    def hurry(self) -> None:
+        """Partitions are about to leave: do not wait for the next beat."""
+        for effects in self._effects.values():
+            effects.hurry()
+
+    async def abandon(self) -> None:
+        """Give up everything in hand, at once: none of it is published or stored any more."""
+        if self._working is not None:
+            self._working.cancel()
+            await asyncio.wait([self._working])
+        for effects in self._effects.values():
+            effects.cancel()
+        self._effects.clear()
+        self._unpublished.clear()
+        for publisher in {self.records_publisher, self.publisher}:
+            publisher.abandon()
+        self.agent.revoked()
+
+    async def _revoked(self, *_args: Any, **_kwargs: Any) -> None:
+        self._forget()
+
+    def _forget(self) -> None:
+        for partition, effects in self._effects.items():
+            if effects.rows:
+                self._unpublished[partition] = set(effects.rows)
+            effects.cancel()
+        self._effects.clear()
+        self.current.clear()
+        self.agent.revoked()
+
+    async def _assigned(self, *_args: Any, **_kwargs: Any) -> None:
+        consumer = self.consumer
+        consumer.on_log_replaced = self.log_replaced
+        table = self.agent.table
+        for partition, rows in self._unpublished.items():
+            held = {} if table is None else table.held.get(partition, {})
+            mine = [row for row in rows if held.get(row.key.decode("utf-8", "replace")) is row]
+            if mine:
+                self._publish_rows(partition, mine)
+        self._unpublished.clear()
+        await self.agent.assigned()
+
+    async def lost(self, partition: int, expected: int, chunk: Chunk) -> None:
+        """Announce records that the log lost before they were read."""
+        rows = losses.rows_of([table.held for table in self._tables], partition)
+        await losses.tell(self.events, self.losses, expected, chunk, rows)
+
+    def log_replaced(self, topic: str, before: LogId | None, now: LogId) -> None:
+        """Say in band that a topic is read from its start, since another log stands behind its name."""
+        was = "another" if before is None else f"log {before.topic} of cluster {before.cluster}"
+        reason = f"{topic} was {was} and is log {now.topic} of cluster {now.cluster}, which is read from its start"
+        log.error("%s", reason)
+        self.logs_replaced += 1
+        self.events.say("log_replaced", reason)
+
+    # -- what is known of it -------------------------------------------------------------------------------------------
+
+    @property
+    def running(self) -> bool:
+        """Whether the app has a consumer."""
+        return self.app._consumer is not None
+
+    @property
+    def consumer(self) -> BatchConsumer:
+        """The app's consumer, once it is running."""
+        return cast("BatchConsumer", self.app.consumer)
+
+    @property
+    def recovered(self) -> bool:
+        """Whether the partitions are assigned and their tables are whole."""
+        return bool(self.app.tables.actives_ready) and not self.app.rebalancing
+
+    def _committed(self, partition: int) -> int | None:
+        return self.consumer._committed_offset.get(TP(self.agent.input, partition))
+
+    def lag(self, ends: Mapping[tuple[str, int], int]) -> dict[str, int]:
+        """Records between the last confirmed commit and the end of the log, by partition.
+
+        Args:
+            ends: what the brokers told, besides what fetching itself brings.
+        """
+        if not self.running:
+            return {}
+        consumer = self.consumer
+        lag: dict[str, int] = {}
+        for tp in list(consumer.expected):
+            fetched = cast("int | None", consumer.highwater(tp))
+            told = ends.get((tp.topic, tp.partition))
+            # What fetching brought is newer, as long as it brings anything.
+            end = fetched if told is None or fetched is None else max(fetched, told)
+            committed = consumer._committed_offset.get(tp)
+            if end is not None and committed is not None:
+                lag[str(tp.partition)] = max(0, end - committed)
+        return lag
+
+    def keep_current(self, ends: Mapping[tuple[str, int], int], asked: float) -> None:
+        """Note which partitions hold all that their logs held when the brokers were asked."""
+        for tp, at in list(self.consumer.expected.items()) if self.running else ():
+            queue = self.consumer.queues.get(tp)
+            if ends.get((tp.topic, tp.partition), at + 1) <= at and (queue is None or not queue.waiting):
+                self.current[tp.partition] = max(self.current.get(tp.partition, 0.0), asked)
+
+    def status(self, ends: Mapping[tuple[str, int], int]) -> dict[str, Any]:
+        """Counters since the start."""
+        lag = self.lag(ends)
+        return {
+            "group": self.group,
+            "recovered": self.recovered,
+            "handled": self.handled,
+            "chunks": self.chunks,
+            "published": self.published,
+            "dead_letters": self.dead_letters.count,
+            "lost_to_retention": self.consumer.lost_to_retention if self.running else 0,
+            "logs_replaced": self.logs_replaced,
+            "clients_rebuilt": self.consumer._thread.rebuilt if self.running else 0,
+            "lease_lapses": self.lease.lapses,
+            "lag": lag,
+            "lag_total": sum(lag.values()),
+            **self.agent.status(),
+        }
+
+    def complaints(self) -> dict[str, str]:
+        """What is wrong, besides what the watchdog sees."""
+        found: dict[str, str] = {}
+        if not self.recovered:
+            found["recovery"] = "partitions are being assigned or recovered"
+        elif not self.lease.valid:
+            found["lease"] = "no heartbeat of the consumer group was confirmed for its session's time-out"
+        if self.losses.complaint is not None:
+            found["retention"] = self.losses.complaint
+        with contextlib.suppress(RuntimeError):  # an agent's tables may change size meanwhile
+            found.update(self.agent.complaints())
+        return found
