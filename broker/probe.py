@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from struct import Struct, pack
 from typing import Self
 
+from broker.errors import BrokerError
+
 _METADATA, _METADATA_VERSION = 3, 10
 _LIST_OFFSETS, _LIST_OFFSETS_VERSION = 2, 1
 _LATEST = -1
@@ -24,7 +26,7 @@ _INT16, _INT32, _INT64 = Struct(">h"), Struct(">i"), Struct(">q")
 _NO_ID = bytes(16)
 
 
-class ProbeError(Exception):
+class ProbeError(BrokerError):
     """No broker told; the text says why."""
 
 

@@ -4,6 +4,9 @@ One lane per partition holds what waits and the one batch in flight; load makes 
 that fails, or whose acknowledgement stays away, leaves an idempotent producer with a hole in its sequence that no
 later batch gets over. So the client is then closed, a new one made, and what is unconfirmed sent again, in order: a
 record may arrive twice, and its reader tells by its identity.
+
+A process that may have been replaced meanwhile (a worker that was stopped for longer than its group waits for it) must
+not publish what it still holds: ``may_send`` holds back everything while it is false, ``Publisher.abandon`` drops it.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from itertools import chain
 from typing import Any, TypeVar
@@ -22,6 +25,8 @@ from aiokafka.errors import KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from broker.background import discard, ended
+from broker.errors import BrokerError
+from broker.gate import Gate
 from broker.producing import Producing
 from schemas import UsageError
 from schemas.topics import topics
@@ -38,14 +43,23 @@ BATCH_BYTES = 512 << 10
 _RECORD_OVERHEAD = 128
 """More than Kafka's framing of a record with key and value takes."""
 _BACKOFF = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+_HOLD_SECONDS = 0.05
+"""How often ``may_send`` is asked again while it is false."""
 
 
-class RecordTooLargeError(ValueError):
+class RecordTooLargeError(BrokerError, ValueError):
     """A record that its topic's ``max.message.bytes`` does not admit; the broker would only say so after the send."""
 
 
-class DeliveryError(Exception):
-    """Records were still unacknowledged when the time to stop was up; the text says how many."""
+class DeliveryError(BrokerError):
+    """Records will not be delivered: the publisher failed, or the time to stop was up. The text says how many."""
+
+
+class AbandonedError(BrokerError):
+    """Records were dropped by ``Publisher.abandon`` before they were acknowledged.
+
+    A batch that was in flight then may have arrived all the same; none is sent again.
+    """
 
 
 class Lane:
@@ -62,6 +76,7 @@ class Lane:
         self._departed = 0.0
         self._added = 0
         self._acknowledged = 0
+        self._abandoned = 0
         self._barriers: deque[tuple[int, asyncio.Future[None]]] = deque()
         declared = topics().get(topic)
         limit = int(declared.config["max.message.bytes"]) if declared else 1_048_588
@@ -121,17 +136,31 @@ class Lane:
             if not self._flight:
                 self._publisher.wake(self)
 
-    async def delivered(self) -> None:
-        """Wait until everything added so far is acknowledged by all replicas.
+    async def delivered(self, up_to: int | None = None) -> None:
+        """Wait until everything added so far, or up to a count, is acknowledged by all replicas.
+
+        Args:
+            up_to: what ``added`` was after the records in question. Whoever waits for something else between adding
+                and this call gives it, and so learns that they were abandoned meanwhile.
 
         Raises:
+            AbandonedError: they were dropped before they were acknowledged.
             DeliveryError: the publisher itself failed; nothing more will be sent.
         """
-        if self._acknowledged < self._added:
+        if up_to is None:
+            up_to = self._added
+        elif 0 < up_to <= self._abandoned:
+            raise AbandonedError(f"{self.topic}/{self.partition}: records were abandoned")
+        if self._acknowledged < up_to:
             self._publisher.check()
             barrier = asyncio.get_running_loop().create_future()
-            self._barriers.append((self._added, barrier))
+            self._barriers.append((up_to, barrier))
             await barrier
+
+    @property
+    def added(self) -> int:
+        """Records added since the start, abandoned ones included."""
+        return self._added
 
     @property
     def unacknowledged(self) -> int:
@@ -182,8 +211,18 @@ class Lane:
         self._flight = []
         return returned
 
-    def fail(self, error: DeliveryError) -> None:
-        """Nothing more will be sent: tell those who wait."""
+    def abandon(self) -> int:
+        """Drop what waits and what is in flight; those who wait for it get an error. Gives the number of records."""
+        dropped = self.unacknowledged
+        self._waiting.clear()
+        self._flight = []
+        # Also records that were acknowledged before count as abandoned: who asks for them late can't be told apart.
+        self._acknowledged = self._abandoned = self._added
+        self.fail(AbandonedError(f"{self.topic}/{self.partition}: {dropped:,} records were abandoned"))
+        return dropped
+
+    def fail(self, error: BrokerError) -> None:
+        """Nothing of what waits will be sent: those who wait for it get the error."""
         while self._barriers:
             barrier = self._barriers.popleft()[1]
             if not barrier.done():
@@ -198,19 +237,35 @@ class Publisher:
     """Kafka's producing end for one process. Made, started, used and stopped on one event loop.
 
     Memory is bounded by the caller: above ``limit_bytes`` unacknowledged, ``full`` is true and ``room()`` waits.
+
+    Attributes:
+        abandoned: how often ``abandon`` was called.
     """
 
-    def __init__(self, bootstrap: str, *, client_id: str, limit_bytes: int = 64 << 20, deadline: float = 30.0) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        *,
+        client_id: str,
+        limit_bytes: int = 64 << 20,
+        deadline: float = 30.0,
+        may_send: Callable[[], bool] | None = None,
+    ) -> None:
         """Nothing connects before ``start``.
 
         Args:
             deadline: seconds that a batch may stay unacknowledged before the client is made anew.
+            may_send: asked directly before each produce request, new or sent again, on the event loop. While it is
+                false nothing leaves, and what waits counts towards ``limit_bytes``. Only bytes of an earlier request
+                that the kernel has not taken yet can't be held back.
         """
         self.bootstrap = bootstrap
         self.unacknowledged_bytes = 0
         self.acknowledged = 0
         self.resent = 0
         self.rebuilt = 0
+        self.abandoned = 0
+        self._may_send = may_send or (lambda: True)
         self._client_id = client_id
         self._limit = limit_bytes
         self._deadline = deadline
@@ -222,6 +277,7 @@ class Publisher:
         self._drained = asyncio.Event()
         self._client: AIOKafkaProducer | None = None
         self._producing: Producing[Lane] | None = None
+        self._gate: Gate | None = None
         self._generation = 0
         self._broken: str | None = None
         self._broke = asyncio.Event()
@@ -272,16 +328,40 @@ class Publisher:
         """Wait while the publisher is full.
 
         Raises:
+            AbandonedError: ``abandon`` was called meanwhile.
             DeliveryError: the publisher itself failed.
         """
+        before = self.abandoned
         while self.full:
             self.check()
             self._drained.clear()
             await self._drained.wait()
+            if self.abandoned != before:
+                raise AbandonedError("what filled the publisher was abandoned")
+
+    def abandon(self) -> int:
+        """Drop everything that is not acknowledged, in all partitions, at once; gives the number of records.
+
+        Nothing of it is sent from now on, nor sent again: the connections that carried batches in flight are cut, and
+        the client is made anew. Those who wait in ``delivered``, ``flush`` and ``room`` get an ``AbandonedError``.
+        What is added from now on is sent as ever.
+        """
+        self.abandoned += 1
+        in_flight = any(lane.flying_since is not None for lane in self._lanes.values())
+        dropped = sum(lane.abandon() for lane in self._lanes.values())
+        self.unacknowledged_bytes = 0
+        self._by_aiokafka.clear()
+        self._ready.clear()
+        self._drained.set()
+        if in_flight:
+            self._cut()
+            self._break(f"{dropped:,} records were abandoned, some of them in flight")
+        return dropped
 
     async def flush(self) -> None:
-        """Wait until everything added so far to any lane is acknowledged."""
-        await asyncio.gather(*(lane.delivered() for lane in list(self._lanes.values())))
+        """Wait until everything added so far to any lane is acknowledged; raises what ``Lane.delivered`` does."""
+        unacknowledged = [lane for lane in self._lanes.values() if lane.unacknowledged]
+        await asyncio.gather(*(lane.delivered(lane.added) for lane in unacknowledged))
 
     async def stop(self, patience: float = 30.0) -> None:
         """Deliver everything in hand and close. A second call does nothing.
@@ -329,6 +409,7 @@ class Publisher:
             await discard(client)
             raise
         self._client = client
+        self._gate = Gate(client.client, self._may_send)
         self._producing = Producing(client, partial(self._landed, self._generation))
 
     async def _check(self, required: Sequence[str]) -> None:
@@ -366,7 +447,11 @@ class Publisher:
         if self._producing is None or self._broken is not None:
             return
         try:
-            self._board(self._producing)
+            if self._may_send():
+                self._board(self._producing)
+            elif self._ready:
+                self._leaving = True
+                asyncio.get_running_loop().call_later(_HOLD_SECONDS, self._leave)
         except Exception as error:  # noqa: BLE001 - nobody else would hear of it
             self._fail(error)
 
@@ -471,7 +556,6 @@ class Publisher:
     async def _rebuild(self) -> None:
         """Make a new client, and turn every batch in flight back to the head of its lane."""
         log.warning("Kafka client is made anew: %s", self._broken)
-        self._generation += 1
         await self._discard()
         self._by_aiokafka.clear()
         self.resent += sum(lane.turn_back() for lane in self._lanes.values())
@@ -489,11 +573,19 @@ class Publisher:
         self._ready.update(lane for lane in self._lanes.values() if lane.waits())
         self._leave_soon()
 
-    async def _discard(self) -> None:
-        """Close the client without waiting for what it still holds: ``stop()`` alone would flush without a limit."""
+    def _cut(self) -> None:
+        """Nothing leaves by this client any more, and nothing that comes counts."""
+        self._generation += 1
         if self._producing is not None:
             self._producing.close()
             self._producing = None
+        if self._gate is not None:
+            self._gate.shut()
+            self._gate = None
+
+    async def _discard(self) -> None:
+        """Close the client without waiting for what it still holds: ``stop()`` alone would flush without a limit."""
+        self._cut()
         client, self._client = self._client, None
         if client is None:
             return

@@ -12,13 +12,14 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from broker.chunk import Chunk, ask, corrupt, drain
+from broker.errors import BrokerError
 from schemas import UsageError
 
 PATIENCE = 30.0
 """Seconds for which a broker that has stopped answering is waited for."""
 
 
-class ReadError(Exception):
+class ReadError(BrokerError):
     """A range could not be read to its end; the text says where reading stopped and why."""
 
 

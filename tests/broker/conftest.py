@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
 
@@ -21,6 +22,10 @@ def new_topics(bootstrap: str) -> Topics:
         await admin.start()
         try:
             await admin.create_topics([NewTopic(name, partitions, 1) for name in names])
+            # On a busy machine the broker knows them only seconds after its controller.
+            async with asyncio.timeout(60):
+                while any(found["error_code"] for found in await admin.describe_topics(names)):  # noqa: ASYNC110 - there is none
+                    await asyncio.sleep(0.05)
         finally:
             await admin.close()
         return names
