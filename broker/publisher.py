@@ -240,6 +240,7 @@ class Publisher:
 
     Attributes:
         abandoned: how often ``abandon`` was called.
+        partitions: of the topics that ``start`` required.
     """
 
     def __init__(
@@ -266,6 +267,7 @@ class Publisher:
         self.rebuilt = 0
         self.abandoned = 0
         self._may_send = may_send or (lambda: True)
+        self.partitions: dict[str, int] = {}
         self._client_id = client_id
         self._limit = limit_bytes
         self._deadline = deadline
@@ -416,6 +418,7 @@ class Publisher:
         assert self._client is not None
         for topic in required:
             found = await self._partitions(self._client, topic)
+            self.partitions[topic] = found
             if not found:
                 raise UsageError(f"topic {topic} is not on {self.bootstrap}: run `ashare topics apply`")
             declared = topics().get(topic)
