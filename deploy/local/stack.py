@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import signal
 import socket
 import time
 import urllib.error
@@ -203,7 +204,8 @@ class Stack:
         """End a worker with SIGTERM; gives the seconds that it took.
 
         Raises:
-            PartError: it did not end within so many seconds, or not with code 0.
+            PartError: it did not end within so many seconds, or not as it should: with code 0, or by the signal itself
+                where it was not up yet.
         """
         part, begun = self.worker(number), time.monotonic()
         # Out of the list first, as for ``kill``.
@@ -211,7 +213,7 @@ class Stack:
         part.ask_to_end()
         if not part.end(within):
             raise part.failure(f"did not end within {within:g} s of SIGTERM")
-        if part.code:
+        if part.code not in {0, -signal.SIGTERM}:
             raise part.failure(f"ended with code {part.code} after SIGTERM")
         return time.monotonic() - begun
 
