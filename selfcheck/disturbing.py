@@ -62,7 +62,7 @@ class Disturbing:
         self._last = len(self.stack.workers) - 1
 
     async def run(self, published: Callable[[], Awaitable[int]]) -> None:
-        """Disturb until the market is about to end; then wait until all workers are well.
+        """Disturb until the market is about to end. Workers may still be on their way back then.
 
         Args:
             published: how many ticks there are by now.
@@ -88,7 +88,6 @@ class Disturbing:
         finally:
             for task in tasks:
                 task.cancel()
-        await asyncio.to_thread(self.stack.await_workers)
 
     @property
     def lacking(self) -> str | None:

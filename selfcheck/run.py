@@ -216,6 +216,8 @@ async def _check(
             say(f"sent {sent.ticks:,}; waiting until all is through")
             with _timed(verdict, "drain"):
                 await drain.drained(sent)
+                # One that was killed last need not be back to have left nothing behind; it is asked what it serves.
+                await asyncio.to_thread(stack.await_workers)
         except NotDrainedError as error:
             verdict.error = str(error)
         finally:

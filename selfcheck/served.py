@@ -29,7 +29,7 @@ class ServedCheck:
     def __init__(self, findings: Findings) -> None:
         """Nothing was served yet."""
         self.answers = 0
-        self._findings = findings
+        self.findings = findings
         self._shown: dict[tuple[str, int, int], int] = {}
         """By code and place of the row's last tick: up to where ticks were committed when it was asked for."""
         self._by_code: dict[str, list[tuple[int, int, int]]] | None = None
@@ -61,7 +61,7 @@ class ServedCheck:
             return
         old = [one for one in shown if one[0] == partition and one[1] < offset < one[2]]
         if old:
-            self._findings.add("served_old", code=code, partition=partition, served=old[0][1], tick=offset)
+            self.findings.add("served_old", code=code, partition=partition, served=old[0][1], tick=offset)
             self._by_code[code] = [one for one in shown if one not in old]
 
 
