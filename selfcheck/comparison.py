@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 import urllib.request
@@ -22,6 +23,7 @@ from selfcheck.reference import ChangeReference, SessionReference
 from selfcheck.relisting import Relisting
 from selfcheck.rising import Rising
 from selfcheck.rows import RowCheck
+from selfcheck.served import ServedCheck
 from selfcheck.snapshots import check_snapshots
 from selfcheck.stores import questdb_rows, sqlite_rows
 from selfcheck.thresholds import Rules
@@ -53,12 +55,14 @@ async def compare(
     tape: Tape = "sent",
     relisting: Relisting | None = None,
     launches: Sequence[Launch] = (),
+    served: ServedCheck | None = None,
 ) -> None:
     """Compare everything and enter it into the verdict.
 
     Args:
         tape: what of the ledger is due.
         launches: of a producer that was killed and started anew; then what nobody got may be missing, if announced.
+        served: what a worker served that had stood still.
 
     Memory: some thirty bytes a tick, and the price changes of one partition at a time.
 
@@ -78,17 +82,8 @@ async def compare(
     ticks = TickCheck(ledger, findings)
     changes = ChangeCheck(ChangeReference(rule), findings)
     sessions = SessionReference()
-    for partition in await reader.partitions(TICKS):
-        async for entries in reader.read(TICKS, partition):
-            for entry in entries:
-                tick = ticks.add(entry)
-                if tick is not None:
-                    sessions.apply(tick)
-                    changes.tick(entry.offset, tick, rules.of(partition, entry.offset, tick))
-        async for entries in reader.read(CHANGES, partition):
-            for entry in entries:
-                changes.change(entry)
-        changes.finish_partition(partition)
+    await compare_changes(reader, ticks, changes, sessions, rules=rules, served=served)
+    await check_committed(reader, stack.groups, findings)
     await asyncio.to_thread(_compare_gaps, ledger, events, ticks, launches, verdict)
     if relisting is not None:
         verdict.watchlist = await asyncio.to_thread(relisting.check, folder, ticks.lost, findings)
@@ -98,6 +93,48 @@ async def compare(
     verdict.dead_letters = sum((await reader.ends(DEAD_LETTERS)).values())
     verdict.stored = await asyncio.to_thread(_rows, stack, ticks, findings)
     verdict.marks = await _compare_snapshots(stack, reader, MarkCheck(due(events), findings), sessions, findings)
+
+
+async def compare_changes(
+    reader: LogReader,
+    ticks: TickCheck,
+    changes: ChangeCheck,
+    sessions: SessionReference,
+    *,
+    rules: Rules | None = None,
+    served: ServedCheck | None = None,
+) -> None:
+    """Read the ticks' topic, from which all that is due follows, and compare the changes' topic with it.
+
+    Raises:
+        LogError: a topic can't be read.
+    """
+    for partition in await reader.partitions(TICKS):
+        async for entries in reader.read(TICKS, partition):
+            for entry in entries:
+                tick = ticks.add(entry)
+                if tick is None:
+                    continue
+                if sessions.apply(tick) and served is not None:
+                    served.tick(partition, entry.offset, tick["code"])
+                changes.tick(entry.offset, tick, None if rules is None else rules.of(partition, entry.offset, tick))
+        async for entries in reader.read(CHANGES, partition):
+            for entry in entries:
+                changes.change(entry)
+        changes.finish_partition(partition)
+
+
+async def check_committed(reader: LogReader, groups: Sequence[str], findings: Findings) -> None:
+    """Every group of the workers has committed each partition to its end, and no further."""
+    ends = await reader.ends(TICKS)
+    for group in groups:
+        positions = await reader.committed([group], TICKS)
+        for partition, end in ends.items():
+            position = positions.get(partition, 0)
+            if position != end:
+                findings.add(
+                    "uncommitted", count=abs(end - position), group=group, partition=partition, at=position, end=end
+                )
 
 
 def _compare_gaps(
@@ -124,9 +161,9 @@ async def _compare_snapshots(
 ) -> int:
     """Compare what is served and what is published; gives how many gap marks there were."""
     served = await _served(stack, marks)
-    latest = await _compacted(reader, findings, marks.add)
+    latest = await compacted(reader, findings, marks.add)
     marks.finish()
-    for snapshots, place in ((served, "worker"), (latest, SNAPSHOTS)):
+    for snapshots, place in (*served, (latest, SNAPSHOTS)):
         check_snapshots(sessions.codes, snapshots, place, findings)
         marks.check(snapshots, place)
     return marks.borne
@@ -151,31 +188,36 @@ def _rows(stack: Stack, ticks: TickCheck, findings: Findings) -> int:
     return rows.rows
 
 
-async def _served(stack: Stack, marks: MarkCheck) -> dict[str, Json]:
-    """By code, every snapshot that the worker with that agent serves, when it had the time to mark the last gap."""
+async def _served(stack: Stack, marks: MarkCheck) -> list[tuple[dict[str, Json], str]]:
+    """By code, every snapshot that each worker with that agent serves, when it had the time to mark the last gap."""
     deadline = time.monotonic() + _MARKED
     while True:
         served = await asyncio.to_thread(_snapshots, stack)
-        if time.monotonic() > deadline or not marks.wrong(served):
+        if time.monotonic() > deadline or not any(marks.wrong(snapshots) for snapshots, _ in served):
             await asyncio.sleep(_PUBLISHED)
             return served
         await asyncio.sleep(_PUBLISHED / 4)
 
 
-def _snapshots(stack: Stack) -> dict[str, Json]:
-    """Nothing if it does not answer."""
-    for url, agents in zip(stack.workers, stack.plan.workers, strict=True):
+def _snapshots(stack: Stack) -> list[tuple[dict[str, Json], str]]:
+    """What each worker with that agent serves: all of the group's snapshots; none if it does not answer."""
+    found: list[tuple[dict[str, Json], str]] = []
+    for number, (url, agents) in enumerate(zip(stack.workers, stack.plan.workers, strict=True), 1):
         if "snapshots" in agents:
-            try:
-                with urllib.request.urlopen(f"{url}/snapshots", timeout=30.0) as answer:  # noqa: S310 - http://
-                    return {snapshot["code"]: snapshot for snapshot in json.load(answer)["snapshots"]}
-            except (OSError, ValueError, KeyError):
-                return {}
-    return {}
+            snapshots: dict[str, Json] = {}
+            with (
+                contextlib.suppress(OSError, ValueError, KeyError),
+                urllib.request.urlopen(f"{url}/snapshots", timeout=30.0) as answer,  # noqa: S310 - http://
+            ):
+                snapshots = {snapshot["code"]: snapshot for snapshot in json.load(answer)["snapshots"]}
+            found.append((snapshots, f"worker {number}"))
+    return found
 
 
-async def _compacted(reader: LogReader, findings: Findings, each: Callable[[Json], None]) -> dict[str, Json]:
-    """By code, the last record of each key; ``each`` is given all of them."""
+async def compacted(
+    reader: LogReader, findings: Findings, each: Callable[[Json], None] = lambda _: None
+) -> dict[str, Json]:
+    """By code, the last record of each key; ``each`` is given all of them. None may go back."""
     latest: dict[str, Json] = {}
     rising = Rising(findings)
     for partition in await reader.partitions(SNAPSHOTS):

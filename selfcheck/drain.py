@@ -14,6 +14,8 @@ from selfcheck.ledger import Finished, Tape, finished
 from selfcheck.log import LogReader
 
 TICKS = "ashare.ticks.v1"
+_COUNTED = ("stored", "ticks", "chunks")
+"""Of a worker's ``/status``, what is summed up."""
 
 _LOOK = 0.25
 _LATE = 60.0
@@ -42,6 +44,7 @@ class Drain:
         self._reader = reader
         self._ledger = ledger
         self._tape = tape
+        self._counts = {url: _Counts() for url in stack.workers}
         self._stored = 0
         self.stored_at = 0.0
         self.ticks_a_chunk: float | None = None
@@ -99,12 +102,35 @@ class Drain:
     async def _look(self) -> None:
         self._stack.check()
         told = await asyncio.gather(*(asyncio.to_thread(_status, url) for url in self._stack.workers))
-        stored, ticks, chunks = (sum(int(one.get(name) or 0) for one in told) for name in ("stored", "ticks", "chunks"))
+        for url, status in zip(self._stack.workers, told, strict=True):
+            self._counts[url].add(status)
+        stored, ticks, chunks = (sum(one.of(name) for one in self._counts.values()) for name in _COUNTED)
         if chunks:
             self.ticks_a_chunk = round(ticks / chunks, 2)
         if stored > self._stored:
             self._stored, self.stored_at = stored, time.time() * 1e6
         await asyncio.sleep(_LOOK)
+
+
+class _Counts:
+    """A worker's counters, over all of its starts."""
+
+    def __init__(self) -> None:
+        self._before = dict.fromkeys(_COUNTED, 0)
+        self._now = dict.fromkeys(_COUNTED, 0)
+
+    def add(self, status: dict[str, Any]) -> None:
+        """Take what it says of itself: a counter that falls is that of a new process."""
+        for name in _COUNTED:
+            if name in status:
+                count = int(status[name] or 0)
+                if count < self._now[name]:
+                    self._before[name] += self._now[name]
+                self._now[name] = count
+
+    def of(self, name: str) -> int:
+        """The counter's sum."""
+        return self._before[name] + self._now[name]
 
 
 def _status(url: str) -> dict[str, Any]:

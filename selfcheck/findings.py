@@ -15,6 +15,8 @@ Kind = Literal[
     "holes",  # numbers missing in a run's count of its ticks
     "snapshot_mismatches",
     "rows_went_back",  # a code's row in the snapshots topic is older than the one before it
+    "served_old",  # a worker that stood still answered with rows older than what its group had committed
+    "uncommitted",  # ticks that a consumer group has not committed at the end
     "store_mismatches",
     "change_mismatches",
     "ids_ambiguous",  # one ce_id with two contents

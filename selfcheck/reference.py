@@ -163,15 +163,15 @@ class SessionReference:
         self.codes: dict[str, Session] = {}
         self._repeats = Repeats()
 
-    def apply(self, tick: Json) -> None:
-        """Take one tick record, in the order of its partition."""
+    def apply(self, tick: Json) -> bool:
+        """Take one tick record, in the order of its partition; gives whether it took effect on its code's session."""
         if not self._repeats.takes_effect(tick):
-            return
+            return False
         code, price = tick["code"], tick["price"]
         session = self.codes.get(code)
         day = session_of(tick, None if session is None else session.session)
         if session is not None and day < session.session:
-            return
+            return False
         if session is None or day > session.session:
             session = self.codes[code] = Session(day, price, tick["time"], tick["received"], price, price, price)
         session.price, session.time, session.received = price, tick["time"], tick["received"]
@@ -193,3 +193,4 @@ class SessionReference:
             session.turnover = amount if session.turnover is None else session.turnover + amount
         if close is not None:
             session.previous_close = close
+        return True

@@ -7,20 +7,23 @@ import contextlib
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from deploy.local.stack import PartError, Plan, Stack
+from deploy.local.stack import ALL_AGENTS, PartError, Plan, Stack
 from selfcheck.comparison import CHANGES, TICKS, compare
+from selfcheck.disturbing import Disturbing
 from selfcheck.drain import Drain, NotDrainedError
 from selfcheck.exact import Rule
 from selfcheck.latency import LatencyWatch, summary, watched
 from selfcheck.ledger import LedgerError, Tape
 from selfcheck.log import LogError, LogReader
+from selfcheck.pauses import PauseWatch
 from selfcheck.relisting import Relisting
 from selfcheck.restarting import Restarting
+from selfcheck.served import ServedCheck
 from selfcheck.verdict import Verdict
 from selfcheck.watchlist import Change
 
@@ -43,6 +46,10 @@ class Options:
         watchlist_at: how the watchlist changes while ticks come. ``codes`` are then those that it has at first.
         kill_producer_every: seconds from one kill -9 of the producer to the next; it is started anew at once.
         clock_step: seconds by which the clock of each start is further off than that of the one before.
+        workers: that share the partitions.
+        kill_worker_every: seconds from one kill -9 of a worker, each in turn, to the next; it is started anew at once.
+        rebalance_every: seconds from one SIGTERM of a worker, each in turn, to the next; it ends and is started anew.
+        freeze_worker: seconds for which one worker is stopped (SIGSTOP), ``disturbing.FREEZE_AT`` s after the start.
     """
 
     rate: float = 400.0
@@ -63,6 +70,10 @@ class Options:
     partitions: int | None = None
     kill_producer_every: float | None = None
     clock_step: float = 0.0
+    workers: int = 1
+    kill_worker_every: float | None = None
+    rebalance_every: float | None = None
+    freeze_worker: float | None = None
 
     @property
     def doubled(self) -> bool:
@@ -128,6 +139,7 @@ def verify(options: Options, say: Callable[[str], None] = lambda _: None) -> Ver
         options.market(directory / "ledger", codes),
         options.producer(codes, relisting),
         store=options.store,
+        workers=(ALL_AGENTS,) * options.workers,
         threshold=options.threshold,
         partitions=options.partitions,
     )
@@ -161,11 +173,25 @@ def _timed(verdict: Verdict, phase: str) -> Iterator[None]:
 async def _check(
     options: Options, stack: Stack, relisting: Relisting | None, verdict: Verdict, say: Callable[[str], None]
 ) -> None:
+    async def published() -> int:
+        return sum((await reader.ends(TICKS)).values())
+
     async with LogReader(stack.bootstrap) as reader:
         watch = LatencyWatch(stack.bootstrap, CHANGES, watched(await reader.partitions(CHANGES), options.rate))
         await watch.start()
-        watching = asyncio.create_task(watch.run())
+        pausing = PauseWatch(stack.bootstrap, TICKS, stack.groups)
+        watching = _together(watch.run(), pausing.run())
         drain = Drain(stack, reader, stack.plan.directory / "ledger", options.tape)
+        served = ServedCheck(verdict.findings)
+        disturbing = Disturbing(
+            stack,
+            options.seconds,
+            options.kill_worker_every,
+            options.rebalance_every,
+            options.freeze_worker,
+            served,
+            pausing.lowest,
+        )
         restarting = Restarting(options.kill_producer_every, options.clock_step, options.seconds)
         began = 0
         try:
@@ -174,31 +200,35 @@ async def _check(
                 relisting.begin()
             restarting.launch(stack)
             with _timed(verdict, "load"):
-                changing = [
-                    asyncio.create_task(_set_thresholds(options, stack, reader)),
-                    asyncio.create_task(_restart(restarting, stack, reader)),
-                ]
-                if relisting is not None:
-                    changing.append(asyncio.create_task(relisting.run(stack)))
+                changing = _together(
+                    _set_thresholds(options, stack, published),
+                    restarting.run(stack, published),
+                    disturbing.run(published),
+                    *(() if relisting is None else (relisting.run(stack),)),
+                )
                 try:
                     sent = await drain.market_stopped(options.seconds)
-                    await asyncio.gather(*changing)
+                    await changing
                 finally:
-                    for one in changing:
-                        one.cancel()
+                    changing.cancel()
             verdict.sent, began = sent.ticks, sent.started
             verdict.rate_sent = round(sent.ticks / sent.seconds, 1)
             say(f"sent {sent.ticks:,}; waiting until all is through")
             with _timed(verdict, "drain"):
                 await drain.drained(sent)
+                # One that was killed last need not be back to have left nothing behind; it is asked what it serves.
+                await asyncio.to_thread(stack.await_workers)
         except NotDrainedError as error:
             verdict.error = str(error)
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
             await watch.stop()
+            verdict.pauses = pausing.pauses.by_group
+            verdict.disturbances, verdict.slowest_stop = disturbing.done, disturbing.slowest_stop
         if options.kill_producer_every is not None and len(restarting.launches) == 1:
             verdict.error = verdict.error or "the producer was not killed in time to be back: give it more --seconds"
+        verdict.error = verdict.error or disturbing.lacking
         # By a clock that is off, no age can be told.
         verdict.latency, verdict.ticks_a_chunk = summary(() if options.clock_step else watch.ages), drain.ticks_a_chunk
         if verdict.sent:
@@ -206,22 +236,38 @@ async def _check(
             with _timed(verdict, "compare"):
                 rule = Rule.parse(options.threshold)
                 launches = restarting.launches if options.kill_producer_every is not None else ()
-                await compare(stack, reader, rule, verdict, tape=options.tape, relisting=relisting, launches=launches)
+                await compare(
+                    stack,
+                    reader,
+                    rule,
+                    verdict,
+                    tape=options.tape,
+                    relisting=relisting,
+                    launches=launches,
+                    served=served,
+                )
             if drain.stored_at > began:
                 verdict.rate_stored = round(verdict.stored / (drain.stored_at - began) * 1e6, 1)
 
 
-async def _restart(restarting: Restarting, stack: Stack, reader: LogReader) -> None:
-    async def published() -> int:
-        return sum((await reader.ends(TICKS)).values())
+def _together(*work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """A task of all of it, which fails with the first that fails; to cancel it cancels all."""
 
-    await restarting.run(stack, published)
+    async def run() -> None:
+        tasks = [asyncio.create_task(one) for one in work]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    return asyncio.create_task(run())
 
 
-async def _set_thresholds(options: Options, stack: Stack, reader: LogReader) -> None:
+async def _set_thresholds(options: Options, stack: Stack, published: Callable[[], Awaitable[int]]) -> None:
     """Set what is to be set in the middle of the run, with the command that a user has."""
     if options.threshold_at:
-        while not sum((await reader.ends(TICKS)).values()):  # noqa: ASYNC110 - looked at, not told
+        while not await published():  # noqa: ASYNC110 - looked at, not told
             await asyncio.sleep(0.05)
     begun = time.monotonic()
     for seconds, scope, threshold in sorted(options.threshold_at, key=lambda one: one[0]):

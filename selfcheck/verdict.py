@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from selfcheck.disturbing import Disturbance
 from selfcheck.findings import KINDS, Findings
 from selfcheck.gaps import GapCheck
 from selfcheck.latency import Latency
+from selfcheck.pauses import Pause
 from selfcheck.thresholds import Setting
 from selfcheck.watchlist import WatchlistCheck
 
@@ -30,6 +33,9 @@ class Verdict:
         missing_announced: ticks of the market that no producer took in, inside announced gaps; they are in ``sent``.
         flaws: ticks by what their ``quality`` names.
         marks: gap marks that snapshots bore, code by code; the last, of the producer's end, included.
+        pauses: the longest time that a partition stood still while ticks of it waited, by consumer group.
+        disturbances: what was done to the workers.
+        slowest_stop: seconds that a worker took at most from SIGTERM to its end; ``None`` where none was ended.
         kept: the folder with data and logs, kept when something is wrong.
     """
 
@@ -54,6 +60,9 @@ class Verdict:
     repeated: int = 0
     missing_announced: int = 0
     flaws: dict[str, int] = field(default_factory=dict)
+    pauses: dict[str, Pause] = field(default_factory=dict)
+    disturbances: list[Disturbance] = field(default_factory=list)
+    slowest_stop: float | None = None
 
     @property
     def ok(self) -> bool:
@@ -64,9 +73,14 @@ class Verdict:
         applied = applied and (self.watchlist is None or self.watchlist.shown)
         return self.error is None and self.sent > 0 and equal and applied and self.findings.clean
 
+    @property
+    def longest_pause(self) -> Pause | None:
+        """The longest of all groups'; ``None`` while no tick waited."""
+        return max(self.pauses.values(), key=lambda pause: pause.seconds, default=None)
+
     def as_json(self) -> str:
         """One line of JSON."""
-        counts = self.findings.counts
+        counts, pause = self.findings.counts, self.longest_pause
         return json.dumps(
             {
                 "ok": self.ok,
@@ -87,6 +101,10 @@ class Verdict:
                 "rate_stored": self.rate_stored,
                 "ticks_a_chunk": self.ticks_a_chunk,
                 "latency_ms": asdict(self.latency),
+                "longest_pause_s": pause.seconds if pause else 0.0,
+                "pauses": [asdict(one) for _, one in sorted(self.pauses.items())],
+                **({"disturbances": [asdict(one) for one in self.disturbances]} if self.disturbances else {}),
+                **({} if self.slowest_stop is None else {"slowest_stop_s": self.slowest_stop}),
                 "seconds": self.seconds,
                 "settings": self.settings,
                 "error": self.error,
@@ -115,6 +133,16 @@ class Verdict:
             lines.append(
                 f"latency    p50 {late.p50} ms, p99 {late.p99} ms, max {late.max} ms ({late.samples:,} samples)"
             )
+        pause = self.longest_pause
+        if pause is not None:
+            lines.append(
+                f"pause      {pause.seconds} s at most, of {pause.group} in partition {pause.partition},"
+                f" {pause.at_s:.0f} s after the start"
+            )
+        if self.disturbances:
+            done = Counter(one.what for one in self.disturbances)
+            slowest = "" if self.slowest_stop is None else f"; ended {self.slowest_stop} s after SIGTERM at most"
+            lines.append("workers    " + ", ".join(f"{count} {what}" for what, count in done.items()) + slowest)
         lines += [
             f"threshold  {setting.scope} {setting.threshold or 'unset'}: "
             + (

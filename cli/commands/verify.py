@@ -66,6 +66,19 @@ def command(
     clock_step: Annotated[
         float, typer.Option("--clock-step", help="seconds that each start's clock is further off; -3600: back an hour")
     ] = 0.0,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=12, help="processes that share the partitions")] = 1,
+    kill_worker_every: Annotated[
+        float | None,
+        typer.Option("--kill-worker-every", min=1, help="kill -9 a worker every so many seconds, each in turn"),
+    ] = None,
+    rebalance_every: Annotated[
+        float | None,
+        typer.Option("--rebalance-every", min=1, help="end a worker every so many seconds, each in turn, and start it"),
+    ] = None,
+    freeze_worker: Annotated[
+        float | None,
+        typer.Option("--freeze-worker", min=1, help="stop a worker for so many seconds (SIGSTOP), then let it go on"),
+    ] = None,
     partitions: Annotated[
         int | None,
         typer.Option("--partitions", min=1, max=512, help="of the topics that have several, to measure what they cost"),
@@ -82,6 +95,8 @@ def command(
     Example: ashare verify --threshold-at 5=default=3ticks --threshold-at 10=board:STAR=50bp
     Example: ashare verify --rate 5000 --codes 5000 --seconds 30 --watchlist-at 10:500/500
     Example: ashare verify --kill-producer-every 7 --clock-step -3600 --seconds 40
+    Example: ashare verify --workers 3 --kill-worker-every 9 --rebalance-every 7 --rate 5000 --seconds 60
+    Example: ashare verify --workers 2 --freeze-worker 90 --seconds 120
     """
     import signal
     import sys
@@ -121,7 +136,12 @@ def command(
         partitions=partitions,
         kill_producer_every=kill_producer_every,
         clock_step=clock_step,
+        workers=workers,
+        kill_worker_every=kill_worker_every,
+        rebalance_every=rebalance_every,
+        freeze_worker=freeze_worker,
     )
+    _check_freeze(options)
     _check_kills(options, able)
     if watchlist_at:
         _check_changes(options, able)
@@ -159,6 +179,26 @@ def _change_at(text: str, seconds: float) -> Change:
             f" before --seconds {seconds:g}"
         )
     return change
+
+
+def _check_freeze(options: Options) -> None:
+    """Refuse a frozen worker that nothing could be seen of.
+
+    Raises:
+        UsageError: says what, and what to do.
+    """
+    from selfcheck.disturbing import FREEZE_AT, least_seconds
+
+    if options.freeze_worker is None:
+        return
+    if options.workers < 2:
+        raise UsageError("--freeze-worker needs another worker that takes the partitions over: give --workers 2")
+    least = least_seconds(options.freeze_worker)
+    if options.seconds < least:
+        raise UsageError(
+            f"--freeze-worker {options.freeze_worker:g} begins after {FREEZE_AT:g} s, and ticks have to come when the"
+            f" worker goes on: give --seconds {least:g} at least"
+        )
 
 
 def _check_kills(options: Options, able: Capabilities) -> None:

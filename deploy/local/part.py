@@ -120,6 +120,14 @@ class Part:
         if self.code is None:
             self._process.terminate()
 
+    def freeze(self) -> None:
+        """Stop it where it stands (SIGSTOP), as a machine that is suspended would, until ``resume``."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Have it go on after ``freeze`` (SIGCONT)."""
+        self._process.send_signal(signal.SIGCONT)
+
     def kill(self) -> None:
         """Send SIGKILL, and wait for the end."""
         self._process.kill()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import signal
 import socket
 import time
 import urllib.error
@@ -17,6 +18,7 @@ from typing import Literal, Self
 
 from deploy.embedded.questdb import store_url
 from deploy.embedded.server import HOST, free_port
+from deploy.local.groups import groups_of
 from deploy.local.part import Part, PartError
 
 CLOCK_OFFSET = "ASHARE_TEST_CLOCK_OFFSET_S"
@@ -74,6 +76,8 @@ class Stack:
         self.store_url = ""
         self.workers: list[str] = []
         """The workers' HTTP addresses, in the order of the plan."""
+        self.groups: list[str] = []
+        """The workers' consumer groups, known once they are started."""
         self._parts: list[Part] = []
 
     @property
@@ -85,12 +89,6 @@ class Stack:
     def parts(self) -> Sequence[Part]:
         """The parts, in the order in which they were started."""
         return tuple(self._parts)
-
-    @property
-    def groups(self) -> list[str]:
-        """The workers' consumer groups: named by their agents, in a fixed order."""
-        asked = [agents.split(",") for agents in self.plan.workers]
-        return ["-".join(["ashare", *(agent for agent in ALL_AGENTS.split(",") if agent in some)]) for some in asked]
 
     def start(self, say: Callable[[str], None] = lambda _: None) -> None:
         """Start everything but the producer, and wait until it is ready.
@@ -116,9 +114,11 @@ class Stack:
         self._run("topics", _STARTING, "topics", "apply", "--bootstrap", self.bootstrap)
         self.feed_url = self._announced(market, _STARTING, _LISTENING)
         say("starting the workers")
-        started = [self._worker(number, agents) for number, agents in enumerate(self.plan.workers)]
-        for worker, url in zip(started, self.workers, strict=True):
-            self._wait(worker, _STARTING, partial(_answers, f"{url}/health"))
+        for number in range(len(self.plan.workers)):
+            self.workers.append(f"http://{HOST}:{self._port(6066 + number) or free_port()}")
+            self.start_worker(number)
+        self.await_workers()
+        self.groups = groups_of(self.workers)
 
     def feed(self, *options: str, clock_offset: float = 0.0) -> None:
         """Start the producer.
@@ -173,9 +173,59 @@ class Stack:
         for part in [part for part in self._parts if part.name.split()[0] == kind]:
             self.kill(part.name)
             self._begin(part.name, *part.arguments)
-        started = [part for part in self._parts if part.name.split()[0] == "worker"]
-        for worker, url in zip(started, self.workers, strict=True):
-            self._wait(worker, _STARTING, partial(_answers, f"{url}/health"))
+        self.await_workers()
+
+    def worker(self, number: int) -> Part:
+        """A running worker, by its place in the plan.
+
+        Raises:
+            KeyError: it does not run.
+        """
+        found = {part.name: part for part in self._parts}
+        return found[_name(number)]
+
+    def start_worker(self, number: int) -> None:
+        """Start a worker of the plan, which does not run, on the port that is its own."""
+        self._begin(
+            _name(number),
+            "process",
+            "--bootstrap", self.bootstrap,
+            "--agents", self.plan.workers[number],
+            "--store", self.store_url,
+            "--threshold", self.plan.threshold,
+            "--web-port", self.workers[number].rpartition(":")[2],
+        )  # fmt: skip
+
+    def kill_worker(self, number: int) -> None:
+        """Kill a worker with SIGKILL, as a crash would."""
+        self.kill(_name(number))
+
+    def end_worker(self, number: int, within: float = 60.0) -> float:
+        """End a worker with SIGTERM; gives the seconds that it took.
+
+        Raises:
+            PartError: it did not end within so many seconds, or not as it should: with code 0, or by the signal itself
+                where it was not up yet.
+        """
+        part, begun = self.worker(number), time.monotonic()
+        # Out of the list first, as for ``kill``.
+        self._parts = [one for one in self._parts if one is not part]
+        part.ask_to_end()
+        if not part.end(within):
+            raise part.failure(f"did not end within {within:g} s of SIGTERM")
+        if part.code not in {0, -signal.SIGTERM}:
+            raise part.failure(f"ended with code {part.code} after SIGTERM")
+        return time.monotonic() - begun
+
+    def await_workers(self) -> None:
+        """Wait until every worker that runs is well.
+
+        Raises:
+            PartError: one ended, or was not ready in time.
+        """
+        for number, url in enumerate(self.workers):
+            for part in [part for part in self._parts if part.name == _name(number)]:
+                self._wait(part, _STARTING, partial(_answers, f"{url}/health"))
 
     def check(self) -> None:
         """Do nothing while every part runs.
@@ -237,19 +287,6 @@ class Stack:
         self._parts.append(part)
         return part
 
-    def _worker(self, number: int, agents: str) -> Part:
-        port = self._port(6066 + number) or free_port()
-        self.workers.append(f"http://{HOST}:{port}")
-        return self._begin(
-            f"worker {agents}",
-            "process",
-            "--bootstrap", self.bootstrap,
-            "--agents", agents,
-            "--store", self.store_url,
-            "--threshold", self.plan.threshold,
-            "--web-port", str(port),
-        )  # fmt: skip
-
     def _run(self, name: str, patience: float, *arguments: str) -> None:
         """Run a command that ends by itself, to its end."""
         part = Part(name, arguments, self.logs / f"{name}.log", program=self._program)
@@ -277,6 +314,11 @@ class Stack:
             if time.monotonic() > until:
                 raise part.failure(f"was not ready after {patience:g} s")
             time.sleep(_LOOK)
+
+
+def _name(number: int) -> str:
+    """Of the worker at a place in the plan."""
+    return f"worker {number + 1}"
 
 
 def _answers(url: str) -> bool:

@@ -8,9 +8,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from deploy.local.groups import groups_in
 from deploy.local.part import Part, PartError
 from deploy.local.stack import Plan, Stack
 
@@ -32,6 +34,10 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0]
 
 
 def gone(pid: int, within: float = 20.0) -> bool:
@@ -78,9 +84,50 @@ def test_a_stack_whose_market_does_not_start_says_so_and_leaves_nothing(tmp_path
     assert not stack.parts
 
 
-def test_groups_are_named_by_their_agents_in_a_fixed_order(tmp_path: Path) -> None:
-    stack = Stack(Plan(tmp_path, workers=("changes,snapshots", "storage")))
-    assert stack.groups == ["ashare-snapshots-changes", "ashare-storage"]
+@pytest.mark.parametrize(
+    "status",
+    [
+        {"groups": {"storage": "ashare-storage", "changes": "ashare-changes"}},
+        {"groups": ["ashare-storage", "ashare-changes"], "group": "of an older version"},
+        {"group": "ashare-changes", "groups": {"storage": "ashare-storage", "changes": "ashare-changes"}},
+    ],
+)
+def test_groups_are_those_that_a_worker_names(status: dict[str, Any]) -> None:
+    """One an agent, however its status lists them."""
+    assert groups_in(status) == ["ashare-changes", "ashare-storage"]
+
+
+def test_the_group_of_a_worker_whose_agents_share_one_is_found_as_well() -> None:
+    assert groups_in({"group": "ashare-snapshots-storage-changes"}) == ["ashare-snapshots-storage-changes"]
+    with pytest.raises(ValueError, match="no consumer group"):
+        groups_in({"agents": []})
+
+
+def test_a_frozen_part_stands_still_until_it_is_resumed_and_can_be_killed_before(tmp_path: Path) -> None:
+    part = Part("market", ["simulate", "--port", "0"], tmp_path / "log")
+    try:
+        for freeze, states in ((True, "T"), (False, "RSD"), (True, "T")):
+            (part.freeze if freeze else part.resume)()
+            deadline = time.monotonic() + 20.0
+            while state(part.pid) not in states and time.monotonic() < deadline:
+                time.sleep(0.02)
+            assert state(part.pid) in states
+        part.kill()
+        assert part.code == -signal.SIGKILL
+    finally:
+        part.end(0.0)
+
+
+def test_a_worker_that_ends_badly_when_it_is_asked_to_is_named(tmp_path: Path) -> None:
+    """One that ended at once by itself has not stopped cleanly, and is not looked at any more."""
+    stack = Stack(Plan(tmp_path, store="sqlite"))
+    stack.logs.mkdir()
+    part = stack._begin("worker 1", "process", "--web-port", "0")
+    while part.code is None:
+        time.sleep(0.05)
+    with pytest.raises(PartError, match=r"(?s)worker 1 ended with code 2 after SIGTERM.*--web-port 0"):
+        stack.end_worker(0)
+    assert not stack.parts
 
 
 def test_a_part_may_be_given_what_has_no_flag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

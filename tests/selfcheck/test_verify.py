@@ -54,6 +54,8 @@ def test_a_brief_load_comes_through_the_whole_pipeline_unharmed() -> None:
         (["--watchlist-at", "20:10/10"], "before --seconds 20"),
         (["--watchlist-at", "5:10/10", "--feed", "xtick"], "new connection"),
         (["--watchlist-at", "5:10/10", "--lines", "2"], "leave out --misbehave"),
+        (["--freeze-worker", "90", "--seconds", "120"], "give --workers 2"),
+        (["--freeze-worker", "90", "--workers", "2"], "give --seconds 103"),
         (["--clock-step", "-3600"], "give --kill-producer-every as well"),
         (["--kill-producer-every", "7", "--feed", "alltick"], "leave out --feed"),
         (["--kill-producer-every", "7", "--misbehave", "all"], "leave out --misbehave"),
