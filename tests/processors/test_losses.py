@@ -1,4 +1,4 @@
-"""What a worker's group lost to retention, and what it drops as repeated though it is not: told, and red."""
+"""What an agent's group lost to retention, and what it drops as repeated though it is not: told, and red."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def noted(end: int) -> FeedEvent:
 
 def test_health_complains_of_what_nobody_took_note_of() -> None:
     """Of this group, in the worker's words, with the way out; one that is told of after the note stays."""
-    losses = Losses(GROUP)
+    losses = Losses(GROUP, "snapshots")
     assert losses.complaint is None
     for event in (loss(5), loss(6, "ashare-changes@host:1"), loss(7, "line"), loss(8, detected="silence"), loss(9)):
         losses.take(event)
@@ -54,9 +54,18 @@ def test_health_complains_of_what_nobody_took_note_of() -> None:
     assert losses.complaint is not None
 
 
+def test_what_a_group_of_an_earlier_version_lost_is_still_told() -> None:
+    """An upgrade hides no loss that nobody took note of; groups that the agent was not part of do not count."""
+    losses = Losses(GROUP, "snapshots")
+    losses.take(loss(5, "ashare-snapshots-storage-changes@host:6066"))
+    losses.take(loss(6, "ashare-storage-changes@host:6066"))
+    losses.take(loss(7, "ashare-snapshots-of-another-team@host:6066"))
+    assert [one.at for one in losses.open] == [5]
+
+
 def test_a_loss_is_known_by_its_words() -> None:
     """A worker that was killed before it could commit meets it again, and tells of it once; noted or not."""
-    losses = Losses(GROUP)
+    losses = Losses(GROUP, "snapshots")
     losses.take(loss(5))
     losses.take(noted(5))
     assert losses.knows("lost at 5")
@@ -65,7 +74,7 @@ def test_a_loss_is_known_by_its_words() -> None:
 
 def test_losses_that_are_remembered_have_a_bound() -> None:
     """The first ones are counted, no longer named; a note clears those as well."""
-    losses = Losses(GROUP)
+    losses = Losses(GROUP, "snapshots")
     for at in range(3_000):
         losses.take(loss(at))
     assert len(losses.open) == 1_024
