@@ -112,7 +112,7 @@ async def test_a_hundred_records_do_not_wait(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(storage, "BATCH_SECONDS", 60.0)
     store = Recorder()
     async with writing(store, []) as writer:
-        await writer.submit(some(BATCH_RECORDS - 1))
+        _ = await writer.submit(some(BATCH_RECORDS - 1))
         await asyncio.sleep(0.05)
         assert store.writes == []
         await asyncio.wait_for(await writer.submit(some(1, start=BATCH_RECORDS - 1)), 5)
@@ -166,15 +166,15 @@ async def test_a_store_that_is_behind_stops_the_agent(monkeypatch: pytest.Monkey
     store = Recorder()
     store.gate.clear()
     async with writing(store, []) as writer:
-        await writer.submit(some(BATCH_RECORDS))
+        _ = await writer.submit(some(BATCH_RECORDS))
         await until(lambda: len(store.writes) == 1)
         for start in (100, 200):
-            await writer.submit(some(BATCH_RECORDS, start=start))
+            _ = await writer.submit(some(BATCH_RECORDS, start=start))
         held = asyncio.create_task(writer.submit(some(BATCH_RECORDS, start=300)))
         await asyncio.sleep(0.05)
         assert not held.done()
         store.gate.set()
-        await asyncio.wait_for(held, 5)
+        _ = await asyncio.wait_for(held, 5)
 
 
 async def test_revoked_chunks_that_wait_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
