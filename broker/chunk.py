@@ -11,6 +11,7 @@ from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import FetchResult, PartitionRecords
 from aiokafka.errors import CorruptRecordException
 
+from broker.shared import Part, SharedBatches, ticks_of
 from schemas import Tick
 from schemas.usable import read_ticks, reason
 
@@ -32,6 +33,7 @@ class Chunk:
 
     __slots__ = (
         "_bad",
+        "_parts",
         "_ticks",
         "buried",
         "corrupt",
@@ -63,6 +65,7 @@ class Chunk:
         self.buried: set[int] = set()
         self._ticks: list[Tick | None] | None = None
         self._bad: list[tuple[int, str]] = []
+        self._parts: list[Part] | None = None
 
     def __len__(self) -> int:
         """Records in the chunk."""
@@ -74,7 +77,7 @@ class Chunk:
         for entries in (self.offsets, self.timestamps, self.keys, self.values, self.headers):
             del entries[kept:]
         self.end = min(self.end, end)
-        self._ticks, self._bad = None, []
+        self._ticks, self._bad, self._parts = None, [], None
 
     def select(self, indexes: Sequence[int]) -> None:
         """Keep only the records at these indexes, which rise; ``start`` and ``end`` stay."""
@@ -86,6 +89,7 @@ class Chunk:
         self.values = [self.values[i] for i in indexes]
         self.headers = [self.headers[i] for i in indexes] if self.headers else []
         self._ticks = None if self._ticks is None else [self._ticks[i] for i in indexes]
+        self._parts = None
         places = {old: new for new, old in enumerate(indexes)} if self._bad else {}
         self._bad = [(places[i], reason) for i, reason in self._bad if i in places]
 
@@ -104,7 +108,11 @@ class Chunk:
     def ticks(self) -> list[Tick | None]:
         """The values as ticks, decoded once for all agents of a worker; ``None`` where a value is no usable tick."""
         if self._ticks is None:
-            self._ticks, refused = read_ticks(self.values, self.timestamps)
+            if self._parts is None:
+                self._ticks, refused = read_ticks(self.values, self.timestamps)
+            else:
+                self._ticks, refused = ticks_of(self._parts, self.values, self.timestamps)
+                self._parts = None
             self._bad = [(index, reason(self.values[index], self.timestamps[index])) for index in refused]
         return self._ticks
 
@@ -115,10 +123,19 @@ class Chunk:
         return self._bad
 
 
-def drain(fetcher: Any, partitions: Collection[TopicPartition] | None, *, headers: bool = False) -> list[Chunk]:
+def drain(
+    fetcher: Any,
+    partitions: Collection[TopicPartition] | None,
+    *,
+    headers: bool = False,
+    shared: SharedBatches | None = None,
+) -> list[Chunk]:
     """Take over what an aiokafka fetcher holds of some partitions (``None``: of all), at most one chunk each.
 
     The broker is asked for more when ``ask`` is called: as long as it holds anything, a fetcher waits for that.
+
+    Args:
+        headers, shared: as for ``take``.
 
     Raises:
         KafkaError: nothing could be taken, and a partition has failed (its offset is out of range, say).
@@ -132,7 +149,7 @@ def drain(fetcher: Any, partitions: Collection[TopicPartition] | None, *, header
         result = fetcher._records[tp]
         if type(result) is FetchResult:
             del fetcher._records[tp]
-            chunk = take(result, headers=headers)
+            chunk = take(result, headers=headers, shared=shared)
             if chunk is not None:
                 chunks.append(chunk)
         elif not chunks:
@@ -147,7 +164,7 @@ def ask(fetcher: Any) -> None:
     fetcher._notify(fetcher._wait_consume_future)
 
 
-def take(result: FetchResult, *, headers: bool = False) -> Chunk | None:
+def take(result: FetchResult, *, headers: bool = False, shared: SharedBatches | None = None) -> Chunk | None:
     """Everything that a fetch result holds, as a chunk; the partition's position moves past it.
 
     Aborted transactions, control batches, checksums, offsets below the position, paused and lost partitions are
@@ -156,6 +173,7 @@ def take(result: FetchResult, *, headers: bool = False) -> Chunk | None:
 
     Args:
         headers: whether the chunk carries the records' headers.
+        shared: what the process's other readers took apart already; it holds no headers.
 
     Returns:
         ``None`` where aiokafka would give no records and leave the position.
@@ -165,7 +183,10 @@ def take(result: FetchResult, *, headers: bool = False) -> Chunk | None:
         return None
     records = result._partition_records
     chunk = Chunk(tp.topic, tp.partition, records.next_fetch_offset)
-    _unpack(records, chunk, headers=headers)
+    if shared is None or headers:
+        _unpack(records, chunk, headers=headers)
+    else:
+        _unpack_shared(records, chunk, shared)
     records.next_fetch_offset = chunk.end
     result._update_position()
     result._partition_records = None
@@ -185,13 +206,9 @@ def _unpack(records: PartitionRecords, chunk: Chunk, *, headers: bool) -> None:
         if records._check_crcs and not batch.validate_crc():
             chunk.corrupt = True
             return
-        if read_committed and batch.producer_id is not None:
-            records._consume_aborted_up_to(batch.base_offset)
-            if batch.is_control_batch and records._contains_abort_marker(batch):
-                records._aborted_producers.discard(batch.producer_id)
-            if batch.is_transactional and batch.producer_id in records._aborted_producers:
-                chunk.end = batch.next_offset
-                continue
+        if read_committed and _aborted(records, batch):
+            chunk.end = batch.next_offset
+            continue
         if not batch.is_control_batch:
             start = chunk.end
             for record in batch:
@@ -203,6 +220,49 @@ def _unpack(records: PartitionRecords, chunk: Chunk, *, headers: bool) -> None:
                     add_value(record.value)
                     if headers:
                         chunk.headers.append(record.headers)
+        chunk.end = batch.next_offset
+
+
+def _aborted(records: PartitionRecords, batch: Any) -> bool:
+    """Whether a batch is of a transaction that was aborted."""
+    if batch.producer_id is None:
+        return False
+    records._consume_aborted_up_to(batch.base_offset)
+    if batch.is_control_batch and records._contains_abort_marker(batch):
+        records._aborted_producers.discard(batch.producer_id)
+    return batch.is_transactional and batch.producer_id in records._aborted_producers
+
+
+def _unpack_shared(records: PartitionRecords, chunk: Chunk, shared: SharedBatches) -> None:
+    """``_unpack``, but for what another reader has unpacked."""
+    batches, topic, partition = records._records, chunk.topic, chunk.partition
+    read_committed = records._isolation_level == 1
+    parts = chunk._parts = []
+    while batches.has_next():
+        batch = batches.next_batch()
+        control = batch.is_control_batch
+        key = topic, partition, batch.base_offset, batch.crc
+        known = None if control else shared.get(key)
+        if known is None and records._check_crcs and not batch.validate_crc():
+            chunk.corrupt = True
+            return
+        if read_committed and _aborted(records, batch):
+            chunk.end = batch.next_offset
+            continue
+        if not control:
+            if known is None:
+                known = shared.add(key, batch)
+            first = 0
+            offsets, timestamps, keys, values = known.offsets, known.timestamps, known.keys, known.values
+            if offsets and offsets[0] < chunk.end:
+                first = bisect_left(offsets, chunk.end)
+                offsets, timestamps = offsets[first:], timestamps[first:]
+                keys, values = keys[first:], values[first:]
+            parts.append((known, first))
+            chunk.offsets += offsets
+            chunk.timestamps += timestamps
+            chunk.keys += keys
+            chunk.values += values
         chunk.end = batch.next_offset
 
 
