@@ -27,7 +27,6 @@ class Chunk:
         offsets, timestamps, keys, values: one entry a record; timestamps in ms since the epoch.
         headers: likewise, where they were asked for.
         failed: by offset, why a job could not work on a usable tick.
-        buried: offsets of records that went to the dead letters already.
         corrupt: whether a batch behind these records failed its checksum; nothing at or after ``end`` can be read.
     """
 
@@ -35,7 +34,6 @@ class Chunk:
         "_bad",
         "_parts",
         "_ticks",
-        "buried",
         "corrupt",
         "end",
         "failed",
@@ -62,7 +60,6 @@ class Chunk:
         self.headers: list[Sequence[tuple[str, bytes]]] = []
         self.corrupt = False
         self.failed: dict[int, str] = {}
-        self.buried: set[int] = set()
         self._ticks: list[Tick | None] | None = None
         self._bad: list[tuple[int, str]] = []
         self._parts: list[Part] | None = None

@@ -1,12 +1,16 @@
 """An agent with state: a stock that seals at its upper limit, opens again, seals again, as a topic."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from market.codes import instrument
 from market.prices import to_e4
 from market.rules import limit_band_e4
 from market.times import shanghai_date, trading_date
+from processors.streaming.agent import Message
 from processors.streaming.per_tick import PerTickWithState
+from schemas import Tick
 
 ALERTS = "acme.limit-alerts.v1"
 
@@ -27,7 +31,7 @@ class LimitAlerts(PerTickWithState[Seal]):
     outputs = (ALERTS,)
     state, state_topic = Seal, "acme.limit-alerts-state.v1"
 
-    def on_tick(self, tick, seal):
+    def on_tick(self, tick: Tick, seal: Seal) -> Iterable[Message]:
         """One alert when a tick reaches the limit, and one when the price leaves it."""
         day = trading_date(tick.time)
         if day != seal.day:
