@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -15,6 +16,7 @@ NO_TEXT = [b"\xff\xfe", b"\x80", b"", b"ce_id\xc3", b"\xed\xa0\x80", b"\x00"]
 class Key(str):
     """A header's key of any bytes."""
 
+    __slots__ = ("raw",)
     raw: bytes
 
     def __new__(cls, raw: bytes) -> Self:
@@ -46,9 +48,22 @@ async def write(
 ) -> None:
     """Write records as one batch; they are there when this returns."""
     async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
-        batch = producer.create_batch()
-        batch._builder = batch_of(records, timestamp, codec)
-        batch._builder.record_count = lambda: len(records)
-        batch._relative_offset = len(records)
-        batch.close()
-        await (await producer.send_batch(batch, topic, partition=partition))
+        await (await send(producer, topic, partition, records, timestamp, codec=codec))
+
+
+async def send(
+    producer: AIOKafkaProducer,
+    topic: str,
+    partition: int,
+    records: Sequence[Foreign],
+    timestamp: int,
+    *,
+    codec: str = "none",
+) -> asyncio.Future[Any]:
+    """Send records as one batch; what is returned is done when they are there."""
+    batch = producer.create_batch()
+    batch._builder = batch_of(records, timestamp, codec)
+    batch._relative_offset = len(records)
+    batch.close()
+    sent: asyncio.Future[Any] = await producer.send_batch(batch, topic, partition=partition)
+    return sent
