@@ -15,6 +15,7 @@ With state, it names a type and a topic for it, and changes the state in place::
     class State(msgspec.Struct):
         highest: float = 0.0
 
+
     class Highs(PerTickWithState[State]):
         name = "highs"
         outputs = ("acme.highs.v1",)
