@@ -82,7 +82,9 @@ def host_names(texts: Iterable[str]) -> frozenset[str]:
 
 def answer(status: int, body: Any, **headers: str) -> web.Response:
     """A JSON answer. It quotes what others said, which may be a secret of this process: none goes out."""
-    return web.Response(status=status, body=orjson.dumps(masked_in(body)), content_type="application/json", headers=headers)
+    return web.Response(
+        status=status, body=orjson.dumps(masked_in(body)), content_type="application/json", headers=headers
+    )
 
 
 def refusal(status: int, error: str, message: str, **headers: str) -> web.Response:

@@ -60,9 +60,10 @@ def shown_address(url: str) -> str:
     try:
         parts = urlsplit(url.strip())
         port = parts.port
-        if "@" in parts.path or "@" in parts.fragment:
-            raise ValueError  # a password that holds a slash or a hash, which nobody escaped
+        readable = "@" not in parts.path + parts.fragment  # else a password holds what nobody escaped
     except ValueError:
+        readable = False
+    if not readable:
         return f"{url.partition('://')[0]}://{MASK}"
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
     place = host + (f":{port}" if port else "")

@@ -100,7 +100,9 @@ class _List:
         self._file = Path(file) if file else None
         self._port = port
         given = secret("http_token", token or None)
-        self._headers: dict[str, Any] = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {given}".encode()} if given else {})
+        self._headers: dict[str, Any] = {"Content-Type": "application/json"} | (
+            {"Authorization": f"Bearer {given}".encode()} if given else {}
+        )
 
     def read(self) -> list[str]:
         from producer.watchlist import load

@@ -101,10 +101,9 @@ def _questdb(url: str) -> QuestDbUrl:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
         given = parse_qs(parts.query, strict_parsing=bool(parts.query), keep_blank_values=True)
-    except ValueError as error:
-        # The error quotes the address, or a piece of it, which could be a password.
-        why = f" ({error})" if not set("@?#") & set(url) else ""
-        raise UsageError(f"{_shown(url)!r} is no store{why}: questdb://HOST:9000") from None
+    except ValueError:
+        # The error quotes a piece of the address, which could be a password.
+        raise UsageError(f"{_shown(url)!r} is no store: questdb://HOST:9000") from None
     if parts.password is not None:
         # Not shown: it holds a password.
         raise UsageError(f"a questdb:// address holds no password, it is seen by all: {PASSWORD}")

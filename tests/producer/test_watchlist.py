@@ -62,7 +62,9 @@ def test_a_list_that_is_not_there_or_no_text_is_said(tmp_path: Path) -> None:
 def test_a_list_is_read_in_the_encoding_of_its_editor(encoding: str, tmp_path: Path) -> None:
     """With Chinese comments and separators; a change keeps what is written there, in UTF-8."""
     path = tmp_path / "watch.txt"
-    path.write_bytes("# 自选股\r\n600519 # 贵州茅台\r\n000001，600000、688981　＃ 银行\r\n".encode(encoding))
+    path.write_bytes(
+        "# 自选股\r\n600519 # 贵州茅台\r\n000001\uff0c600000\u3001688981\u3000\uff03 银行\r\n".encode(encoding)
+    )
     assert watchlist.load(path) == ["600519", "000001", "600000", "688981"]
     watchlist.save(path, ["600519", "600000", "300750"])
     assert path.read_text("utf-8") == "# 自选股\n600519 # 贵州茅台\n600000  # 银行\n300750\n"

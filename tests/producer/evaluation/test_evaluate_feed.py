@@ -244,5 +244,3 @@ async def test_a_report_comes_out_whole_in_any_encoding(tmp_path: Path) -> None:
             assert "ticks" in text
     assert "</html>" in await asyncio.to_thread(page.read_text, "utf-8")
     assert (refused, why.count("\n"), "no such folder" in why) == (2, 1, True)
-
-
