@@ -57,14 +57,14 @@ def address_secrets(text: str) -> list[str]:
 
 def shown_address(url: str) -> str:
     """The address with user, password, values of the query and unknown parts of the path masked."""
+    nothing = f"{url.partition('://')[0]}://{MASK}"
     try:
         parts = urlsplit(url.strip())
         port = parts.port
-        readable = "@" not in parts.path + parts.fragment  # else a password holds what nobody escaped
     except ValueError:
-        readable = False
-    if not readable:
-        return f"{url.partition('://')[0]}://{MASK}"
+        return nothing
+    if "@" in parts.path + parts.fragment:
+        return nothing  # a password holds what nobody escaped
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
     place = host + (f":{port}" if port else "")
     named = parse_qsl(parts.query, keep_blank_values=True) if "=" in parts.query else []
