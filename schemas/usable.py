@@ -69,14 +69,18 @@ def read_ticks(values: Sequence[bytes | None], timestamps: Sequence[int]) -> tup
     latest = (min(timestamps) + RECEIVED_AHEAD_MS) * 1000
     earliest = (max(timestamps) - RECEIVED_AHEAD_MS) * 1000
     last_run = earliest // 1000 + RUN_AHEAD_MS
+    decode = _decode
+    ticks: list[Tick | None] = []
+    add = ticks.append
     try:
-        ticks: list[Tick | None] = [
-            tick
-            for value in values
-            if earliest <= (tick := _decode(value)).received <= latest and tick.run <= last_run  # type: ignore[arg-type]
-        ]
-        if len(ticks) == len(values) and not _any_nested(values):  # type: ignore[arg-type]
-            return ticks, []
+        for value in values:
+            tick = decode(value)  # type: ignore[arg-type]
+            if tick.received > latest or tick.received < earliest or tick.run > last_run:
+                break
+            add(tick)
+        else:
+            if not _any_nested(values):  # type: ignore[arg-type]
+                return ticks, []
     except (*UNREADABLE, TypeError):
         pass
     ticks = [_read(value, timestamp)[0] for value, timestamp in zip(values, timestamps, strict=True)]

@@ -19,6 +19,7 @@ from cli.thresholds import write
 from deploy.embedded import KafkaBroker
 from schemas import Tick, encode
 from schemas.topics import PRICE_CHANGES, THRESHOLD_MARKS, THRESHOLDS, TICKS, partition_of
+from selfcheck.changes import change_id
 from selfcheck.exact import Rule
 from selfcheck.findings import Findings
 from selfcheck.log import Entry, LogReader
@@ -109,8 +110,11 @@ async def check(broker: KafkaBroker) -> Rules:
             tick = json.loads(entry.value or b"")
             change = reference.apply(tick, rules.of(partition, entry.offset, tick))
             if change is not None:
-                expected[f"{TICKS}/{partition}/{entry.offset}".encode()] = change._asdict()
-        got = {name: {k: v for k, v in json.loads(value).items() if k != "origin"} for name, value in emitted.items()}
+                cause = {name: tick[name] for name in ("source", "run", "n")} | {"received": None}
+                place = {"partition": partition, "offset": entry.offset}
+                name = change_id(tick["source"], tick["run"], tick["n"]).encode()
+                expected[name] = change._asdict() | {"origin": place, "cause": cause}
+        got = {name: json.loads(value) for name, value in emitted.items()}
         assert got == expected, f"partition {partition}"
     # How late a threshold came is no matter here: killed workers take their time.
     assert [found for found in findings.examples.get("threshold_mismatches", ()) if "nobody" in found["why"]] == []

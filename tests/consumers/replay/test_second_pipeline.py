@@ -150,7 +150,8 @@ async def test_a_replay_into_a_fresh_pipeline_gives_the_same_market(tmp_path: Pa
     """Ticks at the same offsets, the same changes with the same origins, the same snapshots, field for field.
 
     But for what the second producer stamps itself: ``received``, ``source``, ``run`` and ``n`` of a tick, and what
-    follows from them, ``received`` and a snapshot's ``lines`` and ``gap``: what that producer's own line missed.
+    follows from them: a change's ``cause``, a snapshot's ``received`` and ``lines``, and its ``gap``, which tells what
+    that producer's own line missed.
     """
     brokers = [KafkaBroker(tmp_path / name) for name in ("first", "second")]
     await asyncio.gather(*(asyncio.to_thread(broker.start) for broker in brokers))
@@ -182,9 +183,14 @@ async def test_a_replay_into_a_fresh_pipeline_gives_the_same_market(tmp_path: Pa
     assert [(p, at, without(tick, STAMPED)) for p, at, tick in ticks_again] == [
         (p, at, without(tick, STAMPED)) for p, at, tick in ticks
     ]
-    assert [(p, at, without(change, {"received"})) for p, at, change in changes_again] == [
-        (p, at, without(change, {"received"})) for p, at, change in changes
+    assert [(p, at, without(change, {"received", "cause"})) for p, at, change in changes_again] == [
+        (p, at, without(change, {"received", "cause"})) for p, at, change in changes
     ]
+    for those_changes, those_ticks in ((changes, ticks), (changes_again, ticks_again)):
+        by_place = {(p, at): tick for p, at, tick in those_ticks}
+        for _, _, change in those_changes:
+            tick = by_place[change["origin"]["partition"], change["origin"]["offset"]]
+            assert change["cause"] == {name: tick[name] for name in ("source", "run", "n")} | {"received": None}
     assert len(changes) > 1_000
     assert snapshots_again.keys() == snapshots.keys() == set(CODES)
     for code, snapshot in snapshots.items():
