@@ -13,6 +13,7 @@ from processors.losses import Losses
 from processors.streaming.groups import PREFIX
 from schemas import FeedEvent, RecordError, decode, encode
 from schemas.bounds import MAX_TEXT
+from schemas.secrets import masked
 from schemas.topics import FEED_EVENTS
 
 OPERATOR = "operator"
@@ -55,7 +56,7 @@ async def acknowledge(bootstrap: str, losses: Sequence[FeedEvent], reason: str) 
         at // 1000,
         0,
         at,
-        reason=(reason or "told by ashare acknowledge")[:MAX_TEXT],
+        reason=masked(reason or "told by ashare acknowledge")[:MAX_TEXT],
         end=max(loss.at for loss in losses),
         id=f"{OPERATOR}/{at // 1000}/1",
         count=len(losses),

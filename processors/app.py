@@ -13,7 +13,7 @@ from broker.probe import Found, LogId, Probe
 from broker.shared import SharedBatches
 from processors.agents.snapshots import SnapshotsAgent
 from processors.feed_events import FeedEvents
-from processors.http.peers import announced
+from processors.http.peers import announced, check_own
 from processors.http.routes import Routes
 from processors.http.server import WebServer
 from processors.options import WorkerOptions, make_agents
@@ -34,8 +34,9 @@ class Parts:
         """Nothing connects or listens yet.
 
         Raises:
-            UsageError: an agent can't be made.
+            UsageError: an agent can't be made, or ``web_url`` is not an address that other workers can ask.
         """
+        check_own(options.web_url)
         agents = make_agents(options)
         address = announced(options.web_url, options.peer_secret)
         place = f"{socket.gethostname()}:{options.web_port}"
