@@ -6,12 +6,14 @@ import asyncio
 import math
 import socket
 import time
+from collections import Counter
 from typing import Any
 
 from broker.probe import Found, LogId, Probe
+from broker.shared import SharedBatches
 from processors.agents.snapshots import SnapshotsAgent
 from processors.feed_events import FeedEvents
-from processors.http.peers import announced
+from processors.http.peers import announced, check_own
 from processors.http.routes import Routes
 from processors.http.server import WebServer
 from processors.options import WorkerOptions, make_agents
@@ -32,18 +34,29 @@ class Parts:
         """Nothing connects or listens yet.
 
         Raises:
-            UsageError: an agent can't be made.
+            UsageError: an agent can't be made, or ``web_url`` is not an address that other workers can ask.
         """
+        check_own(options.web_url)
         agents = make_agents(options)
         address = announced(options.web_url, options.peer_secret)
         place = f"{socket.gethostname()}:{options.web_port}"
         names = [agent.name for agent in agents]
+        reading = Counter(agent.input for agent in agents)
+        shared = {topic: SharedBatches(readers) for topic, readers in reading.items() if readers > 1}
         self.runners = [
-            AgentRunner(agent, options.bootstrap, address=address, place=place, beside=names) for agent in agents
+            AgentRunner(
+                agent,
+                options.bootstrap,
+                address=address,
+                place=place,
+                beside=names,
+                shared=shared.get(agent.input),
+            )
+            for agent in agents
         ]
         takers = [take for runner in self.runners for take in (runner.losses.take, runner.agent.feed_event)]
         self.feed_events = FeedEvents(options.bootstrap, takers)
-        inputs = dict.fromkeys(agent.input for agent in agents)
+        inputs = list(reading)
         followed = dict.fromkeys((FEED_EVENTS, *(name for agent in agents for name in agent.requires)))
         self.logs = LogWatch(Probe(options.bootstrap), [*inputs, *followed], inputs, self._found)
         self.watchdog = Watchdog(self._checks())

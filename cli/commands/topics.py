@@ -16,7 +16,10 @@ app = typer.Typer(no_args_is_help=True, help="Make the broker's topics agree wit
 
 
 @app.command()
-def apply(bootstrap: Annotated[str, option("bootstrap")] = default("bootstrap")) -> None:
+def apply(
+    bootstrap: Annotated[str, option("bootstrap")] = default("bootstrap"),
+    agents: Annotated[str | None, typer.Option(help="agents of your own, MODULE:CLASS,…: their topics too")] = None,
+) -> None:
     """Make the broker's topics agree with topics.yaml; what agrees already is left alone.
 
     Example: ashare topics apply --bootstrap 127.0.0.1:9092
@@ -24,9 +27,16 @@ def apply(bootstrap: Annotated[str, option("bootstrap")] = default("bootstrap"))
     import asyncio
 
     from broker import admin
+    from schemas.topics import topics
 
     _hush()
-    done = asyncio.run(admin.apply(bootstrap))
+    wanted = dict(topics())
+    if agents:
+        from processors.options import AGENTS, load, parse_agents
+
+        for place in parse_agents(agents):
+            wanted |= {} if place in AGENTS else {topic.name: topic for topic in load(place).declares}
+    done = asyncio.run(admin.apply(bootstrap, wanted))
     print("\n".join(done) if done else "nothing to do: every topic is as declared")
 
 

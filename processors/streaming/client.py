@@ -246,6 +246,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         if not self._works(consumer):
             await asyncio.sleep(_UPKEEP_SECONDS / 10)
             return self.seeks, {}
+        shared = cast("Any", self.app).runner.shared
         deadline = time.monotonic() + timeout
         with fetcher._subscriptions.fetch_context():
             while True:
@@ -254,7 +255,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
                         await self._asked(fetcher._subscriptions.wait_for_assignment())
                     except OvertakenError:  # a client that lost a task is never assigned anything
                         return self.seeks, {}
-                chunks = {TP(chunk.topic, chunk.partition): chunk for chunk in drain(fetcher, active_partitions)}
+                drained = drain(fetcher, active_partitions, shared=shared)
+                chunks = {TP(chunk.topic, chunk.partition): chunk for chunk in drained}
                 if chunks:
                     self._ask(fetcher, sum(map(len, chunks.values())))
                 now = time.monotonic()

@@ -44,29 +44,26 @@ from jobs.room import Room
 from processors.streaming.agent import Agent, Message, Outcome, Table
 from schemas import LineMark, Origin, Record, RecordError, Tick
 from schemas.cloudevents import of_tick
-from schemas.topics import Topic
+from schemas.topics import PRICE_CHANGES, PRICE_CHANGES_STATE, Topic, topics
 
 S = TypeVar("S", bound=msgspec.Struct)
-_DELETE_DAYS = 7
-_PARTITIONS = 12
-
 _encode = msgspec.json.Encoder().encode
 
 
-def output(name: str, *, days: int = _DELETE_DAYS) -> Topic:
-    """The declaration of a topic of an agent's records."""
-    config = {"cleanup.policy": "delete", "retention.ms": str(days * 86_400_000), "max.message.bytes": "1048588"}
-    return Topic(name, "code", "", "records of an agent", _PARTITIONS, 1, config)
-
-
-def state(name: str) -> Topic:
-    """The declaration of a topic of an agent's state."""
-    config = {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.1", "max.message.bytes": "1048588"}
-    return Topic(name, "code", "", "state of an agent", _PARTITIONS, 1, config)
+def declared(name: str, about: str, *, like: str) -> Topic:
+    """The declaration of an agent's own topic, with the settings of one of the pipeline's."""
+    pattern = topics()[like]
+    return Topic(name, "code", about, f"{about} of an agent", pattern.partitions, pattern.replicas, pattern.config)
 
 
 class PerTick(Agent):
-    """An agent without state; see the module's text."""
+    """An agent without state; see the module's text. Its topics are declared like those of the price changes."""
+
+    def __init_subclass__(cls) -> None:
+        """Declare the topics that a subclass names."""
+        super().__init_subclass__()
+        own = [name for name in cls.outputs if name not in topics()]
+        cls.declares = tuple(declared(name, "records", like=PRICE_CHANGES) for name in own)
 
     def on_tick(self, tick: Tick) -> Iterable[Message]:
         """Gives the records that a tick causes."""
@@ -131,6 +128,11 @@ class PerTickWithState(PerTick, Generic[S]):
     state: ClassVar[type[msgspec.Struct]]
     state_topic: ClassVar[str]
     table: Table
+
+    def __init_subclass__(cls) -> None:
+        """Declare the topic of the state, too."""
+        super().__init_subclass__()
+        cls.declares += (declared(cls.state_topic, "state", like=PRICE_CHANGES_STATE),)
 
     def __init__(self) -> None:
         """An agent that has seen nothing yet."""

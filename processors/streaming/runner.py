@@ -14,6 +14,7 @@ from faust.types import TP
 from broker.chunk import Chunk
 from broker.probe import LogId
 from broker.publisher import DeliveryError, Lane, Publisher
+from broker.shared import SharedBatches
 from processors import losses
 from processors.events import Teller
 from processors.streaming.agent import Agent, Context, Message, StateRow, Table
@@ -43,15 +44,26 @@ class AgentRunner:
         current: monotonic time at which a partition's state was last known to hold all that its log did.
     """
 
-    def __init__(self, agent: Agent, bootstrap: str, *, address: str, place: str, beside: Collection[str]) -> None:
+    def __init__(
+        self,
+        agent: Agent,
+        bootstrap: str,
+        *,
+        address: str,
+        place: str,
+        beside: Collection[str] = (),
+        shared: SharedBatches | None = None,
+    ) -> None:
         """Nothing connects before ``start``.
 
         Args:
             address: where the other members of the group reach this process.
             place: names this process in what it announces.
             beside: the agents of the same process.
+            shared: what those of them that read the same topic have taken apart and decoded.
         """
         self.agent = agent
+        self.shared = shared
         self.group = group_of(agent.name)
         self.bootstrap = bootstrap
         self.handled = self.chunks = self.published = self.logs_replaced = 0

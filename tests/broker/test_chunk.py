@@ -9,6 +9,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from broker.chunk import take
+from broker.shared import SharedBatches
 from tests.broker.conftest import Topics
 
 Rows = list[tuple[int, int, bytes | None, bytes | None]]
@@ -41,7 +42,9 @@ async def difficult(bootstrap: str, new_topics: Topics) -> TopicPartition:
     return tp
 
 
-async def read(bootstrap: str, tp: TopicPartition, isolation: str, start: int, *, chunks: bool) -> tuple[Rows, int]:
+async def read(
+    bootstrap: str, tp: TopicPartition, isolation: str, start: int, *, chunks: bool, shared: SharedBatches | None = None
+) -> tuple[Rows, int]:
     """All records from an offset on, by chunks or by aiokafka's records, and the position behind them."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
@@ -65,7 +68,7 @@ async def read(bootstrap: str, tp: TopicPartition, isolation: str, start: int, *
             if tp not in fetcher._records:
                 await asyncio.sleep(0.005)
                 continue
-            chunk = take(fetcher._records.pop(tp))
+            chunk = take(fetcher._records.pop(tp), shared=shared)
             fetcher._notify(fetcher._wait_consume_future)
             assert chunk is not None
             assert chunk.end == await consumer.position(tp)
@@ -79,13 +82,21 @@ async def read(bootstrap: str, tp: TopicPartition, isolation: str, start: int, *
 async def test_chunks_hold_what_the_records_of_the_client_hold(
     bootstrap: str, difficult: TopicPartition, isolation: str
 ) -> None:
-    """From the beginning, and from within batches: same offsets, times, keys, values, and the same position after."""
+    """From the beginning, and from within batches: same offsets, times, keys, values, and the same position after.
+
+    Also where another reader, of any isolation, has taken the batches apart.
+    """
     ours: tuple[Rows, int] = [], 0
+    other = "read_committed" if isolation == "read_uncommitted" else "read_uncommitted"
+    shared = SharedBatches(100)
     for start in (0, 4, 33, 61, 70):
         theirs = await read(bootstrap, difficult, isolation, start, chunks=False)
         ours = await read(bootstrap, difficult, isolation, start, chunks=True)
         assert ours == theirs
+        await read(bootstrap, difficult, other, start, chunks=True, shared=shared)
+        assert await read(bootstrap, difficult, isolation, start, chunks=True, shared=shared) == theirs
         assert len(ours[0]) > 0
+    assert shared.hits > shared.misses
     aborted = sum(value is not None and value.startswith(b"abort") for *_, value in ours[0])
     assert (aborted == 0) == (isolation == "read_committed")
 
