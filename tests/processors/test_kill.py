@@ -116,18 +116,14 @@ async def disturb(pair: list[WorkerProcess], rng: random.Random) -> None:
         victim.start()
 
 
-def lags(states: Iterable[dict[str, Any] | None]) -> dict[str, dict[str, int]]:
-    """By agent, the lag of each partition that some worker has."""
+def done(states: Iterable[dict[str, Any] | None]) -> bool:
+    """Whether these workers' agents have all partitions between them, and have committed everything."""
     found: dict[str, dict[str, int]] = {}
     for state in states:
-        for name, agent in state["agents"].items() if state and state["recovered"] else ():
+        if not state or not state["recovered"]:
+            return False
+        for name, agent in state["agents"].items():
             found.setdefault(name, {}).update(agent["lag"])
-    return found
-
-
-def done(states: Iterable[dict[str, Any] | None]) -> bool:
-    """Whether all agents have all partitions between them, and have committed everything."""
-    found = lags(states)
     return set(found) == set(AGENTS) and all(len(lag) == PARTITIONS and not sum(lag.values()) for lag in found.values())
 
 
@@ -138,7 +134,7 @@ async def settled(bootstrap: str, pair: list[WorkerProcess]) -> None:
     async with asyncio.timeout(90):
         while True:
             states = [await worker.status() for worker in pair]
-            if all(states) and done(states):
+            if done(states):
                 return
             await asyncio.sleep(0.5)
 

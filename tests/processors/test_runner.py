@@ -15,12 +15,12 @@ from broker.publisher import Lane
 from processors.streaming import consumer as consumer_module
 from processors.streaming import effects as effects_module
 from processors.streaming import runner as runner_module
-from processors.streaming.agent import Agent, Context, Outcome, StateRow, Table
+from processors.streaming.agent import Agent, Context, Message, Outcome, StateRow, Table
 from processors.streaming.consumer import BatchConsumer
 from processors.streaming.offsets import Delivery, Fetch, OffsetQueue
 from processors.streaming.runner import AgentRunner
 from schemas import Origin, Record, encode
-from schemas.topics import DEAD_LETTERS, SNAPSHOTS, TICKS
+from schemas.topics import DEAD_LETTERS, SNAPSHOTS, TICKS, partition_of
 from tests.jobs.chunks import chunk, tick
 
 OUT = "test.out.v1"
@@ -53,6 +53,7 @@ class Counting(Agent):
 
     name: ClassVar[str] = "counting"
     outputs: ClassVar[tuple[str, ...]] = (OUT,)
+    table: Table
 
     def __init__(self) -> None:
         """It goes on by itself."""
@@ -75,7 +76,7 @@ class Counting(Agent):
         """Count."""
         self.seen.append((chunk.partition, chunk.start))
         await self.gate.wait()
-        rows, changed, records = self.table.rows(chunk.partition), set[StateRow](), []
+        rows, changed, records = self.table.rows(chunk.partition), set[StateRow](), list[Message]()
         for offset, one in zip(chunk.offsets, chunk.ticks, strict=True):
             if one is None:
                 continue
@@ -135,7 +136,7 @@ class Rig:
 
     def partition_of(self, code: str) -> int:
         """Where a code's records go."""
-        return runner_module.partition_of(code, 12)
+        return partition_of(code, 12)
 
 
 def _consumer(runner: AgentRunner) -> BatchConsumer:
@@ -145,14 +146,14 @@ def _consumer(runner: AgentRunner) -> BatchConsumer:
     consumer._committed_offset = {}
     consumer._thread = cast("Any", SimpleNamespace(rebuilding=False, rebuilt=0))
     consumer.app = cast("Any", SimpleNamespace(runner=runner))
-    consumer.highwater = lambda _: None  # type: ignore[method-assign]
+    cast("Any", consumer).highwater = lambda _: None
     commits: list[dict[TP, int | None]] = []
 
     async def commit(*_: Any) -> bool:
         commits.append({tp: queue.committable for tp, queue in consumer.queues.items()})
         return True
 
-    consumer.commit = commit  # type: ignore[method-assign]
+    cast("Any", consumer).commit = commit
     cast("Any", consumer).commits = commits
     cast("Any", runner.app)._consumer = consumer
     return consumer
@@ -339,7 +340,7 @@ async def test_an_agent_that_fails_ends_the_process(rig: Rig) -> None:
     async def fail(_chunk: Chunk) -> Outcome:
         raise RuntimeError("a defect")
 
-    rig.agent.handle = fail  # type: ignore[method-assign]
+    cast("Any", rig.agent).handle = fail
     await rig.runner._work(rig.fetched(some(1)))
     assert rig.fatal == ["agent counting failed"]
     assert rig.committable(1) is None
@@ -364,7 +365,7 @@ async def test_a_record_that_a_job_fails_on_is_a_dead_letter_and_the_others_go_o
 async def test_a_partition_is_current_when_its_log_was_read_to_the_end(rig: Rig) -> None:
     """By what came with a chunk, or by where the brokers said that the log ends and nothing is in hand."""
     runner, consumer = rig.runner, rig.consumer
-    consumer.highwater = lambda _: 10  # type: ignore[method-assign]
+    cast("Any", consumer).highwater = lambda _: 10
     await runner._work(rig.fetched(some(1, start=0)))
     assert 1 not in runner.current
     await runner._work(rig.fetched(some(1, start=7)))
@@ -384,5 +385,5 @@ def test_the_lag_is_between_what_is_committed_and_the_later_of_two_ends(rig: Rig
     consumer = rig.consumer
     consumer.expected = {TP(TICKS, n): 10 for n in range(4)}
     consumer._committed_offset = {TP(TICKS, 0): 4, TP(TICKS, 1): 10, TP(TICKS, 2): None}
-    consumer.highwater = lambda tp: {0: 12, 1: 10}.get(tp.partition)  # type: ignore[method-assign]
+    cast("Any", consumer).highwater = lambda tp: {0: 12, 1: 10}.get(tp.partition)
     assert rig.runner.lag({(TICKS, 0): 9, (TICKS, 1): 11, (TICKS, 2): 20}) == {"0": 8, "1": 1}
