@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 
 from aiokafka import TopicPartition
@@ -15,6 +16,8 @@ from schemas import UsageError
 PATIENCE = 15.0
 """Seconds that storage may take to reach the ends that the log had: it commits twice a second."""
 _LOOK = 0.5
+_STORAGE = "ashare-storage"
+_EARLIER = re.compile(r"ashare(?:-(?:snapshots|storage|changes)){2,}")
 _REQUEST_MS = 10_000
 
 
@@ -51,13 +54,15 @@ async def lag(bootstrap: str, topic: str, patience: float = PATIENCE) -> str | N
 
 
 async def _behind(admin: AIOKafkaAdminClient, due: dict[TopicPartition, int]) -> str | None:
-    """Which storage agents are behind, and by how much. One that no longer runs counts until Kafka forgets it."""
-    groups = sorted({str(group[0]) for group in await admin.list_consumer_groups()})
+    """Which storage agents are behind, and by how much.
+
+    The groups that the storage agent shared with others until version 0.2 count as long as its own has committed
+    nothing: it goes on where they stand.
+    """
+    there = {str(group[0]) for group in await admin.list_consumer_groups()}
+    earlier = sorted(name for name in there if _EARLIER.fullmatch(name) and "storage" in name.split("-"))
     asked = 0
-    for group in groups:
-        first, *agents = group.split("-")
-        if first != "ashare" or "storage" not in agents:
-            continue
+    for group in [name for name in [_STORAGE] if name in there] + earlier:
         committed = await admin.list_consumer_group_offsets(group)
         done = {tp: committed[tp].offset if tp in committed else 0 for tp in due}
         if not any(offset > 0 for offset in done.values()):
@@ -66,4 +71,6 @@ async def _behind(admin: AIOKafkaAdminClient, due: dict[TopicPartition, int]) ->
         missing = sum(max(0, end - max(done[tp], 0)) for tp, end in due.items())
         if missing:
             return f"storage ({group}) is {missing:,} records behind the log: run it again when it is done"
+        if group == _STORAGE:
+            break
     return None if asked else "no storage agent has committed anything of the topic: run one, or archive from the log"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 
 from cli.commands import archive
 from cli.main import app
+from consumers.archive import lag as lagging
 from consumers.archive.lag import lag
 from tests.consumers.archive.records import DAY, log, tick, ticks
 from tests.stores.places import SqlitePlace, batch, write
@@ -26,23 +28,47 @@ async def _commit(bootstrap: str, group: str, topic: str, offsets: dict[int, int
         await consumer.stop()
 
 
-async def test_what_storage_has_not_committed_is_told(bootstrap: str) -> None:
-    """Of every group with the storage agent; other agents' don't count, nor do other topics'."""
-    name = uuid.uuid4().hex
+async def test_what_storage_has_not_committed_is_told(bootstrap: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its own group; other agents' don't count, nor do other topics', nor agents of another team."""
+    storage, name = _groups(monkeypatch)
     async with log(bootstrap, partitions=2) as source:
         assert await lag(bootstrap, source.topic, 0) is None  # an empty log
         await source.put(ticks(30))
         await source.put(ticks(5), partition=1)
         await _commit(bootstrap, f"ashare-snapshots-{name}", source.topic, {0: 30, 1: 5})
+        await _commit(bootstrap, f"ashare-cold-storage-{name}", source.topic, {0: 30, 1: 5})
         assert "no storage agent has committed" in str(await lag(bootstrap, source.topic, 0))
-        await _commit(bootstrap, f"ashare-snapshots-storage-{name}", source.topic, {0: 28})
-        why = str(await lag(bootstrap, source.topic, 0))
-        assert f"storage (ashare-snapshots-storage-{name}) is 7 records behind" in why
-        await _commit(bootstrap, f"ashare-snapshots-storage-{name}", source.topic, {0: 30, 1: 5})
+        await _commit(bootstrap, storage, source.topic, {0: 28})
+        assert f"storage ({storage}) is 7 records behind" in str(await lag(bootstrap, source.topic, 0))
+        await _commit(bootstrap, storage, source.topic, {0: 30, 1: 5})
         assert await lag(bootstrap, source.topic, 0) is None
-        await _commit(bootstrap, f"ashare-storage-{name}", source.topic, {0: 10, 1: 5})
-        assert "is 20 records behind" in str(await lag(bootstrap, source.topic, 0))
     assert await lag(bootstrap, f"none-{name}", 0) is None
+
+
+async def test_a_group_of_an_earlier_version_counts_until_the_agents_own_has_taken_over(
+    bootstrap: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then it stands still for as long as Kafka keeps it, and no day would be closed for a week."""
+    storage, name = _groups(monkeypatch)
+    shared = f"ashare-snapshots-storage-{name}"
+    async with log(bootstrap, partitions=2) as source:
+        await source.put(ticks(30))
+        await _commit(bootstrap, f"ashare-snapshots-changes-{name}", source.topic, {0: 30})
+        assert "no storage agent has committed" in str(await lag(bootstrap, source.topic, 0))
+        await _commit(bootstrap, shared, source.topic, {0: 28})
+        assert f"storage ({shared}) is 2 records behind" in str(await lag(bootstrap, source.topic, 0))
+        await _commit(bootstrap, storage, source.topic, {0: 29})
+        assert f"storage ({storage}) is 1 records behind" in str(await lag(bootstrap, source.topic, 0))
+        await _commit(bootstrap, storage, source.topic, {0: 30})
+        assert await lag(bootstrap, source.topic, 0) is None
+
+
+def _groups(monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
+    """The storage agent's group, and what makes names of groups this test's own."""
+    name = uuid.uuid4().hex
+    monkeypatch.setattr(lagging, "_STORAGE", f"ashare-storage-{name}")
+    monkeypatch.setattr(lagging, "_EARLIER", re.compile(rf"ashare(?:-(?:snapshots|storage|changes)){{2,}}-{name}"))
+    return f"ashare-storage-{name}", name
 
 
 def test_no_day_is_closed_while_storage_lags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
