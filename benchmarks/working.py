@@ -20,7 +20,6 @@ from deploy.embedded import free_port
 from schemas.topics import PRICE_CHANGES, PRICE_CHANGES_STATE, SNAPSHOTS, TICKS, topics
 
 EFFECTS = (SNAPSHOTS, PRICE_CHANGES, PRICE_CHANGES_STATE)
-_ORDER = ("snapshots", "storage", "changes")
 _LOOK = 0.05
 _STARTING = 60.0
 
@@ -68,7 +67,7 @@ async def work(bootstrap: str, agents: str, ticks: int, *, seconds: float = 60.0
     """
     port = free_port()
     partitions = topics()[SNAPSHOTS].partitions
-    await renew(bootstrap, EFFECTS, ["ashare-" + "-".join(a for a in _ORDER if a in agents.split(","))])
+    await renew(bootstrap, EFFECTS, [f"ashare-{agent}" for agent in agents.split(",")])
     with tempfile.TemporaryDirectory(prefix="ashare-bench-") as directory:
         log = Path(directory) / "log"
         with log.open("wb") as output:
