@@ -234,16 +234,14 @@ async def _check(
         if verdict.sent:
             say("comparing")
             with _timed(verdict, "compare"):
-                rule = Rule.parse(options.threshold)
-                launches = restarting.launches if options.kill_producer_every is not None else ()
                 await compare(
                     stack,
                     reader,
-                    rule,
+                    Rule.parse(options.threshold),
                     verdict,
                     tape=options.tape,
                     relisting=relisting,
-                    launches=launches,
+                    launches=restarting.launches if options.kill_producer_every is not None else (),
                     served=served,
                 )
             if drain.stored_at > began:

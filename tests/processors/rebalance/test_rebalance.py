@@ -112,7 +112,7 @@ async def test_a_member_that_stood_still_past_its_session_publishes_and_serves_n
                         for member in frozen:
                             member.part.resume()
 
-                    await ask(frozen[0].url, watch.lowest, served, go_on)
+                    await ask(frozen[0].url, load.codes[::8], watch.lowest, served, go_on)
                 await up(group)
                 assert not await judged(broker.bootstrap, load, groups, group, store=tmp_path / "store", served=served)
             assert not longer_than(SESSION + PAUSE, watch)
