@@ -19,6 +19,7 @@ from selfcheck.log import LogReader
 ALL = "snapshots,storage,changes"
 THRESHOLD = "2ticks"
 UP_SECONDS = 80.0
+_LEAVE_SECONDS = 5.0
 STOP_SECONDS = 15.0
 """Within which a worker that is asked to end has done what it holds, committed it and left."""
 
@@ -58,7 +59,7 @@ class Member:
 
 @contextlib.contextmanager
 def members(bootstrap: str, directory: Path, agents: Sequence[str]) -> Iterator[list[Member]]:
-    """Workers that share the partitions; whichever are in the list at the end are killed."""
+    """Workers that share the partitions; whichever are in the list at the end are ended, and so leave their groups."""
     started: list[Member] = []
     try:
         for some in agents:
@@ -66,7 +67,10 @@ def members(bootstrap: str, directory: Path, agents: Sequence[str]) -> Iterator[
         yield started
     finally:
         for member in started:
-            member.part.kill()
+            member.part.ask_to_end()
+        until = time.monotonic() + _LEAVE_SECONDS
+        for member in started:
+            member.part.end(until - time.monotonic())
 
 
 async def up(some: Iterable[Member]) -> list[str]:
