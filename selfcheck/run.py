@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 import tempfile
 import time
@@ -130,7 +131,7 @@ def verify(options: Options, say: Callable[[str], None] = lambda _: None) -> Ver
         UsageError: the threshold is not understood.
     """
     Rule.parse(options.threshold)
-    verdict = Verdict(asdict(options))
+    verdict = Verdict(asdict(options) | {"kafka_client": os.environ.get("ASHARE_KAFKA_CLIENT") or "direct"})
     directory = Path(tempfile.mkdtemp(prefix="ashare-verify-"))
     codes = directory / "codes.txt"
     relisting = Relisting(directory, options.watchlist_at, options.seconds) if options.watchlist_at else None
