@@ -122,3 +122,13 @@ def test_workers_that_are_killed_and_ended_in_turn_leave_nothing_behind() -> Non
     longest = max(verdict["pauses"], key=lambda pause: pause["seconds"])
     assert 0 < verdict["longest_pause_s"] == longest["seconds"]
     assert longest["group"].startswith("ashare-")
+
+
+@pytest.mark.timeout(240)
+def test_a_worker_that_stood_still_past_its_session_goes_on_without_a_step_back() -> None:
+    """Beside another, which takes its partitions over: what it held is neither published nor served nor stored."""
+    freezing = ("--workers", "2", "--freeze-worker", "14", "--store", "questdb")
+    verdict = verified(*freezing, "--rate", "1000", "--seconds", "28", "--seed", "12")
+    assert verdict["sent"] == verdict["published"] == verdict["stored"] == 28_000
+    assert verdict["rows_went_back"] == verdict["served_old"] == verdict["uncommitted"] == 0
+    assert [(one["what"], one["worker"]) for one in verdict["disturbances"]] == [("frozen", 1), ("resumed", 1)]
