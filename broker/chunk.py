@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from bisect import bisect_left
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -199,10 +199,8 @@ def take(result: FetchResult, *, headers: bool = False, shared: SharedBatches | 
 def _unpack(records: PartitionRecords, chunk: Chunk, *, headers: bool) -> None:
     batches = records._records
     read_committed = records._isolation_level == 1
-    add_offset, add_time = chunk.offsets.append, chunk.timestamps.append
-    add_key, add_value = chunk.keys.append, chunk.values.append
     while batches.has_next():
-        batch = batches.next_batch()
+        batch = batches.memory.next_batch()
         if records._check_crcs and not batch.validate_crc():
             chunk.corrupt = True
             return
@@ -211,15 +209,11 @@ def _unpack(records: PartitionRecords, chunk: Chunk, *, headers: bool) -> None:
             continue
         if not batch.is_control_batch:
             start = chunk.end
-            for record in batch:
-                offset = record.offset
-                if offset >= start:
-                    add_offset(offset)
-                    add_time(record.timestamp)
-                    add_key(record.key)
-                    add_value(record.value)
-                    if headers:
-                        chunk.headers.append(record.headers)
+            try:
+                _add(batch, chunk, start, headers=headers)
+            except UnicodeDecodeError:
+                start = max(start, chunk.offsets[-1] + 1) if chunk.offsets else start
+                _add(batches.lenient(batch), chunk, start, headers=headers)
         chunk.end = batch.next_offset
 
 
@@ -239,7 +233,7 @@ def _unpack_shared(records: PartitionRecords, chunk: Chunk, shared: SharedBatche
     read_committed = records._isolation_level == 1
     parts = chunk._parts = []
     while batches.has_next():
-        batch = batches.next_batch()
+        batch = batches.memory.next_batch()
         control = batch.is_control_batch
         key = topic, partition, batch.base_offset, batch.crc
         known = None if control else shared.get(key)
@@ -251,7 +245,10 @@ def _unpack_shared(records: PartitionRecords, chunk: Chunk, shared: SharedBatche
             continue
         if not control:
             if known is None:
-                known = shared.add(key, batch)
+                try:
+                    known = shared.add(key, batch)
+                except UnicodeDecodeError:
+                    known = shared.add(key, batches.lenient(batch))
             first = 0
             offsets, timestamps, keys, values = known.offsets, known.timestamps, known.keys, known.values
             if offsets and offsets[0] < chunk.end:
@@ -264,6 +261,21 @@ def _unpack_shared(records: PartitionRecords, chunk: Chunk, shared: SharedBatche
             chunk.keys += keys
             chunk.values += values
         chunk.end = batch.next_offset
+
+
+def _add(records: Iterable[Any], chunk: Chunk, start: int, *, headers: bool) -> None:
+    """Put records at the end of a chunk, without those before an offset."""
+    add_offset, add_time = chunk.offsets.append, chunk.timestamps.append
+    add_key, add_value = chunk.keys.append, chunk.values.append
+    for record in records:
+        offset = record.offset
+        if offset >= start:
+            add_offset(offset)
+            add_time(record.timestamp)
+            add_key(record.key)
+            add_value(record.value)
+            if headers:
+                chunk.headers.append(record.headers)
 
 
 def corrupt(chunk: Chunk) -> CorruptRecordException:

@@ -10,9 +10,9 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from aiokafka.record.memory_records import MemoryRecords
 
 from broker.chunk import Chunk, _unpack, _unpack_shared
+from broker.records import Records
 from broker.shared import SharedBatches
 from schemas import encode
 from tests.jobs.chunks import NINE_THIRTY, tick
@@ -48,7 +48,7 @@ def log_of(rng: random.Random, batches: int) -> Log:
 def fetch(log: Log, start: int, size: int) -> tuple[PartitionRecords, Chunk]:
     """What a fetch from an offset brings of at most so many bytes, the last batch cut off; and an empty chunk."""
     raw = b"".join(some for _, end, some in log if end > start)[:size]
-    records = PartitionRecords(TopicPartition("t", 0), MemoryRecords(raw), [], start, None, None, True, 0)
+    records = PartitionRecords(TopicPartition("t", 0), Records(raw), [], start, None, None, True, 0)
     return records, Chunk("t", 0, start)
 
 
