@@ -28,6 +28,7 @@ from schemas.topics import TICKS, topics
 
 Stored = Callable[[], Awaitable[int]]
 PARTITIONS = topics()[TICKS].partitions
+GROUPS = ["ashare-snapshots", "ashare-storage", "ashare-changes"]
 _ROOT = Path(__file__).parents[1]
 _LOOK = 0.1
 
@@ -95,7 +96,7 @@ PIPELINES = {"ashare-stream": ours, "one send, event and INSERT a tick": first_v
 
 async def run(name: str, bootstrap: str, given: Namespace) -> dict[str, Value]:
     """One pipeline, from an empty topic."""
-    await renew(bootstrap, [TICKS, *EFFECTS], ["ashare-snapshots-storage-changes"])
+    await renew(bootstrap, [TICKS, *EFFECTS], GROUPS)
     with tempfile.TemporaryDirectory(prefix="ashare-bench-", ignore_cleanup_errors=True) as directory:
         async with feed(given.ticks, given.ticks_per_frame) as (address, pushing):
             processes, stored = await PIPELINES[name](bootstrap, address, Path(directory))

@@ -14,6 +14,7 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import psutil
 
@@ -80,9 +81,15 @@ async def _looked(root: int, seconds: float) -> dict[str, Value]:
     second, now, passed = uses(root), await status(port), time.monotonic() - at
     looked: dict[str, Value] = {f"CPU % {role}": share for role, share in shares(first, second, passed).items()}
     looked |= {f"MB {role}": round(second[role][1]) for role in sorted(second)}
-    if then and now and "chunks" in now and now["chunks"] > then["chunks"]:
-        looked["ticks a chunk"] = (now["ticks"] - then["ticks"]) / (now["chunks"] - then["chunks"])
+    if then and now:
+        handled, chunks = (_of_all(now, name) - _of_all(then, name) for name in ("handled", "chunks"))
+        looked |= {"ticks a chunk": handled / chunks} if chunks > 0 else {}
     return looked
+
+
+def _of_all(worker: dict[str, Any], counter: str) -> int:
+    """A counter's sum over a worker's agents."""
+    return sum(agent[counter] for agent in worker["agents"].values())
 
 
 def _web_port(root: int) -> int:

@@ -67,12 +67,16 @@ class Group:
             raise NotOwnedError("the worker is stopping")
         if app.rebalancing or not app.tables.actives_ready or recovery._held_generation != generation:
             raise NotOwnedError("the worker is recovering its table")
-        if not self._runner.lease.valid:
-            raise NotOwnedError("the group may have given this worker's partitions to another")
+        self.check_lease()
         assigned = app.assignor.assigned_actives()
         return View(
             generation, frozenset(tp.partition for tp in assigned if tp.topic == SNAPSHOTS and tp in recovery._held)
         )
+
+    def check_lease(self) -> None:
+        """Raise ``NotOwnedError`` where the rows may be another worker's by now, and these be old."""
+        if not self._runner.lease.valid:
+            raise NotOwnedError("the group may have given this worker's partitions to another")
 
     @property
     def held(self) -> Mapping[int, dict[str, SnapshotRow]]:
@@ -156,7 +160,10 @@ class Routes:
             return found
         if not found:
             return answer(404, {"error": "unknown_code", "message": f"no tick of {code} was seen", "code": code})
-        return web.Response(body=self._encoded(found[0]), content_type="application/json")
+        try:
+            return web.Response(body=self._encoded(found[0]), content_type="application/json")
+        except NotOwnedError as error:
+            return unavailable(str(error))
 
     async def get_many(self, request: web.Request) -> web.StreamResponse:
         """The snapshots of ``?codes=a,b`` (unknown ones left out), or of all codes."""
@@ -229,6 +236,7 @@ class Routes:
                 elsewhere[group.owner(partition)].append(code)
         for answered in await _every(self._peers.snapshots(url, wanted) for url, wanted in elsewhere.items()):
             found.update(answered)
+        group.check_lease()
         return [found[code] for code in codes if code in found]
 
     async def _all(self, only: Sequence[int] | None, *, routed: bool) -> list[_Found]:
@@ -258,10 +266,15 @@ class Routes:
         return found
 
     def _encoded(self, found: _Found) -> bytes:
-        """A snapshot with its age."""
+        """A snapshot with its age.
+
+        Raises:
+            NotOwnedError: it is an old one, since this process stood still meanwhile.
+        """
+        assert self._group is not None
+        self._group.check_lease()
         if not isinstance(found, SnapshotRow):
             return encode(found)
-        assert self._group is not None
         age = self._group.age_ms(found.partition)
         return encode(found.record())[:-1] + (b',"age_ms":null}' if age is None else b',"age_ms":%d}' % age)
 
@@ -305,6 +318,13 @@ async def _sent(
             await response.write_eof()
     except TimeoutError:
         log.warning("a reader of /snapshots did not take its answer within %g s and was cut off", SEND_SECONDS)
-        if request.transport is not None:
-            request.transport.abort()
+        _cut_off(request)
+    except NotOwnedError as error:
+        log.warning("a reader of /snapshots was cut off: %s", error)
+        _cut_off(request)
     return response
+
+
+def _cut_off(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()

@@ -49,7 +49,7 @@ class Effects:
         self._waiting: deque[_Waiting] = deque()
         self._rows: set[StateRow] = set()
         self._records = 0
-        self._busy = False
+        self._busy = self._cancelled = False
         self._work = asyncio.Event()
         self._enough = asyncio.Event()
         self._room = asyncio.Event()
@@ -64,7 +64,12 @@ class Effects:
         done: Awaitable[object] | None,
         records: int,
     ) -> None:
-        """Enter a chunk that was handled, and whose records are in the lanes that are to be confirmed first."""
+        """Enter a chunk that was handled, and whose records are in the lanes that are to be confirmed first.
+
+        After ``cancel`` it changes nothing: the chunk comes again.
+        """
+        if self._cancelled:
+            return
         self._before.update(lanes)
         self._waiting.append(_Waiting(delivery, done))
         self._records += records
@@ -154,5 +159,6 @@ class Effects:
 
     def cancel(self) -> None:
         """Give up what is on its way; its chunks come again."""
+        self._cancelled = True
         self._task.cancel()
         self._room.set()

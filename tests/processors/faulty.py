@@ -13,6 +13,8 @@ from collections.abc import Callable
 from typing import Any
 
 from jobs.thresholds import parse_overrides
+from processors.streaming import runner as running
+from processors.streaming.runner import AgentRunner
 from processors.worker import Worker, WorkerOptions, parse_agents
 
 PATIENCE = 3.0
@@ -23,9 +25,14 @@ async def forever(*_args: Any, **_kwargs: Any) -> Any:
     await asyncio.Event().wait()
 
 
+def runner(worker: Worker) -> AgentRunner:
+    """Its first agent's."""
+    return worker.parts.runners[0]
+
+
 def client(worker: Worker) -> Any:
-    """What the worker speaks to Kafka through."""
-    return worker._consumer._thread
+    """What the agent uses to talk to Kafka."""
+    return runner(worker).consumer._thread
 
 
 def block_the_loop(_worker: Worker) -> None:
@@ -48,13 +55,12 @@ def stop_coordinating(worker: Worker) -> None:
 def never_assign_again(worker: Worker) -> None:
     """A rebalance begins and does not end."""
     client(worker)._rebalance_listener.on_partitions_assigned = forever
-    worker._consumer._thread.rebuild("a test")
+    client(worker).rebuild("a test")
 
 
 def hang_an_agent(worker: Worker) -> None:
     """An agent that does not come back with a chunk."""
-    for agent in worker._agents:
-        agent.handle = forever  # type: ignore[method-assign]
+    runner(worker).agent.handle = forever  # type: ignore[method-assign]
 
 
 def never_confirm_a_commit(worker: Worker) -> None:
@@ -124,10 +130,11 @@ FAULTS: dict[str, Callable[[Worker], None]] = {
 
 async def strike(worker: Worker, fault: str) -> None:
     """Wait until the worker works, then have it fail, and the check of that name complain for less time."""
-    while not (worker._running and worker.recovered and worker.handled):  # noqa: ASYNC110 - looked at, not told
+    first = runner(worker)
+    while not (first.running and first.recovered and first.handled):  # noqa: ASYNC110 - looked at, not told
         await asyncio.sleep(0.1)
-    dog = worker.watchdog
-    dog._checks = {name: (check, PATIENCE if name == fault else wait) for name, (check, wait) in dog._checks.items()}
+    dog, named = worker.parts.watchdog, {fault, f"{first.agent.name}: {fault}"}
+    dog._checks = {name: (check, PATIENCE if name in named else wait) for name, (check, wait) in dog._checks.items()}
     if fault == "starved":
         dog._starved = 2 * PATIENCE
         await asyncio.sleep(2.0)
@@ -138,18 +145,20 @@ async def strike(worker: Worker, fault: str) -> None:
 def main(fault: str, bootstrap: str, agents: str, port: str, store: str) -> int:
     """Run it."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+    # Workers of one broker that do not disturb each other.
+    running.group_of = lambda agent: f"faulty-{fault.replace(' ', '-')}-{agent}"  # type: ignore[attr-defined]
     thresholds = parse_overrides("0", "")
     options = WorkerOptions(
         bootstrap, parse_agents(agents), store, thresholds, "127.0.0.1", int(port), f"http://127.0.0.1:{port}"
     )
     worker = Worker(options)
-    started, tasks = worker._start, []
+    started, tasks = worker.start, []
 
     async def start() -> None:
         await started()
         tasks.append(asyncio.create_task(strike(worker, fault)))
 
-    worker._start = start  # type: ignore[method-assign]
+    worker.start = start  # type: ignore[method-assign]
     return worker.run()
 
 

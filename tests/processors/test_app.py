@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -12,7 +13,7 @@ from processors.streaming.faust_app import make_app
 def test_no_directory_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Faust would put a data directory of the app's name there, and crash where it may not write."""
     monkeypatch.chdir(tmp_path)
-    app = make_app("127.0.0.1:9", "ashare-test", web_host="127.0.0.1", web_port=1, web_url="http://127.0.0.1:1")
+    app = make_app("127.0.0.1:9", "ashare-test", address="http://127.0.0.1:1", runner=cast("Any", None))
     app.finalize()
     app._create_directories()
     assert list(tmp_path.iterdir()) == []

@@ -17,15 +17,15 @@ import pytest
 
 from broker.publisher import Publisher
 from deploy.embedded import KafkaBroker, free_port
-from processors.agents.all import AGENTS
+from processors.options import AGENTS
 from processors.streaming.watchdog import EXIT_STUCK
 from schemas import Tick, encode
 from schemas.topics import TICKS, partition_of, topics
 
 SEEN = ("event loop", "starved", "coordinator", "rebalance", "progress", "commit", "fetch")
 CURED = ("end metadata", "end fetcher", "end coordination", "end heartbeat", "fetch once")
-GROUPS = [",".join(some) for size in (1, 2, 3) for some in itertools.combinations(AGENTS, size)]
-"""One for each worker of a test: each set of agents is a group of its own."""
+SETS = [",".join(some) for size in (1, 2, 3) for some in itertools.combinations(AGENTS, size)]
+"""The agents of each worker of a test; the first of them is the one that fails."""
 CODES = [f"{n}" for n in range(600_000, 600_030)]
 
 
@@ -35,6 +35,8 @@ class Faulty:
     def __init__(self, fault: str, bootstrap: str, agents: str, directory: Path) -> None:
         """Started at once."""
         self.fault, self.port = fault, free_port()
+        of_the_process = fault in {"event loop", "starved"}
+        self.check = fault if of_the_process else f"{agents.partition(',')[0]}: {fault}"
         self.here = directory / fault.replace(" ", "-")
         self.here.mkdir()
         self._log = self.here.with_suffix(".log")
@@ -98,8 +100,8 @@ async def load(bootstrap: str) -> AsyncIterator[Publisher]:
 
 @asynccontextmanager
 async def workers(faults: tuple[str, ...], bootstrap: str, directory: Path) -> AsyncIterator[list[Faulty]]:
-    """One for each fault, each in a group of its own."""
-    started = [Faulty(fault, bootstrap, agents, directory) for fault, agents in zip(faults, GROUPS, strict=False)]
+    """One for each fault, each in groups of its own."""
+    started = [Faulty(fault, bootstrap, agents, directory) for fault, agents in zip(faults, SETS, strict=False)]
     try:
         async with load(bootstrap):
             yield started
@@ -122,7 +124,7 @@ async def test_each_real_check_sees_its_real_fault(broker: KafkaBroker, tmp_path
             assert "Timeout" in said
         else:
             assert code == EXIT_STUCK, said[-3000:]
-            assert f"ending the process: {worker.fault}: " in said
+            assert f"ending the process: {worker.check}: " in said
         assert list(worker.here.iterdir()) == []
 
     async with asyncio.timeout(240), workers(SEEN, broker.bootstrap, tmp_path) as started:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from deploy.embedded import KafkaBroker, free_port
 from jobs.changes import Changes
 from jobs.snapshots import Snapshots
 from jobs.thresholds import parse_overrides
+from processors.options import AGENTS
 from schemas import Tick, encode
 from schemas.topics import PRICE_CHANGES, TICKS, partition_of, topics
 
@@ -115,6 +116,17 @@ async def disturb(pair: list[WorkerProcess], rng: random.Random) -> None:
         victim.start()
 
 
+def done(states: Iterable[dict[str, Any] | None]) -> bool:
+    """Whether these workers' agents have all partitions between them, and have committed everything."""
+    found: dict[str, dict[str, int]] = {}
+    for state in states:
+        if not state or not state["recovered"]:
+            return False
+        for name, agent in state["agents"].items():
+            found.setdefault(name, {}).update(agent["lag"])
+    return set(found) == set(AGENTS) and all(len(lag) == PARTITIONS and not sum(lag.values()) for lag in found.values())
+
+
 async def settled(bootstrap: str, pair: list[WorkerProcess]) -> None:
     """Wait until both workers share the partitions and have committed everything."""
     ends = sum(end for end in (await admin.describe(bootstrap, [TICKS]))[TICKS].end)
@@ -122,11 +134,7 @@ async def settled(bootstrap: str, pair: list[WorkerProcess]) -> None:
     async with asyncio.timeout(90):
         while True:
             states = [await worker.status() for worker in pair]
-            lags: dict[str, int] = {}
-            for state in states:
-                if state and state["recovered"]:
-                    lags |= state["lag"]
-            if len(lags) == PARTITIONS and sum(lags.values()) == 0 and all(states):
+            if done(states):
                 return
             await asyncio.sleep(0.5)
 
@@ -204,7 +212,7 @@ def _check_snapshots(ticks: dict[int, Chunk], served: dict[str, dict[str, object
         job.apply(rows, chunk)  # type: ignore[arg-type]
         for code, row in rows.items():
             expected = orjson.loads(encode(row.record()))  # type: ignore[attr-defined]
-            assert served[code] | {"origin": None} == expected | {"origin": None}
+            assert served[code] | {"origin": None, "age_ms": 0} == expected | {"origin": None, "age_ms": 0}
 
 
 def _check_store(directory: Path, sent: list[Tick]) -> None:

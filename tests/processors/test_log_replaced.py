@@ -18,11 +18,12 @@ from aiokafka.structs import OffsetAndMetadata
 from broker import admin
 from broker.publisher import Publisher
 from deploy.embedded import KafkaBroker
+from processors.options import AGENTS
 from schemas import FeedEvent, Tick, decode, encode
 from schemas.topics import FEED_EVENTS, TICKS, partition_of, topics
-from tests.processors.test_kill import CODES, PARTITIONS, WorkerProcess
+from tests.processors.test_kill import CODES, PARTITIONS, WorkerProcess, done
 
-GROUP = "ashare-snapshots-storage-changes"
+GROUPS = [f"ashare-{agent}" for agent in AGENTS]
 
 
 class Log:
@@ -68,7 +69,7 @@ class Log:
             while True:
                 assert worker.process.poll() is None, "the worker has ended"
                 status = await worker.status()
-                if status and status["recovered"] and self.stored == self.pushed and not status["lag_total"]:
+                if status and done([status]) and self.stored == self.pushed:
                     return status
                 await asyncio.sleep(0.3)
 
@@ -85,6 +86,12 @@ async def events(bootstrap: str) -> list[FeedEvent]:
     return [event for event in found if event.event == "log_replaced"]
 
 
+async def told(bootstrap: str) -> set[str]:
+    """The groups that have told of another log of ticks."""
+    found = [event for event in await events(bootstrap) if (event.reason or "").startswith(TICKS)]
+    return {event.source.partition("@")[0] for event in found}
+
+
 async def made_anew(bootstrap: str, topic: str) -> None:
     """Delete a topic and make it again."""
     client = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
@@ -97,9 +104,9 @@ async def made_anew(bootstrap: str, topic: str) -> None:
     await admin.apply(bootstrap, {topic: topics()[topic]})
 
 
-async def commit_too_far(bootstrap: str) -> None:
-    """Have the group stand behind every log's end."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=GROUP, enable_auto_commit=False)
+async def commit_too_far(bootstrap: str, group: str) -> None:
+    """Have a group stand behind every log's end."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False)
     await consumer.start()
     try:
         places = [TopicPartition(TICKS, p) for p in range(PARTITIONS)]
@@ -123,11 +130,12 @@ async def test_what_stands_behind_the_name_is_read_from_its_start(tmp_path: Path
         await made_anew(broker.bootstrap, TICKS)
         await log.push(broker.bootstrap, 900)
         await log.read(worker)
-        assert [event.reason.split()[0] for event in await events(broker.bootstrap) if event.reason] == [TICKS]
+        assert await told(broker.bootstrap) == set(GROUPS)
 
         worker.process.terminate()
         await asyncio.to_thread(worker.process.wait)
-        await commit_too_far(broker.bootstrap)
+        for group in GROUPS:
+            await commit_too_far(broker.bootstrap, group)
         worker.start()
         await log.push(broker.bootstrap, 100)
         await log.read(worker)
@@ -139,10 +147,7 @@ async def test_what_stands_behind_the_name_is_read_from_its_start(tmp_path: Path
         await log.push(broker.bootstrap, 3_000)  # past every offset that was read before
         status = await log.read(worker)
         assert status["logs_replaced"] >= 1
-        told = await events(broker.bootstrap)
-        assert any(
-            event.source.startswith(f"{GROUP}@") and event.reason and event.reason.startswith(TICKS) for event in told
-        )
+        assert await told(broker.bootstrap) == set(GROUPS)
     finally:
         worker.kill()
         await asyncio.to_thread(broker.stop)

@@ -1,4 +1,4 @@
-"""What a worker's group lost to retention, and what it drops as repeated though it is not: told, and red."""
+"""What an agent's group lost to retention, and what it drops as repeated though it is not: told, and red."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from broker.publisher import Publisher
 from deploy.embedded import KafkaBroker
 from processors.events import group_of
 from processors.losses import Losses
+from processors.options import AGENTS
 from schemas import FeedEvent, Tick, decode, encode
 from schemas.topics import FEED_EVENTS, TICKS, partition_of
 from tests.processors.test_gaps import CODES, RUN, published, served
-from tests.processors.test_kill import PARTITIONS, WorkerProcess
+from tests.processors.test_kill import PARTITIONS, WorkerProcess, done
 
 GROUP = "ashare-snapshots"
 
@@ -39,7 +40,7 @@ def noted(end: int) -> FeedEvent:
 
 def test_health_complains_of_what_nobody_took_note_of() -> None:
     """Of this group, in the worker's words, with the way out; one that is told of after the note stays."""
-    losses = Losses(GROUP)
+    losses = Losses(GROUP, "snapshots")
     assert losses.complaint is None
     for event in (loss(5), loss(6, "ashare-changes@host:1"), loss(7, "line"), loss(8, detected="silence"), loss(9)):
         losses.take(event)
@@ -54,9 +55,18 @@ def test_health_complains_of_what_nobody_took_note_of() -> None:
     assert losses.complaint is not None
 
 
+def test_what_a_group_of_an_earlier_version_lost_is_still_told() -> None:
+    """An upgrade hides no loss that nobody took note of; groups that the agent was not part of do not count."""
+    losses = Losses(GROUP, "snapshots")
+    losses.take(loss(5, "ashare-snapshots-storage-changes@host:6066"))
+    losses.take(loss(6, "ashare-storage-changes@host:6066"))
+    losses.take(loss(7, "ashare-snapshots-of-another-team@host:6066"))
+    assert [one.at for one in losses.open] == [5]
+
+
 def test_a_loss_is_known_by_its_words() -> None:
     """A worker that was killed before it could commit meets it again, and tells of it once; noted or not."""
-    losses = Losses(GROUP)
+    losses = Losses(GROUP, "snapshots")
     losses.take(loss(5))
     losses.take(noted(5))
     assert losses.knows("lost at 5")
@@ -65,7 +75,7 @@ def test_a_loss_is_known_by_its_words() -> None:
 
 def test_losses_that_are_remembered_have_a_bound() -> None:
     """The first ones are counted, no longer named; a note clears those as well."""
-    losses = Losses(GROUP)
+    losses = Losses(GROUP, "snapshots")
     for at in range(3_000):
         losses.take(loss(at))
     assert len(losses.open) == 1_024
@@ -160,11 +170,27 @@ async def all_read(worker: WorkerProcess, ticks: int) -> None:
                 async with session.get(f"http://127.0.0.1:{worker.port}/snapshots") as answer:
                     rows = (await answer.json()).get("snapshots", [])
                 status = await worker.status()
-                if status and not status["lag_total"] and [row["ticks"] for row in rows] == [ticks] * len(CODES):
+                if done([status]) and [row["ticks"] for row in rows] == [ticks] * len(CODES):
                     return
             except aiohttp.ClientError:
                 pass
             await asyncio.sleep(0.2)
+
+
+async def told_by_each(bootstrap: str) -> FeedEvent:
+    """What the snapshots agent told of a loss, which each agent has for itself."""
+    gaps = {group_of(event.source): event for event in await events(bootstrap) if event.event == "gap"}
+    assert gaps.keys() == {f"ashare-{agent}" for agent in AGENTS}
+    return gaps[GROUP]
+
+
+async def told_of_repeats(bootstrap: str) -> FeedEvent:
+    """The one event that tells of repeats, when it is there."""
+    async with asyncio.timeout(30):
+        while not (found := [event for event in await events(bootstrap) if event.event == "repeats"]):  # noqa: ASYNC110 - it has no event
+            await asyncio.sleep(0.2)
+    (told,) = found
+    return told
 
 
 @pytest.mark.timeout(480)
@@ -188,12 +214,11 @@ async def test_what_retention_took_is_marked_told_and_red_until_an_operator_take
         await log.ticks(1)
         worker.start()
 
-        complaints = await health(worker, "retention")
-        assert f"{2 * len(mine)} records of {TICKS}/{partition}" in complaints["retention"]
-        (gap,) = [event for event in await events(broker.bootstrap) if event.event == "gap"]
+        complaints = await health(worker, *(f"{agent}: retention" for agent in AGENTS))
+        assert all(f"{2 * len(mine)} records of {TICKS}/{partition}" in complaint for complaint in complaints.values())
+        gap = await told_by_each(broker.bootstrap)
         assert (gap.detected, gap.line, gap.count) == ("retention", f"{TICKS}/{partition}", 2 * len(mine))
         assert gap.codes == sorted(mine)
-        assert group_of(gap.source) is not None
         assert f"to {begin - 1})" in (gap.reason or "")
         mark = {"id": gap.id, "start": gap.start, "end": gap.end, "count": 1}
         due = {code: mark if code in mine else None for code in CODES}
@@ -203,19 +228,19 @@ async def test_what_retention_took_is_marked_told_and_red_until_an_operator_take
 
         await asyncio.to_thread(worker.kill)
         worker.start()
-        assert await health(worker, "retention") == complaints
+        assert await health(worker, *complaints) == complaints
 
-        assert complaints["retention"].startswith((await ashare("acknowledge", "--bootstrap", broker.bootstrap))[7:60])
+        said = (await ashare("acknowledge", "--bootstrap", broker.bootstrap)).splitlines()
+        noted = [line for line in said if line.startswith("noted: ")]
+        assert sorted(line[7:60] for line in noted) == sorted(complaint[:53] for complaint in complaints.values())
         await health(worker)
         assert "nothing to take note of" in await ashare("acknowledge", "--bootstrap", broker.bootstrap)
 
         await log.ticks(1)
         await log.ticks(20, run=RUN - 1)
-        assert "line in a row" in (await health(worker, "repeats"))["repeats"]
-        async with asyncio.timeout(30):
-            while not (found := [event for event in await events(broker.bootstrap) if event.event == "repeats"]):  # noqa: ASYNC110 - it has no event
-                await asyncio.sleep(0.2)
-        (told,) = found
+        repeats = await health(worker, "snapshots: repeats", "changes: repeats")
+        assert all("line in a row" in complaint for complaint in repeats.values())
+        told = await told_of_repeats(broker.bootstrap)
         assert "line in a row" in (told.reason or "")
         assert told.count
         assert (await worker.status() or {})["suspicious"] == 20 * len(CODES)

@@ -25,7 +25,7 @@ from selfcheck.findings import Findings
 from selfcheck.log import Entry, LogReader
 from selfcheck.reference import ChangeReference
 from selfcheck.thresholds import Rules
-from tests.processors.test_kill import PARTITIONS, THRESHOLD, WorkerProcess, settled
+from tests.processors.test_kill import PARTITIONS, THRESHOLD, WorkerProcess, done, settled
 
 CODES = [*(f"{n}" for n in range(600_000, 600_060)), *(f"{n}" for n in range(688_000, 688_030))]
 RATE = 1_000
@@ -126,7 +126,7 @@ async def drained(broker: KafkaBroker, worker: WorkerProcess) -> dict[str, Any]:
     async with asyncio.timeout(60):
         while True:
             status = await worker.status()
-            if status and status["recovered"] and len(status["lag"]) == PARTITIONS and not status["lag_total"]:
+            if status and done([status]):
                 ends = (await admin.describe(broker.bootstrap, [TICKS]))[TICKS].records
                 if status["ticks"] or not ends:
                     return status

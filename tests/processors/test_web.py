@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
@@ -47,11 +48,14 @@ class Worker:
             partition = partition_of(code, COUNT)
             if partition in held:
                 rows[partition] |= row_of(code)
-        self.table = SimpleNamespace(partitions_held=rows)
+        self.table = SimpleNamespace(held=rows)
+        self.lease = SimpleNamespace(valid=True)
+        self.current: dict[int, float] = dict.fromkeys(held, time.monotonic())
         self.owners: dict[str, dict[str, list[int]]] = {}
         self.recovery = SimpleNamespace(_held={TP(SNAPSHOTS, partition) for partition in held}, _held_generation=1)
         self.app = SimpleNamespace(
             rebalancing=False,
+            should_stop=False,
             consumer_generation_id=1,
             tables=SimpleNamespace(actives_ready=True, recovery=self.recovery),
             assignor=SimpleNamespace(
@@ -59,8 +63,12 @@ class Worker:
             ),
         )
         self.routes = Routes(
-            cast("Any", self.app),
-            cast("Any", self.table),
+            cast(
+                "Any",
+                SimpleNamespace(
+                    app=self.app, agent=SimpleNamespace(table=self.table), lease=self.lease, current=self.current
+                ),
+            ),
             lambda: {"status": "ok"},
             dict,
             hosts=["http://worker:6066"],
@@ -90,7 +98,7 @@ class Worker:
         """A partition is another worker's from now on."""
         self.app.consumer_generation_id = self.recovery._held_generation = self.app.consumer_generation_id + 1
         self.recovery._held = {tp for tp in self.recovery._held if tp.partition != partition}
-        del self.table.partitions_held[partition]
+        del self.table.held[partition]
 
     async def ask(self, path: str, asked: Any = None, method: str = "", **headers: str) -> tuple[int, Any]:
         """Status and decoded body."""
@@ -110,7 +118,7 @@ class Worker:
 
 def row_of(code: str) -> dict[str, SnapshotRow]:
     rows: dict[str, SnapshotRow] = {}
-    Snapshots().apply(rows, chunk([tick(1, 10.0, code=code)]))
+    Snapshots().apply(rows, chunk([tick(1, 10.0, code=code)], partition=partition_of(code, COUNT)))
     return rows
 
 
@@ -265,7 +273,7 @@ async def test_partitions_that_move_while_others_are_asked_are_no_hole() -> None
         answering = Worker(range(COUNT), MARKET)
         found = [
             row.record()
-            for rows in answering.table.partitions_held.values()
+            for rows in answering.table.held.values()
             for row in rows.values()
             if partition_of(row.code, COUNT) in set(body.get("partitions", range(COUNT)))
             and row.code in set(body.get("codes", MARKET))
@@ -302,12 +310,14 @@ async def test_partitions_that_move_while_others_are_asked_are_no_hole() -> None
 
 
 async def test_while_partitions_are_assigned_there_is_no_answer(alone: Worker) -> None:
-    """A generation whose rows are not whole yet, a rebalance, a partition that nobody owns: 503 with when to ask."""
+    """Rows that are not whole yet, a rebalance, a partition that nobody owns, a lease that ran out: 503, ask again."""
     changes: list[tuple[Any, str, Any]] = [
         (alone.app, "rebalancing", True),
         (alone.app, "consumer_generation_id", 2),
         (alone.app.tables, "actives_ready", False),
         (alone.recovery, "_held", set()),
+        (alone.app, "should_stop", True),
+        (alone.lease, "valid", False),
     ]
     for of, name, value in changes:
         was = getattr(of, name)
@@ -317,6 +327,78 @@ async def test_while_partitions_are_assigned_there_is_no_answer(alone: Worker) -
             assert (status, said["error"]) == (503, "unavailable")
         setattr(of, name, was)
     assert (await alone.ask("/snapshots"))[0] == 200
+
+
+async def test_a_snapshot_tells_its_age(alone: Worker) -> None:
+    """How long ago its partition was last known to hold all that the log held; null before that was ever known."""
+    partition = partition_of("600000", COUNT)
+    _, said = await alone.ask("/snapshots/600000")
+    assert 0 <= said["age_ms"] < 60_000
+    alone.current[partition] -= 90.0
+    for path, asked in (("/snapshots/600000", None), ("/snapshots", {"codes": ["600000"]})):
+        status, said = await alone.ask(path, asked)
+        (snapshot,) = said.get("snapshots", [said])
+        assert status == 200
+        assert 90_000 <= snapshot["age_ms"] < 150_000
+    _, said = await alone.ask("/snapshots")
+    ages = {snapshot["code"]: snapshot["age_ms"] for snapshot in said["snapshots"]}
+    assert {code for code, age in ages.items() if age >= 90_000} == {
+        code for code in MARKET if partition_of(code, COUNT) == partition
+    }
+    alone.current.clear()
+    assert (await alone.ask("/snapshots/600000"))[1]["age_ms"] is None
+
+
+async def test_a_snapshot_of_another_worker_has_that_workers_age() -> None:
+    """It is passed on as it was told, by either of the ways; one that tells no age has none."""
+    async with two() as (one, other):
+        code = next(code for code in MARKET if partition_of(code, COUNT) % 2)
+        other.current[partition_of(code, COUNT)] -= 90.0
+        assert (await one.ask(f"/snapshots/{code}"))[1]["age_ms"] >= 90_000
+        found = {snapshot["code"]: snapshot["age_ms"] for snapshot in (await one.ask("/snapshots"))[1]["snapshots"]}
+        assert found[code] >= 90_000
+        other.current.clear()
+        assert (await one.ask(f"/snapshots/{code}"))[1]["age_ms"] is None
+
+
+async def test_a_lease_that_runs_out_while_others_are_asked_is_no_old_answer() -> None:
+    """A worker that was stopped in the middle of an answer does not give it."""
+    async with Worker([0], MARKET).served() as worker:
+
+        async def handle(_request: web.Request) -> web.Response:
+            worker.lease.valid = False
+            return web.json_response({"snapshots": []})
+
+        application = web.Application()
+        application.router.add_post("/snapshots", handle)
+        runner = web.AppRunner(application)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        try:
+            worker.knows(f"http://127.0.0.1:{runner.addresses[0][1]}", range(1, COUNT))
+            for asked in (None, {"codes": MARKET}):
+                worker.lease.valid = True
+                status, said = await worker.ask("/snapshots", asked)
+                assert (status, said["error"]) == (503, "unavailable")
+        finally:
+            await runner.cleanup()
+
+
+async def test_an_answer_that_is_half_sent_when_the_lease_runs_out_is_cut_off(
+    alone: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is left of it would be old rows: the reader gets an error, not a whole answer."""
+    real, encoded = SnapshotRow.record, list[str]()
+
+    def record(row: SnapshotRow) -> Any:
+        encoded.append(row.code)
+        alone.lease.valid = len(encoded) < 1_000
+        return real(row)
+
+    monkeypatch.setattr(SnapshotRow, "record", record)
+    with pytest.raises(aiohttp.ClientError):
+        await alone.ask("/snapshots")
+    assert len(encoded) == 1_000
 
 
 async def test_a_member_without_the_secret_is_not_asked() -> None:

@@ -112,7 +112,8 @@ def test_each_worker_answers_every_code_whoever_owns_it(pair: list[Served]) -> N
     for code in CODES:
         answers = [worker.get(f"/snapshots/{code}") for worker in pair]
         assert [status for status, _, _ in answers] == [200, 200]
-        assert answers[0][1] == answers[1][1]
+        assert answers[0][1] | {"age_ms": 0} == answers[1][1] | {"age_ms": 0}
+        assert all(0 <= body["age_ms"] < 60_000 for _, body, _ in answers)
         assert answers[0][1]["code"] == code
 
 
@@ -157,7 +158,11 @@ def test_a_worker_without_the_agent_says_so(bootstrap: str, tmp_path: Path) -> N
         worker.until("/health", lambda status, _: status == 200)
         status, body, _ = worker.get(f"/snapshots/{CODES[0]}")
         assert (status, body["error"]) == (404, "no_snapshots")
-        assert worker.get("/status")[1]["agents"] == ["changes"]
+        assert list(worker.get("/status")[1]["agents"]) == ["changes"]
+        assert worker.get("/status")[1]["groups"] == ["ashare-changes"]
+        assert worker.get("/health")[1]["agents"] == {
+            "changes": {"status": "ok", "complaints": {}, "group": "ashare-changes"}
+        }
         assert worker.end() == 0
     finally:
         worker.process.kill()

@@ -1,0 +1,389 @@
+"""One agent at work, over lanes that a test confirms and a consumer that it plays: nothing connects to a broker."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, ClassVar, cast
+
+import pytest
+from faust.types import TP
+
+from broker.chunk import Chunk
+from broker.publisher import Lane
+from processors.streaming import consumer as consumer_module
+from processors.streaming import effects as effects_module
+from processors.streaming import runner as runner_module
+from processors.streaming.agent import Agent, Context, Message, Outcome, StateRow, Table
+from processors.streaming.consumer import BatchConsumer
+from processors.streaming.offsets import Delivery, Fetch, OffsetQueue
+from processors.streaming.runner import AgentRunner
+from schemas import Origin, Record, encode
+from schemas.topics import DEAD_LETTERS, SNAPSHOTS, TICKS, partition_of
+from tests.jobs.chunks import chunk, tick
+
+OUT = "test.out.v1"
+
+
+class Counted(Record, frozen=True):
+    """A row as it is published."""
+
+    code: str
+    ticks: int
+    origin: Origin
+
+
+class Row:
+    """How many ticks of a code came."""
+
+    def __init__(self, code: str) -> None:
+        """None."""
+        self.key = code.encode()
+        self.ticks = self.received = 0
+        self.marks: dict[str, tuple[int, int]] = {}
+
+    def record(self) -> Counted:
+        """The row."""
+        return Counted(self.key.decode(), self.ticks, Origin(0, 0))
+
+
+class Counting(Agent):
+    """Counts ticks by code, and emits each; may be made to wait in the middle of a chunk."""
+
+    name: ClassVar[str] = "counting"
+    outputs: ClassVar[tuple[str, ...]] = (OUT,)
+    table: Table
+
+    def __init__(self) -> None:
+        """It goes on by itself."""
+        self.table = Table(SNAPSHOTS, lambda _: ("", None), every=3_600.0)
+        self.table.state = cast("Any", SimpleNamespace(partitions_held={}, rows=self._rows))
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.seen: list[tuple[int, int]] = []
+        self.applied: list[tuple[int, int]] = []
+        self.revocations = 0
+        self.done: asyncio.Future[None] | None = None
+        self.context: Context | None = None
+
+    def _rows(self, partition: int) -> dict[str, Any]:
+        held = cast("Any", self.table.state).partitions_held
+        rows: dict[str, Any] = held.setdefault(partition, {})
+        return rows
+
+    async def handle(self, chunk: Chunk) -> Outcome:
+        """Count."""
+        self.seen.append((chunk.partition, chunk.start))
+        await self.gate.wait()
+        rows, changed, records = self.table.rows(chunk.partition), set[StateRow](), list[Message]()
+        for offset, one in zip(chunk.offsets, chunk.ticks, strict=True):
+            if one is None:
+                continue
+            if one.price > 1_000_000:
+                chunk.fail(offset, ValueError("too dear"))
+                continue
+            row = rows.setdefault(one.code, Row(one.code))
+            row.ticks, row.received = row.ticks + 1, one.received
+            changed.add(row)
+            records.append((OUT, row.key, encode(row.record()), one.received // 1000, []))
+        self.applied.append((chunk.partition, chunk.start))
+        return Outcome(records, changed, self.done)
+
+    def revoked(self) -> None:
+        """Count it."""
+        self.revocations += 1
+
+
+class Rig:
+    """A runner that nothing connects, and what a broker would do."""
+
+    def __init__(self, agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Nothing was fetched."""
+        self.agent = agent
+        monkeypatch.setattr(runner_module.AgentRunner, "_build", lambda _: None)
+        self.runner = AgentRunner(agent, "127.0.0.1:9", address="http://127.0.0.1:1", place="host:1")
+        self.runner.publisher.partitions[OUT] = 12
+        self.consumer = _consumer(self.runner)
+        self.fatal: list[str] = []
+        for module in (runner_module, effects_module):
+            monkeypatch.setattr(module, "fatal", self.fatal.append)
+
+    def fetched(self, *chunks: Chunk) -> Fetch:
+        """As the consumer enters chunks."""
+        deliveries = [
+            Delivery(one, self.consumer.queues.setdefault(TP(one.topic, one.partition), OffsetQueue()), 0.0)
+            for one in chunks
+        ]
+        fetch = Fetch(deliveries)
+        self.consumer.fetches.append(fetch)
+        return fetch
+
+    def lane(self, topic: str, partition: int) -> Lane:
+        """The lane of state rows and dead letters, or of records."""
+        publisher = self.runner.records_publisher if topic == OUT else self.runner.publisher
+        return publisher.lane(topic, partition)
+
+    def confirm(self, lane: Lane) -> None:
+        """A broker takes what waits in a lane."""
+        while lane._waiting:
+            lane._flight.append(lane._waiting.popleft())
+        lane.landed()
+
+    def committable(self, partition: int) -> int | None:
+        """What may be committed of a partition."""
+        return self.consumer.queues[TP(TICKS, partition)].committable
+
+    def partition_of(self, code: str) -> int:
+        """Where a code's records go."""
+        return partition_of(code, 12)
+
+
+def _consumer(runner: AgentRunner) -> BatchConsumer:
+    consumer = BatchConsumer.__new__(BatchConsumer)
+    consumer.queues, consumer.fetches, consumer.expected, consumer.confirmed = {}, [], {}, {}
+    consumer.abandoned, consumer.lost_to_retention = False, 0
+    consumer._committed_offset = {}
+    consumer._thread = cast("Any", SimpleNamespace(rebuilding=False, rebuilt=0))
+    consumer.app = cast("Any", SimpleNamespace(runner=runner))
+    cast("Any", consumer).highwater = lambda _: None
+    commits: list[dict[TP, int | None]] = []
+
+    async def commit(*_: Any) -> bool:
+        commits.append({tp: queue.committable for tp, queue in consumer.queues.items()})
+        return True
+
+    cast("Any", consumer).commit = commit
+    cast("Any", consumer).commits = commits
+    cast("Any", runner.app)._consumer = consumer
+    return consumer
+
+
+@pytest.fixture
+async def rig(monkeypatch: pytest.MonkeyPatch) -> Rig:
+    """With the counting agent, whose member may act."""
+    made = Rig(Counting(), monkeypatch)
+    made.runner.lease.renew(made.runner.lease._now())
+    return made
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until it holds."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - looked at, not told
+            await asyncio.sleep(0.001)
+
+
+def some(partition: int, start: int = 0, count: int = 3) -> Chunk:
+    """Ticks of one code."""
+    return chunk([tick(start + n + 1, 10.0) for n in range(count)], start=start, partition=partition)
+
+
+def agent_of(rig: Rig) -> Counting:
+    """The agent."""
+    return cast("Counting", rig.agent)
+
+
+async def test_records_then_what_must_be_done_then_rows_then_the_acknowledgement(rig: Rig) -> None:
+    """Each is confirmed before the next; only then an offset may be committed."""
+    agent = agent_of(rig)
+    agent.done = asyncio.get_running_loop().create_future()
+    await rig.runner._work(rig.fetched(some(3)))
+    rig.runner.hurry()
+    records, rows = rig.lane(OUT, rig.partition_of("600519")), rig.lane(SNAPSHOTS, 3)
+    await asyncio.sleep(0.02)
+    assert (records.added, rows.added, rig.committable(3)) == (3, 0, None)
+    rig.confirm(records)
+    await asyncio.sleep(0.02)
+    assert (rows.added, rig.committable(3)) == (0, None)
+    agent.done.set_result(None)
+    await until(lambda: rows.added == 1)
+    assert rig.committable(3) is None
+    assert not rig.runner.idle
+    rig.confirm(rows)
+    await until(lambda: rig.committable(3) == 3)
+    assert rig.runner.idle
+    assert (rig.runner.handled, rig.runner.chunks, rig.runner.published) == (3, 1, 3)
+    assert not rig.fatal
+
+
+async def test_giving_up_ends_a_chunk_in_the_middle_and_leaves_the_rest_of_its_fetch(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the agent has begun is cancelled, what it has not is not begun, and none of it may be committed."""
+    agent = agent_of(rig)
+    fetch = rig.fetched(some(1), some(2), some(3))
+    working = asyncio.create_task(rig.runner._work(fetch))
+    await until(lambda: len(agent.applied) == 3)
+    await working
+    agent.gate.clear()
+    fetch = rig.fetched(some(1, start=3), some(2, start=3), some(3, start=3))
+    working = asyncio.create_task(rig.runner._work(fetch))
+    await until(lambda: len(agent.seen) == 4)
+    for partition in (1, 2, 3):
+        assert rig.lane(SNAPSHOTS, partition).added == 0
+    monkeypatch.setattr(consumer_module, "DRAIN_PATIENCE", 0.2)
+    await asyncio.wait_for(rig.consumer.wait_empty(), 5)
+    await asyncio.wait_for(working, 5)
+    agent.gate.set()
+    await asyncio.sleep(0.05)
+    assert agent.seen[3:] == [(1, 3)], "no further chunk of the fetch was begun"
+    assert len(agent.applied) == 3
+    assert agent.revocations == 1
+    assert [rig.lane(SNAPSHOTS, partition).added for partition in (1, 2, 3)] == [0, 0, 0]
+    assert rig.lane(OUT, rig.partition_of("600519")).unacknowledged == 0, "what was not sent is not sent any more"
+    assert rig.consumer.abandoned, "rows are restored before the chunks come again"
+    assert rig.consumer.queues == {}
+    assert not rig.fatal
+
+
+async def test_giving_up_keeps_nobody_waiting(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An agent that waits for room in effects that are given up is cancelled, too; the next fetch is worked on."""
+    monkeypatch.setattr(effects_module, "LIMIT", 3)
+    agent = agent_of(rig)
+    working = asyncio.create_task(rig.runner._work(rig.fetched(some(1))))
+    await working
+    held = asyncio.create_task(rig.runner._work(rig.fetched(some(1, start=3))))
+    await asyncio.sleep(0.05)
+    assert not held.done()
+    await asyncio.wait_for(rig.runner.abandon(), 5)
+    await asyncio.wait_for(held, 5)
+    assert len(agent.applied) == 1
+    again = rig.fetched(some(1))
+    await asyncio.wait_for(rig.runner._work(again), 5)
+    assert agent.applied == [(1, 0), (1, 0)]
+    assert not rig.fatal
+
+
+async def test_a_rebalance_does_not_wait_for_what_lies_in_a_streams_buffer(rig: Rig) -> None:
+    """Faust has emptied the buffers by then: what the agent has begun is finished and committed, the rest dropped."""
+    agent = agent_of(rig)
+    first, second = rig.fetched(some(1), some(2)), rig.fetched(some(1, start=3), some(2, start=3))
+    await rig.runner._work(first)
+    draining = asyncio.create_task(rig.consumer.wait_empty())
+    await asyncio.sleep(0.05)
+    assert not draining.done(), "the first fetch's effects are not confirmed"
+    rig.confirm(rig.lane(OUT, rig.partition_of("600519")))
+    await until(lambda: rig.lane(SNAPSHOTS, 1).added and rig.lane(SNAPSHOTS, 2).added)
+    for partition in (1, 2):
+        rig.confirm(rig.lane(SNAPSHOTS, partition))
+    await asyncio.wait_for(draining, 2)
+    assert cast("Any", rig.consumer).commits[-1] == {TP(TICKS, 1): 3, TP(TICKS, 2): 3}
+    assert not rig.consumer.abandoned
+    await rig.runner._work(second)
+    assert agent.applied == [(1, 0), (2, 0)], "a fetch that was dropped is not worked on, wherever it still lies"
+
+
+async def test_without_a_lease_nothing_is_waited_for(rig: Rig) -> None:
+    """What is in hand may be another member's by now: it is given up at once, and none of it is published."""
+    await rig.runner._work(rig.fetched(some(1)))
+    rig.runner.lease._renewed = 0.0
+    began = asyncio.get_running_loop().time()
+    await asyncio.wait_for(rig.consumer.wait_empty(), 2)
+    assert asyncio.get_running_loop().time() - began < 1.0
+    assert rig.consumer.abandoned
+    assert rig.lane(OUT, rig.partition_of("600519")).unacknowledged == 0
+    assert not rig.runner.publisher._may_send()
+    assert not rig.runner.records_publisher._may_send()
+
+
+async def test_rows_that_changed_without_a_chunk_shortly_before_a_rebalance_are_published_after_it(rig: Rig) -> None:
+    """A gap mark that was set within a beat of it reaches the topic; where the partition has left, its new owner's."""
+    agent, runner = agent_of(rig), rig.runner
+    rows = {partition: Row(f"60000{partition}") for partition in (1, 2, 3)}
+    for partition, row in rows.items():
+        agent.table.rows(partition)[row.key.decode()] = row
+        runner._publish_rows(partition, [row])
+    await asyncio.sleep(0)
+    await runner._revoked()
+    held = cast("Any", agent.table.state).partitions_held
+    del held[2]
+    held[3]["600003"] = Row("600003")  # restored: what assigns it marks it anew
+    await runner._assigned()
+    runner.hurry()
+    await until(lambda: rig.lane(SNAPSHOTS, 1).added)
+    await asyncio.sleep(0.05)
+    assert [rig.lane(SNAPSHOTS, partition).added for partition in (1, 2, 3)] == [1, 0, 0]
+    rig.confirm(rig.lane(SNAPSHOTS, 1))
+    await until(lambda: runner.idle)
+
+
+async def test_a_rebalance_waits_for_rows_that_changed_without_a_chunk(rig: Rig) -> None:
+    """Most of them go out in time."""
+    row = Row("600001")
+    agent_of(rig).table.rows(1)["600001"] = row
+    rig.runner._publish_rows(1, [row])
+    draining = asyncio.create_task(rig.consumer.wait_empty())
+    await until(lambda: rig.lane(SNAPSHOTS, 1).added)
+    assert not draining.done()
+    rig.confirm(rig.lane(SNAPSHOTS, 1))
+    await asyncio.wait_for(draining, 2)
+    assert not rig.consumer.abandoned
+
+
+async def test_rows_that_were_given_up_are_not_published_later(rig: Rig) -> None:
+    """They were changed by chunks that come again, to rows restored without them."""
+    row = Row("600001")
+    agent_of(rig).table.rows(1)["600001"] = row
+    rig.runner._publish_rows(1, [row])
+    await rig.runner.abandon()
+    await rig.runner._revoked()
+    await rig.runner._assigned()
+    rig.runner.hurry()
+    await asyncio.sleep(0.05)
+    assert rig.lane(SNAPSHOTS, 1).added == 0
+
+
+async def test_an_agent_that_fails_ends_the_process(rig: Rig) -> None:
+    """Its chunk is not acknowledged, and comes again to whoever is next."""
+
+    async def fail(_chunk: Chunk) -> Outcome:
+        raise RuntimeError("a defect")
+
+    cast("Any", rig.agent).handle = fail
+    await rig.runner._work(rig.fetched(some(1)))
+    assert rig.fatal == ["agent counting failed"]
+    assert rig.committable(1) is None
+
+
+async def test_a_record_that_a_job_fails_on_is_a_dead_letter_and_the_others_go_on(rig: Rig) -> None:
+    """The chunk is acknowledged when the letter is confirmed, and not before."""
+    dear = chunk([tick(1, 10.0), tick(2, 2_000_000.0), tick(3, 10.0), b"hello"], partition=1)
+    await rig.runner._work(rig.fetched(dear))
+    rig.runner.hurry()
+    rig.confirm(rig.lane(OUT, rig.partition_of("600519")))
+    await asyncio.sleep(0.02)
+    letters = rig.runner.dead_letters
+    assert (letters.count, rig.lane(DEAD_LETTERS, 0).added) == (2, 2)
+    assert rig.lane(SNAPSHOTS, 1).added == 0
+    rig.confirm(rig.lane(DEAD_LETTERS, 0))
+    await until(lambda: rig.lane(SNAPSHOTS, 1).added)
+    rig.confirm(rig.lane(SNAPSHOTS, 1))
+    await until(lambda: rig.committable(1) == 4)
+
+
+async def test_a_partition_is_current_when_its_log_was_read_to_the_end(rig: Rig) -> None:
+    """By what came with a chunk, or by where the brokers said that the log ends and nothing is in hand."""
+    runner, consumer = rig.runner, rig.consumer
+    cast("Any", consumer).highwater = lambda _: 10
+    await runner._work(rig.fetched(some(1, start=0)))
+    assert 1 not in runner.current
+    await runner._work(rig.fetched(some(1, start=7)))
+    before = runner.current[1]
+    consumer.expected = {TP(TICKS, 1): 10, TP(TICKS, 2): 5}
+    runner.keep_current({(TICKS, 1): 10, (TICKS, 2): 6}, before + 100.0)
+    assert runner.current == {1: before}, "chunks are in hand, and the other log goes on"
+    consumer.queues.clear()
+    runner.keep_current({(TICKS, 1): 10, (TICKS, 2): 6}, before + 100.0)
+    assert runner.current == {1: before + 100.0}
+    await runner._revoked()
+    assert runner.current == {}
+
+
+def test_the_lag_is_between_what_is_committed_and_the_later_of_two_ends(rig: Rig) -> None:
+    """What fetching brought may be newer than what the brokers were asked; a partition without a commit tells none."""
+    consumer = rig.consumer
+    consumer.expected = {TP(TICKS, n): 10 for n in range(4)}
+    consumer._committed_offset = {TP(TICKS, 0): 4, TP(TICKS, 1): 10, TP(TICKS, 2): None}
+    cast("Any", consumer).highwater = lambda tp: {0: 12, 1: 10}.get(tp.partition)
+    assert rig.runner.lag({(TICKS, 0): 9, (TICKS, 1): 11, (TICKS, 2): 20}) == {"0": 8, "1": 1}
