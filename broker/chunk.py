@@ -230,7 +230,7 @@ def _unpack_shared(records: PartitionRecords, chunk: Chunk, shared: SharedBatche
     read_committed = records._isolation_level == 1
     parts = chunk._parts = []
     while batches.has_next():
-        batch = batches.next_batch()
+        batch = batches.memory.next_batch()
         control = batch.is_control_batch
         key = topic, partition, batch.base_offset, batch.crc
         known = None if control else shared.get(key)

@@ -23,6 +23,7 @@ from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
 from aiokafka.consumer.subscription_state import Assignment
 from aiokafka.errors import KafkaError
 
+from broker.mode import plain
 from broker.records import Records
 from broker.wire import BODY, COUNT, Pending, connection_to, count_at, name_at, overdue, packed, send, speaks
 
@@ -222,7 +223,8 @@ class Fetching:
     """Makes an aiokafka fetcher hold conversations.
 
     Each request may wait at the broker for as many ms as ``wait`` says of it. Where a conversation can't be held (an
-    older broker, racks, more partitions than one answer has room for) aiokafka's own requests go out.
+    older broker, racks, more partitions than one answer has room for) or may not be (``broker.mode``), aiokafka's own
+    requests go out.
     """
 
     def __init__(self, fetcher: Fetcher, wait: _Wait, wanted: Callable[[str], bool] = lambda _: True) -> None:
@@ -237,7 +239,8 @@ class Fetching:
         self._troubled: set[int] = set()
         self._plain: set[int] = set()
         self._fetch, self._decide = fetcher._proc_fetch_request, fetcher._get_actions_per_node
-        fetcher._proc_fetch_request = self._converse
+        if not plain():
+            fetcher._proc_fetch_request = self._converse
         fetcher._get_actions_per_node = self._look
 
     def ask(self) -> None:

@@ -29,10 +29,14 @@ class Gate:
         client.send = self._held
 
     def shut(self) -> None:
-        """Let no produce request through any more, and drop what the kernel has not taken of earlier ones."""
+        """Let no produce request through any more."""
         self._shut = True
+
+    def cut(self) -> None:
+        """Drop what the kernel has not taken of earlier requests, and every connection with it."""
         for connection in list(self._client._conns.values()):
             if connection._writer is not None:
+                connection._on_close_cb = None  # new metadata, which it would ask for, are of no use any more
                 connection._writer.transport.abort()
 
     async def _held(self, node: int, request: Any, *, group: int = ConnectionGroup.DEFAULT) -> Any:

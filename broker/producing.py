@@ -19,6 +19,7 @@ from typing import Generic, Protocol, TypeVar
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.producer.message_accumulator import BatchBuilder
 
+from broker.mode import plain
 from broker.wire import BODY, COUNT, Pending, connection_to, count_at, name_at, packed, send, speaks
 
 log = logging.getLogger(__name__)
@@ -82,6 +83,7 @@ class Producing(Generic[P]):
         self.busy: set[int] = set()
         self._client, self._landed = client, landed
         self._closed = False
+        self._plain = plain()
 
     def close(self) -> None:
         """The client is being closed: whatever still comes is dropped."""
@@ -89,6 +91,8 @@ class Producing(Generic[P]):
 
     def node(self, place: P) -> int | None:
         """Where the place's batch can be sent from here; ``None`` sends it by aiokafka."""
+        if self._plain:
+            return None
         client = self._client.client
         # What is sent to stays in the metadata that aiokafka refreshes; it enters by itself what it did not know.
         client._topics.add(place.topic)

@@ -361,7 +361,9 @@ class Publisher:
         self._ready.clear()
         self._drained.set()
         if in_flight:
-            self._cut()
+            if self._gate is not None:
+                self._gate.cut()
+            self._shut()
             self._break(f"{dropped:,} records were abandoned, some of them in flight")
         return dropped
 
@@ -600,7 +602,7 @@ class Publisher:
         self._ready.update(lane for lane in self._lanes.values() if lane.waits())
         self._leave_soon()
 
-    def _cut(self) -> None:
+    def _shut(self) -> None:
         """Nothing leaves by this client any more, and nothing that comes counts."""
         self._generation += 1
         if self._producing is not None:
@@ -612,7 +614,7 @@ class Publisher:
 
     async def _discard(self) -> None:
         """Close the client without waiting for what it still holds: ``stop()`` alone would flush without a limit."""
-        self._cut()
+        self._shut()
         client, self._client = self._client, None
         if client is None:
             return

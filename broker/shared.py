@@ -97,8 +97,8 @@ class SharedBatches:
 
     def add(self, key: _Key, records: Iterable[Any]) -> Batch:
         """Take a batch apart for its first reader, and keep it for the others."""
-        self.misses += 1
         batch = Batch(records, self._readers - 1)
+        self.misses += 1
         if batch.left > 0 and batch.weight <= self._limit:
             self._batches[key] = batch
             self.weight += batch.weight

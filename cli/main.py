@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
@@ -54,8 +55,11 @@ app.add_typer(threshold.app, name="threshold")
 
 
 @app.callback()
-def _before() -> None:
+def _before(kafka_client: Annotated[str, settings.option("kafka_client")] = settings.default("kafka_client")) -> None:
     settings.check_environment(os.environ)
+    variable = settings.SETTINGS["kafka_client"].env
+    if kafka_client != (os.environ.get(variable) or settings.default("kafka_client")):
+        os.environ[variable] = kafka_client  # read by every client of this process and of those that it starts
 
 
 def main() -> None:

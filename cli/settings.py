@@ -42,6 +42,13 @@ _DECLARED = (
         "bootstrap", "--bootstrap", "ASHARE_KAFKA_BOOTSTRAP", "Kafka brokers, HOST:PORT[,HOST:PORT]", "127.0.0.1:9092"
     ),
     Setting(
+        "kafka_client",
+        "--kafka-client",
+        "ASHARE_KAFKA_CLIENT",
+        "who packs requests to Kafka: direct (fast) or plain (aiokafka); the flag stands before the command",
+        "direct",
+    ),
+    Setting(
         "feed", "--feed", "ASHARE_FEED", "the provider whose protocol is spoken; `ashare feeds` lists them", "post"
     ),
     Setting(

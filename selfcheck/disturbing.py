@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from deploy.local.stack import Stack
-from selfcheck.served import POLL_SECONDS, ServedCheck, ask
+from selfcheck.served import POLL_SECONDS, ServedCheck, ask, one_of_each_partition
 
 FREEZE_AT = 5.0
 """Seconds after the first tick at which a worker is frozen."""
@@ -130,6 +130,8 @@ class Disturbing:
         number = self._frozen = 0
         async with self._one_at_a_time:
             part = self.stack.worker(number)
+        url = self.stack.workers[number]
+        codes = await asyncio.to_thread(one_of_each_partition, url)
         self._note(number, "frozen")
         part.freeze()
         await asyncio.sleep(seconds)
@@ -138,7 +140,7 @@ class Disturbing:
             self._note(number, "resumed")
             part.resume()
 
-        await ask(self.stack.workers[number], self.committed, self.served, go_on)
+        await ask(url, codes, self.committed, self.served, go_on)
         self._frozen = None
 
     def _note(self, number: int, what: What) -> None:

@@ -44,7 +44,7 @@ class Drain:
         self._reader = reader
         self._ledger = ledger
         self._tape = tape
-        self._counts = {url: _Counts() for url in stack.workers}
+        self._counts = {url: Counts() for url in stack.workers}
         self._stored = 0
         self.stored_at = 0.0
         self.ticks_a_chunk: float | None = None
@@ -112,10 +112,11 @@ class Drain:
         await asyncio.sleep(_LOOK)
 
 
-class _Counts:
+class Counts:
     """A worker's counters, over all of its starts."""
 
     def __init__(self) -> None:
+        """It has said nothing yet."""
         self._before = dict.fromkeys(_COUNTED, 0)
         self._now = dict.fromkeys(_COUNTED, 0)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 import tempfile
 import time
@@ -130,7 +131,7 @@ def verify(options: Options, say: Callable[[str], None] = lambda _: None) -> Ver
         UsageError: the threshold is not understood.
     """
     Rule.parse(options.threshold)
-    verdict = Verdict(asdict(options))
+    verdict = Verdict(asdict(options) | {"kafka_client": os.environ.get("ASHARE_KAFKA_CLIENT") or "direct"})
     directory = Path(tempfile.mkdtemp(prefix="ashare-verify-"))
     codes = directory / "codes.txt"
     relisting = Relisting(directory, options.watchlist_at, options.seconds) if options.watchlist_at else None
@@ -234,16 +235,14 @@ async def _check(
         if verdict.sent:
             say("comparing")
             with _timed(verdict, "compare"):
-                rule = Rule.parse(options.threshold)
-                launches = restarting.launches if options.kill_producer_every is not None else ()
                 await compare(
                     stack,
                     reader,
-                    rule,
+                    Rule.parse(options.threshold),
                     verdict,
                     tape=options.tape,
                     relisting=relisting,
-                    launches=launches,
+                    launches=restarting.launches if options.kill_producer_every is not None else (),
                     served=served,
                 )
             if drain.stored_at > began:

@@ -6,7 +6,8 @@ import asyncio
 import json
 import time
 import urllib.request
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from selfcheck.findings import Findings
@@ -34,13 +35,13 @@ class ServedCheck:
         """By code and place of the row's last tick: up to where ticks were committed when it was asked for."""
         self._by_code: dict[str, list[tuple[int, int, int]]] | None = None
 
-    def add(self, committed: Mapping[int, int], snapshots: Iterable[Json]) -> None:
-        """Take one answer.
+    def add(self, committed: Mapping[int, int], snapshots: Sequence[Json]) -> None:
+        """Take one answer; one that is none holds no snapshots.
 
         Args:
             committed: by partition, the position that was committed before the question.
         """
-        self.answers += 1
+        self.answers += bool(snapshots)
         for snapshot in snapshots:
             partition, offset = snapshot["origin"]["partition"], snapshot["origin"]["offset"]
             until = committed.get(partition, 0)
@@ -66,31 +67,44 @@ class ServedCheck:
 
 
 async def ask(
-    url: str, committed: Callable[[], Mapping[int, int]], check: ServedCheck, go_on: Callable[[], None]
+    url: str,
+    codes: Sequence[str],
+    committed: Callable[[], Mapping[int, int]],
+    check: ServedCheck,
+    go_on: Callable[[], None],
 ) -> None:
-    """Ask a worker for all that it serves, again and again, from just before it goes on.
+    """Ask a worker for what it serves, again and again, from just before it goes on.
 
     Args:
+        codes: that it is asked for one by one, beside all at once: what needs no other worker is answered first.
         committed: by partition, what its group has committed as of now.
         go_on: has it go on.
     """
-    before = committed()
-    first = asyncio.create_task(asyncio.to_thread(_snapshots, url))
-    await asyncio.sleep(_LOOK)  # the question waits at its door
-    go_on()
-    until = time.monotonic() + POLL_SECONDS
-    check.add(before, await first)
-    while time.monotonic() < until:
-        before = committed()
-        check.add(before, await asyncio.to_thread(_snapshots, url))
-        await asyncio.sleep(_LOOK)
+    paths = ["/snapshots", *(f"/snapshots/{code}" for code in codes)]
+    loop = asyncio.get_running_loop()
+    with ThreadPoolExecutor(len(paths), "asking") as pool:
+        until: float | None = None
+        while until is None or time.monotonic() < until:
+            before = committed()
+            answers = [loop.run_in_executor(pool, _snapshots, url + path) for path in paths]
+            await asyncio.sleep(_LOOK)
+            if until is None:  # these questions wait at its door
+                go_on()
+                until = time.monotonic() + POLL_SECONDS
+            for answer in answers:
+                check.add(before, await answer)
+
+
+def one_of_each_partition(url: str) -> list[str]:
+    """Codes that a worker serves: one of each partition; none if it does not answer."""
+    return sorted({one["origin"]["partition"]: one["code"] for one in _snapshots(f"{url}/snapshots")}.values())
 
 
 def _snapshots(url: str) -> list[Json]:
     """None if it does not serve any."""
     try:
-        with urllib.request.urlopen(f"{url}/snapshots", timeout=_TIMEOUT) as answer:  # noqa: S310 - of the stack's own
-            snapshots: list[Json] = json.load(answer)["snapshots"]
-            return snapshots
-    except (OSError, ValueError):
+        with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer:  # noqa: S310 - http:// of the stack's own
+            found: Json = json.load(answer)
+            return [found] if "origin" in found else found["snapshots"]
+    except (OSError, ValueError, KeyError):
         return []

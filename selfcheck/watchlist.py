@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from schemas import UsageError
+from schemas.errors import UsageError
 from selfcheck.findings import Findings
 from selfcheck.ledger import LedgerError, sent_ticks
 from selfcheck.sequences import compare

@@ -15,6 +15,7 @@ from deploy.embedded import leash
 _TAIL_LINES = 20
 _TAIL_BYTES = 64 << 10
 _KILLED = 10.0
+_KEPT = frozenset({"ASHARE_KAFKA_CLIENT"})
 
 
 class PartError(Exception):
@@ -148,6 +149,9 @@ class Part:
 
 
 def _environment() -> dict[str, str]:
-    """Ours without ``ASHARE_*``: the parts are told all by flags, and a stray setting must not reach into a stack."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("ASHARE_")}
+    """Ours without ``ASHARE_*``: the parts are told all by flags, and a stray setting must not reach into a stack.
+
+    But for what says how every client of Kafka works: a stack is started to see it work that way.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ASHARE_") or name in _KEPT}
     return kept | {"PYTHONUNBUFFERED": "1"}

@@ -11,6 +11,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 
 from broker import publisher
 from broker.errors import BrokerError
+from broker.mode import DIRECT, PLAIN, VARIABLE
 from broker.publisher import AbandonedError, Publisher
 from tests.broker.conftest import Topics
 from tests.broker.test_producing import records
@@ -184,13 +185,14 @@ async def test_abandoning_what_only_waits_keeps_the_client(requests: list[Reques
     assert len(requests) == 1
 
 
-@pytest.mark.parametrize("sent_by", ["us", "aiokafka"])
+@pytest.mark.parametrize("mode", [DIRECT, PLAIN])
 @pytest.mark.parametrize("abandoned", [True, False])
 async def test_a_batch_that_was_lost_on_its_way_is_not_sent_again_behind_a_closed_gate(
-    bootstrap: str, new_topics: Topics, monkeypatch: pytest.MonkeyPatch, *, abandoned: bool, sent_by: str
+    bootstrap: str, new_topics: Topics, monkeypatch: pytest.MonkeyPatch, *, abandoned: bool, mode: str
 ) -> None:
     """On a real broker: aiokafka's own retry is held, and after ``abandon`` only what was added since arrives."""
     [topic] = await new_topics()
+    monkeypatch.setenv(VARIABLE, mode)
     allowed = True
     out = Publisher(bootstrap, client_id="test", may_send=lambda: allowed)
     await out.start(topic)
@@ -198,11 +200,8 @@ async def test_a_batch_that_was_lost_on_its_way_is_not_sent_again_behind_a_close
         lane = out.lane(topic, 0)
         lane.add(None, b"0", 1)
         await lane.delivered()
-        client, producing = out._client, out._producing
+        client = out._client
         assert client is not None
-        assert producing is not None
-        if sent_by == "aiokafka":
-            monkeypatch.setattr(producing, "node", lambda _place: None)
         # From here on what is written is lost.
         for connection in list(client.client._conns.values()):
             monkeypatch.setattr(connection._writer, "write", lambda _data: None)

@@ -10,9 +10,9 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from aiokafka.record.memory_records import MemoryRecords
 
 from broker.chunk import Chunk, _unpack, _unpack_shared
+from broker.records import Records
 from broker.shared import SharedBatches
 from schemas import encode
 from tests.jobs.chunks import NINE_THIRTY, tick
@@ -25,7 +25,7 @@ def batch_of(first: int, values: Sequence[bytes | None]) -> bytes:
     """A record batch as a broker gives it."""
     builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 1 << 20)
     for n, value in enumerate(values):
-        builder.append(n, NINE_THIRTY + first + n, b"key-%d" % n, value, [])
+        builder.append(n, NINE_THIRTY + first + n, b"key-%d" % n, value, [("AB", b"")] if n == 1 else [])
     made = bytearray(builder.build())
     struct.pack_into(">q", made, 0, first)
     return bytes(made)
@@ -48,7 +48,7 @@ def log_of(rng: random.Random, batches: int) -> Log:
 def fetch(log: Log, start: int, size: int) -> tuple[PartitionRecords, Chunk]:
     """What a fetch from an offset brings of at most so many bytes, the last batch cut off; and an empty chunk."""
     raw = b"".join(some for _, end, some in log if end > start)[:size]
-    records = PartitionRecords(TopicPartition("t", 0), MemoryRecords(raw), [], start, None, None, True, 0)
+    records = PartitionRecords(TopicPartition("t", 0), Records(raw), [], start, None, None, True, 0)
     return records, Chunk("t", 0, start)
 
 
@@ -133,6 +133,18 @@ def test_a_damaged_batch_ends_every_readers_chunk() -> None:
         chunk = unpack(log, 100, 1 << 20, shared)
         assert (chunk.corrupt, chunk.end) == (True, log[1][1])
     assert len(shared) == 2
+
+
+def test_a_header_that_is_not_text_stops_no_reader() -> None:
+    """The batch is read leniently, by the first reader and so for all."""
+    raw = batch_of(0, [encode(tick(n, 10.0)) for n in range(3)]).replace(b"AB", b"\xff\xfe")
+    shared = SharedBatches(2)
+    for _ in range(2):
+        records, chunk = fetch([(0, 3, raw)], 0, 1 << 20)
+        records._check_crcs = False
+        _unpack_shared(records, chunk, shared)
+        assert [found.n for found in chunk.ticks if found] == [0, 1, 2]
+    assert (shared.hits, shared.misses) == (1, 1)
 
 
 def test_a_topic_made_anew_is_not_taken_for_the_old_one() -> None:

@@ -67,6 +67,22 @@ def test_a_part_is_told_by_flags_alone(tmp_path: Path, monkeypatch: pytest.Monke
     assert part.code == 0, part.output()
 
 
+def test_a_part_speaks_to_kafka_as_its_starter_is_told_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``ASHARE_KAFKA_CLIENT`` reaches every part: a whole stack is run with either client."""
+    monkeypatch.setenv("ASHARE_KAFKA_CLIENT", "plain")
+    monkeypatch.setenv("ASHARE_BOOTSTRAP", "127.0.0.1:1")
+    part = Part("server", ["--bind", "127.0.0.1", "0"], tmp_path / "log", program=("http.server",))
+    try:
+        deadline = time.monotonic() + 60.0
+        while "Serving" not in part.output() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        given = Path(f"/proc/{part.pid}/environ").read_bytes().split(b"\0")
+        assert b"ASHARE_KAFKA_CLIENT=plain" in given
+        assert not [one for one in given if one.startswith(b"ASHARE_BOOTSTRAP")]
+    finally:
+        part.kill()
+
+
 def test_a_part_dies_with_its_starter_even_when_that_is_killed(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", STARTER, str(tmp_path / "log")], stdout=subprocess.PIPE) as starter:
         assert starter.stdout is not None

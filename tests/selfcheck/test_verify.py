@@ -106,3 +106,29 @@ def test_a_watchlist_that_changes_costs_what_stays_no_tick() -> None:
     (change,) = verdict["watchlist_changes"]
     assert change["left_shown"] > 10
     assert change["came_shown"] > 10
+
+
+@pytest.mark.timeout(240)
+def test_workers_that_are_killed_and_ended_in_turn_leave_nothing_behind() -> None:
+    """Three that share the partitions and a folder: what each was in the middle of, another one does."""
+    disturbing = ("--workers", "3", "--kill-worker-every", "6", "--rebalance-every", "4")
+    verdict = verified(*disturbing, "--rate", "1000", "--seconds", "14", "--seed", "11")
+    assert verdict["sent"] == verdict["published"] == verdict["stored"] == 14_000
+    assert verdict["rows_went_back"] == verdict["uncommitted"] == verdict["ids_ambiguous"] == 0
+    done = [(one["what"], one["worker"]) for one in verdict["disturbances"]]
+    assert {"killed", "restarted"} == {what for what, _ in done}
+    assert [worker for _, worker in done] == [1 + turn % 3 for turn in range(len(done))]
+    assert verdict["slowest_stop_s"] > 0
+    longest = max(verdict["pauses"], key=lambda pause: pause["seconds"])
+    assert 0 < verdict["longest_pause_s"] == longest["seconds"]
+    assert longest["group"].startswith("ashare-")
+
+
+@pytest.mark.timeout(240)
+def test_a_worker_that_stood_still_past_its_session_goes_on_without_a_step_back() -> None:
+    """Beside another, which takes its partitions over: what it held is neither published nor served nor stored."""
+    freezing = ("--workers", "2", "--freeze-worker", "14", "--store", "questdb")
+    verdict = verified(*freezing, "--rate", "1000", "--seconds", "28", "--seed", "12")
+    assert verdict["sent"] == verdict["published"] == verdict["stored"] == 28_000
+    assert verdict["rows_went_back"] == verdict["served_old"] == verdict["uncommitted"] == 0
+    assert [(one["what"], one["worker"]) for one in verdict["disturbances"]] == [("frozen", 1), ("resumed", 1)]

@@ -6,14 +6,15 @@ import asyncio
 import json
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from selfcheck.changes import ChangeCheck
 from selfcheck.comparison import TICKS, check_committed, compacted, compare_changes
 from selfcheck.exact import Rule
-from selfcheck.findings import Findings
+from selfcheck.findings import Findings, Kind
 from selfcheck.log import Entry, LogReader
 from selfcheck.reference import ChangeReference, SessionReference
 from selfcheck.rows import RowCheck
@@ -25,6 +26,16 @@ from tests.processors.rebalance.load import Load
 from tests.processors.rebalance.members import THRESHOLD, Member
 
 _PATIENCE = 60.0
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What is wrong, as counts and examples; how many price changes there were, and how many came again."""
+
+    wrong: Mapping[Kind, int]
+    examples: Mapping[Kind, Any]
+    changes: int
+    repeated: int
 
 
 class OwnReader(LogReader):
@@ -62,8 +73,8 @@ async def judged(
     *,
     store: Path,
     served: ServedCheck | None = None,
-) -> dict[str, Any]:
-    """What is wrong with all that was made of a load, as counts and examples; nothing if all is right.
+) -> Judgement:
+    """Compare all that was made of a load with what is due.
 
     Args:
         groups: of every agent that was at work.
@@ -88,7 +99,7 @@ async def judged(
     rows.add(row for row in sqlite_rows(store, findings) if row[0] in own)
     rows.finish()
     assert changes.records > 100, "a load without changes is no test of them"
-    return {} if findings.clean else {"counts": dict(findings.counts), "examples": findings.examples}
+    return Judgement(dict(findings.counts), findings.examples, changes.records, changes.repeated)
 
 
 async def _served(member: Member, load: Load) -> dict[str, Any]:

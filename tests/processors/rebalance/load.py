@@ -80,11 +80,15 @@ class Load:
                 await self.push(due)
             await asyncio.sleep(_BEAT)
 
-    async def push(self, ticks: int) -> None:
-        """Send so many at once, each partition's in one batch or a few, and wait until all are acknowledged."""
+    async def push(self, ticks: int, codes: Sequence[str] = ()) -> None:
+        """Send so many at once, each partition's in one batch or a few, and wait until all are acknowledged.
+
+        Args:
+            codes: which of them; all by default.
+        """
         by_partition: dict[int, list[Tick]] = {}
         for _ in range(ticks):
-            tick = self._tick()
+            tick = self._tick(self._rng.choice(codes or self.codes))
             by_partition.setdefault(self._homes[tick.code], []).append(tick)
         await asyncio.gather(*(self._send(partition, some) for partition, some in by_partition.items()))
 
@@ -101,8 +105,11 @@ class Load:
                     batch.append(key=key, value=value, timestamp=timestamp)
         await (await self._producer.send_batch(batch, TICKS, partition=partition))
 
-    def _tick(self) -> Tick:
-        code = self._rng.choice(self.codes)
+    def neighbours(self) -> list[str]:
+        """The codes whose ticks lie in one partition: that of the first code."""
+        return [code for code in self.codes if self._homes[code] == self._homes[self.codes[0]]]
+
+    def _tick(self, code: str) -> Tick:
         self._prices[code] = price = max(100, self._prices[code] + self._rng.choice((-3, -1, 0, 0, 1, 2)))
         now = time.time_ns() // 1000
         self.sent += 1

@@ -13,12 +13,11 @@ from pathlib import Path
 from deploy.embedded.server import HOST, free_port
 from deploy.local.groups import groups_of
 from deploy.local.part import Part
-from schemas.topics import TICKS
-from selfcheck.log import LogReader
 
 ALL = "snapshots,storage,changes"
 THRESHOLD = "2ticks"
-UP_SECONDS = 80.0
+UP_SECONDS = 120.0
+_LEAVE_SECONDS = 5.0
 STOP_SECONDS = 15.0
 """Within which a worker that is asked to end has done what it holds, committed it and left."""
 
@@ -58,7 +57,7 @@ class Member:
 
 @contextlib.contextmanager
 def members(bootstrap: str, directory: Path, agents: Sequence[str]) -> Iterator[list[Member]]:
-    """Workers that share the partitions; whichever are in the list at the end are killed."""
+    """Workers that share the partitions; whichever are in the list at the end are ended, and so leave their groups."""
     started: list[Member] = []
     try:
         for some in agents:
@@ -66,7 +65,10 @@ def members(bootstrap: str, directory: Path, agents: Sequence[str]) -> Iterator[
         yield started
     finally:
         for member in started:
-            member.part.kill()
+            member.part.ask_to_end()
+        until = time.monotonic() + _LEAVE_SECONDS
+        for member in started:
+            member.part.end(until - time.monotonic())
 
 
 async def up(some: Iterable[Member]) -> list[str]:
@@ -83,21 +85,15 @@ async def up(some: Iterable[Member]) -> list[str]:
     return await asyncio.to_thread(groups_of, urls)
 
 
-async def begun(bootstrap: str, some: Sequence[Member]) -> list[str]:
-    """Wait until all groups of the members have begun to commit, well or not; gives the groups."""
-    groups: list[str] = []
-    before: dict[str, int] = {}
-    async with asyncio.timeout(UP_SECONDS), LogReader(bootstrap) as reader:
+async def answering(some: Sequence[Member]) -> list[str]:
+    """Wait until members answer, well or not yet; gives the groups that they are in."""
+    async with asyncio.timeout(UP_SECONDS):
         while True:
             for member in some:
                 member.part.check()
             with contextlib.suppress(OSError):
-                groups = groups or await asyncio.to_thread(groups_of, [member.url for member in some])
-            done = {name: sum((await reader.committed([name], TICKS)).values()) for name in groups}
-            before = before or done
-            if groups and all(done[name] > before[name] for name in groups):
-                return groups
-            await asyncio.sleep(0.05)
+                return await asyncio.to_thread(groups_of, [member.url for member in some])
+            await asyncio.sleep(0.1)
 
 
 async def stopped(some: Iterable[Member]) -> None:
