@@ -100,9 +100,10 @@ def load(place: str) -> Agent:
     except Exception as error:
         raise UsageError(f"--agents {place}: {class_name}() failed: {error!r}") from error
     name = getattr(agent, "name", None)
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or name in AGENTS:
+    # Names of several agents were those of their shared groups in earlier versions (``streaming.groups``).
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or set(name.split("-")) <= set(AGENTS):
         raise UsageError(
             f"--agents {place}: its name is {name!r}: set `name` to lower-case letters, digits and dashes, other than"
-            f" {', '.join(AGENTS)}"
+            f" {', '.join(AGENTS)}, or these joined"
         )
     return agent
