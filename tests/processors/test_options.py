@@ -130,7 +130,9 @@ def test_a_file_that_cant_be_imported_is_told_with_the_reason(
         load("not_there:Alerts")
 
 
-@pytest.mark.parametrize("name", ["", "Alerts", "my alerts", "-a", "a-", "a--b", "a_b", "ä", "changes", "1.", "storage-changes"])
+@pytest.mark.parametrize(
+    "name", ["", "Alerts", "my alerts", "-a", "a--b", "a_b", "ä", "changes", "1.", "storage-changes"]
+)
 def test_a_name_that_makes_no_consumer_group_is_refused(name: str, write: Callable[[str, str], None]) -> None:
     """Also one of this project's, or several: its group would be theirs, or one that they shared before."""
     write("mine", RIGHT.format(name=name))

@@ -20,7 +20,7 @@ from processors.streaming.consumer import BatchConsumer
 from processors.streaming.offsets import Delivery, Fetch, OffsetQueue
 from processors.streaming.runner import AgentRunner
 from schemas import Origin, Record, encode
-from schemas.topics import DEAD_LETTERS, SNAPSHOTS, TICKS, partition_of
+from schemas.topics import DEAD_LETTERS, FEED_EVENTS, SNAPSHOTS, TICKS, partition_of
 from tests.jobs.chunks import chunk, tick
 
 OUT = "test.out.v1"
@@ -387,3 +387,32 @@ def test_the_lag_is_between_what_is_committed_and_the_later_of_two_ends(rig: Rig
     consumer._committed_offset = {TP(TICKS, 0): 4, TP(TICKS, 1): 10, TP(TICKS, 2): None}
     cast("Any", consumer).highwater = lambda tp: {0: 12, 1: 10}.get(tp.partition)
     assert rig.runner.lag({(TICKS, 0): 9, (TICKS, 1): 11, (TICKS, 2): 20}) == {"0": 8, "1": 1}
+
+
+async def test_a_loss_that_is_told_while_everything_is_given_up_does_not_end_the_worker(rig: Rig) -> None:
+    """The chunk behind the lost records is not handed over: it comes again, and the loss is told then."""
+    consumer, runner = rig.consumer, rig.runner
+    place = TP(TICKS, 1)
+    consumer.expected = {place: 3}
+
+    async def fetched() -> Any:
+        return (0, {place: some(1, start=10)}), {place}
+
+    async def earliest(*_: TP) -> dict[TP, int]:
+        return {place: 10}
+
+    playing = cast("Any", consumer)
+    playing._fetch, playing.earliest_offsets, playing.flow_active = fetched, earliest, True
+    playing._stopped, playing._crashed = asyncio.Event(), asyncio.Event()
+    playing._thread.seeks = 0
+
+    async def next_messages() -> list[Any]:
+        return [message async for _, message in consumer.getmany(1.0)]
+
+    getting = asyncio.create_task(next_messages())
+    events = rig.lane(FEED_EVENTS, 0)
+    await until(lambda: events.added)
+    await runner.abandon()
+    assert await asyncio.wait_for(getting, 5) == []
+    assert consumer.queues == {}
+    assert consumer.lost_to_retention == 0
