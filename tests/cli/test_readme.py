@@ -1,10 +1,11 @@
-"""What README.md tells a newcomer to type exists, and its table of settings is whole."""
+"""What README.md and the pages of docs/ tell a newcomer to type exists, and the table of settings is whole."""
 
 from __future__ import annotations
 
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,8 +15,13 @@ from tests.command_line import parse
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
-BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-LINES = [line for language, block in BLOCKS if language == "sh" for line in block.splitlines()]
+PAGES = ("feeds", "running", "topics", "replaying", "agents", "settings", "http", "guarantees")
+"""Pages of docs/ whose commands are typed as the README's are."""
+TEXT = "\n".join([README, *((ROOT / "docs" / f"{page}.md").read_text("utf-8") for page in PAGES)])
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+LINES = list(dict.fromkeys(line for language, block in BLOCKS if language == "sh" for line in block.splitlines()))
+PROGRAMS = list(dict.fromkeys(block for language, block in BLOCKS if language == "python" and "9092" in block))
+HOW_TO = (ROOT / "docs/agents.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("line", [line for line in LINES if line.startswith("ashare ")])
@@ -27,21 +33,22 @@ def test_every_command_line_can_be_typed(line: str) -> None:
 def test_every_make_target_exists() -> None:
     """Wherever the text says ``make something``."""
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
-    named = set(re.findall(r"(?:^|`)make ([a-z]+)", README, re.MULTILINE))
+    named = set(re.findall(r"(?:^|`)make ([a-z]+)", TEXT, re.MULTILINE))
     assert {"demo", "test"} <= named <= targets
 
 
 def test_every_setting_stands_in_the_table() -> None:
     """Each with its flag, its variable and its default; no other variable or topic is named anywhere."""
-    rows = {row.split("|")[2].strip(): row for row in README.splitlines() if row.startswith("|") and "`--" in row}
+    table = (ROOT / "docs/settings.md").read_text("utf-8")
+    rows = {row.split("|")[2].strip(): row for row in table.splitlines() if row.startswith("|") and "`--" in row}
     assert rows.keys() == {f"`{setting.flag}`" for setting in SETTINGS.values()}
     for setting in SETTINGS.values():
         row = rows[f"`{setting.flag}`"]
         assert f"`{setting.env}`" in row
         if setting.default not in (None, "", False):
             assert row.rstrip(" |").endswith(f"`{setting.default}`")
-    assert set(re.findall(r"\bASHARE_[A-Z0-9_]+\b", README)) == known_variables() - TESTING
-    assert set(re.findall(r"\bashare\.[a-z-]+\.v\d+\b", README)) <= topics().keys()
+    assert set(re.findall(r"\bASHARE_[A-Z0-9_]+\b", TEXT)) == known_variables() - TESTING
+    assert set(re.findall(r"\bashare\.[a-z-]+\.v\d+\b", TEXT)) <= topics().keys()
 
 
 def test_the_python_examples_are_python() -> None:
@@ -52,7 +59,33 @@ def test_the_python_examples_are_python() -> None:
         compile(example, "README.md", "exec")
 
 
-def test_every_link_leads_to_a_file() -> None:
-    """Within the repository."""
-    for target in re.findall(r"\]\(([^)#:]+)\)", README):
-        assert (ROOT / target).exists()
+def test_the_how_to_of_agents_shows_the_examples_and_tests_that_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it shows stands in examples/agent as it is; the tests at its end are run."""
+    folder = ROOT / "examples/agent"
+    *shown, tests = re.findall(r"^```python\n(.*?)^```", HOW_TO, re.MULTILINE | re.DOTALL)
+    files = "".join(file.read_text("utf-8") for file in folder.glob("*.py"))
+    assert len(shown) == 3
+    assert all(excerpt in files for excerpt in shown)
+    monkeypatch.syspath_prepend(str(folder))
+    names: dict[str, Any] = {}
+    exec(compile(tests, "docs/agents.md", "exec"), names)  # noqa: S102 - a page of this repository
+    called = [names[name]() for name in names if name.startswith("test_")]
+    assert len(called) == 2
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").glob("*.md"))])
+def test_every_link_leads_to_a_file(page: Path) -> None:
+    """Within the repository; and to a heading of it, where it names one."""
+    for target, heading in re.findall(r"\]\(([^)#:]+)(?:#([^)]*))?\)", page.read_text("utf-8")):
+        found = page.parent / target
+        assert found.exists(), target
+        if heading:
+            titles = re.findall(r"^#+ (.*)", found.read_text("utf-8"), re.MULTILINE)
+            assert heading in {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
+
+
+def test_what_a_newcomer_reads_is_short() -> None:
+    """The README under 220 lines, with the two commands at its top; the architecture in 80."""
+    assert len(README.splitlines()) < 220
+    assert len((ROOT / "ARCHITECTURE.md").read_text("utf-8").splitlines()) <= 80
+    assert re.search(r"^make demo .*\nmake test ", "\n".join(README.splitlines()[:40]), re.MULTILINE)
