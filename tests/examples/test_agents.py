@@ -18,7 +18,6 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from broker import admin
-from broker.chunk import Chunk
 from broker.publisher import Publisher
 from deploy.embedded import free_port
 from schemas import Tick, encode
@@ -72,7 +71,7 @@ def drawn(run: int) -> list[Tick]:
                 volume=100,
                 turnover=turnover,
                 previous_close=CLOSE,
-            )  # fmt: skip
+            )
         )
     return ticks
 
