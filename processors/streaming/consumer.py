@@ -30,7 +30,6 @@ from faust.types.tuples import ConsumerMessage, Message
 from broker.chunk import Chunk, corrupt
 from broker.probe import LogId
 from broker.publisher import AbandonedError
-from broker.publisher import AbandonedError
 from processors.streaming.client import BatchConsumerThread, Fetched, OvertakenError
 from processors.streaming.offsets import Delivery, Fetch, OffsetQueue
 from processors.streaming.watchdog import fatal
