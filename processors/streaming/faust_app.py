@@ -19,8 +19,10 @@ FETCH_BYTES = 256 << 10
 """Of one partition in one fetch: some 1,300 ticks. Wider costs memory, and gains nothing more."""
 STREAM_BUFFER_FETCHES = 2
 """Fetches that wait before an agent; stock Faust's 4,096 events would not bound them."""
-SESSION_SECONDS = 10.0
-"""Without a heartbeat for so long, the group gives a member's partitions to others."""
+SESSION_SECONDS = 6.0
+"""Without a heartbeat for so long, the group gives a member's partitions to others: what a kill costs before anything
+else. Brokers take no less by default (``group.min.session.timeout.ms``)."""
+HEARTBEAT_SECONDS = 1.5
 
 
 class StreamApp(faust.App):
@@ -79,7 +81,7 @@ def make_app(bootstrap: str, group: str, *, address: str, runner: AgentRunner) -
         # A worker without partitions would leave the group after this time and never come back.
         broker_max_poll_interval=1_000_000.0,
         broker_session_timeout=SESSION_SECONDS,
-        broker_heartbeat_interval=3.0,
+        broker_heartbeat_interval=HEARTBEAT_SECONDS,
         broker_rebalance_timeout=60.0,
         broker_commit_interval=0.5,
         broker_commit_every=1_000_000_000,
