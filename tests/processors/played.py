@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -48,7 +49,7 @@ class PlayedConsumer(BatchConsumer):
         self.queues, self.fetches, self.expected, self.confirmed = {}, [], {}, {}
         self.abandoned, self.lost_to_retention = False, 0
         self.on_log_replaced = lambda *_: None
-        self._committed_offset = {}
+        self._committed_offset = defaultdict(lambda: None)
         self._stopped, self._crashed = cast("Any", asyncio.Event()), cast("Any", asyncio.Event())
         self.played = PlayedThread()
         self._thread = cast("Any", self.played)
@@ -58,6 +59,21 @@ class PlayedConsumer(BatchConsumer):
         self.brought: list[tuple[int, dict[TP, Chunk]]] = []
         self.begins: dict[TP, int] = {}
         self.ends: dict[TP, int] = {}
+
+    def play_faust(self) -> None:
+        """What Faust's own ``commit`` asks for."""
+        self._commit_fut, self._loop = None, asyncio.get_running_loop()
+        self.diag = cast("Any", SimpleNamespace(set_flag=lambda _: None, unset_flag=lambda _: None))
+        app = cast("Any", self.app)
+        app.client_only, app.sensors = (
+            False,
+            SimpleNamespace(on_commit_initiated=lambda _: None, on_commit_completed=lambda *_: None),
+        )
+
+        async def publish(*_: Any) -> None:
+            return None
+
+        app._attachments, app.producer = SimpleNamespace(publish_for_tp_offset=publish), None
 
     def assignment(self) -> Any:
         """As the group has it."""

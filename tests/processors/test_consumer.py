@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ from faust.types import TP
 
 from broker.chunk import Chunk
 from processors.streaming import consumer as consumer_module
+from processors.streaming.consumer import BatchConsumer
 from schemas.topics import TICKS
 from tests.jobs.chunks import chunk, tick
 from tests.processors.played import PlayedConsumer
@@ -237,3 +239,31 @@ async def test_a_drain_that_takes_too_long_commits_what_is_done_and_gives_up_the
     assert consumer.abandoned
     assert runner.abandonments == 1
     assert consumer.in_hand == 0
+
+
+async def test_a_drain_commits_what_was_done_while_an_earlier_commit_was_on_its_way(
+    consumer: PlayedConsumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Faust's own commit would only wait for that one, and what was done since would come again."""
+    monkeypatch.setattr(PlayedConsumer, "commit", BatchConsumer.commit)
+    consumer.play_faust()
+    answered = asyncio.Event()
+    commit = consumer.played.commit
+
+    async def slow(offsets: dict[TP, int]) -> bool:
+        await answered.wait()
+        return await commit(offsets)
+
+    cast("Any", consumer.played).commit = slow
+    bring(consumer, some(1, 0, 5), some(2, 0, 3))
+    (fetch,) = await consumer.next_fetch()
+    first, second = fetch
+    first.ack()
+    regular = asyncio.create_task(consumer.commit())
+    await asyncio.sleep(0.01)
+    second.ack()
+    draining = asyncio.create_task(consumer.wait_empty())
+    await asyncio.sleep(0.05)
+    answered.set()
+    await asyncio.wait_for(asyncio.gather(regular, draining), 5)
+    assert consumer.played.commits == [{FIRST: 5}, {SECOND: 3}]
