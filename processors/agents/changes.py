@@ -21,6 +21,7 @@ class ChangesAgent(Agent):
 
     name: ClassVar[str] = "changes"
     outputs: ClassVar[tuple[str, ...]] = (PRICE_CHANGES,)
+    keyed_alike: ClassVar[bool] = True
     requires: ClassVar[tuple[str, ...]] = (THRESHOLDS,)
     table: Table
 

@@ -142,6 +142,8 @@ class Agent:
     """An agent; see the module's text. All but ``name`` and ``handle`` may be left as they are.
 
     Attributes:
+        keyed_alike: a record's key is the key of what caused it: it goes to the partition of the same number, without a
+            look at the key. Its topic has as many partitions as the input.
         linger: seconds from taking what came to asking for more: a fetch costs as much as dozens of ticks.
         side_tables: further tables, which are restored with the partitions; the agent publishes their rows itself.
         requires: further topics that must be there.
@@ -151,6 +153,7 @@ class Agent:
     name: ClassVar[str]
     input: ClassVar[str] = TICKS
     outputs: ClassVar[tuple[str, ...]] = ()
+    keyed_alike: ClassVar[bool] = False
     linger: ClassVar[float] = 0.003
     table: Table | None = None
     side_tables: tuple[Table, ...] = ()

@@ -31,6 +31,7 @@ from faust.types.tuples import ConsumerMessage, Message
 from broker.chunk import Chunk, corrupt
 from broker.probe import LogId
 from broker.publisher import AbandonedError
+from broker.publisher import AbandonedError
 from processors.streaming.client import BatchConsumerThread, Fetched, OvertakenError
 from processors.streaming.offsets import Delivery, Fetch, OffsetQueue
 from processors.streaming.watchdog import fatal
@@ -153,7 +154,10 @@ class BatchConsumer(driver.Consumer):
 
     async def _tell_lost(self, tp: TP, expected: int, chunk: Chunk) -> None:
         """Have it told that the log lost what lay before a chunk."""
-        await cast("Any", self.app).runner.lost(tp.partition, expected, chunk)
+        try:
+            await cast("Any", self.app).runner.lost(tp.partition, expected, chunk)
+        except AbandonedError as error:
+            raise OvertakenError(str(error)) from error
 
     def _follow(self, tp: TP, chunk: Chunk) -> None:
         """Compare a chunk's start with where the last one ended; a jump is said loudly, since nobody else would."""

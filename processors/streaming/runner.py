@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from faust.types import TP
@@ -182,7 +182,7 @@ class AgentRunner:
             if self.dead_letters.failed(chunk):
                 lanes.add(self.dead_letters.lane)
             if records:
-                self._publish(records, lanes)
+                self._publish(records, lanes, chunk.partition if self.agent.keyed_alike else None)
             effects.submit(delivery, rows, lanes, done, len(chunk))
             delivery.chunk = None
             self.handled += len(chunk)
@@ -191,16 +191,17 @@ class AgentRunner:
             if end is not None and chunk.end >= end:
                 self.current[chunk.partition] = time.monotonic()
 
-    def _publish(self, records: Iterable[Message], lanes: set[Lane]) -> None:
-        places = self._places
+    def _publish(self, records: Sequence[Message], lanes: set[Lane], partition: int | None) -> None:
+        places, lane, of = self._places, None, ""
         for topic, key, value, timestamp, headers in records:
-            try:
-                lane = places[topic, key]
-            except KeyError:
-                lane = self._place(topic, key)
+            if partition is None:
+                lane = places.get((topic, key)) or self._place(topic, key)
+                lanes.add(lane)
+            elif lane is None or topic != of:
+                lane, of = self.records_publisher.lane(topic, partition), topic
+                lanes.add(lane)
             lane.add(key, value, timestamp, headers)
-            lanes.add(lane)
-            self.published += 1
+        self.published += len(records)
 
     def _place(self, topic: str, key: bytes) -> Lane:
         if len(self._places) >= _PLACES:
