@@ -31,7 +31,6 @@ from faust.types.tuples import ConsumerMessage, Message
 from broker.chunk import Chunk, corrupt
 from broker.probe import LogId
 from broker.publisher import AbandonedError
-from broker.publisher import AbandonedError
 from processors.streaming.client import BatchConsumerThread, Fetched, OvertakenError
 from processors.streaming.offsets import Delivery, Fetch, OffsetQueue
 from processors.streaming.watchdog import fatal
@@ -116,7 +115,7 @@ class BatchConsumer(driver.Consumer):
                 return
             for tp, chunk in chunks.items():
                 await self._check_jump(tp, chunk)
-        except (OvertakenError, AbandonedError):
+        except OvertakenError:
             return  # a seek follows
         # What was fetched before a seek comes again. Nothing else may be dropped here, a new generation's chunks least
         # of all: their partitions' positions have moved past them. From here to the yield nothing else can run.
