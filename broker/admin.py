@@ -221,7 +221,7 @@ async def _offsets(bootstrap: str, partitions: Mapping[str, int]) -> dict[str, t
         await consumer.start()
         begin, end = await consumer.beginning_offsets(wanted), await consumer.end_offsets(wanted)
     except KafkaError as error:
-        raise UsageError(f"the broker at {bootstrap} does not tell offsets: {error}") from error
+        raise UsageError(f"the broker at {bootstrap} does not give offsets: {error}") from error
     finally:
         await consumer.stop()
     return {
