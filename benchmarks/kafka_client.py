@@ -167,7 +167,8 @@ async def fetched(bootstrap: str, rate: int | None, ticks: int, readers: int = 1
             feeding = await asyncio.create_subprocess_exec(*command)
             await asyncio.gather(*(reader.read(1) for reader in reading))
         used.begin()
-        await asyncio.gather(*(reader.read(ticks) for reader in reading))
+        async with asyncio.timeout(60 + 3 * ticks / (rate or 20_000)):
+            await asyncio.gather(*(reader.read(ticks) for reader in reading))
         values = used.values(ticks)
         if feeding is not None:
             await feeding.wait()

@@ -172,7 +172,7 @@ class Publisher:
         return dropped
 
     async def flush(self) -> None:
-        """Wait until everything added so far to any lane is acknowledged; raises what ``Lane.delivered`` does."""
+        """Wait until everything added so far is acknowledged; raises what ``Lane.delivered`` does."""
         unacknowledged = [lane for lane in self._lanes.values() if lane.unacknowledged]
         await asyncio.gather(*(lane.delivered(lane.added) for lane in unacknowledged))
 
