@@ -163,7 +163,7 @@ def _plural(partitions: int) -> str:
 
 
 async def _led(admin: AIOKafkaAdminClient, names: Iterable[str], deadline: float) -> None:
-    """Wait until every partition has a leader, so that whoever comes next can write at once."""
+    """Wait until every partition has a leader, so that clients can write at once."""
     wanted = list(names)
     while True:
         found = await _metadata(admin, wanted)

@@ -1,6 +1,6 @@
 """Fetch requests, one after the other, at a fraction of what aiokafka's own fetcher costs.
 
-Before each fetch request aiokafka (0.14.0) decides anew what to ask of which node, and makes a task, a dozen futures
+Before each fetch request aiokafka (0.14.0) decides what to ask of which node, and makes a task, a dozen futures
 and two trees of structs: some 0.4 ms for a request and an answer, which at a few hundred ticks a second carry one or
 two. Here one of its fetch requests starts a *fetch loop* for the node: when an answer was taken, the next request, for
 the same partitions at their new positions, is sent from here. The loop ends as soon as anything is not as usual: a

@@ -83,7 +83,7 @@ class Probe:
         """
         names = list(topics)
         body = b"\0" + _varint(len(names) + 1) + b"".join(_NO_ID + _compact(name) + b"\0" for name in names)
-        body += b"\0\0\0\0"  # make no topic, tell no operations, no tagged fields
+        body += b"\0\0\0\0"  # make no topic, list no operations, no tagged fields
         failures = []
         for server in self._servers:
             try:
@@ -93,7 +93,7 @@ class Probe:
         raise ProbeError("; ".join(failures))
 
     def ends(self, found: Found, topics: Iterable[str]) -> dict[tuple[str, int], int]:
-        """The offset that the next record of each of the topics' partitions gets, where its leader tells it.
+        """The offset that the next record of each of the topics' partitions gets, where its leader knows it.
 
         Raises:
             ProbeError: a leader does not answer.

@@ -1,7 +1,7 @@
 """Produce requests for batches that are ready, at a fraction of what aiokafka's own sender costs.
 
 For each request aiokafka (0.14.0) puts batches into a queue, wakes a task, starts another, builds a tree of structs,
-takes the answer apart into a second one, and waits on three futures: some 0.4 ms, whatever the batches hold. Here a
+takes the answer apart into a second one, and waits on three futures: some 0.4 ms, however small the batches are. Here a
 request is packed in one step, and its answer is read in place. Sequence numbers, metadata and connections stay
 aiokafka's. Its own sender takes over where something is not as usual: a topic or a connection that it does not know
 yet, an old broker, or a batch that failed, which it sends again under the same sequence numbers, or gives up.
@@ -87,7 +87,7 @@ class Producing(Generic[P]):
         self._plain = plain()
 
     def close(self) -> None:
-        """The client is being closed: whatever still comes is dropped."""
+        """The client is being closed: drop the answers that still come."""
         self._closed = True
 
     def node(self, place: P) -> int | None:

@@ -3,7 +3,7 @@
 One lane per partition holds what waits and the one batch in flight; load makes the batches bigger by itself. A batch
 that fails, or whose acknowledgement stays away, leaves an idempotent producer with a hole in its sequence that no
 later batch gets over. So the client is then closed, a new one made, and what is unconfirmed sent again, in order: a
-record may arrive twice, and its reader tells by its identity.
+record may arrive twice, and readers recognise it by its identity.
 
 A process that may have been replaced meanwhile (a worker that was stopped for longer than its group waits for it) must
 not publish what it still holds: ``may_send`` holds back everything while it is false, ``Publisher.abandon`` drops it.
@@ -65,7 +65,7 @@ class Publisher:
         """Nothing connects before ``start``.
 
         Args:
-            deadline: seconds that a batch may stay unacknowledged before the client is made anew.
+            deadline: seconds that a batch may stay unacknowledged before the client is replaced.
             may_send: asked directly before each produce request, new or sent again, on the event loop. While it is
                 false nothing leaves, and what waits counts towards ``limit_bytes``. Only bytes of an earlier request
                 that the kernel has not taken yet can't be held back.
@@ -154,7 +154,7 @@ class Publisher:
         """Drop everything that is not acknowledged, in all partitions, at once; gives the number of records.
 
         Nothing of it is sent from now on, nor sent again: the connections that carried batches in flight are cut, and
-        the client is made anew. Those who wait in ``delivered``, ``flush`` and ``room`` get an ``AbandonedError``.
+        the client is replaced. Those who wait in ``delivered``, ``flush`` and ``room`` get an ``AbandonedError``.
         What is added from now on is sent as ever.
         """
         self.abandoned += 1
@@ -250,7 +250,7 @@ class Publisher:
         return 0
 
     def _send_soon(self) -> None:
-        """Send when whoever adds records now has added them all."""
+        """Send at the end of this turn of the loop, when more records may have been added."""
         if not self._scheduled:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._send_ready)
@@ -288,7 +288,7 @@ class Publisher:
             producing.send(node, some)
 
     async def _pump(self) -> None:
-        """Make the client anew when it is broken, and have aiokafka send what can't be sent from here."""
+        """Replace a broken client, and have aiokafka send what can't be sent from here."""
         while True:
             await self._work.wait()
             self._work.clear()
@@ -300,7 +300,7 @@ class Publisher:
                 lane, batch = self._by_aiokafka.popleft()
                 try:
                     sent = await self._unless_broken(client.send_batch(batch, lane.topic, partition=lane.partition))
-                except Exception as error:  # noqa: BLE001 - whatever it was, the batch did not leave
+                except Exception as error:  # noqa: BLE001 - in any case the batch did not leave
                     self._break(f"{lane.topic}/{lane.partition}: {error!r}")
                     break
                 sent.add_done_callback(partial(self._completed, generation, lane))
@@ -387,7 +387,7 @@ class Publisher:
 
     async def _rebuild(self) -> None:
         """Make a new client, and put every batch in flight back at the head of its queue."""
-        log.warning("Kafka client is made anew: %s", self._broken)
+        log.warning("the Kafka client is replaced: %s", self._broken)
         await self._discard()
         self._by_aiokafka.clear()
         self.resent += sum(lane.requeue() for lane in self._lanes.values())
