@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from evaluation.meter import Meter
+from evaluation.race import Race
 from producer.address import Address
 from producer.clock import now as moment
 from producer.continuity import Detected, Hole
-from producer.evaluation.meter import Meter
-from producer.evaluation.race import Race
 from producer.feeds.decoded import Decoded, FeedTick, Frame
 from producer.feeds.provider import Feed
 from producer.outlet import Codes, Happening

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from evaluation.figures import Form, Gap, LineFigures, Moments, Spread, Step
+from evaluation.samples import Samples, Series, Tally
 from market.codes import UnknownCode, normalise
 from producer.continuity import Hole
-from producer.evaluation.figures import Form, Gap, LineFigures, Moments, Spread, Step
-from producer.evaluation.samples import Samples, Series, Tally
 from producer.feeds.decoded import Decoded, FeedTick
 from producer.feeds.provider import Capabilities
 from producer.quality import Gate

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from evaluation.figures import LineFigures, RaceFigures
 from producer.drift import SMALLEST_MS
 from producer.drift import said as in_words
-from producer.evaluation.figures import LineFigures, RaceFigures
 from producer.quality import FUTURE, STALE
 
 _FAST_MS = -1.0

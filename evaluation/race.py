@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
+from evaluation.samples import Samples
 from producer.arbitration import Key, Matching
-from producer.evaluation.samples import Samples
 from producer.feeds.decoded import FeedTick
 
 LIMIT = 200_000

@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from evaluation.figures import Form, LineFigures, RaceFigures, Report
+from evaluation.gauge import Dials, Gauge
+from evaluation.meter import Meter, spread
+from evaluation.notes import notes, notes_of_race
+from evaluation.race import Race
 from market.times import SHANGHAI
 from producer.arbitration import Matching
 from producer.clock import now
-from producer.evaluation.figures import Form, LineFigures, RaceFigures, Report
-from producer.evaluation.gauge import Dials, Gauge
-from producer.evaluation.meter import Meter, spread
-from producer.evaluation.notes import notes, notes_of_race
-from producer.evaluation.race import Race
 from producer.feeds.provider import Options, Provider
 from producer.line import Line
 from producer.pacing import TokenBucket

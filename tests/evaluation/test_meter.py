@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from evaluation.figures import LineFigures
+from evaluation.meter import Meter
+from evaluation.notes import notes
 from producer.continuity import Hole
-from producer.evaluation.figures import LineFigures
-from producer.evaluation.meter import Meter
-from producer.evaluation.notes import notes
 from producer.feeds.decoded import Decoded, FeedTick, Letter
 from producer.feeds.provider import Capabilities
 from producer.quality import Gate

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evaluation.race import GRACE, Race
 from producer.arbitration import Matching
-from producer.evaluation.race import GRACE, Race
 from producer.feeds.decoded import FeedTick
 
 
