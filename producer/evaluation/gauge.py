@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from producer.address import Address
 from producer.clock import now as moment
-from producer.continuity import Detected, Hole
 from producer.evaluation.meter import Meter
 from producer.evaluation.race import Race
 from producer.feeds.decoded import Decoded, FeedTick, Frame
 from producer.feeds.provider import Feed
-from producer.outlet import Codes, Happening
-from producer.pacing import TokenBucket
+from producer.gaps.volume import Detected, Hole
+from producer.line.address import Address
+from producer.line.pacing import TokenBucket
+from producer.pipeline.events import Codes, Happening
 
 _SAID = frozenset({"subscribed", "refused", "unauthorised", "kicked", "throttled"})
 

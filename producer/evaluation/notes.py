@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from producer.drift import SMALLEST_MS
-from producer.drift import said as in_words
 from producer.evaluation.figures import LineFigures, RaceFigures
-from producer.quality import FUTURE, STALE
+from producer.gaps.drift import SMALLEST_MS
+from producer.gaps.drift import said as in_words
+from producer.pipeline.quality import FUTURE, STALE
 
 _FAST_MS = -1.0
 _TURN_MS = 1.0

@@ -10,7 +10,6 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer.arbitration import Matching
 from producer.evaluation import plots
 from producer.evaluation.figures import Form, RaceFigures, Report
 from producer.evaluation.meter import Meter, spread
@@ -20,6 +19,7 @@ from producer.evaluation.race import Race
 from producer.evaluation.table import rows
 from producer.feeds.decoded import Decoded, FeedTick
 from producer.feeds.provider import Capabilities
+from producer.pipeline.arbitration import Matching
 
 TEN = 1_795_140_000_000
 EVIL = "<script>alert(1)</script>"
