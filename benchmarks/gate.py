@@ -25,12 +25,12 @@ from benchmarks.blaster import frames
 from benchmarks.kafka import own_kafka, renew
 from benchmarks.load import START
 from benchmarks.producing import Recorder, produce
-from producer.arbitration import Arbiter
 from producer.feeds.decoded import Frame
 from producer.feeds.post import PostDecoder
-from producer.intake import Intake
-from producer.numbering import Numbering
-from producer.quality import Gate
+from producer.pipeline.arbitration import Arbiter
+from producer.pipeline.numbering import Numbering
+from producer.pipeline.publish import Intake
+from producer.pipeline.quality import Gate
 from schemas.topics import TICKS
 
 

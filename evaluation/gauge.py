@@ -7,13 +7,13 @@ from typing import Any
 
 from evaluation.meter import Meter
 from evaluation.race import Race
-from producer.address import Address
 from producer.clock import now as moment
-from producer.continuity import Detected, Hole
 from producer.feeds.decoded import Decoded, FeedTick, Frame
 from producer.feeds.provider import Feed
-from producer.outlet import Codes, Happening
-from producer.pacing import TokenBucket
+from producer.gaps.volume import Detected, Hole
+from producer.line.address import Address
+from producer.line.pacing import TokenBucket
+from producer.pipeline.events import Codes, Happening
 
 _SAID = frozenset({"subscribed", "refused", "unauthorised", "kicked", "throttled"})
 

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from evaluation.figures import Form, Gap, LineFigures, Moments, Spread, Step
 from evaluation.samples import Samples, Series, Tally
 from market.codes import UnknownCode, normalise
-from producer.continuity import Hole
 from producer.feeds.decoded import Decoded, FeedTick
 from producer.feeds.provider import Capabilities
-from producer.quality import Gate
-from producer.silence import MANY, PATIENCE, MarketClock, loud_since
+from producer.gaps.silence import MANY, PATIENCE, MarketClock, loud_since
+from producer.gaps.volume import Hole
+from producer.pipeline.quality import Gate
 
 CODES = 65_536
 EQUAL = 250_000

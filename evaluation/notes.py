@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from evaluation.figures import LineFigures, RaceFigures
-from producer.drift import SMALLEST_MS
-from producer.drift import said as in_words
-from producer.quality import FUTURE, STALE
+from producer.gaps.drift import SMALLEST_MS
+from producer.gaps.drift import said as in_words
+from producer.pipeline.quality import FUTURE, STALE
 
 _FAST_MS = -1.0
 _TURN_MS = 1.0

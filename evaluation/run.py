@@ -14,15 +14,15 @@ from evaluation.meter import Meter, spread
 from evaluation.notes import notes, notes_of_race
 from evaluation.race import Race
 from market.times import SHANGHAI
-from producer.arbitration import Matching
+from producer.app import bucket_of
 from producer.clock import now
 from producer.feeds.provider import Options, Provider
-from producer.line import Line
-from producer.pacing import TokenBucket
-from producer.quality import Gate
-from producer.run import bucket_of
-from producer.speaking import Pace
-from producer.upstream import Upstream
+from producer.line.driver import Line
+from producer.line.endpoint import Upstream
+from producer.line.heartbeat import Pace
+from producer.line.pacing import TokenBucket
+from producer.pipeline.arbitration import Matching
+from producer.pipeline.quality import Gate
 from schemas import UsageError
 
 FORM_SECONDS = 5.0

@@ -127,7 +127,7 @@ def _target(feed: str, url: str | None, token: str | None, *, symbols: str, fore
         UsageError: an option is wrong, or the codes are more than one connection carries.
     """
     from evaluation.run import Target
-    from producer.plan import ProducerOptions, plan
+    from producer.options import ProducerOptions, plan
 
     what = plan(ProducerOptions("", url=url, feed=feed, symbols=symbols, foreign=foreign))
     if len(what.sources) > 1:

@@ -47,7 +47,7 @@ def command(
 
     from cli.clear_text import warn_of_clear_text
     from cli.terminal import log_to_stderr
-    from producer.run import ProducerOptions, run
+    from producer.app import ProducerOptions, run
 
     log_to_stderr(logging.INFO)
     logging.getLogger("websockets").setLevel(logging.WARNING)  # below, it prints the address with its token

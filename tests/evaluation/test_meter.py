@@ -9,10 +9,10 @@ import pytest
 from evaluation.figures import LineFigures
 from evaluation.meter import Meter
 from evaluation.notes import notes
-from producer.continuity import Hole
 from producer.feeds.decoded import Decoded, FeedTick, Letter
 from producer.feeds.provider import Capabilities
-from producer.quality import Gate
+from producer.gaps.volume import Hole
+from producer.pipeline.quality import Gate
 
 # 2026-11-20, a Friday, 10:00:00 in Shanghai.
 TEN = 1_795_140_000_000

@@ -17,9 +17,9 @@ from evaluation.notes import notes_of_race
 from evaluation.page import page
 from evaluation.race import Race
 from evaluation.table import rows
-from producer.arbitration import Matching
 from producer.feeds.decoded import Decoded, FeedTick
 from producer.feeds.provider import Capabilities
+from producer.pipeline.arbitration import Matching
 
 TEN = 1_795_140_000_000
 EVIL = "<script>alert(1)</script>"

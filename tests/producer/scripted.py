@@ -14,11 +14,11 @@ from typing import Any, Self
 import orjson
 from websockets.asyncio.server import Server, ServerConnection, serve
 
-from producer.continuity import Detected, Hole
 from producer.feeds.decoded import Answer, Decoded, FeedTick, Frame, Packet
 from producer.feeds.guard import Guard
 from producer.feeds.provider import Capabilities, Codes, Message
-from producer.outlet import Happening
+from producer.gaps.volume import Detected, Hole
+from producer.pipeline.events import Happening
 
 Script = Callable[[ServerConnection], Awaitable[None]]
 

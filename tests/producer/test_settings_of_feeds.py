@@ -8,7 +8,7 @@ import pytest
 
 from producer.feeds import feeds, provider
 from producer.feeds.provider import Feed
-from producer.plan import ProducerOptions, plan
+from producer.options import ProducerOptions, plan
 from schemas import UsageError
 from tests.producer.feeds.genuine import TIME
 from tests.producer.feeds.pushes import CODES, FIELDS, NAMES, decode, frame, tick, traded

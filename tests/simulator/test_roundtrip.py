@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from producer.continuity import CumulativeVolumes, Hole, PacketNumbers
 from producer.feeds import provider as row
 from producer.feeds.decoded import Answer, Decoded, FeedTick, Frame
 from producer.feeds.provider import Feed, Options
+from producer.gaps.volume import CumulativeVolumes, Hole, PacketNumbers
 from simulator.feed import Source
 from simulator.feeds import PROVIDERS
 from simulator.feeds.prints import Print, Tape

@@ -12,7 +12,7 @@ import pytest
 from market.times import EARLIEST, LATEST
 from producer.feeds import provider
 from producer.feeds.provider import Units
-from producer.numbering import Numbering
+from producer.pipeline.numbering import Numbering
 from schemas import Tick
 from tests.producer.feeds.genuine import RECEIVED, feed
 from tests.producer.feeds.pushes import FIELDS, NAMES, decode, frame, tick

@@ -1,0 +1,121 @@
+"""The one place that says which failure of a connection is worth another attempt, and which is the user's to mend."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+
+from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, SecurityError
+
+from producer.line.address import Address
+from producer.line.redirects import ForeignRedirectError
+from schemas import UsageError
+
+LONGEST_WAIT = 300.0
+"""Seconds; a server that asks for more is asked again after these."""
+
+_REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+_LATER = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+_REFUSED_CLOSE = frozenset(
+    {3000, 3003, 4401, 4403}
+)  # IANA's Unauthorized and Forbidden, and what servers made of HTTP's
+
+
+class RefusedAgainError(UsageError):
+    """What looks like the user's to mend, though the address and the token worked before in this run.
+
+    It is tried again, with growing pauses: servers refuse what they took before while they are being deployed.
+    """
+
+
+def after_dialling(error: Exception, address: Address, *, worked: bool) -> float:
+    """Seconds that the server asked to wait before the next attempt, 0 where it said nothing.
+
+    Args:
+        worked: a connection to this address, with this token, came about before in this run.
+
+    Raises:
+        UsageError: no attempt will help; the text says what to change, without a secret.
+        RefusedAgainError: it would not, had it not worked before.
+    """
+    if isinstance(error, InvalidStatus) and (
+        error.response.status_code in _LATER or error.response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+    ):
+        return _retry_after(error.response.headers.get_all("Retry-After"))
+    fault = _fault(error, address, worked=worked)
+    if fault is not None:
+        raise RefusedAgainError(str(fault)) if worked else fault
+    return 0.0
+
+
+def _fault(error: Exception, address: Address, *, worked: bool) -> UsageError | None:
+    """What the user would have to change, if this failure is no passing one; ``None`` where it is."""
+    said: str | None = None
+    match error:
+        case InvalidStatus() if error.response.status_code in _REFUSED:
+            return token_refused(address, f"HTTP {error.response.status_code}")
+        case InvalidStatus() if not worked:  # else it is being deployed
+            said = (
+                f"{address.shown} answers HTTP {error.response.status_code} instead of opening a WebSocket:"
+                " check host and path of --url"
+            )
+        case ssl.SSLCertVerificationError():
+            said = (
+                f"the certificate of {address.shown} is not trusted ({address.scrub(str(error))}):"
+                " check the host name in --url, or name its authority in SSL_CERT_FILE"
+            )
+        case ssl.SSLError() if "WRONG_VERSION_NUMBER" in str(error) and not worked:
+            said = f"{address.shown} does not speak TLS: is it ws:// instead of wss://?"
+        case ForeignRedirectError():
+            said = f"{error}: if you trust it, give it as --url"
+        case InvalidURI() | SecurityError():
+            said = f"{address.shown} redirects where no one may follow: give --url the final address"
+    return None if said is None else UsageError(said)
+
+
+def after_closing(
+    closed: ConnectionClosed, address: Address, *, subscribed: bool, worked: bool = False, final: Collection[int] = ()
+) -> None:
+    """Judge how a connection ended; returns where another attempt may help.
+
+    Args:
+        subscribed: a subscription stood on it.
+        worked: one stood on an earlier connection of this run.
+        final: the provider's own close codes after which no attempt helps, whatever stood before.
+
+    Raises:
+        UsageError: the server closed it over the token before it had accepted a subscription.
+        RefusedAgainError: likewise, but it had accepted the token before.
+    """
+    if closed.rcvd is None:
+        return
+    if closed.rcvd.code in final or (not subscribed and closed.rcvd.code in _REFUSED_CLOSE):
+        fault = token_refused(address, f"close code {closed.rcvd.code}")
+        raise RefusedAgainError(str(fault)) if subscribed or worked else fault
+
+
+def token_refused(address: Address, how: str) -> UsageError:
+    """What is said of a token that the feed does not take, and what to change."""
+    return UsageError(
+        f"the feed at {address.shown} refused the token ({how}):"
+        " check --token, ASHARE_FEED_TOKEN or ASHARE_FEED_TOKEN_FILE"
+    )
+
+
+def _retry_after(headers: Sequence[str]) -> float:
+    """Seconds of a Retry-After header, which holds seconds or a date (RFC 9110, 10.2.3)."""
+    if len(headers) != 1:
+        return 0.0
+    header = headers[0]
+    try:
+        seconds = float(header)
+    except ValueError:
+        try:
+            when = parsedate_to_datetime(header)
+        except (ValueError, TypeError, OverflowError):
+            return 0.0
+        seconds = (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    return min(max(seconds, 0.0), LONGEST_WAIT) if seconds == seconds else 0.0  # noqa: PLR0124 - NaN
