@@ -26,7 +26,8 @@ from benchmarks.kafka import own_kafka, renew
 from benchmarks.load import START
 from benchmarks.producing import Recorder, produce
 from producer.feeds.decoded import Frame
-from producer.feeds.post import PostDecoder
+from producer.feeds.post import PostFeed
+from producer.feeds.provider import Options
 from producer.pipeline.arbitration import Arbiter
 from producer.pipeline.numbering import Numbering
 from producer.pipeline.publish import Intake
@@ -58,7 +59,7 @@ def intake(gate: Gate | None = None, arbiter: Arbiter | None = None, line: int =
     """A way that ends nowhere."""
     publisher: Any = Nowhere()
     return Intake(
-        publisher, Numbering("bench", 1), PostDecoder(), trades_only=False, gate=gate, arbiter=arbiter, line=line
+        publisher, Numbering("bench", 1), PostFeed(Options()), trades_only=False, gate=gate, arbiter=arbiter, line=line
     )
 
 

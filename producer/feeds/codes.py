@@ -2,76 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+
+import msgspec
 
 from market.codes import UnknownCode, instrument, normalise
+from producer.feeds.errors import UnreadableError
 from producer.feeds.provider import Units
-from producer.feeds.values import RefusedError
 from schemas import UsageError
 
-_PLACES = 65_536
+_LISTINGS = 65_536
 _SUFFIXES = {"SSE": "SH", "SZSE": "SZ", "BSE": "BJ"}
 
 
-class Place(NamedTuple):
-    """What a vendor's code names."""
+class Listing(msgspec.Struct, frozen=True, gc=False):
+    """What a vendor's code names; a unit of its volume is so many ``shares``."""
 
     code: str
     exchange: str
     shares: int
-    """A unit of volume is so many."""
 
 
-class Places:
+class Listings:
     """Reads one feed's codes, and remembers them."""
 
-    def __init__(self, units: Units, *, foreign: bool) -> None:
-        """With ``foreign``, what is no A share passes too."""
-        self._units = units
-        self._foreign = foreign
-        self._known: dict[str, Place] = {}
-        self.get = self._known.get
-        """The place of a code that was found before, else ``None``."""
-
-    def find(self, written: str, exchange: str | None = None) -> Place:
-        """The place of a code in any form that ``market.codes.normalise`` reads.
+    def __init__(self, units: Units, *, foreign: bool, home: str = "") -> None:
+        """A feed that has named no code yet.
 
         Args:
-            exchange: that of a bare code, where something beside it says so.
+            foreign: let through what is not an A share.
+            home: the one exchange of the feed, outside of China; its symbols are written without it.
+        """
+        self._units = units
+        self._foreign = foreign
+        self._home = home
+        self._known: dict[str, Listing] = {}
+        self.get = self._known.get
+        """The listing of a code that was found before, else ``None``."""
+
+    def find(self, written: str) -> Listing:
+        """The listing of a code in any form that ``market.codes.normalise`` reads, or of a symbol of ``home``.
+
+        A symbol is letters and digits in capitals, dots and dashes, 16 at most.
 
         Raises:
-            RefusedError: it names nothing, or no A share.
-        """
-        known = written
-        if exchange is not None and "." not in written:
-            written = f"{written}.{exchange}"
-        try:
-            found = instrument(normalise(written.strip()))
-        except UnknownCode as error:
-            raise RefusedError(f"code: {error}") from error
-        if not (self._foreign or found.a_share):
-            raise RefusedError(f"code: {found.code} is no A share; --foreign lets it through")
-        return self._remember(known, Place(found.code, found.exchange, self._units.shares_per_unit(found.board)))
-
-    def of_exchange(self, symbol: str, exchange: str) -> Place:
-        """The place of a symbol outside of China, of a feed that has only those.
-
-        Raises:
-            RefusedError: the symbol has no form here: letters and digits in capitals, dots and dashes, 16 at most.
+            UnreadableError: it names nothing, or not an A share.
         """
         try:
-            found = instrument(f"{symbol.replace('.', '-')}.{exchange}")
+            if self._home:
+                found = instrument(f"{written.replace('.', '-')}.{self._home}")
+            else:
+                found = instrument(normalise(written.strip()))
         except UnknownCode as error:
-            raise RefusedError(f"code: {error}") from error
-        return self._remember(symbol, Place(found.code, found.exchange, self._units.shares_per_unit(found.board)))
-
-    def _remember(self, written: str, place: Place) -> Place:
-        if len(self._known) >= _PLACES:
+            raise UnreadableError(f"code: {error}") from error
+        if not (self._home or self._foreign or found.a_share):
+            raise UnreadableError(f"code: {found.code} is not an A share; --foreign lets it through")
+        if len(self._known) >= _LISTINGS:
             self._known.clear()
-        self._known[written] = place
-        return place
+        listing = Listing(found.code, found.exchange, self._units.shares_per_unit(found.board))
+        self._known[written] = listing
+        return listing
 
 
 @lru_cache(maxsize=32_768)
@@ -79,7 +70,7 @@ def suffixed(code: str, separator: str = ".") -> str:
     """``600519.SH``, ``000001.SZ``, ``920819.BJ``; an index or a fund, ``000001.SSE`` here, likewise.
 
     Raises:
-        UsageError: it is no code.
+        UsageError: it is not a code.
     """
     try:
         found = instrument(normalise(code))
@@ -118,9 +109,9 @@ def listed(feed: str, codes: Sequence[str] | None) -> Sequence[str]:
     return codes
 
 
-def read_codes(written: Iterable[object]) -> tuple[str, ...]:
-    """The codes of an answer, in the one form; what is none is left as it is."""
-    return tuple(_one_form(code) for code in written if isinstance(code, str))
+def read_codes(written: object) -> tuple[str, ...] | None:
+    """The codes of an answer, in the one form; what is not a code is left as it is. ``None`` for what is not a list."""
+    return tuple(_one_form(code) for code in written if isinstance(code, str)) if isinstance(written, list) else None
 
 
 def _one_form(written: str) -> str:

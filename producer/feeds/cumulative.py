@@ -1,52 +1,18 @@
-"""What was pushed before on a connection: by the provider's number of a tick, or by the day's volume so far."""
+"""What was traded since the push before, of pushes that carry the day's volume and turnover so far."""
 
 from __future__ import annotations
 
-from collections import deque
 from typing import NamedTuple
 
-from market.times import DAY_MS
+from market.times import DAY_MS, SHANGHAI_OFFSET_MS
 from producer.feeds.values import nearly_whole
 
-_REMEMBERED = 16
-"""Numbers of each code. A copy of a frame comes close behind it."""
 _ROWS = 65_536
-_SHANGHAI_MS = 8 * 3_600_000
 _OPENS_MS = 9 * 3_600_000
 """Since midnight: nothing is traded before."""
 _ITS_RECEIPT_MS = 600_000
 CONFIRMING = 2
 """Pushes that have to rise from a fall before it counts as a reset."""
-
-
-class Numbers:
-    """Tells a tick that was sent again, where a provider numbers each code's ticks upwards.
-
-    The same code, number and time is the same tick. A lower number with another time is a counter that began anew.
-    """
-
-    def __init__(self) -> None:
-        """Nothing was pushed yet."""
-        self._seen: dict[str, deque[tuple[int, int]]] = {}
-
-    def repeats(self, code: str, number: int | None, time: int) -> bool:
-        """Enter a tick; whether it was entered before."""
-        if number is None:
-            return False
-        seen = self._seen.get(code)
-        if seen is None:
-            if len(self._seen) >= _ROWS:
-                self._seen.clear()
-            self._seen[code] = deque([(number, time)], maxlen=_REMEMBERED)
-            return False
-        if number <= seen[-1][0] and (number, time) in seen:
-            return True
-        seen.append((number, time))
-        return False
-
-    def forget(self) -> None:
-        """Begin anew: another connection may number from 1."""
-        self._seen.clear()
 
 
 class Traded(NamedTuple):
@@ -148,7 +114,7 @@ class Differences:
         """
         if volume is None:
             return _UNKNOWN
-        push = (time + _SHANGHAI_MS) // DAY_MS, time, volume, turnover
+        push = (time + SHANGHAI_OFFSET_MS) // DAY_MS, time, volume, turnover
         seen = self._seen.get(code)
         if seen is None:
             return self._first(code, push, received)
@@ -163,7 +129,7 @@ class Differences:
         if len(self._seen) >= _ROWS:
             self._seen.clear()
         self._seen[code] = _Seen(push)
-        stood_before = self._opened < day * DAY_MS - _SHANGHAI_MS + _OPENS_MS
+        stood_before = self._opened < day * DAY_MS - SHANGHAI_OFFSET_MS + _OPENS_MS
         if stood_before and abs(received // 1000 - time) <= _ITS_RECEIPT_MS:
             return Traded(nearly_whole(volume), turnover)
         return _UNKNOWN

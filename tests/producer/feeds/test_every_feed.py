@@ -290,7 +290,7 @@ def test_an_index_passes_with_foreign_alone(name: str) -> None:
         frames.append(Frame(orjson.dumps(message), binary=False, received=RECEIVED))
     strict, open_ = feed(name), feed(name, foreign=True)
     (letter,) = strict.decode(frames[0]).letters
-    assert "000001.SSE is no A share; --foreign lets it through" in letter.reason
+    assert "000001.SSE is not an A share; --foreign lets it through" in letter.reason
     assert [tick.code for frame in frames for tick in open_.decode(frame).ticks] == ["000001.SSE", "000001"]
 
 

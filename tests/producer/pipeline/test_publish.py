@@ -13,7 +13,8 @@ import pytest
 
 from broker.publisher import Headers
 from producer.feeds.decoded import FeedTick, Frame
-from producer.feeds.post import PostDecoder
+from producer.feeds.post import PostFeed
+from producer.feeds.provider import Options
 from producer.pipeline import publish as intakes
 from producer.pipeline.arbitration import Arbiter
 from producer.pipeline.numbering import Numbering
@@ -71,7 +72,7 @@ class Lane:
 
 def intake(lanes: Lanes, numbering: Numbering | None = None, **more: Any) -> Intake:
     publisher: Any = lanes
-    return Intake(publisher, numbering or Numbering("line-1", 7), PostDecoder(), trades_only=False, **more)
+    return Intake(publisher, numbering or Numbering("line-1", 7), PostFeed(Options()), trades_only=False, **more)
 
 
 def pushed(ms: int = 0, price: float = 10.0, code: str = "600519", **more: Any) -> Json:
