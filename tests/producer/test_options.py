@@ -21,7 +21,7 @@ def urls(what: Any) -> list[str]:
 
 
 def feed_options(**options: Any) -> Any:
-    return planned(**options).endpoints[0].options
+    return planned(**options).feeds[0].options
 
 
 def test_without_options_it_is_the_post_s_whole_market_on_one_line() -> None:
@@ -111,8 +111,8 @@ def test_two_providers_can_be_made_one_stream() -> None:
     assert (first.token, second.token) == ("one", "two")
     assert first.options.units.volume == "shares"
     assert second.options.units is None
-    assert planned(feed="alltick", second_feed="infoway", symbols="600519", token="one").endpoints[1].token is None
-    assert planned(second_feed="post", second_url="ws://other", token="one").endpoints[1].token == "one"
+    assert planned(feed="alltick", second_feed="infoway", symbols="600519", token="one").feeds[1].token is None
+    assert planned(second_feed="post", second_url="ws://other", token="one").feeds[1].token == "one"
     assert planned(feed="itick", symbols="600519", arbitrate=True, second_token="two").sources == ["itick-1"]
 
 
