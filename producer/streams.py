@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from string import ascii_lowercase
 
 from broker.publisher import Publisher
-from producer.feeds.provider import Capabilities
 from producer.line.backoff import Backoff
 from producer.line.driver import Line
-from producer.line.pacing import Pace, TokenBucket
+from producer.line.pacing import Pace, TokenBucket, bucket_of
 from producer.options import FeedChoice, Plan, ProducerOptions
 from producer.pipeline.arbitration import Arbiter
 from producer.pipeline.events import Events
@@ -99,11 +98,6 @@ def gate_of(plan: Plan, options: ProducerOptions) -> Gate | None:
     if options.quality == "off":
         return None
     return Gate(quarantine=options.quality == "quarantine", codes=plan.codes, clock_of_its_own=options.own_clock)
-
-
-def bucket_of(able: Capabilities) -> TokenBucket:
-    """What a provider lets one connection send."""
-    return TokenBucket(able.messages, able.messages_seconds, apart=able.messages_apart)
 
 
 def _pace(feed: FeedChoice, options: ProducerOptions, buckets: Buckets) -> Pace:

@@ -13,13 +13,13 @@ from typing import Literal
 import msgspec
 import orjson
 
+from producer.feeds.codes import listed, suffixed
+from producer.feeds.cumulative import Numbers
 from producer.feeds.decoded import Answer, AnswerKind, Decoded, FeedTick
-from producer.feeds.forms import listed, suffixed
 from producer.feeds.json_feed import LATER_SECONDS, JsonFeed
 from producer.feeds.optional import Fields, Loose
 from producer.feeds.provider import Capabilities, Codes, Message, Options, Provider, Units, with_query
-from producer.feeds.reading import RefusedError, message_of, price, refused, sequence, shares, small, words
-from producer.feeds.recognised import Numbers
+from producer.feeds.values import RefusedError, message_of, price, refused, sequence, shares, small, words
 from schemas import UsageError
 
 HEARTBEAT, SUBSCRIBE, CANCEL, PUSH = 22000, 22004, 22006, 22998

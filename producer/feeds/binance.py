@@ -14,12 +14,12 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 import orjson
 
+from producer.feeds.codes import chunks, symbol_of
 from producer.feeds.decoded import Answer, Decoded, FeedTick
-from producer.feeds.forms import chunks, symbol_of
 from producer.feeds.json_feed import LATER_SECONDS, JsonFeed
 from producer.feeds.optional import Loose
 from producer.feeds.provider import Capabilities, Codes, Message, Options, Provider, Units, with_query
-from producer.feeds.reading import (
+from producer.feeds.values import (
     RefusedError,
     message_of,
     one_by_one,

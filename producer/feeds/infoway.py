@@ -13,12 +13,12 @@ from typing import Literal
 import msgspec
 import orjson
 
+from producer.feeds.codes import chunks, listed, suffixed
 from producer.feeds.decoded import Answer, AnswerKind, Decoded, FeedTick
-from producer.feeds.forms import chunks, listed, suffixed
 from producer.feeds.json_feed import LATER_SECONDS, JsonFeed
 from producer.feeds.optional import Fields, Loose
 from producer.feeds.provider import Capabilities, Codes, Message, Options, Provider, with_query
-from producer.feeds.reading import RefusedError, message_of, price, refused, shares, small, words
+from producer.feeds.values import RefusedError, message_of, price, refused, shares, small, words
 
 SUBSCRIBE, PUSH, UNSUBSCRIBE, HEARTBEAT = 10000, 10002, 11000, 10010
 CODES = 600

@@ -14,12 +14,12 @@ from typing import Literal
 import msgspec
 import orjson
 
+from producer.feeds.codes import chunks, listed, suffixed
 from producer.feeds.decoded import Answer, Decoded, FeedTick
-from producer.feeds.forms import chunks, listed, suffixed
 from producer.feeds.json_feed import LATER_SECONDS, JsonFeed
 from producer.feeds.optional import Fields, Loose
 from producer.feeds.provider import Capabilities, Codes, Message, Options, Provider, Units
-from producer.feeds.reading import RefusedError, message_of, price, refused, shares, small, words
+from producer.feeds.values import RefusedError, message_of, price, refused, shares, small, words
 
 CAPABILITIES = Capabilities(
     about="Shanghai, Shenzhen, Hong Kong, America and more",

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 
 import msgspec
 
+from producer.feeds.codes import Places
 from producer.feeds.decoded import Answer, Decoded, Frame, Letter
-from producer.feeds.forms import Places
 from producer.feeds.guard import Guard
 from producer.feeds.limits import MERGED_BYTES
 from producer.feeds.optional import quoted, unquoted
 from producer.feeds.provider import Capabilities, Codes, Message, Options
-from producer.feeds.reading import (
+from producer.feeds.values import (
     NOT_JSON,
     LimitError,
     RefusedError,

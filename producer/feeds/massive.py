@@ -14,12 +14,13 @@ from typing import Literal
 import msgspec
 import orjson
 
+from producer.feeds.codes import chunks, symbol_of
+from producer.feeds.cumulative import Numbers
 from producer.feeds.decoded import Answer, AnswerKind, Decoded, FeedTick
-from producer.feeds.forms import chunks, symbol_of
 from producer.feeds.json_feed import LATER_SECONDS, JsonFeed
 from producer.feeds.optional import Fields, Loose
 from producer.feeds.provider import Capabilities, Codes, Message, Options, Provider, Units
-from producer.feeds.reading import (
+from producer.feeds.values import (
     RefusedError,
     message_of,
     one_by_one,
@@ -30,7 +31,6 @@ from producer.feeds.reading import (
     within_parts,
     words,
 )
-from producer.feeds.recognised import Numbers
 from schemas import UsageError
 
 EXCHANGE = "US"

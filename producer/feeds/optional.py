@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from producer.feeds.reading import RefusedError
+from producer.feeds.values import RefusedError
 
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)

@@ -26,13 +26,14 @@ import msgspec
 import orjson
 
 from market.times import EARLIEST, LATEST
+from producer.feeds.broken import pieces
+from producer.feeds.codes import Places, read_codes
 from producer.feeds.decoded import Answer, AnswerKind, Decoded, FeedTick, Frame, Letter
-from producer.feeds.forms import Places, read_codes
 from producer.feeds.guard import Guard
 from producer.feeds.limits import ANSWER_BYTES
 from producer.feeds.optional import Fields, Loose, quoted
 from producer.feeds.provider import Capabilities, Codes, Message, Options, Provider, Units, with_query
-from producer.feeds.reading import (
+from producer.feeds.values import (
     HIGHEST_PRICE,
     LOWEST_PRICE,
     NOT_JSON,
@@ -58,7 +59,6 @@ from producer.feeds.reading import (
     too_large,
     words,
 )
-from producer.feeds.rescue import pieces
 from schemas.bounds import INT64, MAX_TURNOVER, MAX_VOLUME
 
 Symbols = str | list[str]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from producer.feeds.cumulative import Differences
 from producer.feeds.decoded import Decoded, FeedTick
 from producer.feeds.json_feed import JsonFeed
 from producer.feeds.provider import Options
-from producer.feeds.reading import RefusedError
-from producer.feeds.recognised import Differences
+from producer.feeds.values import RefusedError
 
 
 class SnapshotFeed(JsonFeed):

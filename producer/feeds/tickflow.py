@@ -13,12 +13,13 @@ from typing import Literal
 import msgspec
 import orjson
 
+from producer.feeds.codes import chunks, listed, read_codes, suffixed
 from producer.feeds.decoded import Answer, AnswerKind, Decoded, FeedTick
-from producer.feeds.forms import chunks, listed, read_codes, suffixed
 from producer.feeds.json_feed import LATER_SECONDS
 from producer.feeds.optional import Fields, Loose
 from producer.feeds.provider import Capabilities, Codes, Message, Options, Provider, Units, with_query
-from producer.feeds.reading import (
+from producer.feeds.snapshot_feed import SnapshotFeed
+from producer.feeds.values import (
     RefusedError,
     amount,
     message_of,
@@ -29,7 +30,6 @@ from producer.feeds.reading import (
     within_parts,
     words,
 )
-from producer.feeds.snapshot_feed import SnapshotFeed
 
 CAPABILITIES = Capabilities(
     about="Shanghai, Shenzhen, Beijing; snapshots",

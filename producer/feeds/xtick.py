@@ -14,12 +14,14 @@ from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 import msgspec
 import orjson
 
+from producer.feeds.codes import suffixed
 from producer.feeds.decoded import Answer, Decoded, FeedTick, Frame, Letter, Packet
-from producer.feeds.forms import suffixed
 from producer.feeds.json_feed import LATER_SECONDS
 from producer.feeds.optional import Fields, Loose
 from producer.feeds.provider import Capabilities, Codes, Message, Options, Provider, Units
-from producer.feeds.reading import (
+from producer.feeds.snapshot_feed import SnapshotFeed
+from producer.feeds.unpacking import PackedError, unpacked
+from producer.feeds.values import (
     RefusedError,
     amount,
     close,
@@ -32,8 +34,6 @@ from producer.feeds.reading import (
     within_parts,
     words,
 )
-from producer.feeds.snapshot_feed import SnapshotFeed
-from producer.feeds.unpacking import PackedError, unpacked
 from schemas import UsageError
 
 SINGLE_CODES = 50

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from producer.feeds.provider import Capabilities
 from producer.line.backoff import Backoff
 
 Message = str | bytes
@@ -70,6 +71,11 @@ class TokenBucket:
         if self._rate is not None and self._last is not None:
             self._tokens = min(self._content, self._tokens + max(0.0, now - self._filled) * self._rate)
         self._filled = max(self._filled, now)
+
+
+def bucket_of(able: Capabilities) -> TokenBucket:
+    """What a provider lets one connection send."""
+    return TokenBucket(able.messages, able.messages_seconds, apart=able.messages_apart)
 
 
 @dataclass

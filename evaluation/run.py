@@ -8,20 +8,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from evaluation.figures import Form, LineFigures, RaceFigures, Report
+from evaluation.gauge import Dials, Gauge
+from evaluation.meter import Meter, spread
+from evaluation.notes import notes, notes_of_race
+from evaluation.race import Race
 from market.times import SHANGHAI
 from producer.clock import now
-from producer.evaluation.figures import Form, LineFigures, RaceFigures, Report
-from producer.evaluation.gauge import Dials, Gauge
-from producer.evaluation.meter import Meter, spread
-from producer.evaluation.notes import notes, notes_of_race
-from producer.evaluation.race import Race
 from producer.feeds.provider import Options, Provider
 from producer.line.driver import Line
 from producer.line.endpoint import Endpoint
-from producer.line.pacing import Pace, TokenBucket
+from producer.line.pacing import Pace, TokenBucket, bucket_of
 from producer.pipeline.matching import Matching
 from producer.pipeline.quality import Gate
-from producer.streams import bucket_of
 from schemas import UsageError
 
 FORM_SECONDS = 5.0

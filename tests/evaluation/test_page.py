@@ -10,13 +10,13 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer.evaluation import plots
-from producer.evaluation.figures import Form, RaceFigures, Report
-from producer.evaluation.meter import Meter, spread
-from producer.evaluation.notes import notes_of_race
-from producer.evaluation.page import page
-from producer.evaluation.race import Race
-from producer.evaluation.table import rows
+from evaluation import plots
+from evaluation.figures import Form, RaceFigures, Report
+from evaluation.meter import Meter, spread
+from evaluation.notes import notes_of_race
+from evaluation.page import page
+from evaluation.race import Race
+from evaluation.table import rows
 from producer.feeds.decoded import Decoded, FeedTick
 from producer.feeds.provider import Capabilities
 from producer.pipeline.matching import Matching

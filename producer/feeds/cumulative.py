@@ -6,7 +6,7 @@ from collections import deque
 from typing import NamedTuple
 
 from market.times import DAY_MS
-from producer.feeds.reading import nearly_whole
+from producer.feeds.values import nearly_whole
 
 _REMEMBERED = 16
 """Numbers of each code. A copy of a frame comes close behind it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from producer.evaluation.figures import Form, LineFigures, RaceFigures, Report, Spread
+from evaluation.figures import Form, LineFigures, RaceFigures, Report, Spread
 
 NONE = "–"
 Row = tuple[str, list[str]]

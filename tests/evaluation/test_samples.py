@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer.evaluation.samples import Samples, Series, Tally
+from evaluation.samples import Samples, Series, Tally
 
 
 @given(st.lists(st.integers(-(10**9), 10**9), min_size=1, max_size=200), st.floats(0, 1))

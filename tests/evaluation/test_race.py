@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer.evaluation.race import GRACE, Race
+from evaluation.race import GRACE, Race
 from producer.feeds.decoded import FeedTick
 from producer.pipeline.matching import Matching
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from producer.evaluation.figures import LineFigures
-from producer.evaluation.meter import Meter
-from producer.evaluation.notes import notes
+from evaluation.figures import LineFigures
+from evaluation.meter import Meter
+from evaluation.notes import notes
 from producer.feeds.decoded import Decoded, FeedTick, Letter
 from producer.feeds.provider import Capabilities
 from producer.gaps.gap import Gap

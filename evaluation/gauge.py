@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from evaluation.meter import Meter
+from evaluation.race import Race
 from producer.clock import now as moment
-from producer.evaluation.meter import Meter
-from producer.evaluation.race import Race
 from producer.feeds.decoded import Decoded, FeedTick, Frame, Letter
 from producer.feeds.provider import Feed
 from producer.gaps.gap import Gap

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from html import escape
 
-from producer.evaluation import plots
-from producer.evaluation.figures import LineFigures, Report
-from producer.evaluation.table import rows
+from evaluation import plots
+from evaluation.figures import LineFigures, Report
+from evaluation.table import rows
 
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a }

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from market.codes import UnknownCode, instrument, normalise
 from producer.feeds.provider import Units
-from producer.feeds.reading import RefusedError
+from producer.feeds.values import RefusedError
 from schemas import UsageError
 
 _PLACES = 65_536

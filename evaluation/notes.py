@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from producer.evaluation.figures import LineFigures, RaceFigures
+from evaluation.figures import LineFigures, RaceFigures
 from producer.gaps.drift import SMALLEST_MS
 from producer.gaps.drift import described as in_words
 from producer.pipeline.quality import FUTURE, STALE

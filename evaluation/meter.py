@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from evaluation.figures import Form, Gap, LineFigures, Moments, Spread, Step
+from evaluation.samples import Samples, Series, Tally
 from market.codes import UnknownCode, normalise
-from producer.evaluation.figures import Form, Gap, LineFigures, Moments, Spread, Step
-from producer.evaluation.samples import Samples, Series, Tally
 from producer.feeds.decoded import Decoded, FeedTick
 from producer.feeds.provider import Capabilities
 from producer.gaps.gap import Gap as Hole

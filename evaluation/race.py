@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from producer.evaluation.samples import Samples
+from evaluation.samples import Samples
 from producer.feeds.decoded import FeedTick
 from producer.pipeline.matching import Key, Matching
 

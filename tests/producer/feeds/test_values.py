@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from market.codes import Board
-from producer.feeds import reading
-from producer.feeds.forms import Places, chunks, suffixed
+from producer.feeds import values
+from producer.feeds.codes import Places, chunks, suffixed
+from producer.feeds.cumulative import Differences, Numbers
 from producer.feeds.provider import Units
-from producer.feeds.reading import RefusedError, clock, documents, price, sentence, shares
-from producer.feeds.recognised import Differences, Numbers
 from producer.feeds.unpacking import PackedError, unpacked
+from producer.feeds.values import RefusedError, clock, documents, price, sentence, shares
 from schemas import UsageError
 from tests.producer.feeds.genuine import RECEIVED, TIME, zipped
 
@@ -187,9 +187,9 @@ def test_a_sentence_is_told_from_broken_json(payload: bytes, words: str | None) 
 
 def test_a_message_with_numbers_beyond_64_bits_can_still_be_named() -> None:
     """What can't be shown is said so, and raises nothing."""
-    assert "can't be shown" in reading.words({"code": 2**70})
-    assert reading.small(2**70) is None
-    assert reading.small(True) is None
+    assert "can't be shown" in values.words({"code": 2**70})
+    assert values.small(2**70) is None
+    assert values.small(True) is None
 
 
 def test_a_zip_whose_sizes_follow_its_content_is_whole() -> None:
@@ -243,8 +243,8 @@ def test_any_bytes_are_unpacked_or_refused(tail: bytes, head: bytes) -> None:
 
 def test_memory_of_what_was_seen_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A feed of made-up codes begins anew instead of growing; a code remembers its last 16 numbers."""
-    monkeypatch.setattr("producer.feeds.recognised._ROWS", 10)
-    monkeypatch.setattr("producer.feeds.forms._PLACES", 10)
+    monkeypatch.setattr("producer.feeds.cumulative._ROWS", 10)
+    monkeypatch.setattr("producer.feeds.codes._PLACES", 10)
     numbers, differences, places = Numbers(), Differences(0), Places(Units(), foreign=False)
     for i in range(25):
         assert not numbers.repeats(f"c{i}", 1, TIME)
