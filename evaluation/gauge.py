@@ -1,25 +1,24 @@
-"""An outlet that measures: what a line brings and says goes into a meter, and nothing to Kafka."""
+"""A pipeline that measures: what a line brings and announces goes into a meter, and nothing to Kafka."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from evaluation.meter import Meter
 from evaluation.race import Race
 from producer.clock import now as moment
-from producer.feeds.decoded import Decoded, FeedTick, Frame
+from producer.feeds.decoded import Decoded, FeedTick, Frame, Letter
 from producer.feeds.provider import Feed
-from producer.gaps.volume import Detected, Hole
+from producer.gaps.gap import Gap
 from producer.line.address import Address
 from producer.line.pacing import TokenBucket
-from producer.pipeline.events import Codes, Happening
+from producer.pipeline.event import Event
 
 _SAID = frozenset({"subscribed", "refused", "unauthorised", "kicked", "throttled"})
 
 
 class Gauge:
-    """The ``Outlet`` of one line."""
+    """The ``Pipeline`` of one line."""
 
     def __init__(
         self,
@@ -49,7 +48,12 @@ class Gauge:
         """Ticks so far."""
         return self.meter.ticks
 
-    def read(self, frame: Frame) -> Decoded:
+    @property
+    def full(self) -> bool:
+        """Never."""
+        return False
+
+    def decode(self, frame: Frame) -> Decoded:
         """What a frame holds."""
         decoded = self._feed.decode(frame)
         self.meter.frame(len(frame.payload), decoded, frame.received)
@@ -59,42 +63,43 @@ class Gauge:
                 self.meter.answered(text, frame.received, subscribed=answer.kind == "subscribed")
         return decoded
 
-    async def send(self, ticks: list[FeedTick], received: int) -> None:
+    async def ticks(self, ticks: list[FeedTick], received: int, *, filtered: bool) -> None:  # noqa: ARG002 - all count
         """Measure ticks that came at one time; never waits."""
         self.meter.took(ticks, received)
         if self._race is not None:
             self._race.came(self._line, ticks, received)
-        if ticks:
-            self._told()
+        self._told()
 
-    def say(self, event: Happening, *, n: int | None = None, **fields: Any) -> None:  # noqa: ARG002 - no numbering
+    def dead_letters(self, letters: Sequence[Letter], received: int) -> None:
+        """Nothing to do: they are measured with their frame."""
+
+    def event(self, event: Event) -> None:
         """Take note of what happens to the line."""
-        match event:
+        match event.kind:
             case "connected":
                 self.meter.connected(moment())
             case "refused":
-                self.meter.refused(str(fields.get("reason")))
+                self.meter.refused(str(event.reason))
                 self._told()
             case "disconnected":
-                self.meter.lost(str(fields.get("reason")), moment())
+                self.meter.lost(str(event.reason), moment())
+            case "gap":
+                self.meter.gap(
+                    Gap(
+                        event.start or 0,
+                        event.end or 0,
+                        event.codes or "all",
+                        event.detected or "disconnect",
+                        event.reason or "",
+                        event.missed,
+                        event.count,
+                    )
+                )
             case "stopped":
                 self.meter.closed(moment())
 
-    def gap(self, hole: Hole, n: int) -> None:  # noqa: ARG002 - no numbering
-        """Ticks are missing."""
-        self.meter.gap(hole)
-
-    def up(self, codes: Codes) -> None:
-        """Nothing to do: there is no other line to take over from."""
-
-    def down(self, since: int, reason: str, detected: Detected = "disconnect", *, ending: bool = False) -> None:
-        """Nothing to do: there is no other line to take over."""
-
-    def filters(self, server: bool) -> None:  # noqa: FBT001 - a fact that is told
-        """Nothing to do: no tick is left out here."""
-
-    def reconnected(self) -> None:
-        """Nothing to do: connections are counted when they stand."""
+    async def room(self) -> None:
+        """There always is."""
 
     def behind(self) -> float:
         """Each line is judged by itself."""

@@ -14,8 +14,9 @@ from evaluation.samples import Samples, Series, Tally
 from market.codes import UnknownCode, normalise
 from producer.feeds.decoded import Decoded, FeedTick
 from producer.feeds.provider import Capabilities
-from producer.gaps.silence import MANY, PATIENCE, MarketClock, loud_since
-from producer.gaps.volume import Hole
+from producer.gaps.gap import Gap as Hole
+from producer.gaps.market_clock import MarketClock
+from producer.gaps.silence import MANY, PATIENCE, loud_since
 from producer.pipeline.quality import Gate
 
 CODES = 65_536

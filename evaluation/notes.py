@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from evaluation.figures import LineFigures, RaceFigures
 from producer.gaps.drift import SMALLEST_MS
-from producer.gaps.drift import said as in_words
+from producer.gaps.drift import described as in_words
 from producer.pipeline.quality import FUTURE, STALE
 
 _FAST_MS = -1.0

@@ -1,6 +1,6 @@
 """Who was first on the ticks that two lines both brought, and by how much. Pure; no I/O.
 
-Which ticks are the same is ``producer.pipeline.arbitration``'s rule (``Matching``): of equal ones, the k-th on one line
+Which ticks are the same is ``producer.pipeline.matching``'s rule (``Matching``): of equal ones, the k-th on one line
 is the k-th on the other.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from evaluation.samples import Samples
 from producer.feeds.decoded import FeedTick
-from producer.pipeline.arbitration import Key, Matching
+from producer.pipeline.matching import Key, Matching
 
 LIMIT = 200_000
 """Ticks that wait for the other line; beyond, the oldest count as brought by one alone."""

@@ -14,14 +14,12 @@ from evaluation.meter import Meter, spread
 from evaluation.notes import notes, notes_of_race
 from evaluation.race import Race
 from market.times import SHANGHAI
-from producer.app import bucket_of
 from producer.clock import now
 from producer.feeds.provider import Options, Provider
 from producer.line.driver import Line
-from producer.line.endpoint import Upstream
-from producer.line.heartbeat import Pace
-from producer.line.pacing import TokenBucket
-from producer.pipeline.arbitration import Matching
+from producer.line.endpoint import Endpoint
+from producer.line.pacing import Pace, TokenBucket, bucket_of
+from producer.pipeline.matching import Matching
 from producer.pipeline.quality import Gate
 from schemas import UsageError
 
@@ -45,9 +43,9 @@ class Target:
     codes: Sequence[str] | None
     token: str | None = field(default=None, repr=False)
 
-    def upstream(self, options: Options) -> Upstream:
+    def endpoint(self, options: Options) -> Endpoint:
         """The feed, for one line of its own."""
-        return Upstream(self.provider.make(options), self.url, self.token)
+        return Endpoint(self.provider.make(options), self.url, self.token)
 
 
 @dataclass(frozen=True)
@@ -83,15 +81,15 @@ class _Measured:
         told: Callable[[], None] = lambda: None,
     ) -> None:
         """A line that has not begun."""
-        upstream = target.upstream(options)
+        endpoint = target.endpoint(options)
         able = target.provider.capabilities
-        self.address = upstream.aim(codes)
+        self.address = endpoint.address(codes)
         self.meter = Meter(now(), codes, gate)
-        gauge = Gauge(upstream.feed, self.meter, self.address, race=race, line=number, told=told)
+        gauge = Gauge(endpoint.feed, self.meter, self.address, race=race, line=number, told=told)
         apart = apart or _Apart()
         dials = [*apart.dials, Dials(self.meter, able.reconnect_apart)]
         pace = Pace(buckets=[bucket_of(able)], request_buckets=apart.requests, dials=dials)
-        self.line = Line(upstream, codes, gauge, pace, name="AB"[number])
+        self.line = Line(endpoint, codes, gauge, pace, name="AB"[number], decode=gauge.decode)
 
 
 async def run(

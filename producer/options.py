@@ -12,7 +12,7 @@ from typing import cast, get_args
 from market.codes import Board, UnknownCode, normalise
 from producer.feeds import provider
 from producer.feeds.provider import Options, Provider, TimeUnit, TurnoverRule, Units, VolumeUnit
-from producer.line.endpoint import Upstream
+from producer.line.endpoint import Endpoint
 from producer.watchlist import file as watchlist
 from producer.watchlist import symbols
 from producer.watchlist.dealing import lines_needed
@@ -58,17 +58,22 @@ class ProducerOptions:
 
 
 @dataclass(frozen=True)
-class Endpoint:
-    """Where lines dial, in which protocol."""
+class FeedChoice:
+    """One feed as the options name it: which provider, how it is read, where it is dialled."""
 
     provider: Provider
     options: Options
     url: str
     token: str | None = field(default=None, repr=False)
 
-    def upstream(self) -> Upstream:
-        """What one line speaks to."""
-        return Upstream(self.provider.make(self.options), self.url, self.token)
+    @property
+    def account(self) -> tuple[str, str | None]:
+        """What a provider counts connections by."""
+        return self.provider.name, self.token
+
+    def endpoint(self) -> Endpoint:
+        """The far end of one line."""
+        return Endpoint(self.provider.make(self.options), self.url, self.token)
 
 
 @dataclass(frozen=True)
@@ -76,13 +81,13 @@ class Plan:
     """What runs.
 
     Attributes:
-        endpoints: where the lines of a group dial: one, or two whose streams become one.
+        feeds: what the lines of a group dial: one, or two whose streams become one.
         codes: to subscribe, ``None`` for the whole market.
         file: the watchlist that is watched, if any.
         sources: the line id of each group.
     """
 
-    endpoints: Sequence[Endpoint]
+    feeds: Sequence[FeedChoice]
     codes: list[str] | None
     file: Path | None
     sources: Sequence[str]
@@ -90,7 +95,7 @@ class Plan:
     @property
     def most(self) -> int | None:
         """Codes that every line of a group can carry; ``None`` for any number."""
-        return _most([endpoint.provider for endpoint in self.endpoints])
+        return _most([feed.provider for feed in self.feeds])
 
 
 def plan(options: ProducerOptions) -> Plan:
@@ -109,11 +114,11 @@ def plan(options: ProducerOptions) -> Plan:
         raise UsageError("--lines is a number of connections, from 1")
     given, file = _codes(options)
     spelling = _spelling(given)
-    endpoints = _endpoints(options, as_string=isinstance(given, str), spelling=spelling)
-    feeds = [endpoint.provider for endpoint in endpoints]
+    chosen = _chosen(options, as_string=isinstance(given, str), spelling=spelling)
+    feeds = [choice.provider for choice in chosen]
     _check_settings(options, feeds)
     codes = _spelt(given, feeds, spelling)
-    return Plan(endpoints, codes, file, _sources(options, _lines(options, feeds, codes)))
+    return Plan(chosen, codes, file, _sources(options, _lines(options, feeds, codes)))
 
 
 def _check_settings(options: ProducerOptions, feeds: Sequence[Provider]) -> None:
@@ -157,7 +162,7 @@ def _spelling(given: str | list[str]) -> dict[str, str]:
     return spelt
 
 
-def _endpoints(options: ProducerOptions, *, as_string: bool, spelling: Mapping[str, str]) -> list[Endpoint]:
+def _chosen(options: ProducerOptions, *, as_string: bool, spelling: Mapping[str, str]) -> list[FeedChoice]:
     """One, or two where their lines are to become one stream; the settings' units are those of the first feed.
 
     Raises:
@@ -166,14 +171,14 @@ def _endpoints(options: ProducerOptions, *, as_string: bool, spelling: Mapping[s
     feed = provider(options.feed)
     common = Options(foreign=options.foreign, trades_only=options.trades_only, as_string=as_string, spelling=spelling)
     declared = feed.capabilities.units
-    first = Endpoint(
+    first = FeedChoice(
         feed, replace(common, units=_units(options, declared)), options.url or feed.capabilities.url, options.token
     )
     if not options.arbitrate and options.second_feed is None and options.second_url is None:
         return [first]
     other = provider(options.second_feed or options.feed)
     same = other.name == feed.name
-    second = Endpoint(
+    second = FeedChoice(
         other,
         first.options if same else common,
         options.second_url or (first.url if same else other.capabilities.url),

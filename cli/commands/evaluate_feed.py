@@ -136,7 +136,7 @@ def _target(feed: str, url: str | None, token: str | None, *, symbols: str, fore
             f"{len(what.codes or ()):,} codes, and {feed} takes {most:,} on a connection: an evaluation has one,"
             " so give fewer"
         )
-    [endpoint] = what.endpoints
+    [endpoint] = what.feeds
     return Target(endpoint.provider, endpoint.options, endpoint.url, what.codes, token)
 
 

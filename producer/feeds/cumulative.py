@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from market.times import DAY_MS, SHANGHAI_OFFSET_MS
+from market.times import DAY_MS, SHANGHAI_MS
 from producer.feeds.values import nearly_whole
 
 _ROWS = 65_536
@@ -114,7 +114,7 @@ class Differences:
         """
         if volume is None:
             return _UNKNOWN
-        push = (time + SHANGHAI_OFFSET_MS) // DAY_MS, time, volume, turnover
+        push = (time + SHANGHAI_MS) // DAY_MS, time, volume, turnover
         seen = self._seen.get(code)
         if seen is None:
             return self._first(code, push, received)
@@ -129,7 +129,7 @@ class Differences:
         if len(self._seen) >= _ROWS:
             self._seen.clear()
         self._seen[code] = _Seen(push)
-        stood_before = self._opened < day * DAY_MS - SHANGHAI_OFFSET_MS + _OPENS_MS
+        stood_before = self._opened < day * DAY_MS - SHANGHAI_MS + _OPENS_MS
         if stood_before and abs(received // 1000 - time) <= _ITS_RECEIPT_MS:
             return Traded(nearly_whole(volume), turnover)
         return _UNKNOWN

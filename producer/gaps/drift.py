@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 
+from market.times import SHANGHAI_MS
+
 SECONDS = 60.0
 """For so long the distance has to be the same."""
 SMALLEST_MS = 60_000
@@ -14,7 +16,7 @@ _MOST = 240
 _HOUR_MS = 3_600_000
 _MINUTE_MS = 60_000
 _ROUND_MS = 120_000
-_SHANGHAI_HOURS = 8
+_SHANGHAI_HOURS = SHANGHAI_MS // _HOUR_MS
 
 
 class Drift:
@@ -45,7 +47,7 @@ class Drift:
         self.off = middle if abs(middle) >= SMALLEST_MS else None
 
 
-def said(off: int) -> str:
+def described(off: int) -> str:
     """What a distance is, and what it comes from where that can be told."""
     hours = round(off / _HOUR_MS)
     whole = hours and abs(off - hours * _HOUR_MS) <= _ROUND_MS

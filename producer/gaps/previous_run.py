@@ -41,7 +41,7 @@ _ALWAYS = 1 << 62
 
 
 @dataclass(frozen=True)
-class Predecessor:
+class PreviousRun:
     """The last run of a source.
 
     Attributes:
@@ -170,7 +170,7 @@ class History:
     def _unclosed(runs: Mapping[int, _Run]) -> tuple[int | None, bool]:
         """The run since whose end nothing was told, ``None`` if the last one stopped; and whether more can't change it.
 
-        A run that was killed before it told of its predecessor's end leaves that to the next.
+        A run that was killed before it told of the end of the run before it leaves that to the next.
         """
         found: int | None = None
         for number in sorted(runs, reverse=True):
@@ -219,33 +219,33 @@ class History:
 
     # -- what follows --------------------------------------------------------------------------------------------------
 
-    def predecessors(self) -> dict[str, Predecessor]:
+    def previous_runs(self) -> dict[str, PreviousRun]:
         """The last run of each source that has one."""
         return {
-            source: self._predecessor(source)
+            source: self._previous_run(source)
             for source, tail in self._tails.items()
             if self._runs[source] or tail.run >= 0
         }
 
-    def _predecessor(self, source: str) -> Predecessor:
+    def _previous_run(self, source: str) -> PreviousRun:
         runs, tail = self._runs[source], self._tails[source]
         last = max([*runs, tail.run])
         if self._clean(source):
-            return Predecessor(last)
+            return PreviousRun(last)
         unclosed = self._unclosed(runs)[0]
         whole = last in runs and runs[last].stopped is not None
         ended = f"the producer before (run {last}) {'could not deliver all at its end' if whole else 'was killed'}"
         if tail.run >= 0 and (unclosed is None or tail.run <= unclosed or unclosed not in runs):
             text = f"{ended}: of run {tail.run} nothing is known to be missing up to n {tail.n}"
             began = runs[tail.run].began if not tail.n and tail.run in runs else tail.received
-            return Predecessor(last, min(began, tail.received), text)
+            return PreviousRun(last, min(began, tail.received), text)
         # None of its ticks is within reach, or a later run has some and nobody told of what is missing before them.
         if unclosed is None or not any(run.subscribed for run in runs.values()):
-            return Predecessor(last)
-        return Predecessor(last, runs[unclosed].at, f"{ended}: its last feed event is the last that is known of it")
+            return PreviousRun(last)
+        return PreviousRun(last, runs[unclosed].at, f"{ended}: its last feed event is the last that is known of it")
 
 
-async def look(bootstrap: str, sources: Sequence[str], *, patience: float = LOOK_SECONDS) -> dict[str, Predecessor]:
+async def look(bootstrap: str, sources: Sequence[str], *, patience: float = LOOK_SECONDS) -> dict[str, PreviousRun]:
     """Read how the last runs of these sources ended; sources that never had one are left out.
 
     Takes ``patience`` seconds at most, but for a broker that does not answer: what lies too far back to be found by
@@ -259,13 +259,13 @@ async def look(bootstrap: str, sources: Sequence[str], *, patience: float = LOOK
             await _ticks(reader, history, began + patience)
     except (ReadError, KafkaError) as error:
         log.warning("how the last run ended can't be read to its end: %s", error)
-    found = history.predecessors()
+    found = history.previous_runs()
     took = time.monotonic() - began
     log.info("looked back at the last run of %d of %d sources in %.1f s", len(found), len(sources), took)
     return found
 
 
-def run_after(predecessors: Mapping[str, Predecessor], clock: int) -> int:
+def run_after(previous: Mapping[str, PreviousRun], clock: int) -> int:
     """The run of a producer that starts now: the clock, but above every run that its sources had.
 
     Args:
@@ -275,7 +275,7 @@ def run_after(predecessors: Mapping[str, Predecessor], clock: int) -> int:
         UsageError: a run of before is ahead of the clock by more than a clock can be wrong.
     """
     run = clock
-    for source, before in predecessors.items():
+    for source, before in previous.items():
         if before.run - clock > RUN_AHEAD_MS:
             raise UsageError(
                 f"--source {source}: its last run began at {_shown(before.run)}, and this machine's clock says"

@@ -17,7 +17,7 @@ from market.codes import EXCHANGES, Board, UnknownCode, instrument
 from market.sessions import Phase, sessions
 from market.times import DAY_MS, day_start, shanghai_date
 from producer.feeds.decoded import FeedTick
-from producer.gaps.drift import Drift
+from producer.gaps.market_clock import MarketClock
 
 PATIENCE = 10.0
 """Seconds without a tick of the whole market, or of so many codes that some of them always trade."""
@@ -31,41 +31,9 @@ LONGEST = 300.0
 
 _LOUD = {Phase.MORNING: PATIENCE, Phase.AFTERNOON: PATIENCE, Phase.AFTER_HOURS: AFTER_HOURS_PATIENCE}
 _CONTINUOUS = (Phase.MORNING, Phase.AFTERNOON)
-_REPLAYED_MS = 600_000  # a market whose clock is further from ours than this is a recording or a simulation
-_AGREED_MS = 5_000
-_SAMPLES, _MAJORITY = 5, 3
 _WINDOW = 60
 _FLOW = 4
 """Seconds with ticks, nearly one after the other: that is a flow."""
-
-
-class MarketClock:
-    """What time it is on the market of a feed: the local time, unless what flows is a recording or a simulation.
-
-    Old ticks that feeds push from their cache after a subscription move nothing, and neither does one that is late or
-    wrong: most of the last few have to agree, and the market's own time has to go on.
-    """
-
-    def __init__(self) -> None:
-        """The local time, until ticks say otherwise."""
-        self._offset = 0
-        self.drift = Drift()
-        """Whether the market's time is constantly off the local one."""
-        self._samples: deque[tuple[int, int, float]] = deque(maxlen=_SAMPLES)
-
-    def heard(self, time: int, wall: int, now: float) -> None:
-        """A tick of exchange time ``time`` came just now; one of many is enough, twice a second."""
-        self.drift.heard(time - wall, now)
-        self._samples.append((time - wall, time, now))
-        middle = sorted(offset for offset, _, _ in self._samples)[len(self._samples) // 2]
-        agreed = [(at, when) for offset, at, when in self._samples if abs(offset - middle) <= _AGREED_MS]
-        if len(agreed) < _MAJORITY or agreed[-1][1] - agreed[0][1] < 1.0 or agreed[-1][0] - agreed[0][0] < 500:
-            return
-        self._offset = middle if abs(middle) >= _REPLAYED_MS else 0
-
-    def at(self, wall: int) -> int:
-        """The market's time when the local one is ``wall``."""
-        return wall + self._offset
 
 
 def loud_since(ms: int, exchange: str = "SSE", board: Board = Board.MAIN) -> tuple[float, Phase] | None:

@@ -1,4 +1,4 @@
-"""What is too much to tell one by one is told as one that covers it: gaps and refusals of one connection.
+"""Gaps and refusals of one connection that are too many to announce one by one: one event covers them.
 
 Nothing here does I/O; ``at`` is in seconds that only rise.
 """
@@ -7,22 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
-from producer.gaps.volume import Hole
+from producer.gaps.gap import Codes, Gap
 
-MOST_HOLES = 1_000
-"""Gaps of one connection that are told one by one."""
+MOST_GAPS = 1_000
+"""Gaps of one connection that are announced one by one."""
 MOST_REFUSALS = 20
 """Likewise refusals: a server that repeats itself must not fill the topic."""
 EVERY_SECONDS = 10.0
-"""How long what is beyond may wait to be told."""
+"""How long what is beyond may wait to be announced."""
 _CODES = 20_000  # more are as good as all
 
 
 @dataclass
 class _Sum:
-    """What waits to be told as one."""
+    """What waits to be announced as one."""
 
     count: int = 0
     codes: set[str] | None = field(default_factory=set)
@@ -40,34 +39,34 @@ class _Sum:
             self.codes = None
 
 
-class Holes:
-    """The gaps of one connection, of which so many are told one by one."""
+class Gaps:
+    """The gaps of one connection, of which so many are announced one by one."""
 
-    def __init__(self, most: int = MOST_HOLES) -> None:
+    def __init__(self, most: int = MOST_GAPS) -> None:
         """None yet."""
         self._most = most
-        self._told = 0
+        self._announced = 0
         self._sum = _Sum()
         self._span = (0, 0)
         self._missed: int | None = None
         self._n = 0
         self._since = 0.0
 
-    def by_itself(self, hole: Hole, n: int, at: float) -> bool:
-        """A gap was found, ``n`` being the last number before it; whether it is to be told by itself."""
-        if self._told < self._most:
-            self._told += 1
+    def alone(self, gap: Gap, n: int, at: float) -> bool:
+        """A gap was found, ``n`` being the last number before it; whether it is announced by itself."""
+        if self._announced < self._most:
+            self._announced += 1
             return True
         if not self._sum.count:
-            self._span, self._missed, self._n, self._since = (hole.start, hole.end), None, n, at
-        self._sum.add(hole.codes)
-        self._span = (min(self._span[0], hole.start), max(self._span[1], hole.end))
-        if hole.missed is not None:
-            self._missed = (self._missed or 0) + hole.missed
+            self._span, self._missed, self._n, self._since = (gap.start, gap.end), None, n, at
+        self._sum.add(gap.codes)
+        self._span = (min(self._span[0], gap.start), max(self._span[1], gap.end))
+        if gap.missed is not None:
+            self._missed = (self._missed or 0) + gap.missed
         return False
 
-    def covering(self, at: float | None = None) -> tuple[Hole, int] | None:
-        """The gap that covers those which were not told, and the last number before it; each is covered once.
+    def covering(self, at: float | None = None) -> tuple[Gap, int] | None:
+        """The gap that covers those which were not announced, and the last number before it; each is covered once.
 
         Args:
             at: to have it once it is due, ``None`` to have it now.
@@ -77,8 +76,8 @@ class Holes:
             return None
         self._sum = _Sum()
         reason = f"{total.count:,} gaps beyond the {self._most:,} of a connection that are told one by one"
-        codes: list[str] | Literal["all"] = "all" if total.codes is None else sorted(total.codes)
-        return Hole(*self._span, codes, "merged", reason, self._missed, total.count), self._n
+        codes: Codes = "all" if total.codes is None else sorted(total.codes)
+        return Gap(*self._span, codes, "merged", reason, self._missed, total.count), self._n
 
 
 class Refusals:
@@ -87,15 +86,15 @@ class Refusals:
     def __init__(self, most: int = MOST_REFUSALS) -> None:
         """None yet."""
         self._most = most
-        self._told = 0
+        self._announced = 0
         self._sum = _Sum()
         self._last = ""
         self._since = 0.0
 
-    def by_itself(self, text: str, codes: Sequence[str] | None, at: float) -> bool:
-        """The feed refused; whether that is to be told by itself."""
-        if self._told < self._most:
-            self._told += 1
+    def alone(self, text: str, codes: Sequence[str] | None, at: float) -> bool:
+        """The feed refused; whether that is announced by itself."""
+        if self._announced < self._most:
+            self._announced += 1
             return True
         if not self._sum.count:
             self._since = at
@@ -104,7 +103,7 @@ class Refusals:
         return False
 
     def covering(self, at: float | None = None) -> tuple[str, list[str] | None, int] | None:
-        """Reason, codes and number of those that were not told; each is covered once. ``at`` as ``Holes.covering``."""
+        """Reason, codes and number of those that were not announced; ``at`` as ``Gaps.covering`` has it."""
         total = self._sum
         if not total.count or (at is not None and at - self._since < EVERY_SECONDS):
             return None

@@ -57,6 +57,11 @@ class FrameConnection(ClientConnection):
         self._given_up = False
         self._reader: asyncio.Future[None] | None = None
 
+    @property
+    def silent(self) -> float:
+        """Seconds since bytes last came."""
+        return self.loop.time() - self.heard
+
     async def frames(self) -> list[Frame]:
         """Every message since the last call, at least one, in order.
 

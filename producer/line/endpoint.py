@@ -1,4 +1,4 @@
-"""The feed that a line speaks to: its protocol, where it is dialled, and with which token."""
+"""The far end of a line: a feed's protocol, where it is dialled, and with which token."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from producer.feeds.provider import Capabilities, Feed
-from producer.line import address
-from producer.line.address import Address
+from producer.line.address import Address, aimed
 
 
 @dataclass(frozen=True)
-class Upstream:
+class Endpoint:
     """A feed's protocol at an address, with its token; ``feed`` is the connection's own."""
 
     feed: Feed
@@ -23,13 +22,13 @@ class Upstream:
         """What the provider can do."""
         return self.feed.capabilities
 
-    def aim(self, codes: Sequence[str] | None) -> Address:
+    def address(self, codes: Sequence[str] | None) -> Address:
         """What is dialled for these codes, some providers taking them in the address.
 
         Raises:
             UsageError: it can't be dialled, or the provider can't have these codes.
         """
-        return address.aimed(self.url, self.token, self.feed.address(self.url, self.token, codes))
+        return aimed(self.url, self.token, self.feed.address(self.url, self.token, codes))
 
     def headers(self) -> Mapping[str, str]:
         """What the handshake carries besides."""

@@ -9,6 +9,9 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from producer.feeds.provider import Capabilities
+from producer.line.backoff import Backoff
+
 Message = str | bytes
 
 PING: Message = b"\x00protocol ping"
@@ -70,6 +73,11 @@ class TokenBucket:
         self._filled = max(self._filled, now)
 
 
+def bucket_of(able: Capabilities) -> TokenBucket:
+    """What a provider lets one connection send."""
+    return TokenBucket(able.messages, able.messages_seconds, apart=able.messages_apart)
+
+
 @dataclass
 class Outbox:
     """What a connection has yet to send, under every bucket that counts it.
@@ -128,3 +136,24 @@ class Outbox:
     def _counting(self) -> list[TokenBucket]:
         """The buckets that count the message which is next."""
         return [*self.buckets, *(() if self._beats else self.request_buckets)]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What a line may do, and when.
+
+    Attributes:
+        buckets: every outbound message takes a token of each.
+        request_buckets: every request does, heartbeats not; lines of one token share one.
+        dials: likewise every attempt to connect.
+        heartbeat: seconds between protocol pings, where the feed takes them; 0 for none.
+        heartbeat_message: sent with every ping, for servers that want a message of their own.
+        backoff: between attempts.
+    """
+
+    buckets: Sequence[TokenBucket] = field(default_factory=lambda: (TokenBucket(),))
+    request_buckets: Sequence[TokenBucket] = ()
+    dials: Sequence[TokenBucket] = ()
+    heartbeat: float = 20.0
+    heartbeat_message: str | None = None
+    backoff: Backoff = field(default_factory=Backoff)

@@ -1,14 +1,18 @@
-"""What is wrong with what a line brings, told once: frames that can't be read, a clock that is off, bounds reached."""
+"""What is wrong with all that a line brings, announced once: unreadable frames, a clock that is off, bounds reached.
+
+No I/O: the announcements are given to whoever looks.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from producer.feeds.guard import POLICIES, Guard
-from producer.gaps.drift import said
-from producer.gaps.silence import MarketClock
-from producer.pipeline.events import Outlet
+from producer.gaps.drift import described
+from producer.gaps.market_clock import MarketClock
+from producer.pipeline.event import Kind
 
 log = logging.getLogger(__name__)
 
@@ -18,8 +22,17 @@ _SAME_MS = 60_000
 _TIME = "time:"
 
 
-class Doubts:
-    """Looks at one line now and then, and tells its outlet and the log. No I/O of its own.
+@dataclass(frozen=True)
+class Finding:
+    """An event to announce."""
+
+    kind: Kind
+    reason: str
+    count: int | None = None
+
+
+class Readability:
+    """Looks at one line now and then.
 
     Attributes:
         frames: that have come on the line; whoever reads them counts them.
@@ -29,61 +42,61 @@ class Doubts:
         self,
         guard: Guard,
         clock: MarketClock,
-        outlet: Outlet,
         *,
-        name: str = "",
+        prefix: str = "",
         own_clock: bool = False,
         scrub: Callable[[str], str] = str,
     ) -> None:
         """Nothing is wrong yet.
 
         Args:
+            prefix: of each line of the log.
             own_clock: the feed's times are another clock's, as is known.
             scrub: takes secrets out of a text.
         """
         self.frames = 0
         self._guard = guard
         self._clock = clock
-        self._outlet = outlet
-        self._prefix = f"{name}: " if name else ""
+        self._prefix = prefix
         self._own_clock = own_clock
         self._scrub = scrub
         self._limited_at = -BETWEEN_SECONDS
         self._off: int | None = None
         self._timeless_since: float | None = None
-        self._timeless_told = False
+        self._timeless_announced = False
 
     @property
     def unreadable(self) -> str | None:
         """Why most of what came lately could not be read; ``None`` where it could."""
         return None if self._guard.doubt is None else self._scrub(self._guard.doubt)
 
-    def look(self, at: float) -> None:
-        """Tell what is new, at a moment in seconds that only rise."""
+    def look(self, at: float) -> Iterator[Finding]:
+        """What is new, at a moment in seconds that only rise."""
         if self._guard.judge(self.frames, int(at * 1e6)):
-            self._judged()
-        self._look_at_times(at)
+            yield from self._judged()
+        yield from self._times(at)
         if at - self._limited_at >= BETWEEN_SECONDS and self._guard.limited:
             self._limited_at = at
-            self.finish()
+            yield from self.limited()
 
-    def finish(self) -> None:
-        """Tell what bounds have left out since the last time."""
-        for name, count in self._guard.limited.items():
+    def limited(self) -> Iterator[Finding]:
+        """What bounds have left out since the last time."""
+        left_out = dict(self._guard.limited)
+        self._guard.limited.clear()
+        for name, count in left_out.items():
             reason = POLICIES[name]
             log.warning("%s%s: %d", self._prefix, reason, count)
-            self._outlet.say("limited", reason=reason, count=count)
-        self._guard.limited.clear()
+            yield Finding("limited", reason, count)
 
-    def _judged(self) -> None:
+    def _judged(self) -> Iterator[Finding]:
         reason = self.unreadable
         if reason is None:
             log.info("%sits frames can be read again", self._prefix)
             return
         log.error("%s%s", self._prefix, reason)
-        self._outlet.say("unreadable", reason=reason, count=self._guard.unreadable)
+        yield Finding("unreadable", reason, self._guard.unreadable)
 
-    def _look_at_times(self, at: float) -> None:
+    def _times(self, at: float) -> Iterator[Finding]:
         off = None if self._own_clock else self._clock.drift.off
         if off is None:
             if self._off is not None:
@@ -91,15 +104,15 @@ class Doubts:
             self._off = None
         elif self._off is None or abs(off - self._off) > _SAME_MS:
             self._off = off
-            self._tell_clock(said(off))
+            yield self._clock_finding(described(off))
         if self._guard.doubt is None or not self._guard.most_frequent().startswith(_TIME):
-            self._timeless_since, self._timeless_told = None, False
+            self._timeless_since, self._timeless_announced = None, False
         elif self._timeless_since is None:
             self._timeless_since = at
-        elif at - self._timeless_since >= BETWEEN_SECONDS and not self._timeless_told:
-            self._timeless_told = True
-            self._tell_clock(f"the feed's times can't be read: {self._scrub(self._guard.most_frequent())}")
+        elif at - self._timeless_since >= BETWEEN_SECONDS and not self._timeless_announced:
+            self._timeless_announced = True
+            yield self._clock_finding(f"the feed's times can't be read: {self._scrub(self._guard.most_frequent())}")
 
-    def _tell_clock(self, text: str) -> None:
+    def _clock_finding(self, text: str) -> Finding:
         log.warning("%s%s", self._prefix, text)
-        self._outlet.say("clock", reason=text)
+        return Finding("clock", text)

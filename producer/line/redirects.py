@@ -8,12 +8,10 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus, InvalidURI
 from websockets.uri import parse_uri
 
+from producer.errors import ForeignRedirectError
+
 _REDIRECTS = frozenset({300, 301, 302, 303, 307, 308})
 _WEB = {"http": "ws", "https": "wss"}
-
-
-class ForeignRedirectError(Exception):
-    """The server answers the handshake with the address of another origin; the text names both origins and no more."""
 
 
 def origin(url: str) -> str:

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
-from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, SecurityError
+from websockets.exceptions import InvalidStatus, InvalidURI, SecurityError
 
+from producer.errors import ForeignRedirectError, RefusedAgainError
 from producer.line.address import Address
-from producer.line.redirects import ForeignRedirectError
 from schemas import UsageError
 
 LONGEST_WAIT = 300.0
@@ -22,13 +22,6 @@ _LATER = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus
 _REFUSED_CLOSE = frozenset(
     {3000, 3003, 4401, 4403}
 )  # IANA's Unauthorized and Forbidden, and what servers made of HTTP's
-
-
-class RefusedAgainError(UsageError):
-    """What looks like the user's to mend, though the address and the token worked before in this run.
-
-    It is tried again, with growing pauses: servers refuse what they took before while they are being deployed.
-    """
 
 
 def after_dialling(error: Exception, address: Address, *, worked: bool) -> float:
@@ -77,11 +70,12 @@ def _fault(error: Exception, address: Address, *, worked: bool) -> UsageError | 
 
 
 def after_closing(
-    closed: ConnectionClosed, address: Address, *, subscribed: bool, worked: bool = False, final: Collection[int] = ()
+    code: int | None, address: Address, *, subscribed: bool, worked: bool = False, final: Collection[int] = ()
 ) -> None:
     """Judge how a connection ended; returns where another attempt may help.
 
     Args:
+        code: the server's close code, ``None`` where it sent none.
         subscribed: a subscription stood on it.
         worked: one stood on an earlier connection of this run.
         final: the provider's own close codes after which no attempt helps, whatever stood before.
@@ -90,10 +84,8 @@ def after_closing(
         UsageError: the server closed it over the token before it had accepted a subscription.
         RefusedAgainError: likewise, but it had accepted the token before.
     """
-    if closed.rcvd is None:
-        return
-    if closed.rcvd.code in final or (not subscribed and closed.rcvd.code in _REFUSED_CLOSE):
-        fault = token_refused(address, f"close code {closed.rcvd.code}")
+    if code in final or (not subscribed and code in _REFUSED_CLOSE):
+        fault = token_refused(address, f"close code {code}")
         raise RefusedAgainError(str(fault)) if subscribed or worked else fault
 
 

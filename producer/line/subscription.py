@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from market.codes import UnknownCode, normalise
+from producer.errors import ReconnectNeededError
 from producer.feeds.decoded import Answer, FeedTick
 from producer.line.pacing import Message
 
@@ -28,10 +29,6 @@ class Requests(Protocol):
     def unsubscribe(self, codes: Sequence[str]) -> list[Message]:
         """Requests for no more ticks of the codes."""
         ...
-
-
-class MustReconnect(Exception):  # noqa: N818 - no error: what the provider asks for
-    """The list can only change with a new connection."""
 
 
 @dataclass
@@ -106,13 +103,13 @@ class Subscription:
         """The requests that turn what was asked into what is wanted; none where that is the same.
 
         Raises:
-            MustReconnect: no request does it.
+            ReconnectNeededError: no request does it.
         """
         if not self.begun or self._asked == self.wanted:
             return []
         before, now = self._asked, self.wanted
         if before is None or now is None or self.changes == "reconnect" or not now:
-            raise MustReconnect
+            raise ReconnectNeededError
         if self.changes == "replace":
             requests = self.feed.subscribe(now)
             expected = len(requests)

@@ -19,20 +19,24 @@ class Supervisor:
     """Runs lines until all of them have ended, and changes what they subscribe."""
 
     def __init__(
-        self, lines: Sequence[Sequence[Line]], dealer: Dealer, *, told: Callable[[Sequence[str]], None] = lambda _: None
+        self,
+        lines: Sequence[Sequence[Line]],
+        dealer: Dealer,
+        *,
+        changed: Callable[[Sequence[str]], None] = lambda _: None,
     ) -> None:
         """Nothing runs yet.
 
         Args:
             lines: in groups; every line of a group subscribes the same codes.
             dealer: of codes to groups.
-            told: called with every new list.
+            changed: called with every new list.
         """
         self.groups = lines
         self.codes: list[str] | None = None
         """What is subscribed, ``None`` for the whole market."""
         self._dealer = dealer
-        self._told = told
+        self._changed = changed
 
     @property
     def lines(self) -> list[Line]:
@@ -52,7 +56,7 @@ class Supervisor:
                 line.check(some)
         self._dealer = dealer
         self.codes = list(dict.fromkeys(codes))
-        self._told(self.codes)
+        self._changed(self.codes)
         for group, some in zip(self.groups, dealt, strict=True):
             for line in group:
                 line.want(some)

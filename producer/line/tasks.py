@@ -1,4 +1,4 @@
-"""The tasks of one connection: whichever ends, the connection ends with it, and what was wrong is nobody's secret."""
+"""The tasks of one connection: whichever ends, the connection ends with it and its fault is reported."""
 
 from __future__ import annotations
 
@@ -9,17 +9,14 @@ from typing import Any
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
+from producer.errors import TaskEndedError
 from producer.line.connection import FrameConnection
 
 FAULT_SECONDS = 5.0
 """How long what had come may take when another task has failed."""
 
 
-class TaskEndedError(Exception):
-    """A task that a connection, or the producer, needs has ended without a reason of its own."""
-
-
-class Attended:
+class ConnectionTasks:
     """The task that reads, and those beside it."""
 
     def __init__(
@@ -35,11 +32,11 @@ class Attended:
         self._reading = asyncio.create_task(reading, name="reading")
         self._beside = [asyncio.create_task(work, name=name) for name, work in beside.items()]
 
-    async def ended(self, told: Callable[[Exception], None]) -> Exception | None:
+    async def ended(self, failed: Callable[[Exception], None]) -> Exception | None:
         """Wait until the connection is closed and what came before is read; gives what was wrong with a task, if so.
 
         Args:
-            told: at once of what is wrong.
+            failed: called at once with what is wrong.
         """
         reading, connection = self._reading, self._connection
         pending = {reading, *self._beside}
@@ -53,15 +50,15 @@ class Attended:
             found = [fault_of(task) for task in done - {reading} if _matters(task, connection)]
             if found and fault is None:
                 fault = found[0]
-                told(fault)
+                failed(fault)
                 await connection.close(reason="given up")
         if fault is None and (reading.cancelled() or not isinstance(reading.exception(), ConnectionClosed)):
             fault = fault_of(reading)
-            told(fault)
+            failed(fault)
             await connection.close(reason="given up")
         return fault
 
-    async def cease(self) -> None:
+    async def stop(self) -> None:
         """Cancel what still runs, and close the connection."""
         tasks = [self._reading, *self._beside]
         for task in tasks:

@@ -19,29 +19,24 @@ was forgotten without its line having brought it is taken for its copy and dropp
 *Resets.* A line that was lost begins to count anew: what it repeats after it reconnects is what it brought before.
 Where a feed's time is coarser than a reconnect, a genuine trade that equals one of before can't be told from that.
 
-How a supervisor uses it: one ``Arbiter`` a stream, one ``Intake`` a line, all with the same arbiter and ``Numbering``,
-each with its own number: ``Intake(publisher, numbering, decoder, trades_only=…, arbiter=arbiter, line=0)``. ``take``
-calls ``admit``. The line calls ``intake.resumed(now)`` when it is subscribed, and ``intake.lost(since, now)`` as soon
-as its connection has ended, however it ended, so that nothing is held for good; both give the gaps of the stream, where
-no line was there (``producer.gaps.coverage``), and it has no others. The stream has one ``source``, ``run`` and ``n``,
-without holes, whichever line brought a tick; ``received`` is when that line's frame came. What happens to one of the
-lines goes into feed-events under an id of its own: ``source`` there names whose ticks may be missing.
+There is one ``Arbiter`` a stream, shared by the pipelines of its lines, each with its own number. ``connected`` is
+called when a line is subscribed, ``reset`` as soon as its connection has ended, however it ended, so that nothing is
+held for good. The stream has one ``source``, ``run`` and ``n``, without holes, whichever line brought a tick;
+``received`` is when that line's frame came.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from itertools import takewhile
-from operator import attrgetter
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from producer.feeds.decoded import FeedTick
-from producer.feeds.provider import Capabilities
-from producer.gaps.coverage import Coverage
+from producer.pipeline.matching import BY_NUMBER, Key, Matching
+from producer.pipeline.statistics import LineStatistics
 
 WINDOW = 30_000_000
 """µs; what lines were seen to be apart at the close of a busy day is 18 s."""
@@ -54,108 +49,15 @@ HELD = 50_000
 _AHEAD_MS = 60_000
 _ROWS = 65_536
 
-Key = tuple[object, ...]
 Admitted = list[tuple[int, list[FeedTick]]]
 """Ticks to send on, in order, beside when their frame came off its socket (µs since the epoch)."""
 
 
-@dataclass(frozen=True)
-class Matching:
-    """What tells that two lines bring the same tick: only what both of them carry, in the same unit.
-
-    Attributes:
-        sequence: the provider's number of a tick is the same on every line.
-        volume: what of a tick's quantity is the same on every line: the ``trade``, or what the day has traded so far
-            (``cumulative``; the volume of such a tick is a difference between two pushes, and a line that lost one
-            gives another); ``None`` where nothing is.
-        resolution: ms of the coarser line's time.
-    """
-
-    sequence: bool = False
-    volume: Literal["trade", "cumulative"] | None = "trade"
-    resolution: int = 1
-
-    @classmethod
-    def of(cls, first: Capabilities, second: Capabilities) -> Matching:
-        """What lines of two providers, or two lines of one, have in common."""
-        same = "volume" in first.carries and "volume" in second.carries and first.volume_is == second.volume_is
-        return cls(
-            sequence=first == second and first.sequence == "code",
-            volume=first.volume_is if same else None,
-            resolution=1000 if "s" in {first.units.time, second.units.time} else 1,
-        )
-
-    def key(self) -> Callable[[FeedTick], Key]:
-        """What makes the key of a tick; its first part is the time in units of ``resolution``."""
-        resolution = self.resolution
-        quantity = attrgetter({"trade": "volume", "cumulative": "cumulative"}[self.volume]) if self.volume else None
-
-        def counted(tick: FeedTick) -> Key:
-            time = tick.time if resolution == 1 else tick.time // resolution
-            # A float that was read from another text of the same price is the same float.
-            return (time, tick.price) if quantity is None else (time, tick.price, quantity(tick))
-
-        def numbered(tick: FeedTick) -> Key:
-            return counted(tick) if tick.seq is None else (tick.time // resolution, _NUMBER, tick.seq, None)
-
-        return numbered if self.sequence else counted
-
-
-_NUMBER = "seq"
 _BITS = 20
 _MOST = (1 << _BITS) - 1
-_BY_NUMBER = 4
-"""The length of a key by number, which counts once whoever brings it."""
 
 
-class Quantiles:
-    """Quantiles of durations, to an eighth, in bounded memory."""
-
-    def __init__(self) -> None:
-        """Nothing was added."""
-        self.count = 0
-        self._buckets: dict[int, int] = {}
-
-    def add(self, value: int) -> None:
-        """Count a duration, µs; a negative one as 0."""
-        value = max(value, 0)
-        shift = max(value.bit_length() - 4, 0)
-        bucket = shift << 4 | value >> shift
-        self._buckets[bucket] = self._buckets.get(bucket, 0) + 1
-        self.count += 1
-
-    def at(self, share: float) -> int | None:
-        """The duration that ``share`` of them (0 to 1) did not exceed, rounded up to its bucket; ``None`` of none."""
-        wanted, seen = share * self.count, 0
-        for bucket in sorted(self._buckets):
-            seen += self._buckets[bucket]
-            if seen >= wanted:
-                shift = bucket >> 4
-                return (((bucket & 15) + 1) << shift) - 1
-        return None
-
-
-@dataclass
-class LineStatistics:
-    """What one line brought.
-
-    Attributes:
-        first: ticks that it brought first.
-        second: that another had brought before.
-        repeated: of those, such as this line itself had brought, told by their number.
-        too_late: dropped since they are older than what is remembered.
-        held: that waited for another line.
-        expired: of those, such as nobody else brought in time.
-        behind: how far its second arrivals were behind the first, µs.
-    """
-
-    first: int = 0
-    second: int = 0
-    repeated: int = 0
-    too_late: int = 0
-    held: int = 0
-    expired: int = 0
-    behind: Quantiles = field(default_factory=Quantiles)
+_SAME = Matching()
 
 
 class _Held(NamedTuple):
@@ -219,14 +121,13 @@ class Arbiter:
     Attributes:
         statistics: of each line.
         forgotten: keys that were dropped early, since there were more than ``limit``.
-        coverage: when none of the lines was there.
         due: when ``expire`` has something to do, µs since the epoch; ``None`` while nothing is held.
     """
 
     def __init__(
         self,
         lines: int = 2,
-        matching: Matching = Matching(),
+        matching: Matching = _SAME,
         *,
         window: int = WINDOW,
         hold: int = HOLD,
@@ -242,7 +143,6 @@ class Arbiter:
         self.statistics = [LineStatistics() for _ in range(lines)]
         self.forgotten = 0
         self.due: int | None = None
-        self.coverage = Coverage(lines)
         self._lines = lines
         self._key = matching.key()
         self._resolution = matching.resolution
@@ -333,7 +233,7 @@ class Arbiter:
             entry = row.entries[key] = _Entry(row, key, received, line)
             self._order.append(entry)
         entry.counts += 1 << _BITS * line
-        if _count(entry, line) <= entry.passed or (entry.passed and len(key) == _BY_NUMBER):
+        if _count(entry, line) <= entry.passed or (entry.passed and len(key) == BY_NUMBER):
             mine.second += 1
             if entry.line != line:
                 mine.behind.add(received - entry.received)
@@ -371,7 +271,7 @@ class Arbiter:
             self._pass(row, key, tick, line, received)
             return
         entry = row.entries.get(key)
-        if not waits and entry is not None and (_count(entry, line) < entry.passed or len(key) == _BY_NUMBER):
+        if not waits and entry is not None and (_count(entry, line) < entry.passed or len(key) == BY_NUMBER):
             self._pass(row, key, tick, line, received)
             if key == row.newest and _count(entry, line) >= entry.passed:
                 row.level[line] = epoch

@@ -1,8 +1,8 @@
-"""From frames to Kafka: numbered ticks, dead letters and feed events, each on its lane, each counted.
+"""A tick's way into Kafka, once and downwards: traded, arbitrated, judged, numbered, published.
 
-On their way, in this order: ticks without a trade are dropped where that was asked for; the arbiter, where several
-lines bring the same codes, lets on what none of the others has brought; the gate, where there is one, judges what goes
-on; then it is numbered.
+In this order: ticks without a trade are dropped where that was asked for; the arbiter, where several lines bring the
+same codes, lets on what none of the others has brought; the quality gate, where there is one, judges what goes on; then
+it is numbered, and put where the publisher takes it from.
 """
 
 from __future__ import annotations
@@ -10,162 +10,100 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import replace
 
 import msgspec
 
 from broker.publisher import Lane, Publisher
 from producer.clock import now
-from producer.feeds.decoded import Decoded, FeedTick, Frame, Letter
-from producer.gaps.coverage import Coverage, Span
+from producer.feeds.decoded import FeedTick, Letter
 from producer.pipeline.arbitration import Admitted, Arbiter
-from producer.pipeline.numbering import Numbering
+from producer.pipeline.counters import Counters
+from producer.pipeline.event import Event
+from producer.pipeline.events import Events
 from producer.pipeline.quality import Flaws, Gate, Row
-from schemas import DeadLetter, FeedEvent, encode
+from producer.pipeline.redundancy import RedundantLine
+from schemas import DeadLetter
 from schemas.dead_letters import to_kafka
 from schemas.outside import printable
 from schemas.secrets import masked_bytes
-from schemas.topics import DEAD_LETTERS, FEED_EVENTS, TICKS, partition_of, topics
+from schemas.topics import DEAD_LETTERS, TICKS, partition_of, topics
 
 log = logging.getLogger(__name__)
 
 SLICE = 2_048
 """Ticks of one frame between two looks at whether the publisher is full: 16 MiB can hold half a million."""
 _ROUTES = 65_536
-_CAUSES = 64
-_REASON = 1_000
 
 _encode = msgspec.json.Encoder().encode
 
 
-class Decoder(Protocol):
-    """What makes ticks, dead letters and answers of a feed's frames."""
-
-    def decode(self, frame: Frame) -> Decoded:
-        """Read one frame; nothing raises."""
-
-
-@dataclass
-class Counters:
-    """What came and where it went, since the start.
-
-    Attributes:
-        ticks: those that went on to the topic.
-        letters: dead letters, those that the gate kept out included.
-        repeated: ticks that another line had brought before.
-        marked: ticks that went on with flaws.
-        kept_out: ticks that went to the dead letters for their flaws.
-        causes: of dead letters, what was wrong, as the reason names it first.
-        flaws: of marked and kept out ticks, what the gate found.
-    """
-
-    frames: int = 0
-    ticks: int = 0
-    letters: int = 0
-    no_trade: int = 0
-    held_back: int = 0
-    reconnects: int = 0
-    repeated: int = 0
-    marked: int = 0
-    kept_out: int = 0
-    causes: Counter[str] = field(default_factory=Counter)
-    flaws: Counter[str] = field(default_factory=Counter)
-
-    def __str__(self) -> str:
-        text = (
-            f"{self.ticks:,} ticks, {self.frames:,} frames, {self.letters:,} dead letters{_listed(self.causes)},"
-            f" {self.no_trade:,} dropped without a trade, {self.reconnects:,} reconnects"
-        )
-        if self.repeated:
-            text += f", {self.repeated:,} that another line had brought"
-        if self.flaws:
-            text += f", {self.marked:,} marked and {self.kept_out:,} kept out{_listed(self.flaws)}"
-        return text
-
-    def cause(self, reason: str, count: int = 1) -> None:
-        """Count a dead letter by the first words of its reason."""
-        cause = reason.partition(":")[0]
-        if len(cause) > 24 or (cause not in self.causes and len(self.causes) >= _CAUSES):
-            cause = "other"
-        self.causes[cause] += count
-
-
-def _listed(counts: Counter[str]) -> str:
-    return f" ({', '.join(f'{name} {count:,}' for name, count in counts.most_common(8))})" if counts else ""
-
-
-class Intake:
+class Pipeline:
     """One line's way into Kafka.
 
-    Lines that bring the same codes share numbering, gate and arbiter, and have an intake each
-    (``producer.pipeline.arbitration`` says how); all others have a numbering, and a gate, of their own.
+    Lines that bring the same codes share numbering, events, gate and arbiter, and have a pipeline each; all others have
+    all of it to themselves.
     """
 
     def __init__(
         self,
         publisher: Publisher,
-        numbering: Numbering,
-        decoder: Decoder,
+        events: Events,
         *,
         trades_only: bool,
         gate: Gate | None = None,
         arbiter: Arbiter | None = None,
-        line: int = 0,
+        redundant: RedundantLine | None = None,
     ) -> None:
         """A way that nothing has gone yet.
 
         Args:
-            trades_only: ticks of volume 0 are dropped and counted, unless the server does it (``filtered``).
+            events: of the stream; they have its numbering.
+            trades_only: ticks of volume 0 are dropped and counted, unless the server does it.
             gate: judges every tick; without one, none is.
             arbiter: of the lines that bring the same codes.
-            line: this line's number with the arbiter, from 0.
+            redundant: this line among them.
         """
         self.counters = Counters()
-        self.numbering = numbering
-        self.filtered = False
+        self.numbering = events.numbering
         self.gate = gate
+        self._events = events
         self._arbiter = arbiter
-        self._line = line
-        self._coverage = arbiter.coverage if arbiter else Coverage(1)
+        self._redundant = redundant
+        self._line = 0 if redundant is None else redundant.number
+        self._connected = False
         self._timer: asyncio.TimerHandle | None = None
         self._fault: Exception | None = None
         """What went wrong while nobody was waiting."""
         self._publisher = publisher
-        self._decoder = decoder
         self._trades_only = trades_only
         self._partitions = topics()[TICKS].partitions
         self._routes: dict[str, tuple[bytes, Lane]] = {}
         self._letters = publisher.lane(DEAD_LETTERS, 0)
-        self._events = publisher.lane(FEED_EVENTS, 0)
 
-    async def take(self, frame: Frame) -> Decoded:
-        """Read a frame, and send on all that it holds."""
-        decoded = self.read(frame)
-        await self.send(decoded.ticks, frame.received)
-        return decoded
+    @property
+    def n(self) -> int:
+        """The number of the stream's last tick."""
+        return self.numbering.n
 
-    def read(self, frame: Frame) -> Decoded:
-        """What a frame holds; what of it could not be read goes to the dead letters.
+    @property
+    def full(self) -> bool:
+        """Whether ``room`` would wait."""
+        return self._publisher.full
 
-        Whoever calls it calls ``send`` then, with the frame's ticks or none: that waits for room.
-        """
-        try:
-            decoded = self._decoder.decode(frame)
-        except Exception as error:
-            log.exception(
-                "the decoder failed over a frame of %d bytes, which goes to the dead letters", len(frame.payload)
-            )
-            decoded = Decoded([], [Letter(frame.payload, f"decoder: {error!r}"[:_REASON], "frame")], [])
-        self.counters.frames += 1
-        if decoded.letters:
-            self._bury(decoded.letters, frame.received)
-        return decoded
+    def behind(self) -> float:
+        """Seconds for which another line of the same codes has brought ticks and this one none."""
+        return 0.0 if self._redundant is None else self._redundant.behind()
 
-    async def send(self, ticks: list[FeedTick], received: int) -> None:
-        """Send ticks on that came at one time. Waits while the publisher is full, and so the socket is not read.
+    # A tick's way.
+
+    async def ticks(self, ticks: list[FeedTick], received: int, *, filtered: bool = False) -> None:
+        """Send ticks on that came at one time. Waits between slices while the publisher is full.
+
+        Args:
+            received: µs since the epoch.
+            filtered: the server leaves out ticks without a trade by itself.
 
         Raises:
             DeliveryError: the publisher itself failed.
@@ -173,7 +111,8 @@ class Intake:
         """
         if self._fault is not None:
             raise self._fault
-        if self._trades_only and not self.filtered:
+        came = bool(ticks)
+        if self._trades_only and not filtered:
             ticks = self._traded(ticks)
         if len(ticks) <= SLICE:
             self._admit(ticks, received)
@@ -181,35 +120,15 @@ class Intake:
             for start in range(0, len(ticks), SLICE):
                 self._admit(ticks[start : start + SLICE], received)
                 if self._publisher.full:
-                    await self._room()
-        if self._publisher.full:
-            await self._room()
+                    await self.room()
+        if self._redundant is not None and came:
+            self._redundant.ticked(received)
 
-    def resumed(self, now: int) -> list[Span]:
-        """The line is subscribed: it brings everything from now on, µs since the epoch.
-
-        Returns:
-            The gaps (from, to) of the stream that are known by this: where no line of it was subscribed.
-        """
-        if self._arbiter is not None:
-            self._arbiter.connected(self._line)
-        return self._coverage.resumed(self._line, now)
-
-    def lost(self, since: int, now: int) -> list[Span]:
-        """The line's connection has ended, and nothing came since then; µs since the epoch.
-
-        Returns:
-            As ``resumed``.
-        """
-        if self._arbiter is not None:
-            self._send(self._arbiter.reset(self._line, now))
-        return self._coverage.lost(self._line, since)
-
-    def announce(self, event: FeedEvent) -> None:
-        """Put an event of the line into the feed-events topic."""
-        if event.reason is not None:
-            event = msgspec.structs.replace(event, reason=printable(event.reason))
-        self._events.add(event.source.encode(), encode(event), event.at // 1000)
+    def _traded(self, ticks: list[FeedTick]) -> list[FeedTick]:
+        """Without the ticks of volume 0. One without a volume stays: unknown is not zero."""
+        traded = [tick for tick in ticks if tick.volume != 0]
+        self.counters.no_trade += len(ticks) - len(traded)
+        return traded
 
     def _admit(self, ticks: list[FeedTick], received: int) -> None:
         """Send on what the arbiter lets on. Never waits in between: another line's ticks would overtake."""
@@ -230,20 +149,6 @@ class Intake:
         for received, ticks in admitted:
             self._forward(ticks, received)
 
-    def _expire(self) -> None:
-        """Send on what the arbiter has held for long enough."""
-        arbiter, self._timer = self._arbiter, None
-        assert arbiter is not None
-        at = now()
-        try:
-            self._send(arbiter.expire(at))
-        except Exception as error:
-            self._fault = error  # nobody waits for a timer: the line hears of it with its next frame
-            raise
-        if arbiter.due is not None:
-            delay = max(0.001, (arbiter.due - at) / 1e6)
-            self._timer = asyncio.get_running_loop().call_later(delay, self._expire)
-
     def _forward(self, ticks: Sequence[FeedTick], received: int) -> None:
         milliseconds = received // 1000
         if self.gate is None:
@@ -263,7 +168,7 @@ class Intake:
     def _sift(
         self, ticks: Sequence[FeedTick], rows: Sequence[Row], flaws: Flaws, received: int
     ) -> tuple[list[FeedTick], list[Row], Flaws]:
-        """Bury the ticks that the gate keeps out; gives the others."""
+        """Send the ticks that the gate keeps out to the dead letters; gives the others."""
         assert self.gate is not None
         for found in flaws.values():
             self.counters.flaws.update(found.split(","))
@@ -272,7 +177,7 @@ class Intake:
             return list(ticks), list(rows), flaws
         self.counters.kept_out += len(flaws)
         letters = [Letter(_encode(ticks[index]), f"quality: {found}", "tick") for index, found in flaws.items()]
-        self._bury(letters, received)
+        self.dead_letters(letters, received)
         well = [index for index in range(len(ticks)) if index not in flaws]
         return [ticks[index] for index in well], [rows[index] for index in well], {}
 
@@ -289,13 +194,24 @@ class Intake:
         self._routes[code] = route = (code.encode(), lane)
         return route
 
-    def _traded(self, ticks: list[FeedTick]) -> list[FeedTick]:
-        """Without the ticks of volume 0. One without a volume stays: unknown is not zero."""
-        traded = [tick for tick in ticks if tick.volume != 0]
-        self.counters.no_trade += len(ticks) - len(traded)
-        return traded
+    def _expire(self) -> None:
+        """Send on what the arbiter has held for long enough."""
+        arbiter, self._timer = self._arbiter, None
+        assert arbiter is not None
+        at = now()
+        try:
+            self._send(arbiter.expire(at))
+        except Exception as error:
+            self._fault = error  # nobody waits for a timer: the line hears of it with its next frame
+            raise
+        if arbiter.due is not None:
+            delay = max(0.001, (arbiter.due - at) / 1e6)
+            self._timer = asyncio.get_running_loop().call_later(delay, self._expire)
 
-    def _bury(self, letters: list[Letter], received: int) -> None:
+    # What goes beside the ticks.
+
+    def dead_letters(self, letters: Sequence[Letter], received: int) -> None:
+        """Put what could not be read into the dead letters, byte for byte but for secrets."""
         numbering = self.numbering
         if not self.counters.letters:
             log.warning("first dead letter of this run: %s", letters[0].reason)
@@ -312,7 +228,27 @@ class Intake:
             self.counters.cause(letter.reason)
         self.counters.letters += len(letters)
 
-    async def _room(self) -> None:
+    def event(self, event: Event) -> None:
+        """Announce what happened to the line; of redundant lines, what is news of their stream."""
+        if event.kind == "connected":
+            self.counters.reconnects += self._connected
+            self._connected = True
+        if self._arbiter is not None and event.delivers is True:
+            self._arbiter.connected(self._line)
+        elif self._arbiter is not None and event.delivers is False:
+            self._send(self._arbiter.reset(self._line, now()))
+            event = replace(event, n=self.n)
+        if self._redundant is None:
+            self._events.publish(event)
+        else:
+            self._redundant.event(event)
+
+    async def room(self) -> None:
+        """Wait until the publisher has room, and so the socket is not read.
+
+        Raises:
+            DeliveryError: the publisher itself failed.
+        """
         if not self.counters.held_back:
             log.warning("Kafka is slower than the feed: the socket is not read until there is room")
         self.counters.held_back += 1

@@ -40,13 +40,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from market.calendar import known_until, next_trading_day, previous_trading_day
+from market.calendar import known_until
 from market.codes import EXCHANGES, Board, Instrument, Kind, UnknownCode, a_share_prefixes, instrument, normalise
 from market.prices import SCALE, to_e4
 from market.rules import limit_band_e4, tick_size_e4
 from market.sessions import Phase, sessions
-from market.times import DAY_MS, day_start, shanghai_date
+from market.times import DAY_MS, SHANGHAI_MS, day_start, shanghai_date
 from producer.feeds.decoded import FeedTick
+from producer.pipeline.stream_clock import StreamClock
 
 UNKNOWN_CODE = "unknown_code"
 OFF_GRID = "off_grid"
@@ -58,15 +59,12 @@ OFF_SESSION = "off_session"
 
 FUTURE_MS = 60_000
 PAST_MS = 3_600_000
-CONFIRMING = 3
-"""Codes; of a stream that has shown fewer, all of them, and as many ticks."""
 GRACE_MS = 60_000
 """The closing print is stamped up to 3 s after the close, and some vendors stamp the push instead of the trade."""
 
 Flaws = Mapping[int, str]
 """By index of the tick in its frame; what is not in it is well."""
 
-_SHANGHAI_MS = 8 * 3_600_000
 _REVIEW_MS = 3_600_000
 _ROWS = 65_536
 _STRETCHES = 256
@@ -147,60 +145,6 @@ class Row(_Quick):
         self.low, self.high = _NO_PRICE if self.unknown else self.band or _ALL_PRICES
 
 
-class _StreamClock:
-    """What time it is in a stream whose clock is its own.
-
-    Attributes:
-        floor, ceiling: a time between these, both included, is of the clock's day, or of the trading day beside it.
-        apart: codes whose last ticks were all outside, on one side.
-    """
-
-    def __init__(self) -> None:
-        """It shows nothing before the first tick."""
-        self.floor, self.ceiling = _EVER, -1
-        self.apart: set[str] = set()
-        self._day = -1
-        self._beyond = False
-        self._ticks = self._of_batch = 0
-
-    def ahead(self, code: str, time: int, codes: int) -> bool:
-        """Whether a tick is ahead of the stream; of ``codes`` that the stream has shown so far."""
-        if self._day < 0 or self.floor <= time <= self.ceiling:
-            self._show(time)
-            return False
-        beyond = time > self.ceiling
-        if beyond is not self._beyond:
-            self._forget()
-            self._beyond = beyond
-        self.apart.add(code)
-        self._ticks += 1
-        self._of_batch += 1
-        if self._ticks < CONFIRMING or len(self.apart) < min(CONFIRMING, codes):
-            return beyond
-        self._forget()
-        self._day = -1
-        self._show(time)
-        return False
-
-    def judged(self, ticks: int) -> None:
-        """So many ticks came together: any that was not apart says that the stream goes on where it was."""
-        if ticks > self._of_batch:
-            self._forget()
-        self._of_batch = 0
-
-    def _show(self, time: int) -> None:
-        day = (time + _SHANGHAI_MS) // DAY_MS
-        if day > self._day:
-            self._day = day
-            today = shanghai_date(time)
-            self.floor = day_start(previous_trading_day(today))
-            self.ceiling = day_start(next_trading_day(today)) + DAY_MS - 1
-
-    def _forget(self) -> None:
-        self.apart.clear()
-        self._ticks = self._of_batch = 0
-
-
 class Gate:
     """Judges the ticks of one stream, in its order.
 
@@ -220,7 +164,7 @@ class Gate:
         """
         self.quarantine = quarantine
         self.counts: Counter[str] = Counter()
-        self._own = _StreamClock() if clock_of_its_own else None
+        self._own = StreamClock() if clock_of_its_own else None
         self._fresh: dict[tuple[str, Board], tuple[int, int]] = {}
         self._rows: dict[str, Row] = {}
         self._wanted: frozenset[str] | None = None
@@ -278,7 +222,7 @@ class Gate:
     def _examine(self, tick: FeedTick, row: Row, now: int) -> list[str]:
         """Judge a tick by every rule, and learn from it what the quick way needs."""
         time = tick.time
-        day = (time + _SHANGHAI_MS) // DAY_MS
+        day = (time + SHANGHAI_MS) // DAY_MS
         timed = self._timed(time, row, now)
         believed = FUTURE not in timed and STALE not in timed
         unknown = self._unknown(tick.code, time)

@@ -125,8 +125,8 @@ def status(line: Line) -> dict[str, Any]:
     return {
         "line": line.name,
         "state": line.state,
-        "problem": line.problem or line.doubts.unreadable,
-        "readable": line.doubts.unreadable is None,
+        "problem": line.problem or line.unreadable,
+        "readable": line.unreadable is None,
         "codes": "all" if subscription.wanted is None else len(subscription.wanted),
         "refused": len(subscription.refused),
         "unseen": len(subscription.unseen),
@@ -147,7 +147,7 @@ def _exposed(counters: Mapping[str, float], lines: list[Line]) -> Iterator[str]:
         yield f'ashare_producer_line_subscribed{{line="{line.name}"}} {int(line.state == "subscribed")}'
     yield "# TYPE ashare_producer_line_readable gauge"
     for line in lines:
-        yield f'ashare_producer_line_readable{{line="{line.name}"}} {int(line.doubts.unreadable is None)}'
+        yield f'ashare_producer_line_readable{{line="{line.name}"}} {int(line.unreadable is None)}'
     for what in ("refused", "unseen"):
         yield f"# TYPE ashare_producer_line_{what}_codes gauge"
         for line in lines:

@@ -11,7 +11,7 @@ from evaluation.meter import Meter
 from evaluation.notes import notes
 from producer.feeds.decoded import Decoded, FeedTick, Letter
 from producer.feeds.provider import Capabilities
-from producer.gaps.volume import Hole
+from producer.gaps.gap import Gap
 from producer.pipeline.quality import Gate
 
 # 2026-11-20, a Friday, 10:00:00 in Shanghai.
@@ -225,8 +225,8 @@ def test_patience_is_the_watchdogs(codes: int | None, patience: float | None) ->
 def test_gaps_are_counted_by_how_they_were_found() -> None:
     """With their length and their codes."""
     meter = connected()
-    meter.gap(Hole(BEGAN, BEGAN + 1_500_000, "all", "disconnect", "reset"))
-    meter.gap(Hole(BEGAN, BEGAN + 500_000, ["600519"], "volume", "100 shares", 100))
+    meter.gap(Gap(BEGAN, BEGAN + 1_500_000, "all", "disconnect", "reset"))
+    meter.gap(Gap(BEGAN, BEGAN + 500_000, ["600519"], "volume", "100 shares", 100))
     line = figures(meter)
     assert line.gaps == {"disconnect": 1, "volume": 1}
     assert line.gap_seconds == 2.0

@@ -19,7 +19,7 @@ from evaluation.race import Race
 from evaluation.table import rows
 from producer.feeds.decoded import Decoded, FeedTick
 from producer.feeds.provider import Capabilities
-from producer.pipeline.arbitration import Matching
+from producer.pipeline.matching import Matching
 
 TEN = 1_795_140_000_000
 EVIL = "<script>alert(1)</script>"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from evaluation.race import GRACE, Race
 from producer.feeds.decoded import FeedTick
-from producer.pipeline.arbitration import Matching
+from producer.pipeline.matching import Matching
 
 
 def tick(time: int, code: str = "600519", price: float = 10.0, volume: int = 100) -> FeedTick:

@@ -17,18 +17,18 @@ def planned(**options: Any) -> Any:
 
 
 def urls(what: Any) -> list[str]:
-    return [endpoint.url for endpoint in what.endpoints]
+    return [endpoint.url for endpoint in what.feeds]
 
 
 def feed_options(**options: Any) -> Any:
-    return planned(**options).endpoints[0].options
+    return planned(**options).feeds[0].options
 
 
 def test_without_options_it_is_the_post_s_whole_market_on_one_line() -> None:
     """As before there were others."""
     what = planned()
     assert (what.codes, urls(what), what.sources) == (None, ["ws://127.0.0.1:8765"], ["post-1"])
-    assert [endpoint.provider.name for endpoint in what.endpoints] == ["post"]
+    assert [endpoint.provider.name for endpoint in what.feeds] == ["post"]
 
 
 def test_codes_beyond_a_connection_s_limit_take_more_lines() -> None:
@@ -65,7 +65,7 @@ def test_the_post_gets_symbols_as_they_were_given_and_others_in_the_one_form() -
     """The form itself is the post's: array, string or wildcard; what the lines know and tell of is the one form."""
     what = planned(symbols="600519.SH,sz000001,OTHER")
     assert what.codes == ["600519", "000001", "OTHER"]
-    live = what.endpoints[0].upstream().feed
+    live = what.feeds[0].endpoint().feed
     assert live.subscribe(what.codes) == ['{"action":"subscribe","symbols":"600519.SH,sz000001,OTHER"}']
     assert live.unsubscribe(["000001", "688981"]) == ['{"action":"unsubscribe","symbols":"sz000001,688981"}']
     assert feed_options(symbols="600519.SH").as_string
@@ -105,14 +105,14 @@ def test_two_providers_can_be_made_one_stream() -> None:
         feed="alltick", second_feed="infoway", symbols=codes, token="one", second_token="two", volume_unit="shares"
     )
     assert what.sources == ["alltick-1", "alltick-2"], "Infoway takes 600"
-    first, second = what.endpoints
+    first, second = what.feeds
     assert (first.provider.name, second.provider.name) == ("alltick", "infoway")
     assert (first.url, second.url) == (first.provider.capabilities.url, second.provider.capabilities.url)
     assert (first.token, second.token) == ("one", "two")
     assert first.options.units.volume == "shares"
     assert second.options.units is None
-    assert planned(feed="alltick", second_feed="infoway", symbols="600519", token="one").endpoints[1].token is None
-    assert planned(second_feed="post", second_url="ws://other", token="one").endpoints[1].token == "one"
+    assert planned(feed="alltick", second_feed="infoway", symbols="600519", token="one").feeds[1].token is None
+    assert planned(second_feed="post", second_url="ws://other", token="one").feeds[1].token == "one"
     assert planned(feed="itick", symbols="600519", arbitrate=True, second_token="two").sources == ["itick-1"]
 
 

@@ -23,7 +23,7 @@ def planned(name: str, **settings: Any) -> Feed:
         UsageError: the feed refuses one.
     """
     options = ProducerOptions("127.0.0.1:9092", feed=name, symbols=SYMBOLS.get(name, "688981"), **settings)
-    return plan(options).endpoints[0].upstream().feed
+    return plan(options).feeds[0].endpoint().feed
 
 
 def carried(name: str, *fields: str) -> dict[str, Any]:

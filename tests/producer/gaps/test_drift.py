@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from producer.gaps.drift import Drift, said
+from producer.gaps.drift import Drift, described
 
 HOUR = 3_600_000
 
@@ -37,7 +37,7 @@ def test_a_constant_distance_is_told_after_a_minute(distance: int, words: str) -
     off = after(65, distance, jitter=3_000)
     assert off is not None
     assert abs(off - distance) <= 3_000
-    assert words in said(distance)
+    assert words in described(distance)
 
 
 @pytest.mark.parametrize("pace", [0.0, 2.0, 10.0])

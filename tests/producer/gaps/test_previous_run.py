@@ -18,9 +18,9 @@ from websockets.asyncio.server import ServerConnection
 
 from broker.publisher import Publisher
 from deploy.embedded import KafkaBroker
-from producer.gaps import previous_run as predecessor
-from producer.gaps.previous_run import History, Predecessor, run_after
-from producer.pipeline.events import Single
+from producer.gaps import previous_run
+from producer.gaps.previous_run import History, PreviousRun, run_after
+from producer.pipeline.event import Event
 from schemas import FeedEvent, Tick, UsageError, encode
 from schemas.bounds import RUN_AHEAD_MS
 from schemas.topics import FEED_EVENTS, TICKS, partition_of, topics
@@ -41,14 +41,14 @@ def came(n: int, received: int | None = None, *, run: int = 1, source: str = LIN
     return Tick("600519", "SSE", 10.0, NOW, n * SECOND if received is None else received, source, run, n)
 
 
-def history(*events: bytes, tails: dict[int, list[Tick]] | None = None, entire: bool = True) -> Predecessor | None:
+def history(*events: bytes, tails: dict[int, list[Tick]] | None = None, entire: bool = True) -> PreviousRun | None:
     """What follows from events and from the tail of each partition."""
     made = History([LINE])
     made.events(events)
     for partition, ticks in (tails or {}).items():
         made.ticks(partition, ticks)
     made.looked(set(tails or ()) if entire else set())
-    return made.predecessors().get(LINE)
+    return made.previous_runs().get(LINE)
 
 
 def since(*events: bytes, tails: dict[int, list[Tick]] | None = None, entire: bool = True) -> int | None:
@@ -58,7 +58,7 @@ def since(*events: bytes, tails: dict[int, list[Tick]] | None = None, entire: bo
     return found.since
 
 
-def test_a_source_without_a_past_has_no_predecessor() -> None:
+def test_a_source_without_a_past_has_no_previous_run() -> None:
     """Whatever other lines are in the topics."""
     other = encode(FeedEvent("started", "other", 9, 0, 1))
     assert history(other, b"nonsense", tails={0: [came(1, source="other")]}) is None
@@ -67,8 +67,8 @@ def test_a_source_without_a_past_has_no_predecessor() -> None:
 def test_a_clean_stop_leaves_nothing_to_tell() -> None:
     """Its last event is ``stopped``, and the tick that it names last is in the log."""
     events = said("started", 1), said("subscribed", 1), said("stopped", 1, n=3)
-    assert history(*events, tails={0: [came(1), came(3)], 1: [came(2)]}) == Predecessor(1)
-    assert history(*events) == Predecessor(1)
+    assert history(*events, tails={0: [came(1), came(3)], 1: [came(2)]}) == PreviousRun(1)
+    assert history(*events) == PreviousRun(1)
 
 
 def test_a_stop_that_could_not_deliver_all_is_none() -> None:
@@ -153,9 +153,9 @@ def test_no_tick_that_is_missing_was_received_before_the_gap(
 def test_a_run_is_above_every_one_before_it_whatever_the_clock_says() -> None:
     """The clock where it is higher; else the next number, up to a day."""
     assert run_after({}, NOW) == NOW
-    assert run_after({"a": Predecessor(NOW - 5), "b": Predecessor(NOW - 9)}, NOW) == NOW
-    assert run_after({"a": Predecessor(NOW), "b": Predecessor(NOW - 9)}, NOW) == NOW + 1
-    assert run_after({"a": Predecessor(NOW + RUN_AHEAD_MS)}, NOW) == NOW + RUN_AHEAD_MS + 1
+    assert run_after({"a": PreviousRun(NOW - 5), "b": PreviousRun(NOW - 9)}, NOW) == NOW
+    assert run_after({"a": PreviousRun(NOW), "b": PreviousRun(NOW - 9)}, NOW) == NOW + 1
+    assert run_after({"a": PreviousRun(NOW + RUN_AHEAD_MS)}, NOW) == NOW + RUN_AHEAD_MS + 1
 
 
 @pytest.mark.parametrize("run", [NOW + RUN_AHEAD_MS + 1, 2**53, 2**63 - 1])
@@ -164,13 +164,13 @@ def test_a_run_of_another_world_is_refused_with_the_way_out(run: int) -> None:
     with pytest.raises(
         UsageError, match=r"--source a: .*2026-11-20 01:30:00 UTC: set the clock right.*another --source"
     ):
-        run_after({"a": Predecessor(run)}, NOW)
+        run_after({"a": PreviousRun(run)}, NOW)
 
 
 def test_a_stream_of_one_line_or_of_two_tells_of_it_once() -> None:
     """With its first subscription, for its codes; changes of the list, and connections after it, are another matter."""
     two, alone = Two(), Two()
-    two.pair.voice.before = Predecessor(5, 7 * SECOND, "killed")
+    two.events.previous = PreviousRun(5, 7 * SECOND, "killed")
     two.both_up()
     (gap,) = [event for event in two.kept.events if event.event == "gap"]
     assert two.kept.happenings == ["started", "connected", "subscribed", "gap", "connected"]
@@ -178,23 +178,23 @@ def test_a_stream_of_one_line_or_of_two_tells_of_it_once() -> None:
     assert gap.end is not None
     assert gap.end >= gap.at - 60 * SECOND
 
-    single = Single(alone.a.intake)
-    single.before = Predecessor(5, 7 * SECOND, "killed")
+    alone.events.previous = PreviousRun(5, 7 * SECOND, "killed")
     for _ in range(2):
-        single.say("subscribed", codes="all")
-        single.say("resubscribed", codes="all")
+        alone.events.publish(Event("subscribed", 0, codes="all"))
+        alone.events.publish(Event("resubscribed", 0, codes="all"))
     assert alone.kept.happenings == ["subscribed", "gap", "resubscribed", "subscribed", "resubscribed"]
 
-    clean = Single(Two().a.intake)
-    clean.before = Predecessor(5)
-    clean.say("subscribed", codes="all")
+    clean = Two()
+    clean.events.previous = PreviousRun(5)
+    clean.events.publish(Event("subscribed", 0, codes="all"))
+    assert clean.kept.happenings == ["subscribed"]
 
 
 def test_a_clock_that_stepped_back_turns_no_gap_round() -> None:
     """It covers what lies between the two times."""
     two = Two()
     ahead = time.time_ns() // 1000 + 3_600 * SECOND
-    two.pair.voice.before = Predecessor(5, ahead, "killed")
+    two.events.previous = PreviousRun(5, ahead, "killed")
     two.both_up()
     (gap,) = [event for event in two.kept.events if event.event == "gap"]
     assert gap.end == ahead
@@ -337,17 +337,17 @@ async def test_looking_back_is_bounded_and_needs_no_topic(
     bootstrap: str, source: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A source that nobody knows; topics that are not there; and no time at all."""
-    assert await predecessor.look(bootstrap, [source]) == {}
-    assert await predecessor.look(bootstrap, [source], patience=0.0) == {}
-    monkeypatch.setattr(predecessor, "TICKS", "no.such.topic")
-    monkeypatch.setattr(predecessor, "FEED_EVENTS", "nor.this.one")
-    assert await predecessor.look(bootstrap, [source]) == {}
+    assert await previous_run.look(bootstrap, [source]) == {}
+    assert await previous_run.look(bootstrap, [source], patience=0.0) == {}
+    monkeypatch.setattr(previous_run, "TICKS", "no.such.topic")
+    monkeypatch.setattr(previous_run, "FEED_EVENTS", "nor.this.one")
+    assert await previous_run.look(bootstrap, [source]) == {}
 
 
 async def test_a_tail_behind_many_others_is_found(bootstrap: str, source: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another line's ticks and events came after it: windows widen until it is there."""
-    monkeypatch.setattr(predecessor, "_TICKS_FIRST", 8)
-    monkeypatch.setattr(predecessor, "_EVENTS_FIRST", 8)
+    monkeypatch.setattr(previous_run, "_TICKS_FIRST", 8)
+    monkeypatch.setattr(previous_run, "_EVENTS_FIRST", 8)
     run = time.time_ns() // 1_000_000 - 5_000
     async with writing(bootstrap) as publisher:
         for event in ("started", "subscribed"):
@@ -360,5 +360,5 @@ async def test_a_tail_behind_many_others_is_found(bootstrap: str, source: str, m
             lane = publisher.lane(TICKS, n % 2)
             lane.add(b"k", encode(Tick("600519", "SSE", 10.0, run, run * 1000 + n, other, run, n)), run)
             publisher.lane(FEED_EVENTS, 0).add(b"k", encode(FeedEvent("connected", other, run, n, run * 1000)), run)
-    found = (await predecessor.look(bootstrap, [source]))[source]
+    found = (await previous_run.look(bootstrap, [source]))[source]
     assert (found.run, found.since) == (run, run * 1000 + 40)

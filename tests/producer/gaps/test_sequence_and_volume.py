@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from producer.feeds.decoded import FeedTick
-from producer.gaps.volume import CumulativeVolumes, Hole, PacketNumbers, merged
+from producer.gaps.gap import Gap
+from producer.gaps.sequence import PacketNumbers
+from producer.gaps.volume import CumulativeVolumes, merged
 
 
 def traded(code: str, volume: float | None, cumulative: float | None) -> FeedTick:
@@ -15,8 +17,8 @@ def test_a_packet_that_did_not_come_is_a_hole_between_its_neighbours() -> None:
     numbers = PacketNumbers()
     assert numbers.came(7, 100) is None
     assert numbers.came(8, 200) is None
-    assert numbers.came(11, 300) == Hole(200, 300, "all", "sequence", "packets 9 to 10 did not come")
-    assert numbers.came(13, 400) == Hole(300, 400, "all", "sequence", "packet 12 did not come")
+    assert numbers.came(11, 300) == Gap(200, 300, "all", "sequence", "packets 9 to 10 did not come")
+    assert numbers.came(13, 400) == Gap(300, 400, "all", "sequence", "packet 12 did not come")
 
 
 def test_a_number_that_falls_is_a_new_beginning_and_a_repeat_is_nothing() -> None:
@@ -73,7 +75,7 @@ def test_holes_by_volume_in_one_frame_are_one() -> None:
     volumes = CumulativeVolumes()
     volumes.came([traded("600519", 100, 1_000), traded("000001", 100, 1_000)], 1)
     holes = volumes.came([traded("600519", 100, 2_000), traded("000001", 100, 1_500)], 9)
-    other = Hole(1, 2, "all", "sequence", "packet 3 did not come")
+    other = Gap(1, 2, "all", "sequence", "packet 3 did not come")
     first, second = merged([*holes, other])
     assert first is other
     assert (second.codes, second.missed, second.start, second.end) == (["600519", "000001"], 1_300, 1, 9)

@@ -12,15 +12,17 @@ from websockets.asyncio.server import ServerConnection
 
 from broker.publisher import Publisher
 from producer.feeds import provider
-from producer.feeds.decoded import Frame
+from producer.feeds.decoded import Decoded, Frame
 from producer.feeds.provider import Options
 from producer.line.backoff import Backoff
 from producer.line.driver import Line
-from producer.line.endpoint import Upstream
-from producer.line.heartbeat import Pace
-from producer.pipeline.events import Single
+from producer.line.effects import DeadLetters, Effect
+from producer.line.endpoint import Endpoint
+from producer.line.pacing import Pace
+from producer.line.protocol import LineProtocol
+from producer.pipeline.events import Events
 from producer.pipeline.numbering import Numbering
-from producer.pipeline.publish import Intake
+from producer.pipeline.publish import Pipeline
 from schemas.topics import DEAD_LETTERS, FEED_EVENTS, TICKS
 
 NOON = 1_795_138_201_000
@@ -90,20 +92,20 @@ async def test_with_kafka_away_no_effect_of_a_frame_goes_beyond_the_limit(
 
     publisher = Publisher("127.0.0.1:1", client_id="nobody", limit_bytes=LIMIT)  # never started: Kafka is away
     feed = provider("post").make(Options())
-    intake = Intake(publisher, Numbering("post-1", 1), feed, trades_only=False)
+    pipeline = Pipeline(publisher, Events(publisher, Numbering("post-1", 1)), trades_only=False)
     async with post.Server(act) as server:
         codes = [f"{i}" for i in range(600_000, 600_400)] if pour is connections else None
-        line = Line(Upstream(feed, server.url), codes, Single(intake), Pace(backoff=Backoff(0.001, 0.001), heartbeat=0))
+        line = Line(Endpoint(feed, server.url), codes, pipeline, Pace(backoff=Backoff(0.001, 0.001), heartbeat=0))
         running = asyncio.create_task(line.run(asyncio.Event()))
         for _ in range(3):
-            await post.until(lambda: publisher.full and intake.counters.held_back > 0, seconds=60)
-            before, frames = publisher.unacknowledged_bytes, intake.counters.frames
+            await post.until(lambda: publisher.full and pipeline.counters.held_back > 0, seconds=60)
+            before, frames = publisher.unacknowledged_bytes, line.frames
             await asyncio.sleep(0.3)
-            assert intake.counters.frames == frames
+            assert line.frames == frames
             assert publisher.unacknowledged_bytes - before < 2_000, "but for news of the line, once"
             assert publisher.unacknowledged_bytes <= LIMIT + (BEYOND if pour is ticks else 20_000)
             assert not running.done()
-            waits = intake.counters.held_back
+            waits = pipeline.counters.held_back
             for topic in (TICKS, DEAD_LETTERS, FEED_EVENTS):
                 for partition in range(12):
                     lane = publisher.lane(topic, partition)
@@ -112,7 +114,7 @@ async def test_with_kafka_away_no_effect_of_a_frame_goes_beyond_the_limit(
                     lane._acknowledged = lane._added
             publisher.unacknowledged_bytes = 0
             publisher._drained.set()
-            await post.until(lambda waits=waits: intake.counters.held_back > waits, seconds=60)
+            await post.until(lambda waits=waits: pipeline.counters.held_back > waits, seconds=60)
         publisher.unacknowledged_bytes = 0
         publisher._drained.set()
         for connection in served:
@@ -121,15 +123,19 @@ async def test_with_kafka_away_no_effect_of_a_frame_goes_beyond_the_limit(
         await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_a_decoder_that_fails_costs_the_frame(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_decoder_that_fails_costs_the_frame(caplog: pytest.LogCaptureFixture) -> None:
     """It is a dead letter, loudly; the frames after it are read."""
-    publisher = Publisher("127.0.0.1:1", client_id="nobody")
     feed: Any = provider("post").make(Options())
-    real, feed.decode = feed.decode, lambda _: 1 / 0
-    intake = Intake(publisher, Numbering("post-1", 1), feed, trades_only=False)
+
+    def decode(frame: Frame) -> Decoded:
+        return 1 / 0 if frame.payload[:1] == b"x" else feed.decode(frame)  # type: ignore[return-value]
+
+    line = LineProtocol(Endpoint(feed, "ws://127.0.0.1:1"), None, Pace(), decode=decode)
+    effects: list[Effect] = []
     for payload in (b"x" * 2_000, b'{"ticks":[]}'):
-        await intake.take(Frame(payload, binary=False, received=NOON * 1000))
-        feed.decode = real
-    assert publisher.lane(DEAD_LETTERS, 0).unacknowledged == 1
+        effects += line.receive([Frame(payload, binary=False, received=NOON * 1000)])
+    (dead_letters,) = effects
+    assert isinstance(dead_letters, DeadLetters)
+    assert [letter.payload for letter in dead_letters.letters] == [b"x" * 2_000]
+    assert dead_letters.letters[0].reason.startswith("decoder: ZeroDivisionError")
     assert "the decoder failed over a frame of 2000 bytes" in caplog.text
-    assert intake.counters.causes == {"decoder": 1}

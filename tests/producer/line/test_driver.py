@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, cast
+from typing import Any
 
 import orjson
 import pytest
@@ -17,11 +17,11 @@ from producer.feeds.provider import Options
 from producer.line.backoff import Backoff
 from producer.line.connection import MAX_MESSAGE_BYTES
 from producer.line.driver import Line
-from producer.line.endpoint import Upstream
-from producer.line.heartbeat import Pace
-from producer.pipeline.events import Single
+from producer.line.endpoint import Endpoint
+from producer.line.pacing import Pace
+from producer.pipeline.events import Events
 from producer.pipeline.numbering import Numbering
-from producer.pipeline.publish import Intake
+from producer.pipeline.publish import Pipeline
 from producer.watchlist import symbols
 from schemas import UsageError
 
@@ -30,19 +30,19 @@ NOON = 1_795_138_201_000
 
 
 class Producer:
-    """A line with its intake on a publisher, running in this process until stopped."""
+    """A line with its pipeline on a publisher, running in this process until stopped."""
 
     def __init__(self, publisher: Publisher, source: str, url: str, asked: str, **options: Any) -> None:
         """Start at once."""
         trades_only = options.pop("trades_only", False)
         given = symbols.read(asked)
         feed = provider("post").make(Options(trades_only=trades_only, as_string=isinstance(given, str)))
-        self.intake = Intake(publisher, Numbering(source, RUN), cast("Any", feed), trades_only=trades_only)
+        self.pipeline = Pipeline(publisher, Events(publisher, Numbering(source, RUN)), trades_only=trades_only)
         self.stop = asyncio.Event()
         self.line = Line(
-            Upstream(feed, url, options.pop("token", None)),
+            Endpoint(feed, url, options.pop("token", None)),
             symbols.codes(given),
-            Single(self.intake),
+            self.pipeline,
             Pace(backoff=Backoff(0.01, 0.05), **options),
         )
         self.running = asyncio.create_task(self.line.run(self.stop))
@@ -111,7 +111,7 @@ async def test_good_ticks_among_bad_frames_arrive_in_order(
 
     async with post.Server(act) as server:
         producer = start(server.url, '["600519","*"]')
-        await post.until(lambda: producer.intake.counters.ticks >= 6_000)
+        await post.until(lambda: producer.pipeline.counters.ticks >= 6_000)
         await producer.finish()
 
     found = await held()
@@ -141,13 +141,13 @@ async def test_a_slow_kafka_holds_the_line_back_and_nothing_is_dropped(
     await publisher.start()
     async with post.Server(act) as feed:
         producer = Producer(publisher, source, feed.url, "*")
-        await post.until(lambda: producer.intake.counters.ticks >= 35_000)
+        await post.until(lambda: producer.pipeline.counters.ticks >= 35_000)
         await producer.finish()
     await publisher.stop()
     found = await held()
     assert [t.time - NOON for t in found.ticks] == list(range(35_000))
     assert [t.n for t in found.ticks] == list(range(1, 35_001))
-    assert producer.intake.counters.held_back > 10
+    assert producer.pipeline.counters.held_back > 10
 
 
 async def test_a_lost_connection_is_resubscribed_and_its_gap_announced(
@@ -164,8 +164,8 @@ async def test_a_lost_connection_is_resubscribed_and_its_gap_announced(
 
     async with post.Server(push_and_drop, statuses=(503, 429)) as feed:
         producer = start(feed.url, "600519,000001")
-        await post.until(lambda: len(feed.requests) >= 3 and producer.intake.counters.ticks >= 1)
-        await post.until(lambda: producer.intake.counters.frames >= 2)
+        await post.until(lambda: len(feed.requests) >= 3 and producer.pipeline.counters.ticks >= 1)
+        await post.until(lambda: producer.line.frames >= 2)
         await producer.finish()
 
     found = await held()
@@ -182,7 +182,7 @@ async def test_a_lost_connection_is_resubscribed_and_its_gap_announced(
     assert gap.end is not None
     assert gap.start <= lost[-1].at <= gap.end
     assert gap.n == len(found.ticks) - 1, "the number before the gap"
-    assert producer.intake.counters.reconnects == 2
+    assert producer.pipeline.counters.reconnects == 2
 
 
 async def test_a_message_beyond_the_limit_costs_the_connection_and_is_announced(
@@ -198,7 +198,7 @@ async def test_a_message_beyond_the_limit_costs_the_connection_and_is_announced(
 
     async with post.Server(too_much) as feed:
         producer = start(feed.url)
-        await post.until(lambda: producer.intake.counters.ticks >= 2)
+        await post.until(lambda: producer.pipeline.counters.ticks >= 2)
         await producer.finish()
 
     found = await held()
@@ -222,14 +222,14 @@ async def test_trades_only_is_asked_of_the_server_and_done_here_where_it_does_no
 
     async with post.Server(act) as feed:
         producer = start(feed.url, trades_only=True)
-        await post.until(lambda: producer.intake.counters.ticks >= (5 if server_filters else 3))
+        await post.until(lambda: producer.pipeline.counters.ticks >= (5 if server_filters else 3))
         await producer.finish()
 
     found = await held()
     expected = [1, 2, 3, 4, 5] if server_filters else [1, 3, 5]
     assert [t.time - NOON for t in found.ticks] == expected
     assert [t.n for t in found.ticks] == list(range(1, len(expected) + 1))
-    assert producer.intake.counters.no_trade == 5 - len(expected)
+    assert producer.pipeline.counters.no_trade == 5 - len(expected)
     assert feed.requests == [{"action": "subscribe", "symbols": "*", "trades_only": True}]
 
 
@@ -262,7 +262,7 @@ async def test_a_refusal_in_part_leaves_the_rest_subscribed(
 
     async with post.Server(act) as feed:
         producer = start(feed.url, "600519,999999")
-        await post.until(lambda: producer.intake.counters.ticks >= 1)
+        await post.until(lambda: producer.pipeline.counters.ticks >= 1)
         await producer.finish()
     assert (await held()).happenings == ["started", "connected", "refused", "subscribed", "stopped"]
 
@@ -280,7 +280,7 @@ async def test_a_silent_connection_is_given_up_and_dialled_again(start: Callable
 
     async with post.Server(freeze) as feed:
         producer = start(feed.url, heartbeat=0.1, heartbeat_message='{"action":"ping"}')
-        await post.until(lambda: producer.intake.counters.ticks >= 2)
+        await post.until(lambda: producer.pipeline.counters.ticks >= 2)
         await producer.finish()
     assert len(feed.requests) >= 2
 

@@ -12,12 +12,12 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 
 from market.times import parse_time
+from producer.line import attempts
 from producer.line import connection as connections
-from producer.line import driver as lines
 from producer.line.backoff import Backoff
 from producer.line.driver import Line
-from producer.line.endpoint import Upstream
-from producer.line.heartbeat import Pace
+from producer.line.endpoint import Endpoint
+from producer.line.pacing import Pace
 from schemas import UsageError
 from tests.producer.scripted import Provider, Remembered, ScriptedFeed, says
 
@@ -33,10 +33,10 @@ class Running:
     def __init__(self, url: str, **capabilities: Any) -> None:
         """Start at once."""
         feed = ScriptedFeed(**capabilities)
-        self.outlet = Remembered(feed)
+        self.pipeline = Remembered()
         self.stop = asyncio.Event()
         pace = Pace(backoff=Backoff(0.01, 0.02), heartbeat=0.0)
-        self.line = Line(Upstream(feed, url, "s3cret"), ["a"], self.outlet, pace, name="x")
+        self.line = Line(Endpoint(feed, url, "s3cret"), ["a"], self.pipeline, pace, name="x")
         self.task = asyncio.create_task(self.line.run(self.stop))
 
 
@@ -102,11 +102,11 @@ async def test_a_message_without_end_costs_the_connection(
         tracemalloc.start()
         try:
             running = start(provider.url)
-            await post.until(lambda: running.outlet.holes)
+            await post.until(lambda: running.pipeline.gaps)
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-    lost, *_ = running.outlet.of("disconnected")
+    lost, *_ = running.pipeline.of("disconnected")
     assert lost["reason"] == f"a message of more than {connections.MAX_FRAGMENTS:,} fragments"
     assert peak < 64 * MiB
 
@@ -122,8 +122,8 @@ async def test_a_message_in_many_fragments_is_whole(start: Callable[..., Running
 
     async with Provider(script) as provider:
         running = start(provider.url)
-        await post.until(lambda: running.outlet.ticks)
-    assert [tick.code for tick in running.outlet.ticks] == ["a"]
+        await post.until(lambda: running.pipeline.received)
+    assert [tick.code for tick in running.pipeline.received] == ["a"]
 
 
 async def test_a_server_that_asks_and_does_not_listen_is_left(
@@ -142,11 +142,11 @@ async def test_a_server_that_asks_and_does_not_listen_is_left(
 
     async with Provider(script) as provider:
         running = start(provider.url)
-        await post.until(lambda: running.outlet.of("disconnected"))
+        await post.until(lambda: running.pipeline.of("disconnected"))
         running.stop.set()
         for server in served:
             server.transport.abort()
-    assert running.outlet.of("disconnected")[0]["reason"] == "the server leaves more than 100,000 bytes unread"
+    assert running.pipeline.of("disconnected")[0]["reason"] == "the server leaves more than 100,000 bytes unread"
 
 
 async def test_a_flood_of_empty_messages_takes_little_memory(start: Callable[..., Running], post: Any) -> None:
@@ -162,7 +162,7 @@ async def test_a_flood_of_empty_messages_takes_little_memory(start: Callable[...
         running = start(provider.url)
         tracemalloc.start()
         try:
-            await post.until(lambda: running.outlet.ticks, seconds=60)
+            await post.until(lambda: running.pipeline.received, seconds=60)
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
@@ -207,7 +207,7 @@ async def test_no_answer_of_a_handshake_ends_a_line_that_had_one(post: Any, star
         server = await asyncio.start_server(answer, "127.0.0.1", 0)
         async with server:
             running = start(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-            running.line._refusals_again.cap = 0.02
+            running.line.protocol.state.attempts.refused_again.cap = 0.02
             await post.until(lambda: seen > len(answers) + 1)
             assert not running.task.done()
 
@@ -234,8 +234,8 @@ async def test_a_server_that_refuses_without_end_is_told_of_in_sum(
 
     async with Provider(script, stay) as provider:
         running = start(provider.url)
-        await post.until(lambda: running.outlet.of("disconnected"))
-    refused = running.outlet.of("refused")
+        await post.until(lambda: running.pipeline.of("disconnected"))
+    refused = running.pipeline.of("refused")
     assert sum(event.get("count", 1) for event in refused) == most
     assert len(refused) < 30
     assert set().union(*(event["codes"] for event in refused)) == {f"c{i}" for i in range(most)}
@@ -246,7 +246,7 @@ async def test_a_server_that_asks_to_wait_for_ever_is_asked_again(
     start: Callable[..., Running], post: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Within reason, as for Retry-After."""
-    monkeypatch.setattr(lines, "LONGEST_WAIT", 0.1)
+    monkeypatch.setattr(attempts, "LONGEST_WAIT", 0.1)
 
     async def script(server: ServerConnection) -> None:
         await says(server, answers=[{"kind": "throttled", "wait": 1e12}])
@@ -319,7 +319,7 @@ async def test_a_redirect_within_the_origin_is_followed(start: Callable[..., Run
 
     async with Provider(script, process_request=redirecting([302, 307], lambda: "/new")) as asked:
         running = start(asked.url, login="header")
-        await post.until(lambda: running.outlet.ticks)
+        await post.until(lambda: running.pipeline.received)
         assert asked.paths == ["/new"]
         assert asked.headers[0]["token"] == "s3cret"
 
@@ -338,5 +338,5 @@ async def test_a_redirect_in_mid_session_is_said_and_tried_again(
     async with Provider(script, process_request=redirecting(statuses, lambda: "ws://h.example")) as asked:
         running = start(asked.url)
         await post.until(lambda: len(asked.heard) >= 2)
-    assert any("another origin" in event["reason"] for event in running.outlet.of("refused"))
+    assert any("another origin" in event["reason"] for event in running.pipeline.of("refused"))
     assert any(record.levelname == "ERROR" and "another origin" in record.message for record in caplog.records)

@@ -13,15 +13,16 @@ from hypothesis import strategies as st
 from websockets.asyncio.server import ServerConnection
 
 from market.times import parse_time
-from producer.gaps import silence
-from producer.gaps import summary as covering
-from producer.gaps.volume import Hole
-from producer.line import driver as lines
+from producer.clock import now
+from producer.gaps import detection, silence, summary
+from producer.gaps.gap import Gap
+from producer.line import connection, driver, protocol, receiver, unseen, watchdog
 from producer.line.backoff import Backoff
 from producer.line.driver import Line
-from producer.line.endpoint import Upstream
-from producer.line.heartbeat import Heart, Pace
-from producer.line.pacing import TokenBucket
+from producer.line.endpoint import Endpoint
+from producer.line.heartbeat import Heartbeat
+from producer.line.pacing import Pace, TokenBucket
+from producer.line.protocol import LineProtocol
 from producer.line.supervisor import Supervisor
 from producer.watchlist.dealing import Dealer
 from schemas import UsageError
@@ -34,17 +35,20 @@ ACK = {"kind": "subscribed"}
 class Running:
     """A line that runs in this process."""
 
+    wall = staticmethod(now)
+
     def __init__(self, url: str, codes: str | None, feed: ScriptedFeed, **pace: Any) -> None:
         """Start at once; every character is a code."""
-        self.outlet = Remembered(feed)
+        self.pipeline = Remembered()
         self.stop = asyncio.Event()
         quick: dict[str, Any] = {"backoff": Backoff(0.01, 0.02), "heartbeat": 0.0}
         self.line = Line(
-            Upstream(feed, url, "s3cret"),
+            Endpoint(feed, url, "s3cret"),
             None if codes is None else list(codes),
-            self.outlet,
+            self.pipeline,
             Pace(**quick | pace),
             name="x",
+            wall=self.wall,
         )
         self.task = asyncio.create_task(self.line.run(self.stop))
 
@@ -69,12 +73,24 @@ async def start() -> AsyncIterator[Callable[..., Running]]:
         await asyncio.gather(running.task, return_exceptions=True)
 
 
+def it_is(monkeypatch: pytest.MonkeyPatch, time: int) -> Callable[[int], None]:
+    """Let it be another time, ms, which goes on; gives what sets it again."""
+    ahead = [time * 1000 - now()]
+    for where, name in ((Running, "wall"), (connection, "now")):
+        monkeypatch.setattr(where, name, staticmethod(lambda: now() + ahead[0]))
+
+    def set_to(time: int) -> None:
+        ahead[0] = time * 1000 - now()
+
+    return set_to
+
+
 @pytest.fixture
 def in_session(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is ten o'clock on a trading day, and patience is short."""
-    monkeypatch.setattr(lines, "_wall", lambda: NOON)
+    it_is(monkeypatch, NOON)
     monkeypatch.setattr(silence, "_LOUD", dict.fromkeys(silence._LOUD, 0.8))
-    monkeypatch.setattr(lines, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(driver, "LOOK_SECONDS", 0.02)
 
 
 async def stay(server: ServerConnection) -> None:
@@ -108,12 +124,12 @@ async def test_a_login_without_an_answer_is_tried_again(
     start: Callable[..., Running], post: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that takes the connection and says nothing."""
-    monkeypatch.setattr(lines, "LOGIN_SECONDS", 0.2)
+    monkeypatch.setattr(watchdog, "LOGIN_SECONDS", 0.2)
     async with Provider(stay) as provider:
         running = start(provider.url, logged_in_by_answer=True)
         await post.until(lambda: len(provider.heard) >= 2)
         await running.finish()
-    assert "login" in running.outlet.of("disconnected")[0]["reason"]
+    assert "login" in running.pipeline.of("disconnected")[0]["reason"]
 
 
 async def test_a_gap_ends_when_every_chunk_is_acknowledged(start: Callable[..., Running], post: Any) -> None:
@@ -130,32 +146,32 @@ async def test_a_gap_ends_when_every_chunk_is_acknowledged(start: Callable[..., 
         await says(server, answers=[ACK, ACK])
         await says(server, ticks=[("a", NOON)])
         await asyncio.sleep(0.1)
-        assert "resubscribed" not in running.outlet.happenings
+        assert "resubscribed" not in running.pipeline.happenings
         await says(server, answers=[ACK])
         await stay(server)
 
     async with Provider(first, second) as provider:
         running = start(provider.url, "abcde", codes_per_message=2)
-        await post.until(lambda: running.outlet.holes)
+        await post.until(lambda: running.pipeline.gaps)
         await running.finish()
     assert provider.words(1) == ["+a,b", "+c,d", "+e"]
-    (hole,) = running.outlet.holes
+    (hole,) = running.pipeline.gaps
     assert (hole.codes, hole.detected) == (list("abcde"), "disconnect")
-    assert running.outlet.happenings[-3:] == ["resubscribed", "gap", "stopped"]
-    assert running.outlet.of("disconnected")[0]["start"] == hole.start
-    assert running.outlet.of("gap")[0]["n"] == 2
+    assert running.pipeline.happenings[-3:] == ["resubscribed", "gap", "stopped"]
+    assert running.pipeline.of("disconnected")[0]["start"] == hole.start
+    assert running.pipeline.of("gap")[0]["n"] == 2
 
 
 async def test_without_acknowledgements_ticks_or_time_confirm(
     start: Callable[..., Running], post: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Silence at night is no reason to think that nothing was subscribed."""
-    monkeypatch.setattr(lines, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(watchdog, "ANSWER_SECONDS", 0.1)
     async with Provider(stay) as provider:
         running = start(provider.url, acknowledgement="none")
         await post.until(lambda: running.line.state == "subscribed")
         await running.finish()
-    assert running.outlet.of("subscribed")[0]["codes"] == ["a", "b"]
+    assert running.pipeline.of("subscribed")[0]["codes"] == ["a", "b"]
 
 
 async def test_refused_codes_are_announced_and_the_others_live(start: Callable[..., Running], post: Any) -> None:
@@ -172,8 +188,8 @@ async def test_refused_codes_are_announced_and_the_others_live(start: Callable[.
         running = start(provider.url, "abc", acknowledgement="whole", codes_per_message=2)
         await post.until(lambda: running.line.state == "subscribed")
         await running.finish()
-    assert [event["codes"] for event in running.outlet.of("refused")] == [["b"], ["c"]]
-    assert running.outlet.of("subscribed")[0]["codes"] == ["a"]
+    assert [event["codes"] for event in running.pipeline.of("refused")] == [["b"], ["c"]]
+    assert running.pipeline.of("subscribed")[0]["codes"] == ["a"]
     assert running.line.subscription.refused == {"b", "c"}
 
 
@@ -184,7 +200,7 @@ async def test_a_refused_token_stops_the_line_in_plain_words(start: Callable[...
         with pytest.raises(UsageError, match=r"refused the token \(\*\*\* is no token\)"):
             await asyncio.wait_for(running.task, 10)
         assert len(provider.heard) == 1
-    assert running.outlet.happenings[-2:] == ["disconnected", "stopped"]
+    assert running.pipeline.happenings[-2:] == ["disconnected", "stopped"]
 
 
 async def test_two_producers_on_one_token_stop(start: Callable[..., Running]) -> None:
@@ -222,7 +238,7 @@ async def test_a_connection_that_is_refused_for_a_while_comes_through(start: Cal
 
     async with Provider(*[drop] * 6, pushing(("a", NOON))) as provider:
         running = start(provider.url, token_refused=frozenset({"close"}))
-        await post.until(lambda: running.outlet.ticks)
+        await post.until(lambda: running.pipeline.received)
         await running.finish()
     assert len(provider.heard) == 7
 
@@ -264,13 +280,13 @@ async def test_every_frame_goes_through_the_bucket(start: Callable[..., Running]
 def test_a_heartbeat_without_a_reply_is_no_sign_of_death() -> None:
     """Infoway answers none; where protocol pings or replies are due, their absence is one."""
     feed = ScriptedFeed(heartbeat_seconds=30.0, protocol_pings=False).capabilities
-    assert Heart(feed, Pace(), 0.0).limit == 0
-    assert Heart(feed, Pace(), 0.0).wait(10.0) == 20.0
+    assert Heartbeat(feed, Pace(), 0.0).limit == 0
+    assert Heartbeat(feed, Pace(), 0.0).wait(10.0) == 20.0
     replying = ScriptedFeed(heartbeat_seconds=10.0, heartbeat_reply=True, protocol_pings=False).capabilities
-    assert Heart(replying, Pace(), 0.0).limit == 30.0
+    assert Heartbeat(replying, Pace(), 0.0).limit == 30.0
     pinging = ScriptedFeed().capabilities
-    assert Heart(pinging, Pace(heartbeat=20.0), 0.0).limit == 60.0
-    assert Heart(pinging, Pace(heartbeat=0.0), 0.0).wait(0.0) is None
+    assert Heartbeat(pinging, Pace(heartbeat=20.0), 0.0).limit == 60.0
+    assert Heartbeat(pinging, Pace(heartbeat=0.0), 0.0).wait(0.0) is None
 
 
 async def test_silence_in_a_session_is_a_gap_from_the_last_tick_on(
@@ -288,12 +304,12 @@ async def test_silence_in_a_session_is_a_gap_from_the_last_tick_on(
 
     async with Provider(answering) as provider:
         running = start(provider.url, None)
-        await post.until(lambda: running.outlet.holes)
+        await post.until(lambda: running.pipeline.gaps)
         await running.finish()
-    (hole,) = running.outlet.holes
+    (hole,) = running.pipeline.gaps
     assert (hole.detected, hole.codes) == ("silence", "all")
     assert (hole.end - hole.start) / 1e6 >= 0.8
-    assert "no tick of any code" in running.outlet.of("disconnected")[0]["reason"]
+    assert "no tick of any code" in running.pipeline.of("disconnected")[0]["reason"]
 
 
 async def test_an_acknowledgement_that_never_leads_to_data_is_noticed(
@@ -308,9 +324,9 @@ async def test_an_acknowledgement_that_never_leads_to_data_is_noticed(
 
     async with Provider(first, pushing(), pushing(("a", NOON))) as provider:
         running = start(provider.url, None)
-        await post.until(lambda: len(running.outlet.holes) == 2)
+        await post.until(lambda: len(running.pipeline.gaps) == 2)
         await running.finish()
-    lost, silent = running.outlet.holes
+    lost, silent = running.pipeline.gaps
     assert (lost.detected, silent.detected) == ("disconnect", "silence")
     assert silent.start <= lost.end + 5_000
 
@@ -329,12 +345,12 @@ async def test_a_line_that_another_outruns_is_dialled_again(start: Callable[...,
     async with Provider(pushing(("a", NOON))) as provider:
         running = start(provider.url, "a")
         await post.until(lambda: running.line.state == "subscribed")
-        running.outlet.outrun = 3.5
+        running.pipeline.outrun = 3.5
         await post.until(lambda: len(provider.heard) == 2)
-        running.outlet.outrun = 0.0
-        await post.until(lambda: running.outlet.holes)
+        running.pipeline.outrun = 0.0
+        await post.until(lambda: running.pipeline.gaps)
         await running.finish()
-    assert running.outlet.holes[0].detected == "silence"
+    assert running.pipeline.gaps[0].detected == "silence"
 
 
 async def test_the_list_changes_on_the_connection(start: Callable[..., Running], post: Any) -> None:
@@ -343,11 +359,11 @@ async def test_the_list_changes_on_the_connection(start: Callable[..., Running],
         running = start(provider.url, "ab")
         await post.until(lambda: running.line.state == "subscribed")
         running.line.want(list("bcd"))
-        await post.until(lambda: len(provider.heard[0]) == 3 and len(running.outlet.of("subscribed")) == 2)
+        await post.until(lambda: len(provider.heard[0]) == 3 and len(running.pipeline.of("subscribed")) == 2)
         await running.finish()
     assert provider.words(0) == ["+a,b", "-a", "+c,d"]
-    assert [event["codes"] for event in running.outlet.of("subscribed")] == [["a", "b"], ["b", "c", "d"]]
-    assert not running.outlet.holes
+    assert [event["codes"] for event in running.pipeline.of("subscribed")] == [["a", "b"], ["b", "c", "d"]]
+    assert not running.pipeline.gaps
 
 
 async def test_another_list_is_announced_when_it_is_in_force(start: Callable[..., Running], post: Any) -> None:
@@ -367,11 +383,11 @@ async def test_another_list_is_announced_when_it_is_in_force(start: Callable[...
         for words in (["+a", "-a"], ["+a", "-a", "+b"]):
             await post.until(lambda words=words: provider.words(0) == words)
             await asyncio.sleep(0.1)
-            assert [event["codes"] for event in running.outlet.of("subscribed")] == [["a"]]
+            assert [event["codes"] for event in running.pipeline.of("subscribed")] == [["a"]]
         acknowledge.set()
-        await post.until(lambda: len(running.outlet.of("subscribed")) == 2)
+        await post.until(lambda: len(running.pipeline.of("subscribed")) == 2)
         await running.finish()
-    assert running.outlet.of("subscribed")[1]["codes"] == ["b"]
+    assert running.pipeline.of("subscribed")[1]["codes"] == ["b"]
 
 
 async def test_changes_that_wait_for_the_bucket_become_one(start: Callable[..., Running], post: Any) -> None:
@@ -393,10 +409,10 @@ async def test_a_list_in_the_address_takes_a_new_connection(start: Callable[...,
         running = start(provider.url, "ab", changes="reconnect", acknowledgement="none")
         await post.until(lambda: running.line.state == "subscribed")
         running.line.want(list("bc"))
-        await post.until(lambda: running.outlet.holes)
+        await post.until(lambda: running.pipeline.gaps)
         await running.finish()
     assert provider.paths == ["/?codes=a,b", "/?codes=b,c"]
-    assert running.outlet.holes[0].codes == ["b"]
+    assert running.pipeline.gaps[0].codes == ["b"]
 
 
 async def test_after_a_loss_the_list_of_that_moment_is_asked_for(start: Callable[..., Running], post: Any) -> None:
@@ -411,10 +427,10 @@ async def test_after_a_loss_the_list_of_that_moment_is_asked_for(start: Callable
 
     async with Provider(first, pushing(("b", NOON))) as provider:
         running = start(provider.url, "ab", {"backoff": Backoff(0.5, 0.5)})
-        await post.until(lambda: running.outlet.holes)
+        await post.until(lambda: running.pipeline.gaps)
         await running.finish()
     assert provider.words(1) == ["+b,c"]
-    assert running.outlet.holes[0].codes == ["b"]
+    assert running.pipeline.gaps[0].codes == ["b"]
 
 
 async def test_a_line_without_codes_does_not_dial(start: Callable[..., Running], post: Any) -> None:
@@ -424,11 +440,11 @@ async def test_a_line_without_codes_does_not_dial(start: Callable[..., Running],
         await asyncio.sleep(0.1)
         assert (provider.heard, running.line.state) == ([], "idle")
         running.line.want(["a"])
-        await post.until(lambda: running.outlet.ticks)
+        await post.until(lambda: running.pipeline.received)
         running.line.want([])
         await post.until(lambda: running.line.state == "idle")
         await running.finish()
-    assert not running.outlet.holes
+    assert not running.pipeline.gaps
 
 
 async def test_a_hole_in_the_packets_is_a_gap(start: Callable[..., Running], post: Any) -> None:
@@ -442,11 +458,11 @@ async def test_a_hole_in_the_packets_is_a_gap(start: Callable[..., Running], pos
 
     async with Provider(script) as provider:
         running = start(provider.url, sequence="packet")
-        await post.until(lambda: len(running.outlet.ticks) == 4)
+        await post.until(lambda: len(running.pipeline.received) == 4)
         await running.finish()
-    (hole,) = running.outlet.holes
+    (hole,) = running.pipeline.gaps
     assert (hole.detected, hole.codes) == ("sequence", "all")
-    assert running.outlet.of("gap")[0]["n"] == 2
+    assert running.pipeline.of("gap")[0]["n"] == 2
 
 
 async def test_volume_that_ran_ahead_of_the_ticks_is_a_gap(start: Callable[..., Running], post: Any) -> None:
@@ -459,28 +475,27 @@ async def test_volume_that_ran_ahead_of_the_ticks_is_a_gap(start: Callable[..., 
 
     async with Provider(script) as provider:
         running = start(provider.url, volume_is="cumulative")
-        await post.until(lambda: running.outlet.holes)
+        await post.until(lambda: running.pipeline.gaps)
         await running.finish()
-    assert (running.outlet.holes[0].codes, running.outlet.holes[0].missed) == (["a"], 600)
+    assert (running.pipeline.gaps[0].codes, running.pipeline.gaps[0].missed) == (["a"], 600)
 
 
 async def test_codes_never_seen_are_announced_with_the_end_of_the_session(
     start: Callable[..., Running], post: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Once, at lunch; in the afternoon they are counted anew."""
-    clock = [NOON]
-    monkeypatch.setattr(lines, "_wall", lambda: clock[0])
-    monkeypatch.setattr(lines, "LOOK_SECONDS", 0.02)
-    monkeypatch.setattr(lines, "UNSEEN_SECONDS", 0.0)
+    set_to = it_is(monkeypatch, NOON)
+    monkeypatch.setattr(driver, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(unseen, "UNSEEN_SECONDS", 0.0)
     async with Provider(pushing(("a", NOON))) as provider:
         running = start(provider.url, "abc")
         await post.until(lambda: running.line.state == "subscribed")
         await asyncio.sleep(0.1)
-        clock[0] = parse_time("2026-11-20 11:30:30")
-        await post.until(lambda: running.outlet.of("never_seen"))
+        set_to(parse_time("2026-11-20 11:30:30"))
+        await post.until(lambda: running.pipeline.of("never_seen"))
         await asyncio.sleep(0.1)
         await running.finish()
-    assert [event["codes"] for event in running.outlet.of("never_seen")] == [["b", "c"]]
+    assert [event["codes"] for event in running.pipeline.of("never_seen")] == [["b", "c"]]
 
 
 async def test_a_line_that_is_refused_leaves_the_others_alone(post: Any) -> None:
@@ -493,8 +508,8 @@ async def test_a_line_that_is_refused_leaves_the_others_alone(post: Any) -> None
         both = []
         for provider in (bad, good):
             feed = ScriptedFeed()
-            upstream, outlet = Upstream(feed, provider.url), Remembered(feed)
-            both.append(Line(upstream, ["a"], outlet, Pace(backoff=Backoff(0.01, 0.02)), name=provider.url))
+            endpoint, pipeline = Endpoint(feed, provider.url), Remembered()
+            both.append(Line(endpoint, ["a"], pipeline, Pace(backoff=Backoff(0.01, 0.02)), name=provider.url))
         supervisor = Supervisor([[line] for line in both], Dealer(2))
         running = asyncio.create_task(supervisor.run(stop))
         await post.until(lambda: both[0].state == "stopped" and both[1].state == "subscribed")
@@ -517,31 +532,31 @@ async def test_gaps_beyond_the_bound_are_told_as_one_that_covers_them(start: Cal
         await says(server, ticks=[("a", NOON)], packet=0, answers=[ACK])
         for i in range(1, 1_501):
             await says(server, ticks=[("a", NOON + i)], packet=i * 10)
-        await post.until(lambda: len(running.outlet.ticks) == 1_501)
+        await post.until(lambda: len(running.pipeline.received) == 1_501)
         server.transport.abort()
 
     async with Provider(script, stay) as provider:
         running = start(provider.url, "a", sequence="packet")
-        await post.until(lambda: running.outlet.of("disconnected"))
-        told = running.outlet.happenings
+        await post.until(lambda: running.pipeline.of("disconnected"))
+        told = running.pipeline.happenings
         await running.finish()
-    holes = running.outlet.holes[:1_001]
+    holes = running.pipeline.gaps[:1_001]
     assert {hole.detected for hole in holes[:-1]} == {"sequence"}
     merged = holes[-1]
     assert (merged.detected, merged.count, merged.codes) == ("merged", 500, "all")
     assert holes[-2].end == merged.start
     end = told.index("disconnected")
     assert told[end - 1 : end + 1] == ["gap", "disconnected"]
-    assert running.outlet.of("gap")[1_000]["n"] == 1_001, "the number before the first of them"
+    assert running.pipeline.of("gap")[1_000]["n"] == 1_001, "the number before the first of them"
 
 
 async def test_gaps_beyond_the_bound_do_not_wait_for_the_end(
     start: Callable[..., Running], post: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A line that lives all day is told of while it lives."""
-    monkeypatch.setattr(covering, "EVERY_SECONDS", 0.05)
-    monkeypatch.setattr(lines, "LOOK_SECONDS", 0.02)
-    monkeypatch.setattr(lines, "Holes", lambda: covering.Holes(most=2))
+    monkeypatch.setattr(summary, "EVERY_SECONDS", 0.05)
+    monkeypatch.setattr(driver, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(detection, "Gaps", lambda: summary.Gaps(most=2))
 
     async def script(server: ServerConnection) -> None:
         await says(server, packet=1, answers=[ACK])
@@ -551,11 +566,11 @@ async def test_gaps_beyond_the_bound_do_not_wait_for_the_end(
 
     async with Provider(script) as provider:
         running = start(provider.url, "a", sequence="packet")
-        await post.until(lambda: len(running.outlet.holes) >= 3)
+        await post.until(lambda: len(running.pipeline.gaps) >= 3)
         assert running.line.state == "subscribed"
         await running.finish()
-    assert sum(hole.count or 1 for hole in running.outlet.holes) == 5
-    assert running.outlet.holes[2].codes == "all"
+    assert sum(hole.count or 1 for hole in running.pipeline.gaps) == 5
+    assert running.pipeline.gaps[2].codes == "all"
 
 
 @given(
@@ -567,17 +582,17 @@ async def test_gaps_beyond_the_bound_do_not_wait_for_the_end(
 )
 def test_every_gap_lies_inside_one_that_is_told(found: list[tuple[int, int, str, int]], most: int) -> None:
     """In time and in codes; the shares that are missing add up, and each is counted once."""
-    holes = covering.Holes(most)
-    told: list[tuple[Hole, int]] = []
+    gaps = summary.Gaps(most)
+    told: list[tuple[Gap, int]] = []
     for i, (begin, length, code, missed) in enumerate(found):
         codes: Any = "all" if code == "all" else [code]
-        hole = Hole(begin, begin + length, codes, "volume", "x", missed)
-        if holes.by_itself(hole, i, float(i)):
-            told.append((hole, i))
-        if i % 7 == 6 and (one := holes.covering()):
+        gap = Gap(begin, begin + length, codes, "volume", "x", missed)
+        if gaps.alone(gap, i, float(i)):
+            told.append((gap, i))
+        if i % 7 == 6 and (one := gaps.covering()):
             told.append(one)
-    told += [one] if (one := holes.covering()) else []
-    assert holes.covering() is None
+    told += [one] if (one := gaps.covering()) else []
+    assert gaps.covering() is None
     assert sum(hole.count or 1 for hole, _ in told) == len(found)
     assert sum(hole.missed or 0 for hole, _ in told) == sum(missed for *_, missed in found)
     for i, (begin, length, code, _) in enumerate(found):
@@ -630,7 +645,7 @@ async def test_a_connection_that_lived_begins_the_pauses_anew(
     start: Callable[..., Running], post: Any, monkeypatch: pytest.MonkeyPatch, ticks: bool
 ) -> None:
     """With ticks that still come after a while, or subscribed for longer without any, as at night."""
-    monkeypatch.setattr(lines, "LIVED_SECONDS" if ticks else "QUIET_SECONDS", 1.0)
+    monkeypatch.setattr(*((receiver, "LIVED_SECONDS") if ticks else (protocol, "QUIET_SECONDS")), 1.0)
 
     async def brief(server: ServerConnection) -> None:
         await says(server, ticks=[("a", NOON)], answers=[ACK])
@@ -670,21 +685,22 @@ def test_little_is_waited_in_trading_hours_and_into_them(
     monkeypatch: pytest.MonkeyPatch, clock: str, longest: int
 ) -> None:
     """Five seconds, with jitter, whatever failed before; at night, on Saturdays and at noon a minute."""
-    monkeypatch.setattr(lines, "_wall", lambda: parse_time(clock))
+    it_is(monkeypatch, parse_time(clock))
     feed = ScriptedFeed()
-    line = Line(Upstream(feed, "ws://127.0.0.1:1"), ["a"], Remembered(feed), Pace(backoff=Backoff()))
-    pauses = [line._pace.backoff.next(0, line._longest_pause()) for _ in range(200)][10:]
+    line = LineProtocol(Endpoint(feed, "ws://127.0.0.1:1"), ["a"], Pace(backoff=Backoff()), wall=Running.wall)
+    pauses = [line.pause() for _ in range(200)][10:]
     assert max(pauses) <= longest
     assert longest / 2 <= min(pauses)
     assert len(set(pauses)) > 50
-    assert line._pace.backoff.next(120.0, line._longest_pause()) == 120.0, "the server asked for it"
+    line.state.attempts.throttled(120.0)
+    assert line.pause() == 120.0, "the server asked for it"
 
 
 async def test_whatever_the_clock_says_a_market_that_just_traded_trades(
     start: Callable[..., Running], post: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A recording that is played at night, or another country's."""
-    monkeypatch.setattr(lines, "_wall", lambda: parse_time("2026-11-21 03:00:00"))
+    it_is(monkeypatch, parse_time("2026-11-21 03:00:00"))
 
     async def script(server: ServerConnection) -> None:
         await says(server, ticks=[("a", NOON)], answers=[ACK])
@@ -723,16 +739,16 @@ async def test_a_token_that_worked_and_is_refused_is_tried_again_loudly(
 
     async with Provider(first, pushing(("a", NOON)), process_request=refusing(statuses)) as provider:
         running = start(provider.url, "a")
-        running.line._refusals_again = again = Counted(first=1.0, cap=60.0)
-        await post.until(lambda: len(running.outlet.ticks) == 2)
+        running.line.protocol.state.attempts.refused_again = again = Counted(first=1.0, cap=60.0)
+        await post.until(lambda: len(running.pipeline.received) == 2)
         await post.until(lambda: running.line.state == "subscribed")
         await running.finish()
-    assert len(running.outlet.holes) == 1
+    assert len(running.pipeline.gaps) == 1
     if status in {401, 403}:
         assert len(again.gave) == 3
         assert again.gave[2] >= 2.0
-        assert len(running.outlet.of("refused")) == 3
-        assert f"refused the token (HTTP {status})" in running.outlet.of("refused")[0]["reason"]
+        assert len(running.pipeline.of("refused")) == 3
+        assert f"refused the token (HTTP {status})" in running.pipeline.of("refused")[0]["reason"]
         assert sum(record.levelname == "ERROR" for record in caplog.records) == 3
 
 
@@ -771,10 +787,10 @@ async def test_every_way_to_refuse_a_token_that_worked_is_tried_again(
     final = {"final_closes": frozenset({4999})}
     async with Provider(good, bad, bad, pushing(("a", NOON))) as provider:
         running = start(provider.url, "a", **final)
-        running.line._refusals_again = Counted()
-        await post.until(lambda: len(running.outlet.ticks) == 2)
+        running.line.protocol.state.attempts.refused_again = Counted()
+        await post.until(lambda: len(running.pipeline.received) == 2)
         await running.finish()
-    assert len(running.outlet.of("refused")) == 2
+    assert len(running.pipeline.of("refused")) == 2
     async with Provider(bad) as provider:
         running = start(provider.url, "a", **final)
         with pytest.raises(UsageError, match="refused the token"):

@@ -9,8 +9,7 @@ from email.utils import format_datetime
 
 import pytest
 from websockets.datastructures import Headers
-from websockets.exceptions import ConnectionClosedError, InvalidStatus, InvalidURI
-from websockets.frames import Close
+from websockets.exceptions import InvalidStatus, InvalidURI
 from websockets.http11 import Response
 
 from producer.line import address
@@ -75,12 +74,11 @@ def test_what_only_another_address_mends_is_said(error: Exception) -> None:
 
 def test_a_close_over_the_token_ends_it_unless_a_subscription_stood() -> None:
     """Then the next handshake shows whether the token still holds."""
-    closed = ConnectionClosedError(Close(4401, "unauthorized"), None)
     with pytest.raises(UsageError, match="4401"):
-        after_closing(closed, WHERE, subscribed=False)
-    after_closing(closed, WHERE, subscribed=True)
-    after_closing(ConnectionClosedError(Close(1013, "later"), None), WHERE, subscribed=False)
-    after_closing(ConnectionClosedError(None, None), WHERE, subscribed=False)
+        after_closing(4401, WHERE, subscribed=False)
+    after_closing(4401, WHERE, subscribed=True)
+    after_closing(1013, WHERE, subscribed=False)
+    after_closing(None, WHERE, subscribed=False)
 
 
 def test_delays_double_up_to_a_cap_with_jitter_and_begin_again() -> None:

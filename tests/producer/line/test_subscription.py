@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
+from producer.errors import ReconnectNeededError
 from producer.feeds.decoded import Answer, FeedTick
-from producer.gaps.outage import DOORS_SECONDS, MOST_KICKS, Absence, Kicks, ShutDoors
-from producer.line.subscription import Changes, MustReconnect, Subscription
+from producer.line.subscription import Changes, Subscription
 
 
 class Protocol:
@@ -64,7 +64,7 @@ def test_where_the_list_stands_in_the_address_only_a_new_connection_changes_it(b
     asked = subscription(before, "reconnect")
     asked.begin()
     asked.want(tuple(after))
-    with pytest.raises(MustReconnect):
+    with pytest.raises(ReconnectNeededError):
         asked.due()
 
 
@@ -74,7 +74,7 @@ def test_to_and_from_the_whole_market_takes_a_new_connection(before: str | None,
     asked = subscription(before)
     asked.begin()
     asked.want(None if after is None else tuple(after))
-    with pytest.raises(MustReconnect):
+    with pytest.raises(ReconnectNeededError):
         asked.due()
 
 
@@ -127,59 +127,3 @@ def test_a_code_is_seen_in_whatever_form_it_was_asked_for() -> None:
     asked = Subscription(Protocol(), ("600519.SH", "sz000001"))
     asked.saw([FeedTick("600519", "SSE", 1.0, 1)])
     assert asked.unseen == {"000001"}
-
-
-def test_an_absence_is_one_gap_however_many_attempts_fail_in_it() -> None:
-    """From the first loss to the next subscription, of the codes that are still wanted."""
-    absence = Absence()
-    assert absence.end(5, None) is None
-    absence.begin(10, ["a", "b"], "silence", "no tick")
-    absence.begin(20, ["b"], "disconnect", "refused")
-    hole = absence.end(30, ["b", "c"])
-    assert hole is not None
-    assert (hole.start, hole.end, hole.codes, hole.detected) == (10, 30, ["b"], "silence")
-    assert absence.end(40, None) is None
-    absence.begin(50, ["a"], "disconnect", "")
-    assert absence.end(60, ["c"]) is None, "nothing that is still wanted was missed"
-
-
-def test_an_absence_of_the_whole_market_concerns_all() -> None:
-    """Whatever is wanted now."""
-    absence = Absence()
-    absence.begin(10, "all", "disconnect", "lost")
-    hole = absence.end(5, ["a"])
-    assert hole is not None
-    assert (hole.start, hole.end, hole.codes) == (10, 10, "all")
-
-
-def test_only_rapid_kicks_in_a_row_are_two_producers() -> None:
-    """Once in a while somebody logs in elsewhere; a connection that lives begins the count anew."""
-    kicks = Kicks()
-    assert [kicks.kicked(1.0) for _ in range(MOST_KICKS)] == [False] * (MOST_KICKS - 1) + [True]
-    kicks.stayed()
-    assert not any(kicks.kicked(3_600.0) for _ in range(20))
-
-
-def test_what_is_not_wanted_any_more_is_not_missed() -> None:
-    """A code that was taken off the list and put back later was not wanted in between."""
-    absence = Absence()
-    absence.begin(10, ["a", "b"], "disconnect", "lost")
-    absence.keep(["b"])
-    hole = absence.end(20, ["a", "b"])
-    assert hole is not None
-    assert hole.codes == ["b"]
-    absence.begin(30, ["a"], "disconnect", "lost")
-    absence.keep([])
-    assert absence.end(40, ["a"]) is None
-
-
-def test_a_feed_that_closes_every_connection_without_a_word_refuses_the_token() -> None:
-    """For longer than any server counts a dead connection, and several times; a word in between begins anew."""
-    doors = ShutDoors()
-    assert not any(doors.shut(at, speechless=True) for at in (0.0, 1.0, 3.0, 7.0, 15.0, 31.0, DOORS_SECONDS - 0.1))
-    assert doors.shut(DOORS_SECONDS, speechless=True)
-    assert not doors.shut(DOORS_SECONDS + 1, speechless=False)
-    assert not doors.shut(DOORS_SECONDS + 2, speechless=True)
-    rare = ShutDoors()
-    assert not any(rare.shut(at, speechless=True) for at in (0.0, 100.0, 200.0))
-    assert rare.shut(300.0, speechless=True)

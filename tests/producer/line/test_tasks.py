@@ -13,8 +13,8 @@ from websockets.asyncio.server import ServerConnection
 from broker.publisher import DeliveryError
 from producer import app as runs
 from producer.app import Producer
+from producer.errors import TaskEndedError
 from producer.line.driver import Line
-from producer.line.tasks import TaskEndedError
 from producer.options import ProducerOptions, plan
 from schemas import UsageError
 from schemas.topics import FEED_EVENTS
@@ -22,8 +22,7 @@ from schemas.topics import FEED_EVENTS
 TASKS = {
     "reading",
     "closing",
-    "speaking",
-    "heartbeat",
+    "sending",
     "watching",
     "report",
     "publishing",
@@ -119,7 +118,7 @@ async def test_no_task_ends_unseen(post: Any, tmp_path: Path, name: str, caplog:
     assert b'"event":"stopped"' in publisher.events[-1]
 
 
-@pytest.mark.parametrize("method", ["_speak", "_watch", "_close_at", "_read"])
+@pytest.mark.parametrize("method", ["_send", "_watch", "_close_at", "_read"])
 @pytest.mark.parametrize("fails", [True, False])
 async def test_a_task_of_a_line_that_fails_or_returns_ends_it(
     post: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, fails: bool
@@ -182,7 +181,7 @@ def test_a_list_that_was_refused_leaves_every_code_on_its_line(tmp_path: Path) -
     before = [line.subscription.wanted for line in made.supervisor.lines]
     with pytest.raises(UsageError):
         made.supervisor.want(["600519"])
-    made.supervisor._told = lambda _: None
+    made.supervisor._changed = lambda _: None
     made.supervisor.want(codes[::-1])
     assert [line.subscription.wanted for line in made.supervisor.lines] == before
 

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from producer.feeds import feeds
 from producer.feeds.decoded import FeedTick
 from producer.feeds.provider import Capabilities, Units
-from producer.pipeline.arbitration import HOLD, WINDOW, Admitted, Arbiter, Matching, Quantiles
+from producer.pipeline.arbitration import HOLD, WINDOW, Admitted, Arbiter
+from producer.pipeline.matching import Matching
+from producer.pipeline.statistics import Quantiles
 
 START = 1_795_138_200_000_000  # 2026-11-20 09:30 in Shanghai, µs since the epoch
 MS = 1_000

@@ -1,4 +1,4 @@
-"""What an intake makes of frames: marks, dead letters, one numbering for several lines."""
+"""What a pipeline makes of ticks: marks, dead letters, one numbering for several lines."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ from broker.publisher import Headers
 from producer.feeds.decoded import FeedTick, Frame
 from producer.feeds.post import PostFeed
 from producer.feeds.provider import Options
-from producer.pipeline import publish as intakes
+from producer.pipeline import publish
 from producer.pipeline.arbitration import Arbiter
+from producer.pipeline.event import Event
+from producer.pipeline.events import Events
 from producer.pipeline.numbering import Numbering
-from producer.pipeline.publish import Intake
+from producer.pipeline.publish import Pipeline
 from producer.pipeline.quality import Gate
+from producer.pipeline.redundancy import RedundantLine, RedundantLines
 from schemas import DeadLetter, Tick, decode
 from schemas.dead_letters import from_kafka
 from schemas.topics import DEAD_LETTERS, TICKS, topics
@@ -70,9 +73,33 @@ class Lane:
             self.lanes.letters.append(from_kafka(value, headers))
 
 
-def intake(lanes: Lanes, numbering: Numbering | None = None, **more: Any) -> Intake:
+class Way:
+    """A decoder and the pipeline behind it, of one line or of one of several."""
+
+    def __init__(
+        self, lanes: Lanes, events: Events | None = None, redundant: RedundantLine | None = None, **more: Any
+    ) -> None:
+        """Nothing has come."""
+        publisher: Any = lanes
+        self.events = events or Events(publisher, Numbering("line-1", 7))
+        self.pipeline = Pipeline(publisher, self.events, trades_only=False, redundant=redundant, **more)
+        self.counters = self.pipeline.counters
+        self._decoder = PostFeed(Options())
+
+    async def take(self, frame: Frame) -> None:
+        """As a line hands on what a frame holds."""
+        decoded = self._decoder.decode(frame)
+        if decoded.letters:
+            self.pipeline.dead_letters(decoded.letters, frame.received)
+        await self.pipeline.ticks(decoded.ticks, frame.received)
+
+
+def two_lines(lanes: Lanes, arbiter: Arbiter) -> tuple[Way, Way]:
+    """The pipelines of one stream."""
     publisher: Any = lanes
-    return Intake(publisher, numbering or Numbering("line-1", 7), PostFeed(Options()), trades_only=False, **more)
+    events = Events(publisher, Numbering("stream", 7))
+    first, second = RedundantLines(["stream/a", "stream/b"], events).members
+    return Way(lanes, events, first, arbiter=arbiter), Way(lanes, events, second, arbiter=arbiter)
 
 
 def pushed(ms: int = 0, price: float = 10.0, code: str = "600519", **more: Any) -> Json:
@@ -89,7 +116,7 @@ FLAWED = [pushed(), pushed(1, 10.005), pushed(2), pushed(1, 10.01), pushed(3, co
 async def test_flawed_ticks_pass_with_their_flaws() -> None:
     """The default: all go on in order, numbered without holes; what is well carries null."""
     lanes = Lanes()
-    way = intake(lanes, gate=Gate(clock_of_its_own=True))
+    way = Way(lanes, gate=Gate(clock_of_its_own=True))
     await way.take(frame(*FLAWED))
     assert [tick.quality for tick in lanes.ticks] == [None, "off_grid", None, "backwards", None]
     assert [tick.n for tick in lanes.ticks] == [1, 2, 3, 4, 5]
@@ -100,7 +127,7 @@ async def test_flawed_ticks_pass_with_their_flaws() -> None:
 async def test_flawed_ticks_go_to_the_dead_letters() -> None:
     """By setting: each with its flaws as the reason and what was read of it; the others' numbers have no holes."""
     lanes = Lanes()
-    way = intake(lanes, gate=Gate(quarantine=True, clock_of_its_own=True))
+    way = Way(lanes, gate=Gate(quarantine=True, clock_of_its_own=True))
     await way.take(frame(*FLAWED))
     assert [(tick.n, tick.time - OPEN, tick.quality) for tick in lanes.ticks] == [
         (1, 0, None),
@@ -117,15 +144,15 @@ async def test_flawed_ticks_go_to_the_dead_letters() -> None:
 
 
 async def test_without_a_gate_nothing_is_judged() -> None:
-    """An intake as it always was."""
+    """Nothing is said of any tick."""
     lanes = Lanes()
-    await intake(lanes).take(frame(*FLAWED))
+    await Way(lanes).take(frame(*FLAWED))
     assert [tick.quality for tick in lanes.ticks] == [None] * 5
 
 
 async def test_dead_letters_are_counted_by_cause() -> None:
     """By the field that the reason begins with, or what kind of bytes they were."""
-    way = intake(Lanes())
+    way = Way(Lanes())
     await way.take(frame(pushed(price=-1.0), pushed(volume=-5), pushed(code="12"), pushed(price=0)))
     await way.take(Frame(b"\xff", binary=False, received=OPEN * 1000))
     await way.take(Frame(b"", binary=True, received=OPEN * 1000))
@@ -134,8 +161,8 @@ async def test_dead_letters_are_counted_by_cause() -> None:
 
 async def test_two_lines_are_one_stream() -> None:
     """One source, one run, one count without holes; each tick with the receipt of the frame that brought it first."""
-    lanes, numbering, arbiter = Lanes(), Numbering("stream", 7), Arbiter(hold=20_000)
-    first, second = (intake(lanes, numbering, arbiter=arbiter, line=line) for line in (0, 1))
+    lanes, arbiter = Lanes(), Arbiter(hold=20_000)
+    first, second = two_lines(lanes, arbiter)
     await first.take(frame(pushed(0), pushed(1), at=OPEN * 1000 + 1))
     await second.take(frame(pushed(0), pushed(1), pushed(2), at=OPEN * 1000 + 2))
     await first.take(frame(pushed(2), pushed(3), at=OPEN * 1000 + 3))
@@ -151,8 +178,8 @@ async def test_two_lines_are_one_stream() -> None:
 
 async def test_what_a_line_holds_goes_on_by_itself() -> None:
     """After the time that it may wait, though no frame comes on any line."""
-    lanes, numbering, arbiter = Lanes(), Numbering("stream", 7), Arbiter(hold=20_000)
-    first, second = (intake(lanes, numbering, arbiter=arbiter, line=line) for line in (0, 1))
+    lanes, arbiter = Lanes(), Arbiter(hold=20_000)
+    first, second = two_lines(lanes, arbiter)
     now = time.time_ns() // 1000
     await first.take(frame(pushed(0), at=now))
     await second.take(frame(pushed(5), at=now))
@@ -165,26 +192,24 @@ async def test_what_a_line_holds_goes_on_by_itself() -> None:
     assert arbiter.due is None
 
 
-async def test_a_gap_is_where_no_line_was() -> None:
-    """One line's outage is none of the stream's; what it held when the last one ends goes on."""
-    lanes, numbering, arbiter = Lanes(), Numbering("stream", 7), Arbiter()
-    first, second = (intake(lanes, numbering, arbiter=arbiter, line=line) for line in (0, 1))
-    assert first.resumed(1) == second.resumed(2) == []
+async def test_what_a_line_holds_goes_on_when_the_other_is_lost() -> None:
+    """With the event of its loss: nothing is held for good."""
+    lanes, arbiter = Lanes(), Arbiter()
+    first, second = two_lines(lanes, arbiter)
+    for way in (first, second):
+        way.pipeline.event(Event("subscribed", 0, delivers=True))
     await first.take(frame(pushed(0)))
     await second.take(frame(pushed(5)))
-    assert first.lost(10, 11) == []
+    assert [tick.time - OPEN for tick in lanes.ticks] == [0]
+    first.pipeline.event(Event("disconnected", 1, "lost", delivers=False, since=10))
     assert [tick.time - OPEN for tick in lanes.ticks] == [0, 5]
-    assert second.lost(12, 15) == []
-    assert first.resumed(20) == [(12, 20)]
-    alone = intake(lanes)
-    assert (alone.resumed(1), alone.lost(2, 3), alone.resumed(4)) == ([], [], [(2, 4)])
 
 
 async def test_lines_do_not_overtake_one_another_while_kafka_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """A large frame goes on in slices; what another line brings in between neither doubles nor reorders."""
-    monkeypatch.setattr(intakes, "SLICE", 4)
-    lanes, numbering, arbiter = Lanes(full=True), Numbering("stream", 7), Arbiter()
-    first, second = (intake(lanes, numbering, arbiter=arbiter, line=line) for line in (0, 1))
+    monkeypatch.setattr(publish, "SLICE", 4)
+    lanes, arbiter = Lanes(full=True), Arbiter()
+    first, second = two_lines(lanes, arbiter)
     await first.take(frame(pushed(0)))
     await second.take(frame(pushed(0)))
     ticks = [pushed(n) for n in range(1, 20)]
@@ -197,4 +222,4 @@ async def test_lines_do_not_overtake_one_another_while_kafka_is_slow(monkeypatch
 
 def test_the_payload_of_a_kept_out_tick_names_every_field() -> None:
     """It is the tick as the decoder read it: a field that is added there is in the letter."""
-    assert orjson.loads(intakes._encode(FeedTick("600519", "SSE", 1.0, OPEN))).keys() == set(FeedTick.__struct_fields__)
+    assert orjson.loads(publish._encode(FeedTick("600519", "SSE", 1.0, OPEN))).keys() == set(FeedTick.__struct_fields__)

@@ -7,15 +7,16 @@ from typing import Any
 import pytest
 
 from producer.clock import now
-from producer.feeds.decoded import Frame
-from producer.gaps.volume import Hole
+from producer.feeds.decoded import FeedTick
+from producer.gaps.gap import Gap
 from producer.pipeline.arbitration import Arbiter
+from producer.pipeline.event import Event, Kind
+from producer.pipeline.events import Events
 from producer.pipeline.numbering import Numbering
-from producer.pipeline.publish import Intake
-from producer.pipeline.redundancy import OVERDUE_US, Pair, Side
+from producer.pipeline.publish import Pipeline
+from producer.pipeline.redundancy import OVERDUE_US, RedundantLines
 from schemas import FeedEvent, decode
 from schemas.topics import FEED_EVENTS, TICKS
-from tests.producer.scripted import ScriptedFeed
 
 SECOND = 1_000_000
 
@@ -57,36 +58,40 @@ class Two:
         """Neither is connected."""
         self.kept = Kept()
         publisher: Any = self.kept
-        arbiter, numbering = Arbiter(2), Numbering("post-1", 7)
-        intakes = [
-            Intake(publisher, numbering, ScriptedFeed(), trades_only=False, arbiter=arbiter, line=line)
-            for line in range(2)
-        ]
-        self.arbiter = arbiter
-        self.pair = Pair(["post-1/a", "post-1/b"], intakes)
-        self.a, self.b = self.pair.sides
+        self.arbiter = Arbiter(2)
+        self.events = Events(publisher, Numbering("post-1", 7))
+        self.lines = RedundantLines(["post-1/a", "post-1/b"], self.events)
+        self.a, self.b = (
+            Pipeline(publisher, self.events, trades_only=False, arbiter=self.arbiter, redundant=line)
+            for line in self.lines.members
+        )
 
     def both_up(self) -> None:
         """As after a start."""
-        for side in (self.a, self.b):
-            side.say("started")
-            side.say("connected", reason="ws://feed")
-            up(side)
+        for line in (self.a, self.b):
+            say(line, "started")
+            say(line, "connected", reason="ws://feed")
+            up(line)
 
 
-def up(side: Side, event: Any = "subscribed") -> None:
-    side.up(["600519"])
-    side.say(event, reason="acknowledged", codes=["600519"])
+def say(line: Pipeline, kind: Kind, **fields: Any) -> None:
+    line.event(Event(kind, line.n, **fields))
 
 
-def down(side: Side, since: int) -> None:
-    side.down(since, "lost")
-    side.say("disconnected", reason="lost")
+def up(line: Pipeline, kind: Kind = "subscribed") -> None:
+    say(line, kind, reason="acknowledged", codes=["600519"], delivers=True)
 
 
-async def ticks(side: Side, received: int, time: int = 1_795_138_201_000) -> None:
-    payload = b'{"ticks":[["600519",%d,100,null]]}' % time
-    await side.send(side.read(Frame(payload, False, received)).ticks, received)
+def down(line: Pipeline, since: int) -> None:
+    say(line, "disconnected", reason="lost", delivers=False, since=since)
+
+
+def shows(line: Pipeline, gap: Gap, n: int) -> None:
+    line.event(Event.of_gap(gap, n))
+
+
+async def ticks(line: Pipeline, received: int, time: int = 1_795_138_201_000) -> None:
+    await line.ticks([FeedTick("600519", "SSE", 10.0, time, volume=100)], received)
 
 
 @pytest.fixture
@@ -110,11 +115,11 @@ async def test_while_one_delivers_the_loss_of_the_other_is_a_switch(two: Two) ->
     down(two.a, at + 2_000)
     await ticks(two.b, at + 3_000, 1_795_138_202_000)
     up(two.a, "resubscribed")
-    two.a.gap(Hole(at + 2_000, now(), ["600519"], "disconnect", "lost"), two.a.n)
+    shows(two.a, Gap(at + 2_000, now(), ["600519"], "disconnect", "lost"), two.a.n)
     (switched,) = two.kept.events[4:]
     assert (switched.event, switched.line, switched.reason) == ("switched", "post-1/b", "post-1/a: lost")
     assert len(two.kept.records[TICKS]) == 2
-    assert (two.pair.switches, two.pair.covered) == (1, 1)
+    assert (two.lines.switches, two.lines.covered) == (1, 1)
 
 
 def test_where_no_line_was_there_is_a_gap_of_the_stream(two: Two) -> None:
@@ -137,14 +142,14 @@ def test_where_no_line_was_there_is_a_gap_of_the_stream(two: Two) -> None:
 def test_a_line_that_joins_while_the_other_is_away_resubscribes_the_stream() -> None:
     """Its own first subscription is the stream's second; a changed list is told once, by the line that is followed."""
     two = Two()
-    two.a.say("started")
+    say(two.a, "started")
     up(two.a)
     down(two.a, now() + 1)
     up(two.b)
     assert two.kept.happenings[-2:] == ["gap", "resubscribed"]
     up(two.a, "resubscribed")
-    for side in (two.a, two.b):
-        side.say("subscribed", reason="the list of codes changed", codes=["000001"])
+    for line in (two.a, two.b):
+        say(line, "subscribed", reason="the list of codes changed", codes=["000001"])
     assert two.kept.happenings[-2:] == ["resubscribed", "subscribed"]
 
 
@@ -154,11 +159,11 @@ async def test_a_line_that_falls_silent_is_not_followed_any_more(two: Two) -> No
     await ticks(two.a, at)
     for step in range(5):
         await ticks(two.b, at + 1_000 + step * OVERDUE_US // 4)
-    assert two.pair.switches == 0
+    assert two.lines.switches == 0
     await ticks(two.a, at + OVERDUE_US + 2_000)
     for step in range(6):
         await ticks(two.b, at + 2 * OVERDUE_US + step * OVERDUE_US // 4)
-    assert two.pair.switches == 1
+    assert two.lines.switches == 1
     assert two.kept.events[-1].line == "post-1/b"
     assert two.a.behind() == pytest.approx(1.25)
     assert two.b.behind() == 0
@@ -169,11 +174,11 @@ async def test_a_line_that_falls_silent_is_not_followed_any_more(two: Two) -> No
 def test_what_one_line_lost_and_the_other_had_is_no_gap(two: Two) -> None:
     """A hole in one line's packets, while the other was subscribed."""
     at = now()
-    hole = Hole(at + SECOND, at + 2 * SECOND, "all", "sequence", "packet 9 did not come")
-    two.a.gap(hole, 5)
-    assert two.pair.covered == 1
+    lost = Gap(at + SECOND, at + 2 * SECOND, "all", "sequence", "packet 9 did not come")
+    shows(two.a, lost, 5)
+    assert two.lines.covered == 1
     down(two.b, at)
-    two.a.gap(hole, 5)
+    shows(two.a, lost, 5)
     assert two.kept.events[-1].event == "gap"
     assert two.kept.events[-1].detected == "sequence"
 
@@ -181,30 +186,28 @@ def test_what_one_line_lost_and_the_other_had_is_no_gap(two: Two) -> None:
 def test_gaps_that_are_told_as_one_are_made_up_for_as_one(two: Two) -> None:
     """Each of them counts; where the other was not there all the time, the one that covers them is told."""
     at = now()
-    merged = Hole(at + SECOND, at + 9 * SECOND, "all", "merged", "17 gaps", None, 17)
-    two.a.gap(merged, 5)
-    assert two.pair.covered == 17
+    merged = Gap(at + SECOND, at + 9 * SECOND, "all", "merged", "17 gaps", None, 17)
+    shows(two.a, merged, 5)
+    assert two.lines.covered == 17
     down(two.b, at)
-    two.a.gap(merged, 5)
+    shows(two.a, merged, 5)
     gap = two.kept.events[-1]
     assert (gap.event, gap.detected, gap.count) == ("gap", "merged", 17)
 
 
 def test_never_seen_is_what_no_line_saw(two: Two) -> None:
     """One line alone may have been away when a code traded."""
-    two.a.say("never_seen", codes=["600519", "000001"])
+    say(two.a, "never_seen", codes=["600519", "000001"])
     assert "never_seen" not in two.kept.happenings
-    two.b.say("never_seen", codes=["000001", "688981"])
+    say(two.b, "never_seen", codes=["000001", "688981"])
     assert two.kept.events[-1].codes == ["000001"]
 
 
 def test_the_stream_ends_with_its_last_line(two: Two) -> None:
     """One that is refused ends alone."""
-    two.a.down(now(), "refused")
-    two.a.say("stopped", reason="refused")
+    say(two.a, "stopped", reason="refused", delivers=False, since=now())
     assert "stopped" not in two.kept.happenings
-    two.b.down(now(), "told to stop", ending=True)
-    two.b.say("stopped", reason="told to stop")
+    say(two.b, "stopped", reason="told to stop", delivers=False, since=now(), ending=True)
     assert two.kept.happenings.count("stopped") == 1
 
 
@@ -213,6 +216,6 @@ async def test_who_was_first_is_told(two: Two) -> None:
     at = now()
     await ticks(two.a, at)
     await ticks(two.b, at + 5_000)
-    said = two.pair.told(two.arbiter)
+    said = two.lines.described(two.arbiter)
     assert "post-1/a first with 1 ticks" in said
     assert "post-1/b first with 0 ticks, else 5." in said

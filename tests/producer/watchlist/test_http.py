@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 from cli.main import app
 from producer.line.backoff import Backoff
 from producer.line.driver import Line
-from producer.line.endpoint import Upstream
-from producer.line.heartbeat import Pace
+from producer.line.endpoint import Endpoint
+from producer.line.pacing import Pace
 from producer.line.supervisor import Supervisor
 from producer.watchlist import watch as watching
 from producer.watchlist.dealing import Dealer
@@ -39,7 +39,7 @@ class Here:
         for number, some in enumerate(dealer.deal(codes), start=1):
             feed = ScriptedFeed()
             pace = Pace(backoff=Backoff(0.01, 0.02))
-            self.lines.append(Line(Upstream(feed, url), some, Remembered(feed), pace, name=f"post-{number}"))
+            self.lines.append(Line(Endpoint(feed, url), some, Remembered(), pace, name=f"post-{number}"))
         self.supervisor = Supervisor([[line] for line in self.lines], dealer)
         self.watch = Watch(path, codes, self.supervisor.want)
         self.server = LocalServer(self.supervisor, self.watch, lambda: {"ticks_total": 5, 'x_total{a="b"}': 1}, 0)
@@ -87,7 +87,7 @@ async def test_health_and_metrics_tell_of_every_line(here: Here, post: Any) -> N
     code, health = await ask(here, "/health")
     assert (code, health["status"]) == (200, "ok")
     assert [line["codes"] for line in health["lines"]] == [1, 1]
-    here.lines[1].state = "waiting"
+    here.lines[1].protocol.state.doing = "waiting"
     assert (await ask(here, "/health"))[0] == 503
     _, text = await ask(here, "/metrics")
     assert "ashare_producer_ticks_total 5\n" in text
