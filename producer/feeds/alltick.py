@@ -72,16 +72,11 @@ class _Push(msgspec.Struct, gc=False):
     data: _Trade
 
 
-class _RawPush(msgspec.Struct, gc=False):
-    cmd_id: Literal[22998]
-    data: msgspec.Raw
-
-
 class AllTickFeed(SingleFeed):
     """AllTick's stock endpoint."""
 
     capabilities = CAPABILITIES
-    push, envelope, raw_envelope = _Trade, _Push, _RawPush
+    push, envelope = _Trade, _Push
     shape = "AllTick's: an object with cmd_id"
     sides = numbered_sides(buy=1, sell=2)
     login_parameter = "token"

@@ -73,16 +73,11 @@ class _Push(msgspec.Struct, gc=False):
     data: _Trade
 
 
-class _RawPush(msgspec.Struct, gc=False):
-    code: Literal[10002]
-    data: msgspec.Raw
-
-
 class InfowayFeed(SingleFeed):
     """Infoway's stock endpoint."""
 
     capabilities = CAPABILITIES
-    push, envelope, raw_envelope = _Trade, _Push, _RawPush
+    push, envelope = _Trade, _Push
     shape = "Infoway's: an object with code"
     sides = numbered_sides(buy=1, sell=2)
     login_parameter = "apikey"

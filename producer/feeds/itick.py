@@ -59,15 +59,11 @@ class _Push(msgspec.Struct, gc=False):
     data: _Tick
 
 
-class _RawPush(msgspec.Struct, gc=False):
-    data: msgspec.Raw
-
-
 class ITickFeed(SingleFeed):
     """iTick's stock endpoint."""
 
     capabilities = CAPABILITIES
-    push, envelope, raw_envelope = _Tick, _Push, _RawPush
+    push, envelope = _Tick, _Push
     shape = "iTick's: an object with code"
     sides = numbered_sides(buy=2, sell=1)
 

@@ -18,19 +18,21 @@ class SingleFeed(JsonFeed):
 
     Attributes:
         envelope: a frame with a tick, ``push`` under ``data``.
-        raw_envelope: the same with ``msgspec.Raw`` there.
         shape: what every message of the provider's is, in a few words.
     """
 
     envelope: type[msgspec.Struct]
-    raw_envelope: type[msgspec.Struct]
     shape: str
 
     def __init__(self, options: Options) -> None:
         """See ``Feed``."""
         super().__init__(options)
         self._envelope: Any = msgspec.json.Decoder(self.envelope).decode
-        self._raw_envelope: Any = msgspec.json.Decoder(self.raw_envelope).decode
+        raw = [
+            (field.name, msgspec.Raw if field.name == "data" else field.type)
+            for field in msgspec.structs.fields(self.envelope)
+        ]
+        self._raw_envelope: Any = msgspec.json.Decoder(msgspec.defstruct("RawEnvelope", raw, gc=False)).decode
 
     @abstractmethod
     def message(self, payload: bytes, message: dict[str, Any], error: Exception) -> Decoded:
