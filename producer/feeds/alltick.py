@@ -1,9 +1,9 @@
 """AllTick: one JSON object a trade; requests by number, ``cmd_id``; the whole list again to change a subscription.
 
 Chosen where the vendor's documentation is silent: Beijing's suffix is ``.BJ``; ``volume`` is lots, and ``turnover``
-price × lots, so it is computed anew from price and shares; direction 0 says nothing. ``seq`` is the trade's and the
-order book's together, so its holes are none; it tells copies of a tick. The first 3,000 codes of a longer list are
-taken, and the answer is the same: a line never sends more.
+price × lots, so it is computed from price and shares; direction 0 means that the side is not known. ``seq`` counts
+trades and order books together, so a hole in it is not a loss; it shows copies of a tick. The server takes the first
+3,000 codes of a longer list and gives the same answer, so a line never sends more.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class AllTickFeed(SingleFeed):
         return [self._request(SUBSCRIBE, {"symbol_list": [{"code": suffixed(code)} for code in wanted]})]
 
     def unsubscribe(self, codes: Codes) -> list[Message]:  # noqa: ARG002 - no code can be taken out alone
-        """None: the whole list is sent again."""
+        """Nothing: the whole list is sent again."""
         return []
 
     def heartbeat(self) -> Message:
@@ -135,7 +135,7 @@ class AllTickFeed(SingleFeed):
 
 
 def _answer(command: object, status: object, text: str) -> Answer:
-    """What an answer says. An error without a number of its own belongs to the request that has no answer yet."""
+    """The answer that a message is. An error that names no request belongs to the one without an answer."""
     number = small(status)
     if status is not None and number != _OK:
         kind = "refused" if number is None else _ERRORS.get(number, "refused")

@@ -1,6 +1,6 @@
 """Binance: mini tickers of crypto currencies, open to anyone: an object, an array, or either in ``{"stream","data"}``.
 
-Its instruments are no A shares and travel under symbol and exchange, ``BTCUSDT.BINANCE``; to name the feed is to let
+Its instruments are not A shares and travel under symbol and exchange, ``BTCUSDT.BINANCE``; to name the feed is to let
 them through. ``v`` and ``q`` are sums over a rolling 24 hours: the difference of two of them is what was traded less
 what fell out of the window, and so no traded volume. A tick carries neither volume nor turnover; the sum serves only to
 tell a copy of a push. Prices are in the quote currency; below 0.0001 they are too small for this pipeline and go to the

@@ -25,9 +25,9 @@ _MARKED = re.compile(rb'"(-?Infinity|[Nn]a[Nn]) \(not JSON\)"')
 _BLANK = b" \t\r\n"
 _KEY = b'"ticks"'
 _DEEPEST = 100
-"""Ticks are flat. What nests deeper than this is no tick, and not worth following."""
+"""Ticks are flat. What nests deeper than this is not a tick."""
 _TOKENS = 500_000
-"""Brackets, commas and texts before ``ticks``, or within one element: what has more of them is no tick."""
+"""Brackets, commas and texts before ``ticks``, or within one element: what has more of them is not a tick."""
 # A string runs to its closing quote or, where that is missing, to the end: without the second, a frame of escaped
 # quotes would be scanned once for each of them.
 _STRING = rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)'

@@ -16,7 +16,7 @@ CONFIRMING = 2
 
 
 class Traded(NamedTuple):
-    """What a push adds to the one before: shares and yuan, ``None`` where it can't be told."""
+    """What a push adds to the one before: shares and yuan, ``None`` where that is not known."""
 
     volume: int | float | None
     turnover: float | None
@@ -64,7 +64,7 @@ class _Seen:
         return True
 
     def enter(self, time: int, volume: float, amount: float | None) -> Traded:
-        """A push of the same day; what it adds, as far as that can be told."""
+        """A push of the same day; what it adds, as far as that is known."""
         last, self.time, self.volume = self.volume, time, volume
         if volume >= self.base:
             return self._count(volume, amount, self.base, self.amount)
@@ -90,12 +90,12 @@ class _Seen:
 class Differences:
     """Turns the day's volume and turnover so far into those since the push before, code by code.
 
-    - Of a code's first push on a connection nothing can be told, unless the connection stood before the day began.
+    - What a code's first push on a connection adds is not known, unless the connection stood before the day began.
     - A new day begins at 0: what its first push shows was traded in it. A first push that still shows the sum of the
       day before tells nothing, and the fall that follows it begins the day. Nor does one tell anything whose sum has
       not fallen and whose time is not that of its receipt: a wrong time makes no day.
     - A fall within a day is a reset only if ``CONFIRMING`` later pushes rise from there without coming back to what was
-      before; what was traded since the fall is then told at once. Until then nothing is told, and where the sum comes
+      before; what was traded since the fall is then given at once. Until then nothing is known, and where the sum comes
       back, the fall was a glitch, and the difference is that to the push before it.
     - A push that is older than the one before and has no more is late, and changes nothing.
     """

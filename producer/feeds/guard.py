@@ -1,6 +1,6 @@
 """What of a line's frames can't be read: counted by reason, kept within bounds, and judged. Pure; no I/O.
 
-One guard a line, over all its connections. It looks at no frame that is well, and so costs those nothing.
+One guard a line, over all its connections. Frames that are read strictly do not pass it, and cost nothing.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Guard:
 
     Attributes:
         unread: optional fields that could not be read, by field.
-        limited: what was left out since somebody told of it, by the name of the bound (``POLICIES``).
+        limited: what was left out since the last feed event that said so, by the name of the bound (``POLICIES``).
         unreadable: frames of which more could not be read than could.
         doubt: why the line's frames mostly can't be read, ``None`` while they can.
     """

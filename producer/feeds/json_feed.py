@@ -240,7 +240,7 @@ class JsonFeed(ABC):
         return decoded
 
     def _not_json(self, frame: Frame, error: Exception) -> Decoded:
-        """A greeting in words, several messages in one frame, a number that is none, some ticks, or a dead letter."""
+        """A greeting in words, several messages in one frame, NaN for a number, some ticks, or a dead letter."""
         payload = frame.payload
         if not (self._greeted or frame.binary):
             greeting = sentence(payload)

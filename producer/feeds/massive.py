@@ -1,10 +1,10 @@
 """Massive (formerly Polygon): American trades in arrays, the words of the server among them; the token is a frame.
 
-Its instruments are no A shares and travel under symbol and exchange, ``AAPL.US``; to name the feed is to let them
+Its instruments are not A shares and travel under symbol and exchange, ``AAPL.US``; to name the feed is to let them
 through. A dot within a symbol is a dash here: ``BRK.B`` is ``BRK-B.US``. Prices are dollars. A symbol in small letters
 (``BACpA``) has no form here and goes to the dead letters. Trades of every condition are forwarded, odd lots included.
-Chosen where the vendor's documentation is silent: 500 symbols a request; ``q`` tells copies of a trade, and its holes
-are none.
+Chosen where the vendor's documentation is silent: 500 symbols a request; ``q`` shows copies of a trade, and a hole in
+it is not a loss.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class MassiveFeed(JsonFeed):
         """The token.
 
         Raises:
-            UsageError: there is none.
+            UsageError: no token was given.
         """
         if not token:
             raise UsageError("massive needs a token: give --token, ASHARE_FEED_TOKEN or ASHARE_FEED_TOKEN_FILE")

@@ -7,7 +7,7 @@ What a tick may look like:
 - ``price``, ``volume``, ``turnover``, ``seq`` and the previous close are numbers or the text of one. An optional field
   that is ``null`` or ``""`` is not carried. One that can't be read, or is negative, is null, and marked
   ``unread_FIELD``.
-- the previous close is ``previous_close``, ``pre_close``, ``prev_close`` or ``last_close``; 0 says that there is none.
+- the previous close is ``previous_close``, ``pre_close``, ``prev_close`` or ``last_close``; 0 means that there is none.
 - ``side`` is buy or sell, or their first letters, in any case. Numbers are not read: vendors give them opposite
   meanings.
 - a price of 0 is how feeds say suspended or not traded yet: not a tick, and so a dead letter.
@@ -244,7 +244,7 @@ class PostFeed(JsonFeed):
         return ",".join(written) if self._options.as_string else written
 
 
-# The protocol says nothing of answers, and servers word them differently: one of these under one of these keys is an
+# The protocol does not define answers, and servers write them differently: one of these under one of these keys is an
 # answer, and everything else without `ticks` is a frame that could not be read.
 _ANSWER_KEYS = ("status", "type", "event", "action", "op", "result")
 _REFUSALS = frozenset({"error", "refused", "rejected", "failed", "denied", "unauthorized", "forbidden"})

@@ -21,7 +21,7 @@ LOWEST_PRICE, HIGHEST_PRICE = 0.0001, MAX_PRICE
 
 Side = Literal["buy", "sell"]
 Sides = Mapping[int | str, Side | None]
-"""The sides by how a provider writes them; ``None`` says that the feed does not know."""
+"""The sides by how a provider writes them; ``None`` where the feed does not know it."""
 
 _PRICES = f"{LOWEST_PRICE} to {HIGHEST_PRICE:.0f} yuan"
 _SEQ_RANGE = range(-INT64, INT64 + 1)
@@ -91,7 +91,7 @@ def read_previous_close(value: float | str, *, yuan: bool = True) -> float | Non
 
 
 def time_reader(unit: TimeUnit) -> Callable[[float | str, int], int]:
-    """What reads a time in ms; numbers are in the unit, or in one told by their magnitude.
+    """What reads a time in ms; numbers are in the unit, or in the one that their magnitude shows.
 
     A bare time of day is of the Shanghai date of the second argument, the receipt in µs. What is returned raises
     ``UnreadableError``.

@@ -1,4 +1,4 @@
-"""XTick: the subscription in the address, whole exchanges in packed binary frames, a map by code; text is for words.
+"""XTick: the subscription in the address, whole exchanges in packed binary frames by code; text frames are answers.
 
 A tick's volume is what was traded since the push before. Chosen where the vendor's documentation is silent: ``seqNo``
 counts the packets of one ``authCode`` without holes; a key of the map without a suffix is of the exchange that
@@ -112,7 +112,7 @@ class XTickFeed(SnapshotFeed):
         return []
 
     def decode(self, frame: Frame) -> Decoded:
-        """Unpack what is binary; take text for the server's words."""
+        """Unpack what is binary; a text frame is an answer."""
         if not frame.binary:
             return _said(frame.payload)
         try:
@@ -129,7 +129,7 @@ class XTickFeed(SnapshotFeed):
         return decoded
 
     def strict(self, payload: bytes, received: int) -> Decoded:
-        """A packet of ticks that are all well."""
+        """A packet all of whose ticks can be read."""
         packet = self._packet(payload)
         exchange = _exchange(packet.authCode)
         if packet.period != "tick":
