@@ -14,14 +14,14 @@ from market.calendar import is_trading_day
 from market.times import SHANGHAI
 from producer import clock
 from producer.gaps.previous_run import PreviousRun, look, run_after
-from producer.line.supervisor import Supervisor
+from producer.http import LocalServer
 from producer.line.tasks import fault_of
 from producer.metrics import counted, metrics
 from producer.options import Plan, ProducerOptions, plan
 from producer.pipeline.quality import Gate
 from producer.streams import Buckets, Stream
+from producer.supervisor import Supervisor
 from producer.watchlist.dealing import Dealer
-from producer.watchlist.http import LocalServer
 from producer.watchlist.watch import Watch
 from schemas.topics import DEAD_LETTERS, FEED_EVENTS, TICKS
 

@@ -18,6 +18,7 @@ from producer.feeds.codes import chunks, symbol_of
 from producer.feeds.decoded import Answer, Decoded, FeedTick
 from producer.feeds.frames import Element, answer, answered, message_of, refused, within_parts, words
 from producer.feeds.json_feed import JsonFeed
+from producer.feeds.limits import CODES
 from producer.feeds.provider import Capabilities, Codes, Message, Options, Provider, Units, with_query
 from producer.feeds.values import small
 
@@ -45,8 +46,6 @@ CAPABILITIES = Capabilities(
     units=Units(turnover="none"),
     backfill="trades over HTTP",
 )
-
-_ROWS = 65_536
 
 
 class _Ticker(msgspec.Struct, gc=False):
@@ -147,7 +146,7 @@ class BinanceFeed(JsonFeed):
         state = (tick.time, tick.volume)
         if self._seen.get(tick.code) == state:
             return True
-        if len(self._seen) >= _ROWS:
+        if len(self._seen) >= CODES:
             self._seen.clear()
         self._seen[tick.code] = state
         return False

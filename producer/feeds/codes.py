@@ -9,10 +9,10 @@ import msgspec
 
 from market.codes import UnknownCode, instrument, normalise
 from producer.feeds.errors import UnreadableError
+from producer.feeds.limits import BEYOND, CODES, FOREIGN_CODES
 from producer.feeds.provider import Units
 from schemas import UsageError
 
-_LISTINGS = 65_536
 _SUFFIXES = {"SSE": "SH", "SZSE": "SZ", "BSE": "BJ"}
 
 
@@ -31,12 +31,13 @@ class Listings:
         """A feed that has named no code yet.
 
         Args:
-            foreign: let through what is not an A share.
+            foreign: let through what is not an A share, but no more than ``FOREIGN_CODES`` of them.
             home: the one exchange of the feed, outside of China; its symbols are written without it.
         """
         self._units = units
         self._foreign = foreign
         self._home = home
+        self._foreign_codes: set[str] = set()
         self._known: dict[str, Listing] = {}
         self.get = self._known.get
         """The listing of a code that was found before, else ``None``."""
@@ -47,7 +48,7 @@ class Listings:
         A symbol is letters and digits in capitals, dots and dashes, 16 at most.
 
         Raises:
-            UnreadableError: it names nothing, or not an A share.
+            UnreadableError: it names nothing, or not an A share, or one code too many that is not.
         """
         try:
             if self._home:
@@ -58,11 +59,25 @@ class Listings:
             raise UnreadableError(f"code: {error}") from error
         if not (self._home or self._foreign or found.a_share):
             raise UnreadableError(f"code: {found.code} is not an A share; --foreign lets it through")
-        if len(self._known) >= _LISTINGS:
+        if not found.a_share:
+            self._keep_foreign(found.code)
+        if len(self._known) >= CODES:
             self._known.clear()
         listing = Listing(found.code, found.exchange, self._units.shares_per_unit(found.board))
         self._known[written] = listing
         return listing
+
+    def _keep_foreign(self, code: str) -> None:
+        """Keep a code that is not an A share.
+
+        Raises:
+            UnreadableError: there are too many. So the tables by code stay bounded, whatever a server invents.
+        """
+        if code in self._foreign_codes:
+            return
+        if len(self._foreign_codes) >= FOREIGN_CODES:
+            raise UnreadableError(f"{BEYOND} of one line that are not A shares: {code}")
+        self._foreign_codes.add(code)
 
 
 @lru_cache(maxsize=32_768)

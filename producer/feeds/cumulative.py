@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from market.times import DAY_MS, SHANGHAI_MS
+from producer.feeds.limits import CODES
 from producer.feeds.values import nearly_whole
 
-_ROWS = 65_536
 _OPENS_MS = 9 * 3_600_000
 """Since midnight: nothing is traded before."""
 _ITS_RECEIPT_MS = 600_000
@@ -126,7 +126,7 @@ class Differences:
 
     def _first(self, code: str, push: _Push, received: int) -> Traded:
         day, time, volume, turnover = push
-        if len(self._seen) >= _ROWS:
+        if len(self._seen) >= CODES:
             self._seen.clear()
         self._seen[code] = _Seen(push)
         stood_before = self._opened < day * DAY_MS - SHANGHAI_MS + _OPENS_MS

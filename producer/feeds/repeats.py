@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 
+from producer.feeds.limits import CODES
+
 _REMEMBERED = 16
 """Numbers of each code. A copy of a frame comes close behind it."""
-_ROWS = 65_536
 
 
 class SequenceNumbers:
@@ -25,7 +26,7 @@ class SequenceNumbers:
             return False
         seen = self._seen.get(code)
         if seen is None:
-            if len(self._seen) >= _ROWS:
+            if len(self._seen) >= CODES:
                 self._seen.clear()
             self._seen[code] = deque([(number, time)], maxlen=_REMEMBERED)
             return False

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from producer.gaps.gap import Gap
 
+_GROUPS = 4_096
+"""Groups of packets that are watched."""
+
 
 class PacketNumbers:
     """The numbers that a provider gives its packets, without holes, in one sequence or one for each group."""
@@ -24,6 +27,8 @@ class PacketNumbers:
         before = self._last.get(group)
         if before is not None and number == before[0]:
             return None
+        if before is None and len(self._last) >= _GROUPS:
+            return None  # no provider has so many: whoever invents them shows no gaps
         self._last[group] = (number, received)
         if before is None or number <= before[0] + 1:
             return None

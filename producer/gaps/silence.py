@@ -17,6 +17,7 @@ from market.codes import EXCHANGES, Board, UnknownCode, instrument
 from market.sessions import Phase, sessions
 from market.times import DAY_MS, day_start, shanghai_date
 from producer.feeds.decoded import FeedTick
+from producer.feeds.limits import CODES
 from producer.gaps.market_clock import MarketClock
 
 PATIENCE = 10.0
@@ -230,7 +231,7 @@ class _Boards:
                 yield board, now - last
 
     def _board(self, code: str) -> Board:
-        if len(self._of) > 65_536:
+        if len(self._of) >= CODES:
             self._of.clear()
         try:
             board = instrument(code).board

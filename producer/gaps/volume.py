@@ -9,9 +9,9 @@ from collections.abc import Iterable
 
 from market.times import DAY_MS, SHANGHAI_MS
 from producer.feeds.decoded import FeedTick
+from producer.feeds.limits import CODES
 from producer.gaps.gap import Gap
 
-_CODES = 65_536
 _ROUNDING = 100
 """Shares: a feed that counts in lots rounds its two figures apart by less than one."""
 
@@ -40,7 +40,7 @@ class CumulativeVolumes:
             if total is None:
                 continue
             before = last.get(tick.code)
-            if before is None and len(last) >= _CODES:
+            if before is None and len(last) >= CODES:
                 last.clear()
             if before is not None:
                 day, day_before = (tick.time + SHANGHAI_MS) // DAY_MS, (before[2] + SHANGHAI_MS) // DAY_MS

@@ -35,6 +35,7 @@ from typing import NamedTuple
 import msgspec
 
 from producer.feeds.decoded import FeedTick
+from producer.feeds.limits import CODES
 from producer.pipeline.matching import BY_NUMBER, Key, Matching
 from producer.pipeline.statistics import LineStatistics
 
@@ -47,7 +48,6 @@ LIMIT = 250_000
 HELD = 50_000
 """Ticks; beyond them the oldest go on at once."""
 _AHEAD_MS = 60_000
-_ROWS = 65_536
 
 Admitted = list[tuple[int, list[FeedTick]]]
 """Ticks to send on, in order, beside when their frame came off its socket (µs since the epoch)."""
@@ -287,7 +287,7 @@ class Arbiter:
             self._expire(self._waiting[0][0])
 
     def _row(self, code: str) -> _Row:
-        if len(self._rows) >= _ROWS:
+        if len(self._rows) >= CODES:
             self.forgotten += len(self._order)
             self._rows.clear()
         row = self._rows[code] = _Row(self._lines)

@@ -18,6 +18,7 @@ import msgspec
 from broker.publisher import Lane, Publisher
 from producer.clock import now
 from producer.feeds.decoded import FeedTick, Letter
+from producer.feeds.limits import CODES
 from producer.pipeline.arbitration import Admitted, Arbiter
 from producer.pipeline.counters import Counters
 from producer.pipeline.event import Event
@@ -34,7 +35,6 @@ log = logging.getLogger(__name__)
 
 SLICE = 2_048
 """Ticks of one frame between two looks at whether the publisher is full: 16 MiB can hold half a million."""
-_ROUTES = 65_536
 
 _encode = msgspec.json.Encoder().encode
 
@@ -188,7 +188,7 @@ class Pipeline:
 
     def _route(self, code: str) -> tuple[bytes, Lane]:
         """Key and lane of a code, remembered."""
-        if len(self._routes) >= _ROUTES:
+        if len(self._routes) >= CODES:
             self._routes.clear()
         lane = self._publisher.lane(TICKS, partition_of(code, self._partitions))
         self._routes[code] = route = (code.encode(), lane)

@@ -47,6 +47,7 @@ from market.rules import limit_band_e4, tick_size_e4
 from market.sessions import Phase, sessions
 from market.times import DAY_MS, SHANGHAI_MS, day_start, shanghai_date
 from producer.feeds.decoded import FeedTick
+from producer.feeds.limits import CODES
 from producer.pipeline.stream_clock import StreamClock
 
 UNKNOWN_CODE = "unknown_code"
@@ -66,7 +67,6 @@ Flaws = Mapping[int, str]
 """By index of the tick in its frame; what is not in it is well."""
 
 _REVIEW_MS = 3_600_000
-_ROWS = 65_536
 _STRETCHES = 256
 _EVER = 1 << 62
 _LOOKED_BACK = 30
@@ -329,7 +329,7 @@ class Gate:
         return stretches
 
     def _row(self, code: str) -> Row:
-        if len(self._rows) >= _ROWS:
+        if len(self._rows) >= CODES:
             self._rows.clear()
         try:
             named = instrument(code)

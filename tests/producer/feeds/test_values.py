@@ -245,9 +245,9 @@ def test_any_bytes_are_unpacked_or_refused(tail: bytes, head: bytes) -> None:
 
 def test_memory_of_what_was_seen_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A feed of made-up codes begins anew instead of growing; a code remembers its last 16 numbers."""
-    monkeypatch.setattr("producer.feeds.cumulative._ROWS", 10)
-    monkeypatch.setattr("producer.feeds.repeats._ROWS", 10)
-    monkeypatch.setattr("producer.feeds.codes._LISTINGS", 10)
+    monkeypatch.setattr("producer.feeds.cumulative.CODES", 10)
+    monkeypatch.setattr("producer.feeds.repeats.CODES", 10)
+    monkeypatch.setattr("producer.feeds.codes.CODES", 10)
     numbers, differences, listings = SequenceNumbers(), Differences(0), Listings(Units(), foreign=False)
     for i in range(25):
         assert not numbers.repeats(f"c{i}", 1, TIME)

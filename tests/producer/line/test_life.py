@@ -23,7 +23,7 @@ from producer.line.endpoint import Endpoint
 from producer.line.heartbeat import Heartbeat
 from producer.line.pacing import Pace, TokenBucket
 from producer.line.protocol import LineProtocol
-from producer.line.supervisor import Supervisor
+from producer.supervisor import Supervisor
 from producer.watchlist.dealing import Dealer
 from schemas import UsageError
 from tests.producer.scripted import Provider, Remembered, ScriptedFeed, says

@@ -15,14 +15,14 @@ from producer.feeds.decoded import Decoded, Letter
 from producer.feeds.guard import POLICIES, Guard
 from producer.feeds.provider import Options
 from producer.gaps.market_clock import MarketClock
+from producer.http import LocalServer
 from producer.line.backoff import Backoff
 from producer.line.driver import Line
 from producer.line.endpoint import Endpoint
 from producer.line.pacing import Pace
 from producer.line.readability import Finding, Readability
-from producer.line.supervisor import Supervisor
+from producer.supervisor import Supervisor
 from producer.watchlist.dealing import Dealer
-from producer.watchlist.http import LocalServer
 from producer.watchlist.watch import Watch
 from tests.producer.scripted import Provider, Remembered
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,15 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
+from market.calendar import is_trading_day
+from producer.http import LocalServer
 from producer.line.backoff import Backoff
 from producer.line.driver import Line
 from producer.line.endpoint import Endpoint
 from producer.line.pacing import Pace
-from producer.line.supervisor import Supervisor
+from producer.supervisor import Supervisor
 from producer.watchlist import watch as watching
 from producer.watchlist.dealing import Dealer
-from producer.watchlist.http import LocalServer
 from producer.watchlist.watch import Watch
 from schemas import UsageError
 from tests.producer.scripted import Provider, Remembered, ScriptedFeed, says
@@ -59,6 +61,7 @@ async def here(tmp_path: Path) -> AsyncIterator[Here]:
         await says(server, answers=[{"kind": "subscribed"}])
         await server.wait_closed()
 
+    await asyncio.to_thread(is_trading_day, date(2026, 11, 20))  # the calendar takes its time to come
     async with Provider(script) as provider:
         made = Here(provider.url, tmp_path / "codes.txt")
         stop = asyncio.Event()
