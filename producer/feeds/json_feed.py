@@ -6,7 +6,7 @@ A subclass says how its provider's messages look. Pure, like all of this package
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -81,17 +81,17 @@ class JsonFeed(ABC):
             UnreadableError, msgspec.DecodeError, UnicodeDecodeError, RecursionError: it can't be read.
         """
 
-    def salvage(self, frame: Frame, error: Exception | None) -> Decoded | None:  # noqa: ARG002 - most have no way to
-        """Find ticks in a frame that is not JSON; ``None`` where there are none."""
-        return None
-
+    @abstractmethod
     def tick(self, push: Any, received: int) -> FeedTick | None:
         """The tick that a push is, by ``read``; ``None`` without a price.
 
         Raises:
             UnreadableError: code, price or time can't be read.
         """
-        raise NotImplementedError
+
+    def salvage(self, frame: Frame, error: Exception | None) -> Decoded | None:  # noqa: ARG002 - most have no way to
+        """Find ticks in a frame that is not JSON; ``None`` where there are none."""
+        return None
 
     def address(self, url: str, token: str | None, codes: Codes) -> str:  # noqa: ARG002 - most ask for them in a request
         """The base address, with the token where it belongs there."""
@@ -189,7 +189,7 @@ class JsonFeed(ABC):
         """
         return read_previous_close(given, yuan=self.yuan)
 
-    def enter(self, tick: FeedTick | None, decoded: Decoded, received: int) -> None:  # noqa: ARG002 - for those that count by day
+    def enter(self, tick: FeedTick | None, decoded: Decoded, received: int) -> None:  # noqa: ARG002 - for snapshots
         """Put a tick into the result, or count it as what it is instead: without a price, or sent before."""
         if tick is None:
             decoded.unpriced += 1
@@ -198,14 +198,14 @@ class JsonFeed(ABC):
         else:
             decoded.ticks.append(tick)
 
-    def repeated(self, tick: FeedTick) -> bool:  # noqa: ARG002 - many feeds carry nothing that tells
-        """Whether a tick was sent before on this connection; it is entered."""
+    def repeated(self, tick: FeedTick) -> bool:  # noqa: ARG002 - many feeds carry nothing that shows it
+        """Whether a tick was sent before on this connection; if not, it is remembered."""
         return False
 
-    def entered(self, ticks: Iterable[FeedTick | None], received: int) -> Decoded:
+    def entered(self, ticks: Sequence[FeedTick | None], received: int) -> Decoded:
         """A frame of these ticks. All are read before any is entered: the frame may be read again, leniently."""
         decoded = Decoded([], [], [])
-        for tick in list(ticks):
+        for tick in ticks:
             self.enter(tick, decoded, received)
         return decoded
 

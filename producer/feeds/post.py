@@ -37,7 +37,7 @@ from producer.feeds.values import HIGHEST_PRICE, LOWEST_PRICE
 from schemas.bounds import INT64, MAX_TURNOVER, MAX_VOLUME
 
 _UNUSUAL_FRAMES = 1_000
-"""So many frames are read as ``_Tick`` after one that had to be: a feed that writes otherwise does so always."""
+"""So many frames are read as ``_Tick`` after one that had to be: a feed that writes otherwise mostly does so always."""
 
 CAPABILITIES = Capabilities(
     about="whatever the server has; the protocol of the post that the project grew from",
@@ -141,14 +141,14 @@ class PostFeed(JsonFeed):
 
     def strict(self, payload: bytes, received: int) -> Decoded:
         """A frame of ticks, the usual ones at once."""
-        if not self._unusual and self._as_written:
+        tried = self._as_written and not self._unusual
+        if tried:
             try:
                 return self._usual(payload)
             except (UnreadableError, msgspec.ValidationError):
                 pass
-        self._unusual = max(0, self._unusual - 1)
         decoded = self.entered([self.tick(tick, received) for tick in self._ticks(payload).ticks], received)
-        self._unusual = self._unusual or _UNUSUAL_FRAMES
+        self._unusual = _UNUSUAL_FRAMES if tried else max(0, self._unusual - 1)
         return decoded
 
     def lenient(self, payload: bytes, received: int, error: Exception) -> Decoded:  # noqa: ARG002 - said anew
@@ -198,18 +198,10 @@ class PostFeed(JsonFeed):
             UnreadableError: code, price or time can't be read, or the price is 0.
         """
         side = push.side
-        before = push.previous_close or push.pre_close or push.prev_close or push.last_close or None
-        tick = self.read(
-            push.code,
-            push.price,
-            push.time,
-            received,
-            push.volume,
-            push.turnover,
-            None if side is None else side.strip().lower(),
-            push.seq,
-            before,
-        )
+        if side is not None:
+            side = side.strip().lower()
+        close = push.previous_close or push.pre_close or push.prev_close or push.last_close or None
+        tick = self.read(push.code, push.price, push.time, received, push.volume, push.turnover, side, push.seq, close)
         if tick is None:
             raise UnreadableError("price: 0 is not a price (suspended, or not traded yet)")
         return tick

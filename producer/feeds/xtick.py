@@ -134,7 +134,7 @@ class XTickFeed(SnapshotFeed):
         exchange = _exchange(packet.authCode)
         if packet.period != "tick":
             raise UnreadableError(f"period: {packet.period[:60]!r} is not tick")
-        ticks = [self._read(_code(key, exchange), snapshot, received) for key, snapshot in packet.data.items()]
+        ticks = [self.tick((_code(key, exchange), snapshot), received) for key, snapshot in packet.data.items()]
         decoded = self.entered(ticks, received)
         decoded.packet = _number(packet.authCode, packet.seqNo)
         return decoded
@@ -158,16 +158,16 @@ class XTickFeed(SnapshotFeed):
 
         def read(element: Element, decoded: Decoded) -> None:
             code = _code(next(keys), exchange)
-            self.enter(self._read(code, self._lenient(element), received), decoded, received)
+            self.enter(self.tick((code, self._lenient(element)), received), decoded, received)
 
         decoded = one_by_one(payload, [raw for _, raw in elements], read)
         decoded.packet = _number(name, packet.seqNo if isinstance(packet.seqNo, int | str) else None)
         return decoded
 
-    def _read(self, code: str, push: _Snapshot, received: int) -> FeedTick | None:
-        return self.read(
-            code, push.lastPrice, push.time, received, push.volume, push.amount, None, None, push.lastClose
-        )
+    def tick(self, push: tuple[str, _Snapshot], received: int) -> FeedTick | None:
+        """One snapshot, with its code."""
+        code, one = push
+        return self.read(code, one.lastPrice, one.time, received, one.volume, one.amount, None, None, one.lastClose)
 
 
 def _code(key: str, exchange: str | None) -> str:

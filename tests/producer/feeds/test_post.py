@@ -379,11 +379,15 @@ def test_what_is_written_as_usual_is_read_as_it_is_beside_what_is_not(elements: 
     assert alone.letters == beside.letters
 
 
-def test_a_feed_that_writes_otherwise_is_read_for_good() -> None:
-    """Frames of both kinds, one after the other, through one decoder: longer than it remembers the kind of the last."""
+def test_frames_of_both_kinds_are_read_one_after_the_other() -> None:
+    """Through one feed, for longer than it remembers that a frame was unusual; then the quick way is taken again."""
     decoder = connected()
     usual, other = b'{"ticks":[' + GOOD + b"]}", b'{"ticks":[' + one(price="1700.01") + b"]}"
     for payload in [usual, other, *[usual] * (post._UNUSUAL_FRAMES + 2), other, usual, b'{"type":"pong"}', usual]:
         decoded = decoder.decode(Frame(payload, False, RECEIVED))
         assert decoded.ticks == ([] if decoded.answers else [TICK])
         assert not decoded.letters
+    assert decoder._unusual == post._UNUSUAL_FRAMES - 1
+    for _ in range(post._UNUSUAL_FRAMES):
+        decoder.decode(Frame(usual, False, RECEIVED))
+    assert decoder._unusual == 0
