@@ -93,7 +93,7 @@ def test_code_price_and_time_refuse_a_tick_as_it_came(name: str, field: str, raw
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("raw", [b"NaN", b"-Infinity"])
 def test_a_field_that_nobody_reads_costs_nothing(name: str, raw: bytes) -> None:
-    """Beside the ticks or within one: what stands there is not JSON, and the ticks are those of the frame without it."""
+    """Beside the ticks or within one: what stands there is not JSON, and ticks are those of the frame without it."""
     push = frame(name, tick(name))
     plain = decode(feed(name), name, push)
     within = push.replace(b"{", b'{"more":' + raw + b",", 1)
