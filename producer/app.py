@@ -61,7 +61,7 @@ async def run(options: ProducerOptions) -> None:
             await producer.server.start()
             log.info("local HTTP on http://127.0.0.1:%d", producer.server.port)
         log.info("%s, run %d, to %s", ", ".join(what.sources), producer.run_id, options.bootstrap)
-        await producer.until_told()
+        await producer.run_until_signalled()
     finally:
         if producer.server is not None:
             await producer.server.stop()
@@ -116,7 +116,7 @@ class Producer:
             stream.numbering.run = self.run_id
             stream.events.previous = previous.get(stream.numbering.source)
 
-    async def until_told(self) -> None:
+    async def run_until_signalled(self) -> None:
         """Run the lines until a signal; a second one, or ``STOP_SECONDS``, cuts short what they still read.
 
         Raises:
@@ -127,9 +127,9 @@ class Producer:
         stop = asyncio.Event()
         running = asyncio.create_task(self.supervisor.run(stop))
 
-        def told() -> None:
+        def signalled() -> None:
             if stop.is_set():
-                log.warning("told twice: what is still on the socket is given up")
+                log.warning("second signal: what is still on the socket is given up")
                 running.cancel()
             else:
                 log.info("stopping: what is in hand is delivered first")
@@ -141,13 +141,13 @@ class Producer:
             beside["watchlist"] = self.watch.run()
         helpers = [asyncio.create_task(work, name=name) for name, work in beside.items()]
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, told)
+            loop.add_signal_handler(number, signalled)
         try:
             done, _ = await asyncio.wait({running, *helpers}, return_when=asyncio.FIRST_COMPLETED)
             fault = None if running in done else fault_of(done.pop())  # none but the lines may end by itself
             if fault is not None:
                 log.critical("the producer ends: %s", fault)
-                told()
+                signalled()
             _ = await asyncio.wait({running})
             if fault is not None:
                 raise fault
@@ -175,7 +175,7 @@ class Producer:
         return [stream.gate for stream in self.streams if stream.gate is not None]
 
     def _expect(self, codes: Sequence[str]) -> None:
-        """Tell the gates of another list. Ticks of codes that were taken off it are still under way for a moment."""
+        """Have the gates expect another list. Ticks of codes that were taken off it still come for a moment."""
         before, self._expected = self._expected, list(codes)
         for gate in self._gates:
             gate.expect([*before, *codes])

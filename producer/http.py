@@ -106,11 +106,11 @@ def status(line: Line) -> dict[str, Any]:
 
 
 def _exposed(counters: Mapping[str, float], lines: list[Line]) -> Iterator[str]:
-    told = ""
+    announced = ""
     for name, value in sorted(counters.items(), key=lambda item: (item[0].partition("{")[0], item[0])):
         family = name.partition("{")[0]
-        if family != told:
-            told = family
+        if family != announced:
+            announced = family
             yield f"# TYPE ashare_producer_{family} {'counter' if family.endswith('_total') else 'gauge'}"
         yield f"ashare_producer_{name} {value:.15g}"
     yield "# TYPE ashare_producer_line_subscribed gauge"

@@ -28,7 +28,7 @@ _EVERYTHING = "*"
 
 @dataclass(frozen=True)
 class ProducerOptions:
-    """What ``ashare produce`` is told; the settings of the same names say what each means."""
+    """The options of ``ashare produce``; the settings of the same names document each."""
 
     bootstrap: str
     url: str | None = None
@@ -140,8 +140,8 @@ def _check_settings(options: ProducerOptions, feeds: Sequence[Provider]) -> None
         raise UsageError(f"--turnover computed: {first.name} carries no volume to compute it from: write none")
     for feed in feeds:
         if options.trades_only and "volume" not in feed.capabilities.carries:
-            raise UsageError(f"--trades-only: {feed.name} carries no volume, and so can't tell a trade: leave it out")
-    # A token may stand in the environment for other commands: that it goes nowhere is said, and no error.
+            raise UsageError(f"--trades-only: {feed.name} carries no volume, and so shows no trades: leave it out")
+    # A token may stand in the environment for other commands: that it goes nowhere is a warning, not an error.
     if options.token and able.login == "none":
         log.warning("--token: %s takes none, and gets none", first.name)
     if options.second_token and (len(feeds) < 2 or feeds[1].capabilities.login == "none"):

@@ -66,7 +66,7 @@ class Supervisor:
 
         Raises:
             UsageError: every line has been refused; the text holds each reason once.
-            Exception: a line failed, or ended though nobody told it to.
+            Exception: a line failed, or ended before it was stopped.
         """
         running = {asyncio.create_task(line.run(stop), name=line.name): line for line in self.lines}
         refused: list[str] = []

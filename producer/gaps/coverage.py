@@ -23,7 +23,7 @@ class Coverage:
         """Nobody is connected yet, and nothing is missed before the first line is."""
         self._outages: list[deque[Span]] = [deque([(0, _OPEN)], maxlen=_KEPT) for _ in range(lines)]
         self._begun: int | None = None
-        self._told: deque[Span] = deque(maxlen=_KEPT)
+        self._announced: deque[Span] = deque(maxlen=_KEPT)
 
     def lost(self, line: int, since: int) -> list[Span]:
         """A line brings nothing since then. Gives the gaps that are known by this."""
@@ -44,13 +44,13 @@ class Coverage:
         return self._news()
 
     def _news(self) -> list[Span]:
-        """What all lines' outages have in common, is over, and was not told yet."""
+        """What all lines' outages have in common, is over, and was not announced yet."""
         if self._begun is None:
             return []
         common: list[Span] = [(self._begun, _OPEN)]
         for outages in self._outages:
             both = ((max(a[0], b[0]), min(a[1], b[1])) for a, b in product(common, outages))
             common = [span for span in both if span[0] < span[1]]
-        found = sorted(span for span in common if span[1] < _OPEN and span not in self._told)
-        self._told.extend(found)
+        found = sorted(span for span in common if span[1] < _OPEN and span not in self._announced)
+        self._announced.extend(found)
         return found

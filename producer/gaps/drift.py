@@ -1,4 +1,4 @@
-"""A feed's clock that is constantly off: found within a minute, and told in plain words. Pure; no I/O."""
+"""A feed's clock that is constantly off: found within a minute, and put into words. No I/O."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SECONDS = 60.0
 """For so long the distance has to be the same."""
 SMALLEST_MS = 60_000
 STEADY_MS = 15_000
-"""Between the middle eight tenths of the distances: snapshots come every 3 s, and a frozen time is no clock."""
+"""Between the middle eight tenths of the distances: snapshots come every 3 s, and a frozen time is not a clock."""
 _FEWEST = 6
 _MOST = 240
 _HOUR_MS = 3_600_000
@@ -48,7 +48,7 @@ class Drift:
 
 
 def described(off: int) -> str:
-    """What a distance is, and what it comes from where that can be told."""
+    """What a distance is, and what it comes from where that is known."""
     hours = round(off / _HOUR_MS)
     whole = hours and abs(off - hours * _HOUR_MS) <= _ROUND_MS
     if whole:

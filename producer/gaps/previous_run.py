@@ -1,7 +1,7 @@
-"""How the last run of each source ended, as its topics tell: what a new run must be above, and what nobody received.
+"""How the last run of each source ended, as its topics show: what a new run must be above, and what nobody received.
 
-A producer that is killed says nothing more, and takes what Kafka had not acknowledged along; as it was the end of a
-run, no number is missing behind it. So the next run says it: from the last tick up to which the log is whole.
+A producer that is killed announces nothing more, and what Kafka had not acknowledged is lost with it. As that was the
+end of a run, no number shows it. So the next run announces the gap: from the last tick up to which the log is whole.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from schemas.topics import FEED_EVENTS, TICKS
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 10.0
-"""How long the start of a producer may take to look back. What was not found by then is told of with less detail."""
+"""How long the start of a producer may take to look back. What was not found by then is announced with less detail."""
 _EVENTS_FIRST = 2_000
 _TICKS_FIRST = 4_096
 """Records of a partition that are looked at first; then four times as many, and so on."""
@@ -57,12 +57,12 @@ class PreviousRun:
 
 @dataclass
 class _Run:
-    """What the events say of one run."""
+    """What the events show of one run."""
 
     began: int = _ALWAYS
     at: int = 0
     stopped: int | None = None
-    told: bool = False
+    announced: bool = False
     subscribed: bool = False
 
 
@@ -95,7 +95,7 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Tail:
-    """What the partitions say together of a source's highest run.
+    """What the partitions show together of a source's highest run.
 
     Attributes:
         run: -1 where no tick was found.
@@ -132,7 +132,7 @@ def _tail(parts: Iterable[_Part], entire: Container[int]) -> _Tail:
 
 
 class History:
-    """What topics tell of some sources. Pure."""
+    """What the topics show of some sources. No I/O."""
 
     def __init__(self, sources: Iterable[str]) -> None:
         """Nothing was read."""
@@ -148,7 +148,7 @@ class History:
             try:
                 event = decode(FeedEvent, value or b"")
             except RecordError:
-                continue  # not ours to tell of: readers of the topic do
+                continue  # readers of the topic report it
             runs = self._runs.get(event.source)
             if runs is None:
                 continue
@@ -160,17 +160,17 @@ class History:
                 case "subscribed":
                     run.subscribed = True
                 case "gap" if event.detected == "killed":
-                    run.told = True
+                    run.announced = True
 
     def settled(self) -> bool:
-        """Whether the events that were read say of every source how its last run ended, and what came before it."""
+        """Whether the events that were read show of every source how its last run ended, and what came before it."""
         return all(runs and self._unclosed(runs)[1] for runs in self._runs.values())
 
     @staticmethod
     def _unclosed(runs: Mapping[int, _Run]) -> tuple[int | None, bool]:
-        """The run since whose end nothing was told, ``None`` if the last one stopped; and whether more can't change it.
+        """The run whose end nobody announced, ``None`` if the last one stopped; and whether more can't change it.
 
-        A run that was killed before it told of the end of the run before it leaves that to the next.
+        A run that was killed before it announced the end of the run before it leaves that to the next.
         """
         found: int | None = None
         for number in sorted(runs, reverse=True):
@@ -178,7 +178,7 @@ class History:
             if run.stopped is not None:
                 return found, True
             found = number
-            if run.told:
+            if run.announced:
                 return found, True
         return found, False
 
@@ -202,7 +202,7 @@ class History:
             self._tails[source] = _tail(by_partition.values(), numbers)
 
     def deep(self) -> bool:
-        """Whether the ticks looked at tell what there is to tell of every source."""
+        """Whether the ticks looked at show all that there is to know of every source."""
         return all(
             tail.deep or self._clean(source) or not any(run.subscribed for run in self._runs[source].values())
             for source, tail in self._tails.items()
@@ -239,7 +239,7 @@ class History:
             text = f"{ended}: of run {tail.run} nothing is known to be missing up to n {tail.n}"
             began = runs[tail.run].began if not tail.n and tail.run in runs else tail.received
             return PreviousRun(last, min(began, tail.received), text)
-        # None of its ticks is within reach, or a later run has some and nobody told of what is missing before them.
+        # None of its ticks is within reach, or a later run has some and nobody announced what is missing before them.
         if unclosed is None or not any(run.subscribed for run in runs.values()):
             return PreviousRun(last)
         return PreviousRun(last, runs[unclosed].at, f"{ended}: its last feed event is the last that is known of it")
@@ -249,7 +249,7 @@ async def look(bootstrap: str, sources: Sequence[str], *, patience: float = LOOK
     """Read how the last runs of these sources ended; sources that never had one are left out.
 
     Takes ``patience`` seconds at most, but for a broker that does not answer: what lies too far back to be found by
-    then is told of from the last that is known.
+    then is announced from the last that is known.
     """
     began = time.monotonic()
     history = History(sources)
@@ -327,7 +327,7 @@ async def _places(reader: ChunkReader, topic: str) -> list[TopicPartition]:
     try:
         return await reader.partitions(topic)
     except UsageError:
-        return []  # whoever needs the topic says so
+        return []  # whoever needs the topic refuses to start
 
 
 async def _read(reader: ChunkReader, windows: Mapping[TopicPartition, tuple[int, int]]) -> AsyncIterator[Chunk]:

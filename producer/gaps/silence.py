@@ -149,7 +149,7 @@ class Silence:
             return None
         began, phase = loud
         if phase is Phase.AFTER_HOURS and self._doublings:
-            return None  # many feeds end with the close; one attempt tells
+            return None  # many feeds end with the close; one attempt shows
         patience = _LOUD[phase]
         silent = min(now - self._last, began)
         patience = min(patience * self._patience_of * 2.0**self._doublings, max(LONGEST, patience * self._patience_of))

@@ -23,7 +23,7 @@ class CumulativeVolumes:
         """Nothing has come."""
         self._last: dict[str, tuple[int | float, int, int]] = {}
         self.missed: int | float = 0
-        """Shares that traded while the line was away, as far as first ticks after it told."""
+        """Shares that traded while the line was away, as far as the first ticks after it show."""
 
     def came(self, ticks: Iterable[FeedTick], received: int) -> list[Gap]:
         """Ticks with ``cumulative``: a gap for each code whose volume rose by more than the tick traded.
@@ -31,7 +31,7 @@ class CumulativeVolumes:
         A new day begins at 0. A figure that falls within a day is a feed that began again only where the tick has a
         volume, as adapters give it none before later pushes confirm it. A tick without a volume whose figure rose is a
         code's first on its connection: what it skipped lies in a gap that is announced anyway, and is only summed up.
-        One that comes late, with no higher a figure, says nothing.
+        One that comes late, with no higher a figure, shows nothing.
         """
         gaps = []
         last = self._last

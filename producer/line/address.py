@@ -16,7 +16,7 @@ from schemas.secrets import MASK as _MASK
 from schemas.secrets import forms, keep
 
 _LONGEST = 500
-"""Characters of what a server says that are repeated."""
+"""Characters of a server's text that are repeated."""
 _KEPT = 8
 """Characters of a part of an address that is looked for in all that this process shows: shorter ones may be words."""
 _USER_AND_PASSWORD = 2
@@ -53,7 +53,7 @@ def read(url: str, token: str | None = None) -> Address:
     query = parse_qsl(parts.query, keep_blank_values=True)
     shown = shown_address(url)
     if parts.scheme not in ("ws", "wss"):
-        raise UsageError(f"--url {shown} is no WebSocket address: write ws://HOST:PORT or wss://HOST/PATH")
+        raise UsageError(f"--url {shown} is not a WebSocket address: write ws://HOST:PORT or wss://HOST/PATH")
     if not parts.hostname:
         raise UsageError(f"--url {shown} names no host: write ws://HOST:PORT or wss://HOST/PATH")
     if token and any(name == "token" for name, _ in query):
@@ -74,7 +74,7 @@ def aimed(url: str, token: str | None, dialled: str) -> Address:
     """The address that a feed's protocol makes of ``url`` and the token, which may stand anywhere in ``dialled``.
 
     Raises:
-        UsageError: ``url`` is no WebSocket address, or what was made of it can't be dialled.
+        UsageError: ``url`` is not a WebSocket address, or what was made of it can't be dialled.
     """
     read(url, token)
     given = read(url)
@@ -93,12 +93,12 @@ def _checked(dialled: str, shown: str, secrets: list[str]) -> Address:
         raise UsageError(f"--url {shown} can't be dialled: write ws://HOST:PORT/PATH, without a #fragment") from None
     written = {form for secret in secrets for form in forms(secret)}
     keep(*(form for form in written if len(form) >= _KEPT))
-    # One or two characters would turn up in any text, and tell nothing.
+    # One or two characters would turn up in any text, and hide nothing.
     return Address(dialled, shown, tuple(sorted((form for form in written if len(form) > 2), key=len, reverse=True)))
 
 
 def clear_text_warning(url: str, token: str | None = None) -> str | None:
-    """What to say of an address over which a secret would travel in clear text, beyond this machine; else ``None``."""
+    """The warning for an address over which a secret would travel in clear text, beyond this machine; else ``None``."""
     found = read(url)
     parts = urlsplit(found.url)
     if parts.scheme != "ws" or not (token or found.secrets) or _loopback(parts.hostname or ""):

@@ -49,7 +49,7 @@ class SilentCloses:
     _count: int = 0
 
     def refused(self, now: float, *, silent: bool) -> bool:
-        """A connection ended; whether so many did so without a message, for so long, that it is no chance."""
+        """A connection ended; whether so many did so without a message, for so long, that it is not chance."""
         if not silent:
             self._count = 0
             return False
@@ -67,7 +67,7 @@ class Closing:
         code: the server's close code, ``None`` where it sent none.
         subscribed: the subscription stood.
         ours: it was ended from this side.
-        taken_over: the feed said that another login took it over.
+        taken_over: the feed announced that another login took it over.
         heard: at least one frame came.
         lived: seconds.
         at: when it ended, in seconds that only rise.
@@ -136,7 +136,7 @@ class Attempts:
         """A connection has ended; returns where another attempt may help.
 
         Raises:
-            UsageError: it may not; the text says what to change.
+            UsageError: it may not; the text names what to change.
             RefusedAgainError: it would not, had it not worked before.
         """
         if not closing.ours:

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 class Backoff:
     """Delays that double from ``first`` to ``cap`` seconds, each shortened by up to half at random.
 
-    The dice keep producers that lost the same server from coming back all at once.
+    The jitter keeps producers that lost the same server from coming back all at once.
     """
 
     first: float = 0.5
     cap: float = 60.0
-    dice: random.Random = field(default_factory=random.Random, repr=False)
+    jitter: random.Random = field(default_factory=random.Random, repr=False)
     _failures: int = field(default=0, init=False)
 
     def next(self, at_least: float = 0.0, at_most: float = math.inf) -> float:
@@ -28,7 +28,7 @@ class Backoff:
         """
         ceiling = min(self.cap, at_most, self.first * 2.0 ** min(self._failures, 32))
         self._failures += 1
-        return max(at_least, ceiling * self.dice.uniform(0.5, 1.0))
+        return max(at_least, ceiling * self.jitter.uniform(0.5, 1.0))
 
     def reset(self) -> None:
         """Begin again at ``first``. Call it when a connection has lived: servers accept, push a tick and drop."""

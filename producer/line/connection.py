@@ -136,7 +136,7 @@ class FrameConnection(ClientConnection):
         self.loop.call_later(_LAST_WORD_SECONDS, self.transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the reader that no more will come (for asyncio)."""
+        """Wake the reader: no more will come (for asyncio)."""
         super().connection_lost(exc)
         self._wake()
 

@@ -24,7 +24,7 @@ class ConnectionState:
         relisting: another list has been asked for and not been announced; ``relisted_at``: all its requests have gone.
         refusal: the feed's words, if it refused.
         answers: how often each kind of answer came.
-        taken_over: the feed said that another login took it over.
+        taken_over: the feed announced that another login took it over.
         end: why it is ended from this side: by a verdict, or by an error that ends the line or is tried again.
     """
 

@@ -75,7 +75,7 @@ class Pipeline(Protocol):
 
 
 class Line:
-    """Keeps one subscription alive until it is told to stop."""
+    """Keeps one subscription alive until it is stopped."""
 
     def __init__(
         self,

@@ -55,7 +55,7 @@ class TokenBucket:
         return max(waits)
 
     def take(self, now: float) -> None:
-        """A message goes now. ``wait`` says whether it may; a message that had to go is counted all the same."""
+        """A message goes now. ``wait`` gives whether it may; a message that had to go is counted all the same."""
         self._fill(now)
         self._last = now
         if self._rate is not None:
@@ -105,7 +105,7 @@ class Outbox:
         self._requests.clear()
 
     def hold(self, until: float) -> None:
-        """Ask for nothing before a time: the provider said that it is throttling. Heartbeats go on, or it would cut."""
+        """Ask for nothing before a time: the provider is throttling. Heartbeats go on, or it would disconnect."""
         self._not_before = max(self._not_before, until)
 
     @property

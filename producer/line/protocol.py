@@ -53,7 +53,7 @@ class LineProtocol:
         Args:
             codes: to subscribe, ``None`` for the whole market; ``want`` changes them.
             name: of this connection, for the log and the events.
-            own_clock: the feed's times are another clock's, and nobody need be told.
+            own_clock: the feed's times are known to be another clock's.
             decode: reads a frame; the feed's own way if not given.
             position: gives the number of the stream's last tick.
             clock: gives seconds that only rise.

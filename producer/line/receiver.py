@@ -17,8 +17,8 @@ log = logging.getLogger(__name__)
 SLICE = 2_048
 """Ticks that are handed on at one time, about: 16 MiB of frames can hold half a million."""
 LIVED_SECONDS = 5.0
-"""A connection on which ticks still come so long after it stood has succeeded; a cached one after the subscription says
-nothing, and neither does a handshake."""
+"""A connection on which ticks still come so long after it stood has succeeded. A cached tick after the subscription
+shows nothing, and neither does a handshake."""
 _LOGGED = 20  # lines of the log for each kind of answer on a connection
 _REASON = 1_000
 
@@ -135,7 +135,7 @@ class Receiver:
             case "closing":
                 log.log(level, "%sthe feed is about to close: %s", self._state.prefix, text)
             case _:
-                log.debug("the feed says: %s", text)
+                log.debug("an answer of the feed: %s", text)
 
     def _acknowledged(self, answer: Answer) -> Iterator[Effect]:
         subscription = self._state.subscription

@@ -42,7 +42,7 @@ class Dial(connect):
             target = _WEB.get(scheme.lower(), scheme) + colon + rest
             there = origin(target)
         except (InvalidURI, ValueError):
-            return ForeignRedirectError(f"{here} redirects to what is no WebSocket address")
+            return ForeignRedirectError(f"{here} redirects to what is not a WebSocket address")
         if here != there:
             return ForeignRedirectError(f"{here} redirects to {there}, another origin, where no token is sent")
         return target

@@ -1,4 +1,4 @@
-"""The one place that says which failure of a connection is worth another attempt, and which is the user's to mend."""
+"""The one place that decides which failure of a connection is worth another attempt, and which the user must fix."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _REFUSED_CLOSE = frozenset(
 
 
 def after_dialling(error: Exception, address: Address, *, worked: bool) -> float:
-    """Seconds that the server asked to wait before the next attempt, 0 where it said nothing.
+    """Seconds that the server asked to wait before the next attempt, 0 where it asked for none.
 
     Args:
         worked: a connection to this address, with this token, came about before in this run.
 
     Raises:
-        UsageError: no attempt will help; the text says what to change, without a secret.
+        UsageError: no attempt will help; the text names what to change, without a secret.
         RefusedAgainError: it would not, had it not worked before.
     """
     if isinstance(error, InvalidStatus) and (
@@ -45,28 +45,28 @@ def after_dialling(error: Exception, address: Address, *, worked: bool) -> float
 
 
 def _fault(error: Exception, address: Address, *, worked: bool) -> UsageError | None:
-    """What the user would have to change, if this failure is no passing one; ``None`` where it is."""
-    said: str | None = None
+    """What the user would have to change, if this failure will not pass; ``None`` where it may."""
+    fault: str | None = None
     match error:
         case InvalidStatus() if error.response.status_code in _REFUSED:
             return token_refused(address, f"HTTP {error.response.status_code}")
         case InvalidStatus() if not worked:  # else it is being deployed
-            said = (
+            fault = (
                 f"{address.shown} answers HTTP {error.response.status_code} instead of opening a WebSocket:"
                 " check host and path of --url"
             )
         case ssl.SSLCertVerificationError():
-            said = (
+            fault = (
                 f"the certificate of {address.shown} is not trusted ({address.scrub(str(error))}):"
                 " check the host name in --url, or name its authority in SSL_CERT_FILE"
             )
         case ssl.SSLError() if "WRONG_VERSION_NUMBER" in str(error) and not worked:
-            said = f"{address.shown} does not speak TLS: is it ws:// instead of wss://?"
+            fault = f"{address.shown} has no TLS: is it ws:// instead of wss://?"
         case ForeignRedirectError():
-            said = f"{error}: if you trust it, give it as --url"
+            fault = f"{error}: if you trust it, give it as --url"
         case InvalidURI() | SecurityError():
-            said = f"{address.shown} redirects where no one may follow: give --url the final address"
-    return None if said is None else UsageError(said)
+            fault = f"{address.shown} redirects where no one may follow: give --url the final address"
+    return None if fault is None else UsageError(fault)
 
 
 def after_closing(
@@ -90,7 +90,7 @@ def after_closing(
 
 
 def token_refused(address: Address, how: str) -> UsageError:
-    """What is said of a token that the feed does not take, and what to change."""
+    """The error of a token that the feed does not take; it names what to change."""
     return UsageError(
         f"the feed at {address.shown} refused the token ({how}):"
         " check --token, ASHARE_FEED_TOKEN or ASHARE_FEED_TOKEN_FILE"

@@ -44,7 +44,7 @@ class LineState:
         address: what is dialled now.
         filtered: the server leaves out ticks without a trade by itself.
         ticked_when: when ticks came last, on any connection, in seconds that only rise.
-        urgent: there may be something to send sooner than was said; whoever takes note of it sets it back.
+        urgent: there may be something to send sooner than announced; whoever takes note of it sets it back.
     """
 
     def __init__(
@@ -141,14 +141,14 @@ class LineState:
         return self.connection.refusal is not None and not self.attempts.subscribed
 
     def refusal(self) -> UsageError:
-        """What the user is told of a subscription that is refused."""
+        """The error of a subscription that is refused."""
         return UsageError(
             f"the feed at {self.address.shown} refused the subscription: {self.connection.refusal}:"
             " check --symbols and --token"
         )
 
     def refused_again(self, refusal: RefusedAgainError) -> Event:
-        """Say, as loudly as a line can, that what was taken before is refused."""
+        """Log and announce that what was taken before is refused."""
         pause = self.attempts.refused()
         self.problem = str(refusal)
         log.error("%s%s. It worked before in this run: the next attempt is in %.1f s", self.prefix, refusal, pause)

@@ -20,7 +20,7 @@ Acknowledgement = Literal["none", "bare", "codes", "whole"]
 
 
 class Requests(Protocol):
-    """What a feed's protocol says: the requests for codes, ``None`` for the whole market."""
+    """What a feed's protocol gives: the requests for codes, ``None`` for the whole market."""
 
     def subscribe(self, codes: Sequence[str] | None) -> list[Message]:
         """Requests for ticks of the codes, in chunks that the provider takes."""
@@ -135,7 +135,7 @@ class Subscription:
             self.refused.difference_update(answer.codes or ())
 
     def missing(self, answer: Answer) -> list[str]:
-        """What was asked for and is not among all that the provider says it has, once everything has been answered.
+        """What was asked for and is not among all that the provider acknowledged, once everything has been answered.
 
         Remembered as refused, and so given once.
         """

@@ -9,7 +9,7 @@ from producer.gaps.silence import trading_stretch
 from producer.line.subscription import Subscription
 
 UNSEEN_SECONDS = 300.0
-"""A line that ran for less of a stretch of trading says nothing of codes that it has not seen."""
+"""A line that ran for less of a stretch of trading announces no codes that it has not seen."""
 
 
 class UnseenCodes:
@@ -39,7 +39,7 @@ class UnseenCodes:
             self._stretch, self._since = stretch, at
         if day != self._day:
             if self._day and stretch is None:
-                self._subscription.new_session()  # what came after hours says nothing of the next day
+                self._subscription.new_session()  # what came after hours does not count for the next day
             self._day = day
         return unseen
 

@@ -1,7 +1,7 @@
 """Several lines that bring the same codes become one stream: of what comes twice, the first arrival. Pure; no I/O.
 
 *Repeats.* Where both lines give a tick the same number, by number. Where there is none, by counting: of each key (code,
-time, price, volume; ``Matching`` says what lines of two providers have in common) every line's occurrences are counted,
+time, price, volume; ``Matching`` has what lines of two providers have in common) every line's occurrences are counted,
 and the k-th on one line is the k-th on any other. A tick goes on only when its line's count exceeds how many went on
 before. So two genuine trades of the same ms, price and volume both go on, whichever lines bring them in whatever
 interleaving: what comes out of a key is as many as the line that brought most of it.
@@ -17,7 +17,7 @@ subscribed again. At most ``limit`` of them are kept; beyond that, the oldest ar
 was forgotten without its line having brought it is taken for its copy and dropped, counted as ``too_late``.
 
 *Resets.* A line that was lost begins to count anew: what it repeats after it reconnects is what it brought before.
-Where a feed's time is coarser than a reconnect, a genuine trade that equals one of before can't be told from that.
+Where a feed's time is coarser than a reconnect, a genuine trade that equals an earlier one can't be told apart.
 
 There is one ``Arbiter`` a stream, shared by the pipelines of its lines, each with its own number. ``connected`` is
 called when a line is subscribed, ``reset`` as soon as its connection has ended, however it ended, so that nothing is
@@ -159,7 +159,7 @@ class Arbiter:
         self._received = 0
 
     def connected(self, line: int) -> None:
-        """A line brings everything from now on; where nobody says so, its first ticks do."""
+        """A line brings everything from now on; where nobody announced it, its first ticks do."""
         if line not in self._up:
             self._up.append(line)
 
@@ -356,7 +356,7 @@ class Arbiter:
         time = key[0]
         assert isinstance(time, int)
         if time * self._resolution > entry.received // 1000 + _AHEAD_MS:
-            return  # a time that can't be true says nothing of what is as old
+            return  # a time that can't be true shows nothing of what is as old
         for line in range(self._lines):
             if (_count(entry, line) < entry.passed or row.seen[line] != self._epochs[line]) and time > row.missed[line]:
                 row.missed[line] = time

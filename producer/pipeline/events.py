@@ -32,7 +32,7 @@ class Events:
         """Events are numbered from 1."""
         self.numbering = numbering
         self.previous: PreviousRun | None = None
-        self._lane = publisher.lane(FEED_EVENTS, 0)
+        self._partition = publisher.lane(FEED_EVENTS, 0)
         self._count = 0
 
     def publish(self, event: Event) -> None:
@@ -59,7 +59,7 @@ class Events:
             count=event.count,
             line=event.line,
         )
-        self._lane.add(numbering.source.encode(), encode(record), at // 1000)
+        self._partition.add(numbering.source.encode(), encode(record), at // 1000)
         if event.kind == "subscribed" and self.previous is not None:
             self._follow(self.previous, event)
 

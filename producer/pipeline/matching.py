@@ -1,4 +1,4 @@
-"""What tells that two lines bring the same tick. No I/O."""
+"""What shows that two lines bring the same tick. No I/O."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BY_NUMBER = 4
 
 @dataclass(frozen=True)
 class Matching:
-    """What tells that two lines bring the same tick: only what both of them carry, in the same unit.
+    """What shows that two lines bring the same tick: only what both of them carry, in the same unit.
 
     Attributes:
         sequence: the provider's number of a tick is the same on every line.

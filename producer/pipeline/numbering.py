@@ -28,7 +28,7 @@ class Numbering:
 
         Args:
             received: µs since the epoch.
-            qualities: by index, what the gate found; what the decoder could not read is told beside it.
+            qualities: by index, what the gate found; what the decoder could not read is named beside it.
         """
         source, run, n = self.source, self.run, self.n
         records: list[bytes] = []

@@ -154,15 +154,15 @@ class Pipeline:
         if self.gate is None:
             routes = self._routes
             for tick, value in zip(ticks, self.numbering.stamp(ticks, received), strict=True):
-                key, lane = routes.get(tick.code) or self._route(tick.code)
-                lane.add(key, value, milliseconds)
+                key, partition = routes.get(tick.code) or self._route(tick.code)
+                partition.add(key, value, milliseconds)
         else:
             rows, flaws = self.gate.judge(ticks, received)
             if flaws:
                 ticks, rows, flaws = self._sift(ticks, rows, flaws, received)
             for row, value in zip(rows, self.numbering.stamp(ticks, received, flaws), strict=True):
-                key, lane = row.beside or self._beside(row)
-                lane.add(key, value, milliseconds)
+                key, partition = row.beside or self._beside(row)
+                partition.add(key, value, milliseconds)
         self.counters.ticks += len(ticks)
 
     def _sift(
@@ -182,16 +182,16 @@ class Pipeline:
         return [ticks[index] for index in well], [rows[index] for index in well], {}
 
     def _beside(self, row: Row) -> tuple[bytes, Lane]:
-        """Key and lane of a code, remembered with the gate."""
+        """Key and partition of a code, remembered with the gate."""
         row.beside = route = self._route(row.code)
         return route
 
     def _route(self, code: str) -> tuple[bytes, Lane]:
-        """Key and lane of a code, remembered."""
+        """Key and partition of a code, remembered."""
         if len(self._routes) >= CODES:
             self._routes.clear()
-        lane = self._publisher.lane(TICKS, partition_of(code, self._partitions))
-        self._routes[code] = route = (code.encode(), lane)
+        partition = self._publisher.lane(TICKS, partition_of(code, self._partitions))
+        self._routes[code] = route = (code.encode(), partition)
         return route
 
     def _expire(self) -> None:
@@ -219,7 +219,7 @@ class Pipeline:
         headers: list[tuple[str, bytes]] = []
         for letter in letters:
             if last is None or (letter.reason, letter.part) != (last.reason, last.part):
-                # Letters of one frame that say the same share their headers: those take most of the memory.
+                # Dead letters of one frame for the same reason share their headers: those take most of the memory.
                 record = DeadLetter(
                     b"", printable(letter.reason), letter.part, numbering.source, numbering.run, received
                 )

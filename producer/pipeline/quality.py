@@ -1,9 +1,9 @@
-"""The quality gate: what the trading rules, the watchlist and the clock say against a tick. Pure; no I/O.
+"""The quality gate: what the trading rules, the watchlist and the clock hold against a tick. No I/O.
 
 Which layer judges what:
 
 - *The decoder* (``producer/feeds/``) refuses what a record of the contract cannot hold, whatever the gate is set to: a
-  price that is none (0, negative, text that is no number), a code that names nothing (or no A share, without
+  price that is none (0, negative, text that is not a number), a code that names nothing (or is not an A share, without
   ``--foreign``), a time before 1992 or after 2099. These are dead letters, byte for byte. Any other field that can't be
   read is null, and the tick goes on with ``unread_FIELD`` in its ``quality``, whatever the gate is set to.
 - *The gate* judges ticks that were read, on the stream that goes to the topic, so after two lines have become one. By
@@ -14,8 +14,8 @@ unknown, since more may be added):
 
 - ``unknown_code``: not among the codes that were asked for, where a list was, or of a range that the exchange does not
   use any more;
-- ``off_grid``: the price is no multiple of the tick size. Judged of A and B shares, funds and convertible bonds, in
-  1/10,000 yuan, so that the noise of a float is none;
+- ``off_grid``: the price is not a multiple of the tick size. Judged of A and B shares, funds and convertible bonds, in
+  1/10,000 yuan, so that the noise of a float is no flaw;
 - ``outside_limits``: the price is outside of the day's limit band, which needs a previous close of that day. Judged of
   A shares, once a tick of the day has carried one. The first days of a listing have no limit, and a listing's day is
   not known here: its ticks are marked then;
@@ -23,7 +23,7 @@ unknown, since more may be added):
   recording, a simulator; either may run ahead of ours), the time is later than the end of the trading day that follows
   the stream's clock, and is not confirmed: ticks of ``CONFIRMING`` codes, without one in between that is not ahead,
   turn the stream's clock to theirs, forth or back;
-- ``stale``: the tick came long after the time that it tells. On the mainland's exchanges: the time is more than
+- ``stale``: the tick came long after its own time. On the mainland's exchanges: the time is more than
   ``PAST_MS`` behind the receipt, and either more than ``PAST_MS`` of continuous trading have passed since, or nothing
   traded at that time. So what a feed pushes from its cache in the evening, before the opening or over lunch, the last
   session's end, is not stale, and 02:00 at 10:00 is, as of a feed that writes UTC. Elsewhere, whose hours are not known
@@ -182,7 +182,7 @@ class Gate:
     def judge(self, ticks: Sequence[FeedTick], received: int) -> tuple[list[Row], Flaws]:
         """The row of each tick, and the flaws of those that have any; ``received`` is µs since the epoch.
 
-        A tick that is well takes a handful of comparisons; whatever they can't say is looked at by every rule.
+        A tick that is well takes a handful of comparisons; whatever they can't decide is judged by every rule.
         """
         now = received // 1000
         if now >= self._review_at:

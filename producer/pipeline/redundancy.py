@@ -1,8 +1,8 @@
-"""Lines that bring the same codes, announced as one stream: what happens to one is no news while another delivers.
+"""Lines that bring the same codes, announced as one stream: what happens to one is not news while another delivers.
 
 ``producer.pipeline.arbitration`` makes one stream of their ticks; here it is announced as one line would be. It is
 disconnected when none of its lines is there, a gap is where none was (``producer.gaps.coverage``), and ``switched``
-says which one delivers.
+names the one that delivers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 OVERDUE_US = 1_000_000
 """µs for which one line delivers and the other nothing, until it counts as the one that is followed."""
 _OF_THE_STREAM = frozenset({"sequence", "volume", "merged"})
-"""Gaps that a line's own figures show; that it was away itself is none of the stream while another was there."""
+"""Gaps that a line's own figures show; its own absence is not one of the stream while another was there."""
 
 
 class RedundantLines:

@@ -39,7 +39,7 @@ class LineStatistics:
     Attributes:
         first: ticks that it brought first.
         second: that another had brought before.
-        repeated: of those, such as this line itself had brought, told by their number.
+        repeated: of those, such as this line itself had brought, recognised by their number.
         too_late: dropped since they are older than what is remembered.
         held: that waited for another line.
         expired: of those, such as nobody else brought in time.

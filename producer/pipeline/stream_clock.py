@@ -47,7 +47,7 @@ class StreamClock:
         return False
 
     def judged(self, ticks: int) -> None:
-        """So many ticks came together: any that was not apart says that the stream goes on where it was."""
+        """So many ticks came together: any that was not apart shows that the stream goes on where it was."""
         if ticks > self._of_batch:
             self._forget()
         self._of_batch = 0

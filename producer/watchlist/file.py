@@ -30,13 +30,13 @@ def parse(text: str, where: str = "the watchlist") -> list[str]:
     """The codes of a watchlist, each once, in order; ``600519.SH`` and the like become the one form, 600519.
 
     Raises:
-        UsageError: names what is no code, and where it stands.
+        UsageError: names what is not a code, and where it stands.
     """
     if text.lstrip().startswith("["):
         try:
             written = [(1, code) for code in msgspec.json.decode(text, type=list[str])]
         except msgspec.MsgspecError as error:
-            raise UsageError(f'{where} is no JSON array of texts ({error}): write ["600519","000001"]') from error
+            raise UsageError(f'{where} is not a JSON array of texts ({error}): write ["600519","000001"]') from error
     else:
         written = [
             (number, code)
@@ -50,7 +50,7 @@ def codes(written: Iterable[str]) -> list[str]:
     """Codes as they are given to a command: each argument one, or several with commas.
 
     Raises:
-        UsageError: names what is no code.
+        UsageError: names what is not a code.
     """
     return list(dict.fromkeys(_code(code, "codes") for some in written for code in _words(some)))
 
@@ -139,7 +139,7 @@ def _text(path: Path, content: bytes) -> str:
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text:
-        raise UsageError(f"the watchlist {path} is no text in UTF-8 or GBK: save it as UTF-8, one code a line")
+        raise UsageError(f"the watchlist {path} is not text in UTF-8 or GBK: save it as UTF-8, one code a line")
     return text
 
 

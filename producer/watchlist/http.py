@@ -21,7 +21,7 @@ class Change(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class WatchlistRoutes:
-    """``/watchlist`` of a server that says who may ask."""
+    """``/watchlist`` of a server that decides who may ask."""
 
     def __init__(self, watch: Watch) -> None:
         """The list that ``watch`` keeps."""
@@ -36,7 +36,7 @@ class WatchlistRoutes:
         return answer(200, self._shown())
 
     async def _change(self, request: web.Request) -> web.Response:
-        """200 with the new list; 400 for what is no change, 409 for one that can't be made; both change nothing."""
+        """200 with the new list; 400 for what is not a change, 409 for one that can't be made; both change nothing."""
         if request.content_type != "application/json":
             return answer(415, {"error": "send application/json"})
         try:

@@ -23,7 +23,7 @@ def read(text: str) -> str | list[str]:
     try:
         codes = msgspec.json.decode(text, type=list[str])
     except msgspec.MsgspecError as error:
-        raise UsageError(f'--symbols is no JSON array of texts ({error}): write ["600519","000001"]') from error
+        raise UsageError(f'--symbols is not a JSON array of texts ({error}): write ["600519","000001"]') from error
     if not codes or not all(code.strip() for code in codes):
         raise UsageError('--symbols has no code, or an empty one: write ["600519","000001"]')
     return codes

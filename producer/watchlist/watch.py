@@ -77,7 +77,7 @@ class Watch:
                     self._check(wanted)
                     self._took(wanted)
             except UsageError as error:
-                log.error("the watchlist stays as it was: %s", error)  # noqa: TRY400 - the user's, and said in full
+                log.error("the watchlist stays as it was: %s", error)  # noqa: TRY400 - the user's, and its text is complete
 
     def _check(self, wanted: list[str]) -> None:
         """Have the list taken up.

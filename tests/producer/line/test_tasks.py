@@ -89,7 +89,7 @@ async def test_these_are_all_tasks(post: Any, tmp_path: Path) -> None:
     async with post.Server(stay) as feed:
         made, _ = producer(feed.url, tmp_path)
         before = asyncio.all_tasks()
-        running = asyncio.create_task(made.until_told())
+        running = asyncio.create_task(made.run_until_signalled())
         await post.until(lambda: len(feed.requests) == 1)
         await asyncio.sleep(0.3)
         theirs = [task for task in asyncio.all_tasks() - before - {running} if not of_the_library(task)]
@@ -108,7 +108,7 @@ async def test_no_task_ends_unseen(post: Any, tmp_path: Path, name: str, caplog:
     """Each one is ended in turn: the producer ends within seconds, in words that name the task."""
     async with post.Server(stay) as feed:
         made, publisher = producer(feed.url, tmp_path)
-        running = asyncio.create_task(made.until_told())
+        running = asyncio.create_task(made.run_until_signalled())
         await post.until(lambda: len(feed.requests) == 1 and name in tasks())
         tasks()[name].cancel()
         with pytest.raises(TaskEndedError, match=f"{name!r} was cancelled"):
@@ -134,7 +134,7 @@ async def test_a_task_of_a_line_that_fails_or_returns_ends_it(
     async with post.Server(stay) as feed:
         made, publisher = producer(feed.url, tmp_path)
         with pytest.raises(LookupError if fails else TaskEndedError) as caught:
-            await asyncio.wait_for(made.until_told(), 20)
+            await asyncio.wait_for(made.run_until_signalled(), 20)
     assert str(caught.value).encode() in publisher.events[-1]
     assert made.supervisor.lines[0].problem == str(caught.value)
 
@@ -146,7 +146,7 @@ async def test_a_publisher_that_failed_ends_the_producer(
     monkeypatch.setattr(runs, "LOOK_SECONDS", 0.05)
     async with post.Server(stay) as feed:
         made, publisher = producer(feed.url, tmp_path)
-        running = asyncio.create_task(made.until_told())
+        running = asyncio.create_task(made.run_until_signalled())
         await post.until(lambda: len(feed.requests) == 1)
         publisher.failure = DeliveryError("the publisher failed")
         with pytest.raises(DeliveryError, match="the publisher failed"):
