@@ -1,20 +1,20 @@
 """Frames into checked ticks, without a socket: the producer's decoder, beside orjson.
 
 ``python -m benchmarks.decoding``: CPU µs a tick of each feed, from the simulator's frames of it. ``--against DIR``
-measures the code of another checkout in turns with this one, process by process, and gives the ratio of the two.
+measures the code of another checkout in turns with this one, pass by pass, and gives the ratio of the two.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
+import gc
 import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import orjson
@@ -33,6 +33,15 @@ RECEIVED = 1_795_138_200_000_000
 _CODES, _SEED = 5_000, 11
 _FEW_CODES = 40
 """Of a provider without a subscription to the whole market, on one connection."""
+_ROOMS = frozenset({"producer", "market", "schemas", "broker"})
+
+
+class Code(NamedTuple):
+    """A version of the feeds: its registry, its type of a frame and that of a feed's options."""
+
+    feeds: Any
+    frame: Any
+    options: Any
 
 
 def decoded(frames: list[bytes]) -> float:
@@ -77,10 +86,10 @@ def _session(name: str) -> Session:
     return session
 
 
-def drawn(ticks: int) -> dict[str, list[Frame]]:
+def drawn(names: Sequence[str], ticks: int) -> dict[str, list[Frame]]:
     """The frames of each feed, and of the post's in numbers written as text."""
     found: dict[str, list[Frame]] = {}
-    for name in feeds():
+    for name in names:
         for swapped in (False, True) if name == "post" else (False,):
             source, tape, session = generated(rate="flat", codes=_CODES, seed=_SEED), Tape(), _session(name)
             session.form = Form(swapped=swapped)
@@ -92,64 +101,58 @@ def drawn(ticks: int) -> dict[str, list[Frame]]:
     return found
 
 
-def costs(load: dict[str, list[Frame]], passes: int) -> dict[str, float]:
-    """CPU µs a tick of each feed: the least of some passes, each of a connection of its own."""
-    found = {}
-    for row, frames in load.items():
-        measured = []
-        for _ in range(passes):
-            feed = feeds()[row.partition(",")[0]].make(Options())
-            count, begun = 0, time.process_time()
-            for frame in frames:
-                count += len(feed.decode(frame).ticks)
-            measured.append((time.process_time() - begun) / count * 1e6)
-        found[row] = min(measured)
-    return found
+def _code_of(checkout: Path) -> Code:
+    """The feeds of another checkout, beside this one's in the same process."""
+    ours = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in _ROOMS}
+    sys.path.insert(0, str(checkout.absolute()))
+    try:
+        registry, types, options = (import_module(f"producer.feeds{name}") for name in ("", ".decoded", ".provider"))
+        for row in registry.feeds().values():
+            row.make(options.Options())  # msgspec looks up the types of a struct's fields in sys.modules, once
+    finally:
+        sys.path.pop(0)
+        for name in [name for name in sys.modules if name.partition(".")[0] in _ROOMS]:
+            del sys.modules[name]
+        sys.modules.update(ours)
+    return Code(registry.feeds, types.Frame, options.Options)
 
 
-def _in(checkout: Path, given: argparse.Namespace) -> dict[str, float]:
-    """The costs of a checkout's code, in a process of its own."""
-    arguments = ["--ticks", str(given.ticks), "--passes", str(given.passes), "--json"]
-    environment = os.environ | {"PYTHONPATH": str(checkout)}
-    command = [sys.executable, str(Path(__file__)), *arguments]
-    done = subprocess.run(command, cwd=checkout, env=environment, check=True, capture_output=True)
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
-
-
-def _rows(ours: Sequence[dict[str, float]], others: Sequence[dict[str, float]]) -> Iterator[str]:
-    for row in ours[0]:
-        mine, theirs = [one[row] for one in ours], [one[row] for one in others]
-        ratios = [one / other for one, other in zip(mine, theirs, strict=True)]
-        least = f"{min(mine):6.3f} µs a tick, {min(theirs):6.3f} there"
-        yield f"{row:12} {least}, ratio {min(mine) / min(theirs):.3f} (median {statistics.median(ratios):.3f})\n"
+def cost(code: Code, feed: str, frames: Sequence[Frame]) -> float:
+    """CPU µs a tick of frames on a connection of their own."""
+    live = code.feeds()[feed].make(code.options())
+    load = [code.frame(frame.payload, frame.binary, frame.received) for frame in frames]
+    gc.collect()
+    gc.disable()  # when it runs is the other version's doing as well
+    count, begun = 0, time.process_time()
+    for frame in load:
+        count += len(live.decode(frame).ticks)
+    spent = time.process_time() - begun
+    gc.enable()
+    return spent / count * 1e6
 
 
 def main() -> None:
-    """Print the cost of each feed."""
+    """Print the cost of each feed: the least of all passes, which is what the machine's other work disturbs least."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ticks", type=int, default=20_000)
-    parser.add_argument("--passes", type=int, default=5)
-    parser.add_argument("--rounds", type=int, default=5, help="with --against: pairs of processes")
-    parser.add_argument(
-        "--against", type=Path, metavar="DIR", help="another checkout to measure in turns with this one"
-    )
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("feed", nargs="*", help="default: all of them")
+    parser.add_argument("--ticks", type=int, default=10_000)
+    parser.add_argument("--passes", type=int, default=15)
+    parser.add_argument("--against", type=Path, metavar="DIR", help="another checkout")
     given = parser.parse_args()
-    if given.against is None:
-        found = costs(drawn(given.ticks), given.passes)
-        told = (
-            [json.dumps(found) + "\n"]
-            if given.json
-            else [f"{row:12} {cost:6.3f} µs a tick\n" for row, cost in found.items()]
-        )
-    else:
-        here, ours, others = Path(__file__).parents[1], [], []
-        for number in range(given.rounds):
-            for kept, checkout in ((ours, here), (others, given.against))[:: 1 if number % 2 else -1]:
-                kept.append(_in(checkout, given))
-        told = [*_rows(ours, others)]
-    sys.stdout.writelines(told)
+    codes = [Code(feeds, Frame, Options), *([] if given.against is None else [_code_of(given.against)])]
+    for row, frames in drawn(given.feed or list(feeds()), given.ticks).items():
+        costs = []
+        for turn in range(given.passes):
+            order = range(len(codes)) if turn % 2 else reversed(range(len(codes)))
+            found = {at: cost(codes[at], row.partition(",")[0], frames) for at in order}
+            costs.append([found[at] for at in range(len(codes))])
+        least = [min(turn[at] for turn in costs) for at in range(len(codes))]
+        told = f"{row:12} {least[0]:7.3f} µs a tick"
+        if given.against is not None:
+            middle = statistics.median(turn[0] / turn[1] for turn in costs)
+            told += f", {least[1]:7.3f} there: ratio {least[0] / least[1]:.3f}, median of the passes {middle:.3f}"
+        sys.stdout.write(f"{told}\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -27,7 +27,8 @@ from benchmarks.kafka import own_kafka, renew
 from benchmarks.load import START
 from benchmarks.producing import Recorder, produce
 from producer.feeds.decoded import Frame
-from producer.feeds.post import PostDecoder
+from producer.feeds.post import PostFeed
+from producer.feeds.provider import Options
 from producer.pipeline.arbitration import Arbiter
 from producer.pipeline.events import Events
 from producer.pipeline.numbering import Numbering
@@ -57,14 +58,16 @@ class Nowhere:
         self.bytes += len(value)
 
 
-Way = tuple[PostDecoder, Pipeline]
+Way = tuple[PostFeed, Pipeline]
 """A line's decoder and pipeline."""
 
 
 def way(gate: Gate | None = None) -> Way:
     """A way of one line that ends nowhere."""
     publisher: Any = Nowhere()
-    return PostDecoder(), Pipeline(publisher, Events(publisher, Numbering("bench", 1)), trades_only=False, gate=gate)
+    return PostFeed(Options()), Pipeline(
+        publisher, Events(publisher, Numbering("bench", 1)), trades_only=False, gate=gate
+    )
 
 
 def plain() -> list[Way]:
@@ -82,7 +85,10 @@ def two_lines() -> list[Way]:
     publisher: Any = Nowhere()
     gate, arbiter, events = Gate(), Arbiter(), Events(publisher, Numbering("bench", 1))
     return [
-        (PostDecoder(), Pipeline(publisher, events, trades_only=False, gate=gate, arbiter=arbiter, redundant=line))
+        (
+            PostFeed(Options()),
+            Pipeline(publisher, events, trades_only=False, gate=gate, arbiter=arbiter, redundant=line),
+        )
         for line in RedundantLines(["a", "b"], events).members
     ]
 

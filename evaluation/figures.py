@@ -78,7 +78,7 @@ class LineFigures(msgspec.Struct, frozen=True):
         ticks_per_frame: of frames with ticks; ``frame_sizes`` is the same in classes.
         silences: without a tick for longer than ``patience`` (s), while the exchange traded; ``quiet`` otherwise.
         equal: with code, time, price, volume and number of an earlier tick.
-        repeats: that the feed's adapter told and dropped.
+        repeats: that the feed recognised and dropped.
         backwards: with a time before that of the code's tick before; ``furthest_back_ms`` at the most.
         malformed: dead letters by reason; ``malformed_as`` is the last reason of the most frequent kind, whole.
         unread: fields that could not be read, and so are null, by field.

@@ -28,20 +28,20 @@ class Gauge:
         *,
         race: Race | None = None,
         line: int = 0,
-        told: Callable[[], None] = lambda: None,
+        on_progress: Callable[[], None] = lambda: None,
     ) -> None:
         """Nothing has come.
 
         Args:
             address: whose secrets are kept out of what the server says.
-            told: called when something came that shows what became of the subscription.
+            on_progress: called when something came that shows what became of the subscription.
         """
         self.meter = meter
         self._feed = feed
         self._address = address
         self._race = race
         self._line = line
-        self._told = told
+        self._on_progress = on_progress
 
     @property
     def n(self) -> int:
@@ -68,7 +68,7 @@ class Gauge:
         self.meter.took(ticks, received)
         if self._race is not None:
             self._race.came(self._line, ticks, received)
-        self._told()
+        self._on_progress()
 
     def dead_letters(self, letters: Sequence[Letter], received: int) -> None:
         """Nothing to do: they are measured with their frame."""
@@ -80,7 +80,7 @@ class Gauge:
                 self.meter.connected(moment())
             case "refused":
                 self.meter.refused(str(event.reason))
-                self._told()
+                self._on_progress()
             case "disconnected":
                 self.meter.lost(str(event.reason), moment())
             case "gap":
@@ -107,7 +107,7 @@ class Gauge:
 
 
 class Dials(TokenBucket):
-    """The attempts to connect of one line, kept apart as the provider wants them, and told to a meter."""
+    """The attempts to connect of one line, kept apart as the provider wants them, and counted by a meter."""
 
     def __init__(self, meter: Meter, apart: float) -> None:
         """None yet; ``apart`` in seconds."""

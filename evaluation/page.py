@@ -81,9 +81,9 @@ def _above(latency: float | None, line: LineFigures) -> float | None:
 
 
 def _gaps(line: LineFigures) -> str:
-    told = "".join(
+    items = "".join(
         f"<li>{escape(gap.detected)}, {(gap.end - gap.start) / 1e6:,.3f} s,"
         f" {'all codes' if gap.codes is None else f'{gap.codes:,} codes'}: {escape(gap.reason)}</li>"
         for gap in line.gap_list
     )
-    return f"<h2>Gaps of {escape(line.name)}</h2><ol>{told}</ol>"
+    return f"<h2>Gaps of {escape(line.name)}</h2><ol>{items}</ol>"

@@ -26,7 +26,7 @@ from schemas import UsageError
 FORM_SECONDS = 5.0
 """For one form of subscribing to show what comes of it."""
 CLOSING_SECONDS = 5.0
-_DUMB = "it does not answer"
+_SILENT = "it does not answer"
 _SAMPLE = 5
 _SOME = ("600519", "000001", "300750")
 
@@ -78,14 +78,14 @@ class _Measured:
         race: Race | None = None,
         number: int = 0,
         apart: _Apart | None = None,
-        told: Callable[[], None] = lambda: None,
+        on_progress: Callable[[], None] = lambda: None,
     ) -> None:
         """A line that has not begun."""
         endpoint = target.endpoint(options)
         able = target.provider.capabilities
         self.address = endpoint.address(codes)
         self.meter = Meter(now(), codes, gate)
-        gauge = Gauge(endpoint.feed, self.meter, self.address, race=race, line=number, told=told)
+        gauge = Gauge(endpoint.feed, self.meter, self.address, race=race, line=number, on_progress=on_progress)
         apart = apart or _Apart()
         dials = [*apart.dials, Dials(self.meter, able.reconnect_apart)]
         pace = Pace(buckets=[bucket_of(able)], request_buckets=apart.requests, dials=dials)
@@ -99,7 +99,7 @@ async def run(
 
     Args:
         forms: whether to try every form of subscribing first.
-        say: told what is being done.
+        say: called with what is being done.
 
     Raises:
         UsageError: no connection to any of them came about, or all refuse what they are asked.
@@ -134,10 +134,10 @@ async def _measure(
     ]
     ended = asyncio.Event()
     running = [asyncio.create_task(one.line.run(ended)) for one in measured]
-    told = asyncio.create_task(stop.wait())
+    stopped = asyncio.create_task(stop.wait())
     all_ended = asyncio.gather(*running, return_exceptions=True)
-    _ = await asyncio.wait({all_ended, told}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    told.cancel()
+    _ = await asyncio.wait({all_ended, stopped}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
     at = now()
     ended.set()
     if race is not None:
@@ -153,7 +153,7 @@ async def _measure(
     if (not any(one.meter.connections for one in measured) and not (stop.is_set() and not _troubled(measured))) or (
         len(refused) == len(measured) and not any(one.meter.ticks for one in measured)
     ):
-        why = [f"no connection to {one.address.shown}: {one.line.problem or _DUMB}" for one in measured]
+        why = [f"no connection to {one.address.shown}: {one.line.problem or _SILENT}" for one in measured]
         raise UsageError("; ".join(dict.fromkeys(refused or why)))
     lines = [
         _figures(one, target, at, forms, error)
@@ -234,7 +234,7 @@ async def _try(target: Target, name: str, codes: Sequence[str] | None, stop: asy
     came, ended = asyncio.Event(), asyncio.Event()
     options = replace(target.options, as_string=name == "string")
     try:
-        one = _Measured(target, options, codes, told=came.set)
+        one = _Measured(target, options, codes, on_progress=came.set)
     except UsageError as unaskable:
         raise _RefusedError(unaskable) from unaskable
     running = asyncio.create_task(one.line.run(ended))
@@ -254,7 +254,7 @@ async def _try(target: Target, name: str, codes: Sequence[str] | None, stop: asy
     if isinstance(error, Exception):
         raise error
     if not meter.connections and not stop.is_set():
-        raise UsageError(f"no connection to {one.address.shown}: {one.line.problem or _DUMB}")
+        raise UsageError(f"no connection to {one.address.shown}: {one.line.problem or _SILENT}")
     figures = meter.figures(now(), target.provider.capabilities, name="", url="", feed="")
     taken = True if meter.ticks or meter.acknowledged else False if meter.refusals.total else None
     said = meter.said or next(iter(figures.refusals), None)

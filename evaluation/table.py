@@ -99,7 +99,7 @@ _ROWS: tuple[tuple[str, Cell], ...] = (
         lambda line: _counts(line.gaps) + (f", {figure(line.gap_seconds, 's')}" if line.gaps else ""),
     ),
     ("equal to an earlier tick", lambda line: f"{line.equal:,}"),
-    ("repeats told and dropped", lambda line: f"{line.repeats:,}"),
+    ("repeats recognised and dropped", lambda line: f"{line.repeats:,}"),
     (
         "time back within a code",
         lambda line: f"{line.backwards:,}" + (f", {line.furthest_back_ms:,} ms at most" if line.backwards else ""),

@@ -2,92 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+
+import msgspec
 
 from market.codes import UnknownCode, instrument, normalise
+from producer.feeds.errors import UnreadableError
 from producer.feeds.limits import BEYOND, CODES, FOREIGN_CODES
 from producer.feeds.provider import Units
-from producer.feeds.values import RefusedError
 from schemas import UsageError
 
 _SUFFIXES = {"SSE": "SH", "SZSE": "SZ", "BSE": "BJ"}
 
 
-class Place(NamedTuple):
-    """What a vendor's code names."""
+class Listing(msgspec.Struct, frozen=True, gc=False):
+    """What a vendor's code names; a unit of its volume is so many ``shares``."""
 
     code: str
     exchange: str
     shares: int
-    """A unit of volume is so many."""
 
 
-class Places:
+class Listings:
     """Reads one feed's codes, and remembers them."""
 
-    def __init__(self, units: Units, *, foreign: bool) -> None:
-        """With ``foreign``, what is no A share passes too, but no more than ``FOREIGN_CODES`` of them."""
-        self._units = units
-        self._foreign = foreign
-        self._foreigners: set[str] = set()
-        self._known: dict[str, Place] = {}
-        self.get = self._known.get
-        """The place of a code that was found before, else ``None``."""
-
-    def find(self, written: str, exchange: str | None = None) -> Place:
-        """The place of a code in any form that ``market.codes.normalise`` reads.
+    def __init__(self, units: Units, *, foreign: bool, home: str = "") -> None:
+        """A feed that has named no code yet.
 
         Args:
-            exchange: that of a bare code, where something beside it says so.
+            foreign: let through what is not an A share, but no more than ``FOREIGN_CODES`` of them.
+            home: the one exchange of the feed, outside of China; its symbols are written without it.
+        """
+        self._units = units
+        self._foreign = foreign
+        self._home = home
+        self._foreign_codes: set[str] = set()
+        self._known: dict[str, Listing] = {}
+        self.get = self._known.get
+        """The listing of a code that was found before, else ``None``."""
+
+    def find(self, written: str) -> Listing:
+        """The listing of a code in any form that ``market.codes.normalise`` reads, or of a symbol of ``home``.
+
+        A symbol is letters and digits in capitals, dots and dashes, 16 at most.
 
         Raises:
-            RefusedError: it names nothing, or no A share.
+            UnreadableError: it names nothing, or not an A share, or one code too many that is not.
         """
-        known = written
-        if exchange is not None and "." not in written:
-            written = f"{written}.{exchange}"
         try:
-            found = instrument(normalise(written.strip()))
+            if self._home:
+                found = instrument(f"{written.replace('.', '-')}.{self._home}")
+            else:
+                found = instrument(normalise(written.strip()))
         except UnknownCode as error:
-            raise RefusedError(f"code: {error}") from error
-        if not (self._foreign or found.a_share):
-            raise RefusedError(f"code: {found.code} is no A share; --foreign lets it through")
+            raise UnreadableError(f"code: {error}") from error
+        if not (self._home or self._foreign or found.a_share):
+            raise UnreadableError(f"code: {found.code} is not an A share; --foreign lets it through")
         if not found.a_share:
-            self._make_room(found.code)
-        return self._remember(known, Place(found.code, found.exchange, self._units.shares_per_unit(found.board)))
-
-    def of_exchange(self, symbol: str, exchange: str) -> Place:
-        """The place of a symbol outside of China, of a feed that has only those.
-
-        Raises:
-            RefusedError: the symbol has no form here: letters and digits in capitals, dots and dashes, 16 at most.
-        """
-        try:
-            found = instrument(f"{symbol.replace('.', '-')}.{exchange}")
-        except UnknownCode as error:
-            raise RefusedError(f"code: {error}") from error
-        self._make_room(found.code)
-        return self._remember(symbol, Place(found.code, found.exchange, self._units.shares_per_unit(found.board)))
-
-    def _make_room(self, code: str) -> None:
-        """Keep a code that is no A share.
-
-        Raises:
-            RefusedError: there are too many: whatever a server invents, the tables by code stay bounded.
-        """
-        if code in self._foreigners:
-            return
-        if len(self._foreigners) >= FOREIGN_CODES:
-            raise RefusedError(f"{BEYOND} of one line that are no A shares: {code}")
-        self._foreigners.add(code)
-
-    def _remember(self, written: str, place: Place) -> Place:
+            self._keep_foreign(found.code)
         if len(self._known) >= CODES:
             self._known.clear()
-        self._known[written] = place
-        return place
+        listing = Listing(found.code, found.exchange, self._units.shares_per_unit(found.board))
+        self._known[written] = listing
+        return listing
+
+    def _keep_foreign(self, code: str) -> None:
+        """Keep a code that is not an A share.
+
+        Raises:
+            UnreadableError: there are too many. So the tables by code stay bounded, whatever a server invents.
+        """
+        if code in self._foreign_codes:
+            return
+        if len(self._foreign_codes) >= FOREIGN_CODES:
+            raise UnreadableError(f"{BEYOND} of one line that are not A shares: {code}")
+        self._foreign_codes.add(code)
 
 
 @lru_cache(maxsize=32_768)
@@ -95,7 +85,7 @@ def suffixed(code: str, separator: str = ".") -> str:
     """``600519.SH``, ``000001.SZ``, ``920819.BJ``; an index or a fund, ``000001.SSE`` here, likewise.
 
     Raises:
-        UsageError: it is no code.
+        UsageError: it is not a code.
     """
     try:
         found = instrument(normalise(code))
@@ -134,9 +124,9 @@ def listed(feed: str, codes: Sequence[str] | None) -> Sequence[str]:
     return codes
 
 
-def read_codes(written: Iterable[object]) -> tuple[str, ...]:
-    """The codes of an answer, in the one form; what is none is left as it is."""
-    return tuple(_one_form(code) for code in written if isinstance(code, str))
+def read_codes(written: object) -> tuple[str, ...] | None:
+    """The codes of an answer, in the one form; what is not a code is left as it is. ``None`` for what is not a list."""
+    return tuple(_one_form(code) for code in written if isinstance(code, str)) if isinstance(written, list) else None
 
 
 def _one_form(written: str) -> str:

@@ -1,17 +1,13 @@
-"""What was pushed before on a connection: by the provider's number of a tick, or by the day's volume so far."""
+"""What was traded since the push before, of pushes that carry the day's volume and turnover so far."""
 
 from __future__ import annotations
 
-from collections import deque
 from typing import NamedTuple
 
-from market.times import DAY_MS
+from market.times import DAY_MS, SHANGHAI_MS
 from producer.feeds.limits import CODES
 from producer.feeds.values import nearly_whole
 
-_REMEMBERED = 16
-"""Numbers of each code. A copy of a frame comes close behind it."""
-_SHANGHAI_MS = 8 * 3_600_000
 _OPENS_MS = 9 * 3_600_000
 """Since midnight: nothing is traded before."""
 _ITS_RECEIPT_MS = 600_000
@@ -19,38 +15,8 @@ CONFIRMING = 2
 """Pushes that have to rise from a fall before it counts as a reset."""
 
 
-class Numbers:
-    """Tells a tick that was sent again, where a provider numbers each code's ticks upwards.
-
-    The same code, number and time is the same tick. A lower number with another time is a counter that began anew.
-    """
-
-    def __init__(self) -> None:
-        """Nothing was pushed yet."""
-        self._seen: dict[str, deque[tuple[int, int]]] = {}
-
-    def repeats(self, code: str, number: int | None, time: int) -> bool:
-        """Enter a tick; whether it was entered before."""
-        if number is None:
-            return False
-        seen = self._seen.get(code)
-        if seen is None:
-            if len(self._seen) >= CODES:
-                self._seen.clear()
-            self._seen[code] = deque([(number, time)], maxlen=_REMEMBERED)
-            return False
-        if number <= seen[-1][0] and (number, time) in seen:
-            return True
-        seen.append((number, time))
-        return False
-
-    def forget(self) -> None:
-        """Begin anew: another connection may number from 1."""
-        self._seen.clear()
-
-
 class Traded(NamedTuple):
-    """What a push adds to the one before: shares and yuan, ``None`` where it can't be told."""
+    """What a push adds to the one before: shares and yuan, ``None`` where that is not known."""
 
     volume: int | float | None
     turnover: float | None
@@ -98,7 +64,7 @@ class _Seen:
         return True
 
     def enter(self, time: int, volume: float, amount: float | None) -> Traded:
-        """A push of the same day; what it adds, as far as that can be told."""
+        """A push of the same day; what it adds, as far as that is known."""
         last, self.time, self.volume = self.volume, time, volume
         if volume >= self.base:
             return self._count(volume, amount, self.base, self.amount)
@@ -124,12 +90,12 @@ class _Seen:
 class Differences:
     """Turns the day's volume and turnover so far into those since the push before, code by code.
 
-    - Of a code's first push on a connection nothing can be told, unless the connection stood before the day began.
+    - What a code's first push on a connection adds is not known, unless the connection stood before the day began.
     - A new day begins at 0: what its first push shows was traded in it. A first push that still shows the sum of the
       day before tells nothing, and the fall that follows it begins the day. Nor does one tell anything whose sum has
       not fallen and whose time is not that of its receipt: a wrong time makes no day.
     - A fall within a day is a reset only if ``CONFIRMING`` later pushes rise from there without coming back to what was
-      before; what was traded since the fall is then told at once. Until then nothing is told, and where the sum comes
+      before; what was traded since the fall is then given at once. Until then nothing is known, and where the sum comes
       back, the fall was a glitch, and the difference is that to the push before it.
     - A push that is older than the one before and has no more is late, and changes nothing.
     """
@@ -148,7 +114,7 @@ class Differences:
         """
         if volume is None:
             return _UNKNOWN
-        push = (time + _SHANGHAI_MS) // DAY_MS, time, volume, turnover
+        push = (time + SHANGHAI_MS) // DAY_MS, time, volume, turnover
         seen = self._seen.get(code)
         if seen is None:
             return self._first(code, push, received)
@@ -163,7 +129,7 @@ class Differences:
         if len(self._seen) >= CODES:
             self._seen.clear()
         self._seen[code] = _Seen(push)
-        stood_before = self._opened < day * DAY_MS - _SHANGHAI_MS + _OPENS_MS
+        stood_before = self._opened < day * DAY_MS - SHANGHAI_MS + _OPENS_MS
         if stood_before and abs(received // 1000 - time) <= _ITS_RECEIPT_MS:
             return Traded(nearly_whole(volume), turnover)
         return _UNKNOWN

@@ -90,6 +90,20 @@ def test_code_price_and_time_refuse_a_tick_as_it_came(name: str, field: str, raw
     assert letter.payload in payload
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("raw", [b"NaN", b"-Infinity"])
+def test_a_field_that_nobody_reads_costs_nothing(name: str, raw: bytes) -> None:
+    """Beside the ticks or within one: what stands there is not JSON, and ticks are those of the frame without it."""
+    push = frame(name, tick(name))
+    plain = decode(feed(name), name, push)
+    within = push.replace(b"{", b'{"more":' + raw + b",", 1)
+    beside = push[:-1] + b',"more":' + raw + push[-1:]
+    for payload in (within,) if push.startswith(b"[") else (within, beside):
+        decoded = decode(feed(name), name, payload)
+        assert not decoded.letters
+        assert decoded.ticks == plain.ticks
+
+
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in {"alltick", "itick", "infoway"}])
 def test_neighbours_are_as_they_were(name: str) -> None:
     """One tick of a frame has a field that is no JSON, one a bad price: the third goes on, and each is told apart."""

@@ -145,5 +145,5 @@ async def test_a_line_that_reads_nothing_is_unhealthy_and_says_why(tmp_path: Pat
     (said,) = health["lines"]
     assert code == 503
     assert (said["state"], said["readable"]) == ("subscribed", False)
-    assert "600519.QQ is no A share" in said["problem"]
-    assert "600519.QQ is no A share" in pipeline.of("unreadable")[0]["reason"]
+    assert "600519.QQ is not an A share" in said["problem"]
+    assert "600519.QQ is not an A share" in pipeline.of("unreadable")[0]["reason"]

@@ -13,7 +13,8 @@ import pytest
 
 from broker.publisher import Headers
 from producer.feeds.decoded import FeedTick, Frame
-from producer.feeds.post import PostDecoder
+from producer.feeds.post import PostFeed
+from producer.feeds.provider import Options
 from producer.pipeline import publish
 from producer.pipeline.arbitration import Arbiter
 from producer.pipeline.event import Event
@@ -83,7 +84,7 @@ class Way:
         self.events = events or Events(publisher, Numbering("line-1", 7))
         self.pipeline = Pipeline(publisher, self.events, trades_only=False, redundant=redundant, **more)
         self.counters = self.pipeline.counters
-        self._decoder = PostDecoder()
+        self._decoder = PostFeed(Options())
 
     async def take(self, frame: Frame) -> None:
         """As a line hands on what a frame holds."""
