@@ -6,6 +6,7 @@
     ``ForeignRedirectError``: the server redirects to another origin; no credential goes there.
     ``RefusedAgainError``: what worked before in this run is refused; it is tried again. Also a ``UsageError``, since
     its text is written for the user.
+    ``UnreadableError`` (``producer.feeds.errors``): what a frame holds can't be read; it becomes a dead letter.
 """
 
 from __future__ import annotations

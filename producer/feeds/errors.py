@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+from producer.errors import ProducerError
 
-class UnreadableError(ValueError):
+
+class UnreadableError(ProducerError, ValueError):
     """Something that a frame holds can't be read: the base of all errors of this package.
 
     The text begins with the field's name and becomes the reason of a dead letter. An unreadable code, price or time

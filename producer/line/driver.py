@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
 from websockets.exceptions import ConnectionClosed
@@ -159,7 +159,7 @@ class Line:
         """
         reason, cut_short = "told to stop", False
         try:
-            await self._carry(self.protocol.start(), stop)
+            await self._carry_unless(stop, self.protocol.start())
             while not stop.is_set():
                 if self.protocol.idle():
                     self._wake.clear()
@@ -189,7 +189,7 @@ class Line:
         except UsageError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a server makes of a handshake, the next may be better
-            await self._carry(self.protocol.not_dialled(error), stop)
+            await self._carry_unless(stop, self.protocol.not_dialled(error))
             return
         if connection is None:
             return
@@ -208,7 +208,8 @@ class Line:
             if fault is not None or not stop.is_set():
                 closed = connection.close_exc
                 code = None if closed.rcvd is None else closed.rcvd.code
-                await self._carry(self.protocol.lost(code, str(closed), connection.fault, connection.silent), stop)
+                lost = self.protocol.lost(code, str(closed), connection.fault, connection.silent)
+                await self._carry_unless(stop, lost)
         finally:
             await tasks.stop()
             self._announce(self.protocol.summaries())
@@ -238,11 +239,11 @@ class Line:
         protocol = self.protocol
         while True:
             frames = await connection.frames()
-            for start in range(0, len(frames), _FRAMES):
-                await self._carry(protocol.receive(frames[start : start + _FRAMES]))
+            for some in [frames] if len(frames) <= _FRAMES else _slices(frames):
+                await self._carry(protocol.receive(some))
                 if protocol.state.urgent:
                     self._wake.set()
-                if len(frames) > _FRAMES:
+                if some is not frames:
                     await self._take_turns()
 
     async def _send(self, connection: FrameConnection) -> None:
@@ -272,7 +273,7 @@ class Line:
                 if isinstance(effect, Close):
                     await connection.close(reason="given up")
                     return
-                await self._do(effect)
+                await self._carry([effect])
 
     @staticmethod
     async def _close_at(stop: asyncio.Event, connection: FrameConnection) -> None:
@@ -282,25 +283,24 @@ class Line:
 
     # Effects.
 
-    async def _carry(self, effects: Iterable[Effect], stop: asyncio.Event | None = None) -> None:
-        """Carry effects out, one by one and in order; from when ``stop`` is set on, without waiting for room."""
+    async def _carry(self, effects: Iterable[Effect]) -> None:
+        """Carry effects out, one by one and in order, and wait until Kafka has room after each."""
+        pipeline = self._pipeline
         for effect in effects:
-            if stop is None:
-                await self._do(effect)
+            if type(effect) is Ticks:
+                await pipeline.ticks(effect.ticks, effect.received, filtered=effect.filtered)
             else:
                 self._put(effect)
-                if self._pipeline.full:
-                    await _unless(stop, self._pipeline.room())
+                await self._take_turns()
+            if pipeline.full:
+                await pipeline.room()
 
-    async def _do(self, effect: Effect) -> None:
-        """Carry an effect out, and wait until Kafka has room."""
-        if type(effect) is Ticks:
-            await self._pipeline.ticks(effect.ticks, effect.received, filtered=effect.filtered)
-        else:
+    async def _carry_unless(self, stop: asyncio.Event, effects: Iterable[Effect]) -> None:
+        """The same, without waiting from when ``stop`` is set on."""
+        for effect in effects:
             self._put(effect)
-            await self._take_turns()
-        if self._pipeline.full:
-            await self._pipeline.room()
+            if self._pipeline.full:
+                await _unless(stop, self._pipeline.room())
 
     def _announce(self, effects: Iterable[Effect]) -> None:
         """Carry out at once what must not wait: the next connection waits for room."""
@@ -322,6 +322,11 @@ class Line:
         if at - self._turn > YIELD_SECONDS:
             await asyncio.sleep(0)
             self._turn = time.monotonic()
+
+
+def _slices(frames: list[Frame]) -> Iterator[list[Frame]]:
+    for start in range(0, len(frames), _FRAMES):
+        yield frames[start : start + _FRAMES]
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:

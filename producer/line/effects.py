@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from producer.feeds.decoded import FeedTick, Letter
 from producer.gaps.gap import Detected
@@ -10,15 +10,13 @@ from producer.line.pacing import Message
 from producer.pipeline.event import Event
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(msgspec.Struct, frozen=True, gc=False):
     """Send a message to the server; ``PING`` of ``producer.line.pacing`` is a ping of the WebSocket protocol."""
 
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
-class Ticks:
+class Ticks(msgspec.Struct, frozen=True, gc=False):
     """Hand on ticks that came at one time.
 
     Attributes:
@@ -31,16 +29,14 @@ class Ticks:
     filtered: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetters:
+class DeadLetters(msgspec.Struct, frozen=True, gc=False):
     """Hand on what could not be read, byte for byte."""
 
     letters: list[Letter]
     received: int
 
 
-@dataclass(frozen=True, slots=True)
-class Close:
+class Close(msgspec.Struct, frozen=True, gc=False):
     """End the connection.
 
     Attributes:

@@ -38,10 +38,11 @@ class Receiver:
     def receive(self, frames: Iterable[Frame]) -> Iterator[Effect]:
         """Frames came. Ticks that came in one read of the socket go on together."""
         self._state.connection.heard = True
+        readability = self._state.readability
         ticks: list[FeedTick] = []
         received = 0
         for frame in frames:
-            self._state.readability.frames += 1
+            readability.frames += 1
             decoded = self._decoded(frame)
             alone = decoded.packet is not None or decoded.answers or decoded.letters
             if ticks and (alone or frame.received != received or len(ticks) > SLICE):
@@ -52,7 +53,9 @@ class Receiver:
                 ticks += decoded.ticks
                 continue
             if decoded.letters:
-                yield from self._in_hand(DeadLetters(decoded.letters, received))
+                since = self._state.connection.in_hand_since = self._state.clock()
+                yield DeadLetters(decoded.letters, received)
+                self._done(since)
             yield from self._ticks(decoded.ticks, received, decoded.packet, decoded.answers)
         if ticks:
             yield from self._ticks(ticks, received)
@@ -71,35 +74,36 @@ class Receiver:
         self, ticks: list[FeedTick], received: int, packet: Packet | None = None, answers: Sequence[Answer] = ()
     ) -> Iterator[Effect]:
         """Hand on ticks, take in what came with them, and announce what they show to be missing."""
-        before, came = self._state.position(), self._state.clock()
+        state = self._state
+        before, came = state.position(), state.clock()
         if ticks:
-            yield from self._in_hand(Ticks(ticks, received, self._state.filtered))
+            state.connection.in_hand_since = came
+            yield Ticks(ticks, received, state.filtered)
+            self._done(came)
         for answer in answers:
             yield from self._answered(answer)
-        if self._state.gaps.looks and (ticks or packet is not None):
-            yield from self._state.announced(self._state.gaps.came(ticks, packet, received, before, came))
-        if ticks:
-            yield from self._flowing(ticks, received, before, came)
+        if state.gaps.looks and (ticks or packet is not None):
+            yield from state.announced(state.gaps.came(ticks, packet, received, before, came))
+        if ticks and self._flowing(ticks, received, came):
+            yield from state.confirm(before, "ticks arrive")
 
-    def _flowing(self, ticks: list[FeedTick], received: int, before: int, came: float) -> Iterator[Effect]:
-        """Take note that ticks come: of the codes, of the feed's clock, and that the subscription stands."""
-        connection, subscription, outgoing = self._state.connection, self._state.subscription, self._state.outgoing
-        at = self._state.clock()
-        connection.ticked_at, connection.flowing, self._state.ticked_when = received, True, at
+    def _flowing(self, ticks: list[FeedTick], received: int, came: float) -> bool:
+        """Take note that ticks come, of the codes and the feed's clock; gives whether they confirm the subscription."""
+        state = self._state
+        connection, subscription, outgoing = state.connection, state.subscription, state.outgoing
+        at = state.clock()
+        connection.ticked_at, connection.flowing, state.ticked_when = received, True, at
         subscription.saw(ticks)
-        self._state.silence.heard(ticks, received // 1000, at)
+        state.silence.heard(ticks, received // 1000, at)
         if not connection.lived and came - connection.opened >= LIVED_SECONDS:
-            self._state.succeeded()
-        if not subscription.confirmed and outgoing.asked_at is not None and outgoing.idle:
-            # Of several requests, ticks show that one was taken; the others show it by their answers, or with time.
-            one_of_one = subscription.first <= 1 or subscription.answered_in_full
-            if one_of_one:
-                yield from self._state.confirm(before, "ticks arrive")
+            state.succeeded()
+        if subscription.confirmed or outgoing.asked_at is None or not outgoing.idle:
+            return False
+        # Of several requests, ticks show that one was taken; the others show it by their answers, or with time.
+        return subscription.first <= 1 or subscription.answered_in_full
 
-    def _in_hand(self, effect: Effect) -> Iterator[Effect]:
-        """Give an effect; the time that it waits for Kafka is not the feed's silence."""
-        since = self._state.connection.in_hand_since = self._state.clock()
-        yield effect
+    def _done(self, since: float) -> None:
+        """An effect has been carried out; the time that it waited for Kafka is not the feed's silence."""
         self._state.connection.in_hand_since = None
         at = self._state.clock()
         if at - since > LOOK_SECONDS:
