@@ -6,6 +6,7 @@ Replaced, with the reason (Faust 0.15.3):
   costs); and a message here is a whole fetch, since at a few thousand ticks a second a chunk holds two or three.
 - ``_new_offset``, ``_add_gap``, ``ack``: see ``processors.streaming.offsets``. Chunks are acknowledged by themselves.
 - ``_commit_offsets``: the stock one books a failed commit as done (faust#692).
+- ``commit``: the stock one does nothing while another is on its way, so a drain may leave the last chunks uncommitted.
 - ``on_partitions_revoked``: the stock one forgets what is acknowledged before it commits (faust#502).
 - ``perform_seek``: without a committed offset the stock one leaves the position where it is, past what was dropped.
 - ``wait_empty``: the stock one waits for ever, and the group throws the member out meanwhile.
@@ -29,7 +30,6 @@ from faust.types.tuples import ConsumerMessage, Message
 
 from broker.chunk import Chunk, corrupt
 from broker.probe import LogId
-from broker.publisher import AbandonedError
 from broker.publisher import AbandonedError
 from processors.streaming.client import BatchConsumerThread, Fetched, OvertakenError
 from processors.streaming.offsets import Delivery, Fetch, OffsetQueue
@@ -115,7 +115,7 @@ class BatchConsumer(driver.Consumer):
                 return
             for tp, chunk in chunks.items():
                 await self._check_jump(tp, chunk)
-        except (OvertakenError, AbandonedError):
+        except OvertakenError:
             return  # a seek follows
         # What was fetched before a seek comes again. Nothing else may be dropped here, a new generation's chunks least
         # of all: their partitions' positions have moved past them. From here to the yield nothing else can run.
@@ -262,6 +262,12 @@ class BatchConsumer(driver.Consumer):
     def _new_offset(self, tp: TP) -> int | None:
         queue = self.queues.get(tp)
         return queue.committable if queue else None
+
+    async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: FBT001, FBT002
+        """As Faust's, which only waits for a commit that is on its way: that one lacks what was done since it left."""
+        while self._commit_fut is not None:
+            await asyncio.wait([self._commit_fut])
+        return await super().commit(topics, start_new_transaction)
 
     async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:  # noqa: FBT001, FBT002
         assignment = self.assignment()

@@ -16,12 +16,12 @@ from processors.streaming import consumer as consumer_module
 from processors.streaming import effects as effects_module
 from processors.streaming import runner as runner_module
 from processors.streaming.agent import Agent, Context, Message, Outcome, StateRow, Table
-from processors.streaming.consumer import BatchConsumer
 from processors.streaming.offsets import Delivery, Fetch, OffsetQueue
 from processors.streaming.runner import AgentRunner
 from schemas import Origin, Record, encode
 from schemas.topics import DEAD_LETTERS, FEED_EVENTS, SNAPSHOTS, TICKS, partition_of
 from tests.jobs.chunks import chunk, tick
+from tests.processors.played import PlayedConsumer
 
 OUT = "test.out.v1"
 
@@ -104,7 +104,8 @@ class Rig:
         monkeypatch.setattr(runner_module.AgentRunner, "_build", lambda _: None)
         self.runner = AgentRunner(agent, "127.0.0.1:9", address="http://127.0.0.1:1", place="host:1")
         self.runner.publisher.partitions[OUT] = 12
-        self.consumer = _consumer(self.runner)
+        self.consumer = PlayedConsumer(self.runner)
+        cast("Any", self.runner.app)._consumer = self.consumer
         self.fatal: list[str] = []
         for module in (runner_module, effects_module):
             monkeypatch.setattr(module, "fatal", self.fatal.append)
@@ -137,26 +138,6 @@ class Rig:
     def partition_of(self, code: str) -> int:
         """Where a code's records go."""
         return partition_of(code, 12)
-
-
-def _consumer(runner: AgentRunner) -> BatchConsumer:
-    consumer = BatchConsumer.__new__(BatchConsumer)
-    consumer.queues, consumer.fetches, consumer.expected, consumer.confirmed = {}, [], {}, {}
-    consumer.abandoned, consumer.lost_to_retention = False, 0
-    consumer._committed_offset = {}
-    consumer._thread = cast("Any", SimpleNamespace(rebuilding=False, rebuilt=0))
-    consumer.app = cast("Any", SimpleNamespace(runner=runner))
-    cast("Any", consumer).highwater = lambda _: None
-    commits: list[dict[TP, int | None]] = []
-
-    async def commit(*_: Any) -> bool:
-        commits.append({tp: queue.committable for tp, queue in consumer.queues.items()})
-        return True
-
-    cast("Any", consumer).commit = commit
-    cast("Any", consumer).commits = commits
-    cast("Any", runner.app)._consumer = consumer
-    return consumer
 
 
 @pytest.fixture
@@ -258,6 +239,7 @@ async def test_giving_up_keeps_nobody_waiting(rig: Rig, monkeypatch: pytest.Monk
 async def test_a_rebalance_does_not_wait_for_what_lies_in_a_streams_buffer(rig: Rig) -> None:
     """Faust has emptied the buffers by then: what the agent has begun is finished and committed, the rest dropped."""
     agent = agent_of(rig)
+    rig.consumer.assign(1, 2)
     first, second = rig.fetched(some(1), some(2)), rig.fetched(some(1, start=3), some(2, start=3))
     await rig.runner._work(first)
     draining = asyncio.create_task(rig.consumer.wait_empty())
@@ -268,7 +250,7 @@ async def test_a_rebalance_does_not_wait_for_what_lies_in_a_streams_buffer(rig: 
     for partition in (1, 2):
         rig.confirm(rig.lane(SNAPSHOTS, partition))
     await asyncio.wait_for(draining, 2)
-    assert cast("Any", rig.consumer).commits[-1] == {TP(TICKS, 1): 3, TP(TICKS, 2): 3}
+    assert rig.consumer.played.commits[-1] == {TP(TICKS, 1): 3, TP(TICKS, 2): 3}
     assert not rig.consumer.abandoned
     await rig.runner._work(second)
     assert agent.applied == [(1, 0), (2, 0)], "a fetch that was dropped is not worked on, wherever it still lies"
@@ -365,7 +347,7 @@ async def test_a_record_that_a_job_fails_on_is_a_dead_letter_and_the_others_go_o
 async def test_a_partition_is_current_when_its_log_was_read_to_the_end(rig: Rig) -> None:
     """By what came with a chunk, or by where the brokers said that the log ends and nothing is in hand."""
     runner, consumer = rig.runner, rig.consumer
-    cast("Any", consumer).highwater = lambda _: 10
+    consumer.ends = {TP(TICKS, 1): 10}
     await runner._work(rig.fetched(some(1, start=0)))
     assert 1 not in runner.current
     await runner._work(rig.fetched(some(1, start=7)))
@@ -385,31 +367,17 @@ def test_the_lag_is_between_what_is_committed_and_the_later_of_two_ends(rig: Rig
     consumer = rig.consumer
     consumer.expected = {TP(TICKS, n): 10 for n in range(4)}
     consumer._committed_offset = {TP(TICKS, 0): 4, TP(TICKS, 1): 10, TP(TICKS, 2): None}
-    cast("Any", consumer).highwater = lambda tp: {0: 12, 1: 10}.get(tp.partition)
+    consumer.ends = {TP(TICKS, 0): 12, TP(TICKS, 1): 10}
     assert rig.runner.lag({(TICKS, 0): 9, (TICKS, 1): 11, (TICKS, 2): 20}) == {"0": 8, "1": 1}
 
 
 async def test_a_loss_that_is_told_while_everything_is_given_up_does_not_end_the_worker(rig: Rig) -> None:
     """The chunk behind the lost records is not handed over: it comes again, and the loss is told then."""
     consumer, runner = rig.consumer, rig.runner
-    place = TP(TICKS, 1)
-    consumer.expected = {place: 3}
-
-    async def fetched() -> Any:
-        return (0, {place: some(1, start=10)}), {place}
-
-    async def earliest(*_: TP) -> dict[TP, int]:
-        return {place: 10}
-
-    playing = cast("Any", consumer)
-    playing._fetch, playing.earliest_offsets, playing.flow_active = fetched, earliest, True
-    playing._stopped, playing._crashed = asyncio.Event(), asyncio.Event()
-    playing._thread.seeks = 0
-
-    async def next_messages() -> list[Any]:
-        return [message async for _, message in consumer.getmany(1.0)]
-
-    getting = asyncio.create_task(next_messages())
+    consumer.assign(1, at=3)
+    consumer.begins = {TP(TICKS, 1): 10}
+    consumer.brought = [(0, {TP(TICKS, 1): some(1, start=10)})]
+    getting = asyncio.create_task(consumer.next_fetch())
     events = rig.lane(FEED_EVENTS, 0)
     await until(lambda: events.added)
     await runner.abandon()
