@@ -21,6 +21,12 @@ TEXT = "\n".join([README, *((ROOT / "docs" / f"{page}.md").read_text("utf-8") fo
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
 LINES = list(dict.fromkeys(line for language, block in BLOCKS if language == "sh" for line in block.splitlines()))
 PROGRAMS = list(dict.fromkeys(block for language, block in BLOCKS if language == "python" and "9092" in block))
+TOLD = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").glob("*.md"))]
+PACKAGES = [place.parent for place in ROOT.glob("*/__init__.py")] + [
+    ROOT / "clients",
+    ROOT / "tests",
+    ROOT / "examples",
+]
 HOW_TO = (ROOT / "docs/agents.md").read_text("utf-8")
 
 
@@ -73,7 +79,7 @@ def test_the_how_to_of_agents_shows_the_examples_and_tests_that_pass(monkeypatch
     assert len(called) == 2
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").glob("*.md"))])
+@pytest.mark.parametrize("page", TOLD)
 def test_every_link_leads_to_a_file(page: Path) -> None:
     """Within the repository; and to a heading of it, where it names one."""
     for target, heading in re.findall(r"\]\(([^)#:]+)(?:#([^)]*))?\)", page.read_text("utf-8")):
@@ -82,6 +88,14 @@ def test_every_link_leads_to_a_file(page: Path) -> None:
         if heading:
             titles = re.findall(r"^#+ (.*)", found.read_text("utf-8"), re.MULTILINE)
             assert heading in {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", TOLD)
+def test_every_module_that_is_named_exists(page: Path) -> None:
+    """By the end of its path: a page that was written before a move is found here."""
+    files = [f"/{file.relative_to(ROOT)}" for folder in PACKAGES for file in (ROOT / folder).rglob("*.py")]
+    for named in re.findall(r"`([a-z_/]+\.py)`", page.read_text("utf-8")):
+        assert any(file.endswith(f"/{named}") for file in files), named
 
 
 def test_what_a_newcomer_reads_is_short() -> None:
