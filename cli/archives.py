@@ -28,7 +28,7 @@ def stored(url: str) -> StoredDays:
         UsageError: no store's address.
     """
     from consumers.archive.stored import QuestDbTicks, SqliteTicks, StoredDays
-    from processors.stores.urls import SqliteUrl, parse
+    from stores.urls import SqliteUrl, parse
 
     address = parse(url)
     if isinstance(address, SqliteUrl):

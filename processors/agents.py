@@ -15,13 +15,13 @@ from jobs.snapshots import SnapshotRow, Snapshots
 from processors.app import StreamApp
 from processors.effects import Effects, EffectsByPartition
 from processors.storage import StorageWriter
-from processors.stores import UnstorableError
 from processors.thresholds import RunTimeThresholds
 from processors.transport.tables import StateTable
 from processors.watchdog import fatal
 from schemas import DeadLetter, cloudevents, dead_letters, encode
 from schemas.bounds import LATEST_US
 from schemas.topics import DEAD_LETTERS, PRICE_CHANGES, PRICE_CHANGES_STATE, SNAPSHOTS
+from stores import UnstorableError
 
 log = logging.getLogger(__name__)
 

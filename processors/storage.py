@@ -11,9 +11,9 @@ from typing import cast
 
 from broker.chunk import Chunk
 from processors.effects import Acknowledgeable
-from processors.stores.base import StoreError, TickBatch, TickStore, UnstorableError
 from processors.watchdog import fatal
 from schemas import Tick, UsageError
+from stores.base import StoreError, TickBatch, TickStore, UnstorableError
 
 log = logging.getLogger(__name__)
 

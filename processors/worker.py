@@ -32,7 +32,6 @@ from processors.gaps import GapMarks
 from processors.logs import LogWatch, Unfetched
 from processors.peers import announced
 from processors.storage import StorageWriter
-from processors.stores.apart import StoreApart
 from processors.telling import Teller
 from processors.thresholds import RunTimeThresholds
 from processors.transport.consumer import BatchConsumer
@@ -50,6 +49,7 @@ from schemas.topics import (
     THRESHOLDS,
     TICKS,
 )
+from stores.apart import StoreApart
 
 log = logging.getLogger(__name__)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from processors.stores.base import StoreError, TickBatch, TickStore, UnstorableError
-from processors.stores.questdb import QuestDbStore
-from processors.stores.sqlite import SqliteStore
-from processors.stores.urls import SqliteUrl, parse
+from stores.base import StoreError, TickBatch, TickStore, UnstorableError
+from stores.questdb import QuestDbStore
+from stores.sqlite import SqliteStore
+from stores.urls import SqliteUrl, parse
 
 __all__ = ["StoreError", "TickBatch", "TickStore", "UnstorableError", "open_store"]
 

@@ -15,11 +15,11 @@ from typing import BinaryIO
 
 import msgspec
 
-from processors.stores import open_store
-from processors.stores.base import StoreError, TickBatch, TickStore, UnstorableError
-from processors.stores.columns import unstorable
 from schemas import Tick, UsageError, decoder, encode
 from schemas.usable import UNREADABLE
+from stores import open_store
+from stores.base import StoreError, TickBatch, TickStore, UnstorableError
+from stores.columns import unstorable
 
 CLOSE_SECONDS = 20.0
 """How long the child may take for a write that is under way when it is told to close."""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import astuple
 
-from processors.stores.base import TickBatch
+from stores.base import TickBatch
 
 TABLE = "ticks"
 KEY = ("source", "run", "n")

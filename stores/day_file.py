@@ -15,8 +15,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from processors.stores.columns import ADDED, COLUMNS, KEY, NAMES, TABLE
 from schemas import UsageError
+from stores.columns import ADDED, COLUMNS, KEY, NAMES, TABLE
 
 LAYOUT = "ashare-stream ticks"
 VERSION = 1

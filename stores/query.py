@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from processors.stores import questdb_query, sqlite_query
-from processors.stores.urls import SqliteUrl, parse
 from schemas import UsageError
+from stores import questdb_query, sqlite_query
+from stores.urls import SqliteUrl, parse
 
 
 @dataclass(frozen=True)

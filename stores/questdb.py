@@ -11,11 +11,11 @@ from typing import Any
 import aiohttp
 import orjson
 
-from processors.stores.base import StoreError, TickBatch, UnstorableError
-from processors.stores.columns import ADDED, COLUMNS, KEY, TABLE, unstorable
-from processors.stores.ilp import encoder
-from processors.stores.urls import PASSWORD, QuestDbUrl
 from schemas import UsageError
+from stores.base import StoreError, TickBatch, UnstorableError
+from stores.columns import ADDED, COLUMNS, KEY, TABLE, unstorable
+from stores.ilp import encoder
+from stores.urls import PASSWORD, QuestDbUrl
 
 _TIMESTAMP = "timestamp"  # dedup needs it in the key; being the tick's `time`, it leaves the key the tick's own
 _CHECK_EVERY = 30.0  # s; a server may make a dropped table again for the next ILP line, without deduplication

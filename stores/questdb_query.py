@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 
 import orjson
 
-from processors.stores.urls import PASSWORD, QuestDbUrl
 from schemas import UsageError
+from stores.urls import PASSWORD, QuestDbUrl
 
 MOST_ROWS = 1_000_000  # an answer is read whole, and this many rows of all columns are some 200 MB
 _TIMEOUT = 60.0  # s, QuestDB's own for a query

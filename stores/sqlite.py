@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from market.times import trading_date
-from processors.stores.base import StoreError, TickBatch, UnstorableError
-from processors.stores.columns import rows, unstorable
-from processors.stores.day_file import DayFile, day_path, day_paths
 from schemas import UsageError
+from stores.base import StoreError, TickBatch, UnstorableError
+from stores.columns import rows, unstorable
+from stores.day_file import DayFile, day_path, day_paths
 
 T = TypeVar("T")
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from processors.stores.columns import NAMES, TABLE
-from processors.stores.day_file import check_layout, day_path, day_paths
 from schemas import UsageError
+from stores.columns import NAMES, TABLE
+from stores.day_file import check_layout, day_path, day_paths
 
 _BUSY_TIMEOUT = 5.0  # s
 _STEPS_BETWEEN_SIGNALS = 200_000  # of SQLite's machine, some 10 ms: how soon Ctrl-C is heard

@@ -79,7 +79,7 @@ def command(
     if from_store and names != [TICKS]:
         raise UsageError("a store holds ticks and nothing else: --from-store goes with --topic ticks")
     if from_store:
-        from processors.stores.urls import with_password
+        from stores.urls import with_password
 
         from_store = with_password(from_store, store_user or None, store_password_file or None)
     days = frozenset(_date(text) for text in day or ())

@@ -22,7 +22,7 @@ from schemas.outside import printable, printable_json
 
 if TYPE_CHECKING:
     from consumers.archive.sql import Result as Archived
-    from processors.stores.query import Result as Stored
+    from stores.query import Result as Stored
 
     Result = Archived | Stored
 
@@ -70,7 +70,7 @@ def command(
     """
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other")
-    from processors.stores.urls import with_password
+    from stores.urls import with_password
 
     store = with_password(store, store_user or None, store_password_file or None)
     with _answer(store, None if without else archives.existing(archive), sql, day or ()) as result:
@@ -96,7 +96,7 @@ def _answer(url: str, archive: Path | None, sql: str, days: Sequence[str]) -> Ab
 
         if archived.holds_ticks(archive):
             return archived.query(archive, archives.stored(url), sql, days)
-    from processors.stores.query import query
+    from stores.query import query
 
     return query(url, sql, days)
 

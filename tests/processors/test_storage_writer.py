@@ -12,7 +12,7 @@ import pytest
 from broker.chunk import Chunk
 from processors import storage
 from processors.storage import BATCH_RECORDS, StorageWriter
-from processors.stores.base import StoreError, TickBatch, UnstorableError
+from stores.base import StoreError, TickBatch, UnstorableError
 from tests.jobs.chunks import chunk, tick
 
 

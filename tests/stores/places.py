@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
-from processors.stores import TickBatch, TickStore
-from processors.stores.apart import StoreApart
-from processors.stores.questdb import QuestDbStore
-from processors.stores.sqlite import SqliteStore
-from processors.stores.urls import QuestDbUrl, parse
 from schemas import Tick
+from stores import TickBatch, TickStore
+from stores.apart import StoreApart
+from stores.questdb import QuestDbStore
+from stores.sqlite import SqliteStore
+from stores.urls import QuestDbUrl, parse
 
 Row = dict[str, Any]
 NOON = 1_795_147_200_000  # 2026-11-20 12:00 in Shanghai, ms since the epoch

@@ -12,9 +12,9 @@ import pytest
 
 from consumers.archive.stored import NAMES, QuestDbTicks, SqliteTicks
 from deploy.embedded import QuestDB
-from processors.stores.columns import ADDED
-from processors.stores.sqlite_query import run
 from schemas.topics import TICKS
+from stores.columns import ADDED
+from stores.sqlite_query import run
 from tests.stores.places import QuestDbPlace, SqlitePlace, batch, expected, fresh_table, tick, write
 
 DAY = "2026-11-20"

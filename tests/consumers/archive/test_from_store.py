@@ -16,10 +16,10 @@ from consumers.archive.kinds import kinds
 from consumers.archive.run import Added, Request, from_store
 from consumers.archive.stored import NAMES, QuestDbTicks, SqliteTicks, StoredDays
 from deploy.embedded import QuestDB
-from processors.stores.columns import NAMES as COLUMNS
-from processors.stores.urls import QuestDbUrl, parse
 from schemas import UsageError, encode
 from schemas.topics import TICKS
+from stores.columns import NAMES as COLUMNS
+from stores.urls import QuestDbUrl, parse
 from tests.consumers.archive.records import DAY, LATER, MIDNIGHT, NEXT, chunk, keep, raw, records, tick
 from tests.stores.places import QuestDbPlace, SqlitePlace, batch, fresh_table, write
 
