@@ -36,7 +36,10 @@ class _Ticks(msgspec.Struct, array_like=True, gc=False):
 
 
 class _Open(msgspec.Struct, tag=True, array_like=True):
+    """``known`` is what an earlier child found to hold the ticks: a later one makes nothing in its place."""
+
     url: str
+    known: int | None = None
 
 
 class _Write(msgspec.Struct, tag=True, array_like=True):
@@ -45,6 +48,7 @@ class _Write(msgspec.Struct, tag=True, array_like=True):
 
 class _Done(msgspec.Struct, tag=True, array_like=True):
     new: int
+    known: int | None = None
 
 
 class _Failed(msgspec.Struct, tag=True, array_like=True):
@@ -72,6 +76,7 @@ class StoreApart:
         """
         open_store(url)
         self._url = url
+        self.identity: int | None = None
         self._open = False
         self._child: asyncio.subprocess.Process | None = None
         self._ready = False
@@ -86,7 +91,7 @@ class StoreApart:
             except OSError as error:
                 raise StoreError(f"the process that writes {self._url} can't be started: {error}") from error
             self._ready = False
-        await self._ask(_Open(self._url))
+        await self._ask(_Open(self._url, self.identity))
         self._ready = self._open = True
 
     async def write(self, batches: Sequence[TickBatch]) -> int:
@@ -130,6 +135,7 @@ class StoreApart:
                 child.kill()
             raise
         if isinstance(answer, _Done):
+            self.identity = answer.known if answer.known is not None else self.identity
             return answer.new
         if answer.kind == "unstorable":
             raise UnstorableError(answer.text, answer.partition, answer.offset)
@@ -199,9 +205,9 @@ class _Server:
         try:
             if isinstance(request, _Open):
                 if self._store is None:
-                    self._store = open_store(request.url)
+                    self._store = open_store(request.url, request.known)
                 await self._store.open()
-                return _Done(0)
+                return _Done(0, self._store.identity)
             assert self._store is not None, "written before it was opened"
             return _Done(await self._store.write([_unpacked(batch) for batch in request.batches]))
         except UnstorableError as error:

@@ -54,7 +54,14 @@ class TickBatch:
 
 
 class TickStore(Protocol):
-    """Where ticks are kept. Opened once, written by one caller at a time, closed once."""
+    """Where ticks are kept. Opened once, written by one caller at a time, closed once.
+
+    Attributes:
+        identity: what tells the thing that holds the ticks from another of its name, once it is open; ``None`` where
+            nothing does. A store that is told of one never makes what is missing anew.
+    """
+
+    identity: int | None
 
     async def open(self) -> None:
         """Make the store ready, creating what is missing.

@@ -35,11 +35,12 @@ class QuestDbStore:
     has.
     """
 
-    def __init__(self, url: QuestDbUrl, *, table: str = TABLE, timeout: float = 20.0) -> None:
+    def __init__(self, url: QuestDbUrl, *, table: str = TABLE, timeout: float = 20.0, known: int | None = None) -> None:
         """Nothing is sent before ``open``.
 
         Args:
             timeout: seconds for a whole request.
+            known: the ``identity`` of the table that was written before; no other is made or taken.
         """
         self._url = url
         self._table = table
@@ -47,7 +48,7 @@ class QuestDbStore:
         self._session: aiohttp.ClientSession | None = None
         self._encode = encoder(table)
         self._checked = _NEVER
-        self._id: int | None = None  # of the table, once it was seen
+        self.identity = known  # the table's id, once it was seen
 
     async def open(self) -> None:
         """Create the table where it is missing and make sure that it is as it must be."""
@@ -121,10 +122,10 @@ class QuestDbStore:
 
         A table that vanished took its ticks along, and their offsets are committed: whoever makes it again has to know.
         """
-        if self._id is None:
+        if self.identity is None:
             await self._sql(session, _ddl(self._table))
         found = await self._sql(session, _ID.format(self._table))
-        known = self._id
+        known = self.identity
         if known is not None and found != [[known]]:
             what = "was dropped, and another made" if found else "has vanished"
             raise StoreError(
@@ -134,7 +135,7 @@ class QuestDbStore:
             )
         if not found:
             raise StoreError(f"QuestDB at {self._url.http} does not show table {self._table} yet")
-        self._id = found[0][0]
+        self.identity = found[0][0]
 
     def _unfit(self, why: str) -> UsageError:
         return UsageError(f"table {self._table} in QuestDB at {self._url.http}: {why}")

@@ -47,6 +47,7 @@ class SqliteStore:
         Args:
             busy_timeout: seconds that a write waits for another process's.
         """
+        self.identity: int | None = None
         self._directory = directory
         self._busy_timeout = busy_timeout
         self._thread: ThreadPoolExecutor | None = None

@@ -20,7 +20,7 @@ from schemas import UsageError, encode
 from stores import StoreError, UnstorableError
 from stores.apart import StoreApart
 from stores.urls import QuestDbUrl, parse
-from tests.stores.places import SqliteApartPlace, batch, expected, tick
+from tests.stores.places import QuestDbPlace, SqliteApartPlace, batch, expected, tick
 
 
 async def test_errors_come_as_what_they_are(tmp_path: Path) -> None:
@@ -170,6 +170,40 @@ async def test_a_child_that_dies_while_its_server_is_away_comes_back_with_the_se
         with pytest.raises(StoreError):
             await store.write(ticks)
     await gate.open()
+    assert await store.write(ticks) == 1
+    await store.close()
+
+
+@pytest.mark.parametrize("again", ["gone", "another"])
+async def test_a_child_that_is_replaced_makes_no_table_in_the_place_of_the_one_that_is_gone(
+    questdb: QuestDB, again: str
+) -> None:
+    """What the child before it wrote is gone with the table: writes fail and say so, until that table is back."""
+    url = parse(questdb.url)
+    assert isinstance(url, QuestDbUrl)
+    place = QuestDbPlace(url, "ticks")
+    store = StoreApart(questdb.url)
+    await store.open()
+    ticks = [batch([tick(1, source=again)])]
+    await store.write(ticks)
+    kept = f"ticks_kept_{again}"
+    place.sql(f"RENAME TABLE ticks TO {kept}")
+    other = StoreApart(questdb.url)
+    if again == "another":
+        await other.open()
+    assert store._child is not None
+    store._child.kill()
+    with pytest.raises(StoreError, match="has ended"):
+        await store.write(ticks)
+    for _ in range(2):
+        with pytest.raises(StoreError, match="has vanished|was dropped, and another made"):
+            await store.write(ticks)
+    await other.close()
+    found = place.sql("SELECT table_name FROM tables() WHERE table_name = 'ticks'")["dataset"]
+    assert len(found) == int(again == "another")
+    if found:
+        place.sql("DROP TABLE ticks")
+    place.sql(f"RENAME TABLE {kept} TO ticks")
     assert await store.write(ticks) == 1
     await store.close()
 
