@@ -1,4 +1,4 @@
-"""The small interface that every store of ticks keeps.
+"""The contract that every store of ticks keeps: writing, reading by day, and SQL.
 
 A store holds each tick once: ``(source, run, n)`` names it, so a batch that is written again, cut elsewhere, or whose
 ticks the producer had to send again under new offsets, adds nothing.
@@ -6,17 +6,19 @@ ticks the producer had to send again under new offsets, adds nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from schemas import Tick
 
 
 class StoreError(Exception):
-    """The store did not take a write. Nothing of it need be kept: the caller holds the ticks and writes them again.
+    """The store can't be opened or did not take a write, for now: try again. The caller still holds the ticks.
 
-    The text says what the store said and, where it can be told, what to do: disk full, locked, unreachable.
+    The text says what the store said and, where it can be told, what to do: disk full, locked, unreachable. What no
+    number of tries would change is a ``schemas.UsageError``.
     """
 
 
@@ -53,8 +55,24 @@ class TickBatch:
     values: Sequence[bytes] | None = None
 
 
+def without(batches: Iterable[TickBatch], partition: int, offset: int) -> list[TickBatch]:
+    """The batches without the tick at one place, and without batches that are empty then."""
+    kept: list[TickBatch] = []
+    for batch in batches:
+        left = batch
+        if batch.partition == partition and offset in batch.offsets:
+            at = batch.offsets.index(offset)
+            lists = (batch.offsets, batch.timestamps, batch.ticks)
+            offsets, timestamps, ticks = ([*entries[:at], *entries[at + 1 :]] for entries in lists)
+            values = None if batch.values is None else [*batch.values[:at], *batch.values[at + 1 :]]
+            left = TickBatch(batch.topic, partition, offsets, timestamps, ticks, values)
+        if left.ticks:
+            kept.append(left)
+    return kept
+
+
 class TickStore(Protocol):
-    """Where ticks are kept. Opened once, written by one caller at a time, closed once.
+    """Where ticks are written. Opened, written by one caller at a time, closed.
 
     Attributes:
         identity: what tells the thing that holds the ticks from another of its name, once it is open; ``None`` where
@@ -64,11 +82,15 @@ class TickStore(Protocol):
     identity: int | None
 
     async def open(self) -> None:
-        """Make the store ready, creating what is missing.
+        """Make the store ready, creating what is missing. A second call does nothing.
+
+        A call that failed, or was cancelled, leaves nothing open: the same object is opened again when it is time, or
+        closed.
 
         Raises:
-            schemas.UsageError: it can't be used as configured (not writable, another owner, wrong address).
-            StoreError: it is not there yet; trying again may help.
+            StoreError: it is away, full or locked: try again later, by and by.
+            schemas.UsageError: it can't be used as configured (not writable, another's file or table, a wrong password
+                or address). Trying again helps only when somebody has changed that.
         """
 
     async def write(self, batches: Sequence[TickBatch]) -> int:
@@ -88,3 +110,48 @@ class TickStore(Protocol):
 
     async def close(self) -> None:
         """Release files and connections. A second call does nothing."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a query gives, read row by row.
+
+    Attributes:
+        note: what the reader should know beside it, as which days were left out.
+    """
+
+    columns: Sequence[str]
+    rows: Iterator[Sequence[Any]]
+    note: str | None = None
+
+
+class TickReader(Protocol):
+    """What was stored, read by whoever likes, at any time: nothing has to be opened, nothing is ever changed.
+
+    Every method raises ``schemas.UsageError`` where there is no such store, or it can't be read; also while rows are
+    read.
+    """
+
+    def days(self) -> list[str]:
+        """The Shanghai days (YYYY-MM-DD) that there are ticks of, oldest first; none where nothing was stored yet."""
+
+    def rows(self, day: str, topic: str | None = None) -> Iterator[Sequence[Sequence[Any]]]:
+        """A day's rows, in lists of at most ``columns.ROWS``, values in the order of ``columns.NAMES``.
+
+        Args:
+            topic: only the ticks of a topic, by partition and offset; by default all, in any order.
+        """
+
+    def query(self, sql: str, days: Sequence[str] = ()) -> AbstractContextManager[Result]:
+        """Run one statement on the table ``ticks``, in the database's own SQL, and nothing but reading.
+
+        Args:
+            days: Shanghai dates (YYYY-MM-DD) to read, where the database keeps days apart; by default its newest.
+
+        Raises:
+            UsageError: also where nothing was stored yet, for a statement that does not read, and for wrong SQL.
+        """
+
+
+class Database(TickStore, TickReader, Protocol):
+    """A store with all that it can do: a database's one module."""

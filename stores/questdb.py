@@ -1,19 +1,30 @@
-"""The server store: QuestDB 9 or later, written by ILP over HTTP into one deduplicating table, partitioned by day."""
+"""The server store: QuestDB 9 or later, written by ILP over HTTP into one deduplicating table, partitioned by day.
+
+It is read over the same port: a query's answer whole, a day's rows as they come.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import csv
+import http.client
+import io
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlencode
 
 import aiohttp
 import orjson
 
+from market.times import DAY_MS, day_start
 from schemas import UsageError
-from stores.base import StoreError, TickBatch, UnstorableError
-from stores.columns import ADDED, COLUMNS, KEY, TABLE, unstorable
+from stores.base import Result, StoreError, TickBatch, UnstorableError
+from stores.columns import ADDED, COLUMNS, KEY, ROWS, TABLE, selected, unstorable
 from stores.ilp import encoder
 from stores.urls import PASSWORD, QuestDbUrl
 
@@ -24,7 +35,31 @@ _ID = "SELECT id FROM tables() WHERE table_name = '{}'"
 _COLUMNS = "SELECT \"column\", type, designated, upsertKey FROM table_columns('{}')"
 _SUSPENDED = "SELECT suspended FROM wal_tables() WHERE name = '{}'"
 _REFUSED = {HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR}  # the latter for a time beyond the year 9999
+_FORBIDDEN = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 _SYMBOLS = {"code": 8192}  # distinct values that QuestDB prepares for; it grows beyond, at a price
+
+MOST_ROWS = 1_000_000  # an answer is read whole, and this many rows of all columns are some 200 MB
+_QUERY_SECONDS = 60.0  # QuestDB's own limit of a query
+
+_ONLY = "the store is only read here: write a SELECT, WITH … SELECT, SHOW or EXPLAIN"
+_BEFORE = r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/)*"
+_STATEMENT = re.compile(
+    rf"{_BEFORE}(?P<explain>EXPLAIN\b{_BEFORE}(?:\(\s*FORMAT\s+\w+\s*\)\s*)?)?(?P<what>(?:SELECT|WITH|SHOW)\b.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+_ELSEWHERE = re.compile(
+    r"\b(files|glob|import_files|export_files|read_parquet|parquet_scan|cancel_query|reload_config|flush_query_cache"
+    r"|hydrate_table_metadata|simulate_crash|simulate_warnings|dump_memory_usage|dump_thread_stacks|touch"
+    r"|wait_wal_table)\b\s*(?:\(|--|/\*)",
+    re.IGNORECASE,
+)
+"""Functions that read the server's files or change its state, in a SELECT too; in texts as well: to be certain."""
+_STRINGS = re.compile(r"'[^']*'")
+_QUOTED = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/", re.DOTALL)
+_WRITING = {"INSERT", "UPDATE"}  # what can follow a WITH
+_WRAPPED = "EXPLAIN SELECT * FROM (\n{}\n)"
+_READERS = tuple({"SYMBOL": str, "LONG": int, "DOUBLE": float}[column.questdb] for column in COLUMNS)
+_DAY = "timestamp_floor('d', dateadd('h', 8, timestamp))"  # in Shanghai
 
 
 class QuestDbStore:
@@ -92,6 +127,80 @@ class QuestDbStore:
         if session is not None:
             await session.close()
 
+    def days(self) -> list[str]:
+        """See ``TickReader``; a server without the table says so."""
+        lines = self._lines(f"SELECT DISTINCT {_DAY} day FROM {self._table} ORDER BY day")  # noqa: S608 - our own names
+        return [line[0][:10] for line in lines]
+
+    def rows(self, day: str, topic: str | None = None) -> Iterator[Sequence[Sequence[Any]]]:
+        """See ``TickReader``."""
+        start = day_start(date.fromisoformat(day))
+        there = {line[0] for line in self._lines(f"SELECT \"column\" FROM table_columns('{self._table}')")}  # noqa: S608
+        sql = f"SELECT {selected(there)} FROM {self._table}"  # noqa: S608 - our own names
+        sql += f" WHERE timestamp >= {start * 1000} AND timestamp < {(start + DAY_MS) * 1000}"
+        if topic is not None:
+            quoted = topic.replace("'", "''")
+            sql += f" AND kafka_topic = '{quoted}' ORDER BY kafka_partition, kafka_offset"
+        some: list[list[Any]] = []
+        for line in self._lines(sql):
+            some.append([None if text == "" else read(text) for read, text in zip(_READERS, line, strict=True)])
+            if len(some) == ROWS:
+                yield some
+                some = []
+        if some:
+            yield some
+
+    @contextmanager
+    def query(self, sql: str, days: Sequence[str] = ()) -> Iterator[Result]:
+        """See ``TickReader``."""
+        if days:
+            raise UsageError("days are chosen in SQLite's files alone; in QuestDB: WHERE timestamp IN '2026-11-20'")
+        sql, what = check_reading(sql)
+        # The server's parser has the last word: what stands in the place of a table reads. EXPLAIN runs nothing.
+        _refused(self._answer(_WRAPPED.format(what)), _WRAPPED.index("{") - (len(sql) - len(what)), len(sql))
+        read = self._answer(sql)
+        _refused(read, 0, len(sql))
+        rows = read.get("dataset", [])
+        if len(rows) > MOST_ROWS:
+            raise UsageError(
+                f"more than {MOST_ROWS:,} rows: add a LIMIT, or take {self._url.http}/exp?query=… which streams CSV"
+            )
+        yield Result([column["name"] for column in read.get("columns", [])], iter(rows))
+
+    def _answer(self, sql: str) -> dict[str, Any]:
+        """What the server says to a reader's statement, which may be an error."""
+        with self._asked("/exec", {"query": sql, "limit": MOST_ROWS + 1}) as answer:
+            body = answer.read()
+        read = _json(body)
+        if not isinstance(read, dict) or not {"dataset", "error", "ddl"} & read.keys():
+            raise self._stranger()
+        return read
+
+    def _lines(self, sql: str) -> Iterator[list[str]]:
+        """The rows of a reader's statement as CSV, while they come."""
+        with self._asked("/exp", {"query": sql}) as answer:
+            if answer.status != HTTPStatus.OK:
+                raise UsageError(f"QuestDB: {_message(answer.read(), 'error')}")
+            lines = csv.reader(io.TextIOWrapper(answer, "utf-8", newline=""))
+            next(lines, None)
+            yield from lines
+
+    @contextmanager
+    def _asked(self, path: str, asked: dict[str, Any]) -> Iterator[http.client.HTTPResponse]:
+        connection = http.client.HTTPConnection(self._url.host, self._url.port, timeout=_QUERY_SECONDS)
+        try:
+            connection.request("GET", f"{path}?{urlencode(asked)}", headers=dict(self._url.headers))
+            answer = connection.getresponse()
+            if answer.status in _FORBIDDEN:
+                raise self._forbidden()
+            yield answer
+        except (OSError, http.client.HTTPException, csv.Error) as error:
+            raise UsageError(
+                f"no QuestDB answers at {self._url.http} ({error}): start it, or name another with --store"
+            ) from error
+        finally:
+            connection.close()
+
     async def _ready(self, session: aiohttp.ClientSession) -> None:
         await self._same(session)
         columns = await self._sql(session, _COLUMNS.format(self._table))
@@ -140,22 +249,23 @@ class QuestDbStore:
     def _unfit(self, why: str) -> UsageError:
         return UsageError(f"table {self._table} in QuestDB at {self._url.http}: {why}")
 
+    def _forbidden(self) -> UsageError:
+        what = "refuses this user and password" if self._url.user else f"wants a password: {PASSWORD}"
+        return UsageError(f"QuestDB at {self._url.http} {what}")
+
+    def _stranger(self) -> UsageError:
+        return UsageError(f"what answers at {self._url.http} is not QuestDB's HTTP port")
+
     async def _sql(self, session: aiohttp.ClientSession, query: str) -> list[list[Any]]:
         """The rows of a query, none for a statement."""
         status, answer = await self._request(session, "GET", "/exec", {"query": query}, None)
-        try:
-            read = orjson.loads(answer)
-        except orjson.JSONDecodeError:
-            read = None
+        read = _json(answer)
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise StoreError(f"QuestDB at {self._url.http}: {status} {_message(answer)}")
-        if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-            raise UsageError(
-                f"QuestDB at {self._url.http} "
-                + ("refuses this user and password" if self._url.user else f"wants a password: {PASSWORD}")
-            )
+        if status in _FORBIDDEN:
+            raise self._forbidden()
         if not isinstance(read, dict) or not {"ddl", "dataset", "error"} & read.keys():
-            raise UsageError(f"what answers at {self._url.http} is not QuestDB's HTTP port")
+            raise self._stranger()
         if "error" in read:
             raise UsageError(f"QuestDB at {self._url.http} refused {query!r}: {read['error']}")
         rows: list[list[Any]] = read.get("dataset", [])
@@ -191,10 +301,50 @@ def _ddl(table: str) -> str:
     )
 
 
-def _message(answer: bytes) -> str:
-    """What QuestDB says in an error, on one line."""
+def _json(answer: bytes) -> Any:
     try:
-        text = str(orjson.loads(answer)["message"])
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        text = answer[:200].decode("utf-8", "replace")
-    return " ".join(text.split())
+        return orjson.loads(answer)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _message(answer: bytes, name: str = "message") -> str:
+    """What QuestDB says in an error, on one line."""
+    read = _json(answer)
+    told = read.get(name) if isinstance(read, dict) else None
+    return " ".join(str(told or answer[:200].decode("utf-8", "replace")).split())
+
+
+def check_reading(sql: str) -> tuple[str, str]:
+    """Refuse, before the server sees it, what is not one statement that reads.
+
+    Returns:
+        The statement, and what it explains, which is all of it where it explains nothing.
+
+    Raises:
+        UsageError: it begins with something else than SELECT, WITH, SHOW or EXPLAIN of these, has another statement
+            behind it, or calls a function that reaches beyond the tables.
+    """
+    text = sql.strip()
+    text = text[:-1].rstrip() if text.endswith(";") else text
+    found = _STATEMENT.fullmatch(text)
+    if found is None or _WRITING.intersection(re.findall(r"\w+", _QUOTED.sub(" ", text.upper()))):
+        raise UsageError(_ONLY)
+    # Where nothing but plain texts quotes, their ends are certain.
+    plain = text if re.search(r'--|/\*|"', text) else _STRINGS.sub("''", text)
+    if ";" in plain:
+        raise UsageError("one statement at a time" + ("" if plain is not text else ", and no ; in names or comments"))
+    reaching = _ELSEWHERE.search(text)
+    if reaching:
+        raise UsageError(f"the function {reaching[1].lower()} can't be called from here: {_ONLY}")
+    return text, found["what"]
+
+
+def _refused(read: dict[str, Any], shift: int, length: int) -> None:
+    """Raise what the server says is wrong, at its place in the statement as it was given."""
+    if "error" in read:
+        position = read.get("position")
+        at = ""
+        if isinstance(position, int):
+            at = f" (at character {min(max(position - shift, 0), length) + 1})"
+        raise UsageError(f"QuestDB: {read['error']}{at}")
