@@ -18,7 +18,7 @@ import msgspec
 from schemas import Tick, UsageError, decoder, encode
 from schemas.usable import UNREADABLE
 from stores import open_store
-from stores.base import StoreError, TickBatch, TickStore, UnstorableError
+from stores.base import Database, StoreError, TickBatch, UnstorableError
 from stores.columns import unstorable
 
 CLOSE_SECONDS = 20.0
@@ -198,7 +198,7 @@ class _Server:
     """The store in the child."""
 
     def __init__(self) -> None:
-        self._store: TickStore | None = None
+        self._store: Database | None = None
 
     async def answer(self, body: bytes) -> _Done | _Failed:
         request = _request.decode(body)

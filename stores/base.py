@@ -72,14 +72,7 @@ def without(batches: Iterable[TickBatch], partition: int, offset: int) -> list[T
 
 
 class TickStore(Protocol):
-    """Where ticks are written. Opened, written by one caller at a time, closed.
-
-    Attributes:
-        identity: what tells the thing that holds the ticks from another of its name, once it is open; ``None`` where
-            nothing does. A store that is told of one never makes what is missing anew.
-    """
-
-    identity: int | None
+    """Where ticks are written. Opened, written by one caller at a time, closed."""
 
     async def open(self) -> None:
         """Make the store ready, creating what is missing. A second call does nothing.
@@ -154,4 +147,11 @@ class TickReader(Protocol):
 
 
 class Database(TickStore, TickReader, Protocol):
-    """A store with all that it can do: a database's one module."""
+    """All that a database's one module can do.
+
+    Attributes:
+        identity: what tells the thing that holds the ticks from another of its name, once it is open; ``None`` where
+            nothing does. A store that is told of one never makes what is missing anew.
+    """
+
+    identity: int | None

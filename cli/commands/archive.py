@@ -152,7 +152,9 @@ def _run(request: Request, bootstrap: str, from_store: str | None) -> list[Added
     short = request.topic.split(".")[1]
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     if from_store:
-        store = archives.stored(from_store)
+        from stores import open_store
+
+        store = open_store(from_store)
         why = _lag(request.topic, bootstrap)
         with _progress(f"{short} from the store", "days") as told:
             return run.from_store(request, store, told, whole=why is None)

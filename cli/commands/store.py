@@ -21,10 +21,7 @@ from schemas import UsageError
 from schemas.outside import printable, printable_json
 
 if TYPE_CHECKING:
-    from consumers.archive.sql import Result as Archived
-    from stores.query import Result as Stored
-
-    Result = Archived | Stored
+    from stores import Result
 
 app = typer.Typer(no_args_is_help=True, help="Read the stored ticks.")
 
@@ -91,14 +88,15 @@ def command(
 
 def _answer(url: str, archive: Path | None, sql: str, days: Sequence[str]) -> AbstractContextManager[Result]:
     """What store and archive say; the store alone where nothing is archived."""
+    from stores import open_store
+
+    stored = open_store(url)
     if archive is not None:
         from consumers.archive import sql as archived
 
         if archived.holds_ticks(archive):
-            return archived.query(archive, archives.stored(url), sql, days)
-    from stores.query import query
-
-    return query(url, sql, days)
+            return archived.query(archive, stored, sql, days)
+    return stored.query(sql, days)
 
 
 def _print_json(result: Result) -> None:

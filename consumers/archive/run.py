@@ -9,19 +9,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Protocol
 
 import pyarrow as pa
 from aiokafka import TopicPartition
 
 from ashare_client.archive import Archive, ArchiveError, Day, Span, merged
-from broker.chunk import Chunk
 from broker.reader import ChunkReader
 from consumers.archive.keeper import Keeper
 from consumers.archive.kinds import Kind
 from consumers.archive.sink import Sink
+from consumers.archive.stored import chunks
 from market.times import trading_date
 from schemas import UsageError
+from stores import TickReader
 
 _FETCH_BYTES = 1 << 20
 _SMALL = 65_536
@@ -83,16 +83,6 @@ class Added:
     closed: bool
 
 
-class Store(Protocol):
-    """Stored ticks, as a source."""
-
-    def days(self) -> list[str]:
-        """The days that there are ticks of."""
-
-    def chunks(self, day: str, topic: str) -> Iterator[Chunk]:
-        """A day's ticks of a topic by partition and offset."""
-
-
 async def from_log(request: Request, bootstrap: str, progress: Progress | None = None) -> list[Added]:
     """Archive what the log holds of the wanted days and the archive does not.
 
@@ -133,7 +123,9 @@ async def from_log(request: Request, bootstrap: str, progress: Progress | None =
         )
 
 
-def from_store(request: Request, store: Store, progress: Progress | None = None, *, whole: bool = True) -> list[Added]:
+def from_store(
+    request: Request, store: TickReader, progress: Progress | None = None, *, whole: bool = True
+) -> list[Added]:
     """Archive what a store holds of the wanted days and the archive does not.
 
     A store keeps each tick once and its fields only: offsets of ticks that were sent again stay missing, and a record
@@ -152,7 +144,7 @@ def from_store(request: Request, store: Store, progress: Progress | None = None,
         days = [day for day in store.days() if request.wanted(day)]
         sink = Sink(archive, request.topic, request.kind, wanted=request.wanted, staging=keeper.staging, source="store")
         for number, day in enumerate(days):
-            for chunk in store.chunks(day, request.topic):
+            for chunk in chunks(store, day, request.topic):
                 sink.add(chunk)
             sink.close()
             if progress is not None:

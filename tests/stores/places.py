@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from schemas import Tick
-from stores import TickBatch, TickStore
+from stores import TickBatch, TickReader, TickStore
 from stores.apart import StoreApart
 from stores.questdb import QuestDbStore
 from stores.sqlite import SqliteStore
@@ -79,6 +79,9 @@ class Place(Protocol):
     def store(self) -> TickStore:
         """A store on this place, not opened."""
 
+    def reader(self) -> TickReader:
+        """What reads this place."""
+
     async def rows(self) -> list[Row]:
         """What is there, by source, run and n."""
 
@@ -93,6 +96,10 @@ class SqlitePlace:
     def store(self) -> TickStore:
         """See ``Place``."""
         return SqliteStore(self.directory, busy_timeout=5.0)
+
+    def reader(self) -> SqliteStore:
+        """See ``Place``."""
+        return SqliteStore(self.directory)
 
     async def rows(self) -> list[Row]:
         """Also makes sure that the files are sound."""
@@ -124,6 +131,10 @@ class QuestDbPlace:
     counts = False
 
     def store(self) -> TickStore:
+        """See ``Place``."""
+        return self.reader()
+
+    def reader(self) -> QuestDbStore:
         """See ``Place``."""
         return QuestDbStore(self.url, table=self.table)
 

@@ -196,7 +196,7 @@ async def test_a_child_that_is_replaced_makes_no_table_in_the_place_of_the_one_t
     with pytest.raises(StoreError, match="has ended"):
         await store.write(ticks)
     for _ in range(2):
-        with pytest.raises(StoreError, match="has vanished|was dropped, and another made"):
+        with pytest.raises(StoreError, match=r"has vanished|was dropped, and another made"):
             await store.write(ticks)
     await other.close()
     found = place.sql("SELECT table_name FROM tables() WHERE table_name = 'ticks'")["dataset"]

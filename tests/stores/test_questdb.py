@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from schemas import UsageError
-from stores import StoreError, questdb_query
+from stores import StoreError
 from stores.ilp import encoder
 from stores.questdb import QuestDbStore
 from stores.urls import QuestDbUrl
@@ -214,8 +214,8 @@ async def test_a_password(questdb_place: QuestDbPlace) -> None:
         with pytest.raises(UsageError, match=why) as caught:
             await write(replace(questdb_place, url=url))
         assert "hunter2" not in str(caught.value)
-        with pytest.raises(UsageError, match=why):
-            questdb_query.run(url, "SELECT 1")
+        with pytest.raises(UsageError, match=why), QuestDbStore(url).query("SELECT 1"):
+            pass
     assert str(questdb_place.url.password) not in repr(questdb_place.url)
 
 
@@ -242,7 +242,7 @@ async def test_no_redirect_takes_the_password_along(questdb_place: QuestDbPlace)
             with pytest.raises(UsageError, match="is not QuestDB's HTTP port"):
                 await QuestDbStore(url).open()
             with pytest.raises(UsageError, match="is not QuestDB's HTTP port"):
-                await asyncio.to_thread(questdb_query.run, url, "SELECT 1")
+                await asyncio.to_thread(QuestDbStore(url).query("SELECT 1").__enter__)
     assert asked == []
 
 
