@@ -152,6 +152,8 @@ class Database(TickStore, TickReader, Protocol):
     Attributes:
         identity: what tells the thing that holds the ticks from another of its name, once it is open; ``None`` where
             nothing does. A store that is told of one never makes what is missing anew.
+        counts_new: whether ``write`` tells new ticks from those that are there.
     """
 
     identity: int | None
+    counts_new: bool

@@ -70,6 +70,8 @@ class QuestDbStore:
     has.
     """
 
+    counts_new = False
+
     def __init__(self, url: QuestDbUrl, *, table: str = TABLE, timeout: float = 20.0, known: int | None = None) -> None:
         """Nothing is sent before ``open``.
 
@@ -277,7 +279,7 @@ class QuestDbStore:
         try:
             # No redirect is followed: the password is for this server alone.
             async with session.request(
-                method, self._url.http + path, params=query, data=body, allow_redirects=False
+                method, self._url.http + path, params=query, data=body and io.BytesIO(body), allow_redirects=False
             ) as response:
                 return response.status, await response.read()
         except TimeoutError as error:

@@ -49,6 +49,8 @@ class SqliteStore:
     Several worker processes of one host may write the same files. Not for a network file system.
     """
 
+    counts_new = True
+
     def __init__(self, directory: Path, *, busy_timeout: float = 10.0) -> None:
         """Nothing is touched before ``open``.
 

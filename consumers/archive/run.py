@@ -103,7 +103,9 @@ async def from_log(request: Request, bootstrap: str, progress: Progress | None =
             begins, ends = await reader.begins(places), await reader.ends(places)
             log = {tp.partition: Span(begins[tp], ends[tp]) for tp in places}
             held = archive.spans(topic)
-            await _check_same(reader, archive, request, log, held)
+            another = await another_log(reader, archive, topic, log, held)
+            if another is not None:
+                raise UsageError(f"{another}; name another directory with --dir")
             sink = Sink(archive, topic, request.kind, wanted=request.wanted, staging=keeper.staging, source="log")
             ranges = {p: missing(span, held.get(p, ())) for p, span in log.items()}
             total, done = sum(span.end - span.start for spans in ranges.values() for span in spans), 0
@@ -180,14 +182,13 @@ def missing(log: Span, held: Sequence[Span]) -> list[Span]:
     return found
 
 
-async def _check_same(
-    reader: ChunkReader, archive: Archive, request: Request, log: Mapping[int, Span], held: Mapping[int, Sequence[Span]]
-) -> None:
-    """Make sure that the archive goes on where the log is the one that it came from.
+async def another_log(
+    reader: ChunkReader, archive: Archive, topic: str, log: Mapping[int, Span], held: Mapping[int, Sequence[Span]]
+) -> str | None:
+    """Why a topic is not the one that an archive came from; ``None`` where it is.
 
     Offsets of a topic that was deleted and made again begin anew: what is new would pass for archived.
     """
-    topic, directory = request.topic, request.directory
     for partition, spans in held.items():
         last = spans[-1].end - 1
         span = log.get(partition, Span(0, 0))
@@ -205,10 +206,11 @@ async def _check_same(
             if archived and logged and archived != logged:
                 why = f"has another record at {last:,} than the archive"
         if why is not None:
-            raise UsageError(
-                f"{topic} is not the topic that {directory} holds, partition {partition} {why}:"
-                " it was made anew; name another directory with --dir"
+            return (
+                f"{topic} is not the topic that {archive.directory} holds, partition {partition} {why}:"
+                " it was made anew"
             )
+    return None
 
 
 def _reached(days: Sequence[Day], partition: int, log: Span, sink: Sink) -> str | None:
