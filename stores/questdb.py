@@ -241,8 +241,8 @@ class QuestDbStore:
             what = "was dropped, and another made" if found else "has vanished"
             raise StoreError(
                 f"table {self._table} in QuestDB at {self._url.http} {what} while it was written: bring it back (RENAME"
-                f" TABLE, a backup), or restart the worker, which goes on in a new one; `ashare replay` reads again"
-                " what the log still has"
+                " TABLE, a backup), or restart the worker, which goes on in a new one; `ashare store refill --day"
+                " YYYY-MM-DD` writes a lost day again, from Kafka or the archive"
             )
         if not found:
             raise StoreError(f"QuestDB at {self._url.http} does not show table {self._table} yet")

@@ -38,8 +38,8 @@ _ADVICE = {
     sqlite3.SQLITE_PERM: "make the file and its directory writable",
     sqlite3.SQLITE_CANTOPEN: "the directory must exist and be writable",
     sqlite3.SQLITE_IOERR: "the disk, its quota or the limit on a file's size refused it",
-    sqlite3.SQLITE_CORRUPT: "the file is damaged: move it away (`sqlite3 FILE .recover` saves what is readable) and "
-    "process the day again from Kafka",
+    sqlite3.SQLITE_CORRUPT: "the file is damaged: move it away (`sqlite3 FILE .recover` saves what is readable), "
+    "then `ashare store refill --day YYYY-MM-DD` writes the day again, from Kafka or the archive",
 }
 
 

@@ -130,7 +130,7 @@ def refill(
     if day > today:
         raise UsageError(f"--day {day} is in the future: in Shanghai it is {today}")
     database = open_store(with_password(store, store_user or None, store_password_file or None))
-    if origin is Origin.ARCHIVE and archive is not None and not archive.is_dir():
+    if archive is not None and not archive.is_dir():
         raise UsageError(f"--archive {archive}: no such directory")
     directory = archives.existing(archive)
     request = Request(day, bootstrap, directory, origin.value if origin else None)
