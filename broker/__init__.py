@@ -3,8 +3,9 @@
 import aiokafka
 import aiokafka.admin  # with every logger of theirs made
 
-from broker import boundary, quiet
+from broker import boundary, quiet, records
 
 boundary.install()
+records.install()
 quiet.install()
 assert aiokafka

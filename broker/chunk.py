@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from bisect import bisect_left
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -178,10 +178,8 @@ def take(result: FetchResult, *, headers: bool = False) -> Chunk | None:
 def _unpack(records: PartitionRecords, chunk: Chunk, *, headers: bool) -> None:
     batches = records._records
     read_committed = records._isolation_level == 1
-    add_offset, add_time = chunk.offsets.append, chunk.timestamps.append
-    add_key, add_value = chunk.keys.append, chunk.values.append
     while batches.has_next():
-        batch = batches.next_batch()
+        batch = batches.memory.next_batch()
         if records._check_crcs and not batch.validate_crc():
             chunk.corrupt = True
             return
@@ -194,16 +192,27 @@ def _unpack(records: PartitionRecords, chunk: Chunk, *, headers: bool) -> None:
                 continue
         if not batch.is_control_batch:
             start = chunk.end
-            for record in batch:
-                offset = record.offset
-                if offset >= start:
-                    add_offset(offset)
-                    add_time(record.timestamp)
-                    add_key(record.key)
-                    add_value(record.value)
-                    if headers:
-                        chunk.headers.append(record.headers)
+            try:
+                _add(batch, chunk, start, headers=headers)
+            except UnicodeDecodeError:
+                start = max(start, chunk.offsets[-1] + 1) if chunk.offsets else start
+                _add(batches.lenient(batch), chunk, start, headers=headers)
         chunk.end = batch.next_offset
+
+
+def _add(records: Iterable[Any], chunk: Chunk, start: int, *, headers: bool) -> None:
+    """Put records at the end of a chunk, without those before an offset."""
+    add_offset, add_time = chunk.offsets.append, chunk.timestamps.append
+    add_key, add_value = chunk.keys.append, chunk.values.append
+    for record in records:
+        offset = record.offset
+        if offset >= start:
+            add_offset(offset)
+            add_time(record.timestamp)
+            add_key(record.key)
+            add_value(record.value)
+            if headers:
+                chunk.headers.append(record.headers)
 
 
 def corrupt(chunk: Chunk) -> CorruptRecordException:

@@ -22,8 +22,8 @@ from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
 from aiokafka.consumer.subscription_state import Assignment
 from aiokafka.errors import KafkaError
-from aiokafka.record.memory_records import MemoryRecords
 
+from broker.records import Records
 from broker.wire import BODY, COUNT, Pending, connection_to, count_at, name_at, overdue, packed, send, speaks
 
 log = logging.getLogger(__name__)
@@ -191,7 +191,7 @@ class Conversation:
                 continue
             state.highwater, state.lso, state.timestamp = highwater, stable, now_ms
             if records:
-                memory = MemoryRecords(records)
+                memory = Records(records)
                 if memory.has_next():
                     self._hold(tp, memory, aborted, offset)
                     came = True

@@ -20,6 +20,8 @@ from urllib.parse import urlsplit
 import orjson
 from aiohttp import hdrs, web
 
+from schemas.secrets import masked_in
+
 log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 30.0
@@ -79,8 +81,10 @@ def host_names(texts: Iterable[str]) -> frozenset[str]:
 
 
 def answer(status: int, body: Any, **headers: str) -> web.Response:
-    """A JSON answer."""
-    return web.Response(status=status, body=orjson.dumps(body), content_type="application/json", headers=headers)
+    """A JSON answer. It quotes what others said, which may be a secret of this process: none goes out."""
+    return web.Response(
+        status=status, body=orjson.dumps(masked_in(body)), content_type="application/json", headers=headers
+    )
 
 
 def refusal(status: int, error: str, message: str, **headers: str) -> web.Response:
@@ -101,9 +105,11 @@ def guard(rules: Rules) -> Any:
             return await handler(request)
         except web.HTTPException as error:
             return _plain(request, error)
-        except (ConnectionError, asyncio.CancelledError):
+        except asyncio.CancelledError:
             raise
-        except Exception:
+        except Exception as error:
+            if isinstance(error, (ConnectionError, web.RequestPayloadError)) and _hung_up(request):
+                raise ConnectionResetError("who asked has hung up") from error  # `_Quiet` says nothing of it
             log.exception("%s %s failed", request.method, request.path)
             return refusal(500, "failed", "this is a fault of the server: its log says which")
 
@@ -123,6 +129,22 @@ async def body(request: web.Request) -> bytes:
         raise web.HTTPRequestTimeout(text=f"the body did not come within {BODY_SECONDS:g} s: send it again") from None
 
 
+class _Quiet(logging.Filter):
+    """Says nothing of who hangs up while the answer is made or written: that is no fault of the server's.
+
+    A handler's own connection errors don't come here: ``guard`` answers them.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether to write it."""
+        error = record.exc_info[1] if record.exc_info else None
+        return not isinstance(error, (ConnectionError, web.RequestPayloadError))
+
+
+_server_log = logging.getLogger(f"{__name__}.server")
+_server_log.addFilter(_Quiet())
+
+
 class GuardedRunner(web.AppRunner):
     """Runs an application with bounded connections, which are cut when idle."""
 
@@ -133,6 +155,7 @@ class GuardedRunner(web.AppRunner):
         super().__init__(
             application,
             access_log=None,
+            logger=_server_log,
             handle_signals=False,
             keepalive_timeout=idle,
             lingering_time=_LINGER_SECONDS,
@@ -182,6 +205,11 @@ def _change_refused(request: web.Request, rules: Rules, host: str) -> web.Respon
             message = f"changes need the token: Authorization: Bearer TOKEN{rules.secret and f' ({rules.secret})'}"
             return refusal(401, "token", message, **{"WWW-Authenticate": "Bearer"})
     return None
+
+
+def _hung_up(request: web.Request) -> bool:
+    transport = request.transport
+    return transport is None or transport.is_closing()
 
 
 def _same_origin(origin: str, host: str) -> bool:

@@ -18,7 +18,7 @@ from itertools import chain
 from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import InvalidTimestampError, KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from broker.background import discard, ended
@@ -137,6 +137,11 @@ class Lane:
     def unacknowledged(self) -> int:
         """Records added and not yet acknowledged."""
         return self._added - self._acknowledged
+
+    @property
+    def in_flight(self) -> Sequence[_Entry]:
+        """The records of the batch that is not acknowledged."""
+        return self._flight
 
     @property
     def flying_since(self) -> float | None:
@@ -363,7 +368,7 @@ class Publisher:
 
     def _leave(self) -> None:
         self._leaving = False
-        if self._producing is None or self._broken is not None:
+        if self._producing is None or self._broken is not None or self._failure is not None:
             return
         try:
             self._board(self._producing)
@@ -427,6 +432,9 @@ class Publisher:
         if generation != self._generation:
             return
         if sent is not None and (sent.cancelled() or sent.exception() is not None):
+            if not sent.cancelled() and isinstance(sent.exception(), InvalidTimestampError):
+                self._fail(self._misdated(lane))  # sent again, it would be refused again
+                return
             self._break(f"{lane.topic}/{lane.partition}: {None if sent.cancelled() else sent.exception()!r}")
             return
         records, size = lane.landed()
@@ -446,14 +454,30 @@ class Publisher:
         self._fail(task.exception())
 
     def _fail(self, error: BaseException | None) -> None:
-        log.critical("the publisher failed", exc_info=error)
-        self._failure = DeliveryError(f"the publisher failed: {error!r}")
-        self._failure.__cause__ = error
+        if isinstance(error, DeliveryError):
+            log.critical("%s", error)
+            self._failure = error
+        else:
+            log.critical("the publisher failed", exc_info=error)
+            self._failure = DeliveryError(f"the publisher failed: {error!r}")
+            self._failure.__cause__ = error
         for lane in self._lanes.values():
             lane.fail(self._failure)
         self._drained.set()
 
+    def _misdated(self, lane: Lane) -> DeliveryError:
+        """The error of records whose dates the broker does not take."""
+        dates = [timestamp / 1000 for _, _, timestamp, _, _ in lane.in_flight]
+        latest = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(max(dates, default=0.0)))
+        return DeliveryError(
+            f"{self.bootstrap} refuses {len(dates):,} records of {lane.topic}, dated up to {latest} UTC, as too far"
+            " from its own clock: set the clocks of this machine and of the broker (NTP), and start again; `ashare"
+            " topics apply` sets the topic's message.timestamp.after.max.ms"
+        )
+
     def _break(self, why: str) -> None:
+        if self._failure is not None:
+            return
         if self._broken is None:
             self._broken = why
         self._broke.set()

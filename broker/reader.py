@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from types import TracebackType
 from typing import Self, cast
 
@@ -154,3 +154,19 @@ class ChunkReader:
             self._consumer.pause(tp)
             chunk.clip(end)
         return chunk
+
+
+async def whole(bootstrap: str, topic: str, *, client_id: str) -> AsyncGenerator[Chunk, None]:
+    """A topic from its start to where it ends now, chunk by chunk; in order within a partition.
+
+    Raises:
+        UsageError: no broker answers, or it does not have the topic.
+        ReadError: it stops answering.
+    """
+    async with ChunkReader(bootstrap, client_id=client_id) as reader:
+        places = await reader.partitions(topic)
+        starts, ends = await reader.begins(places), await reader.ends(places)
+        reader.assign({place: (starts[place], ends[place]) for place in places})
+        while chunks := await reader.fetch():
+            for chunk in chunks:
+                yield chunk

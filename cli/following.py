@@ -9,6 +9,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+import broker  # noqa: F401 - importing it is what lets aiokafka read any record, whatever its headers are
 from schemas import UsageError
 from schemas.topics import topics
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import aclosing
 
 from broker.publisher import Publisher
-from broker.reader import ChunkReader
+from broker.reader import whole
 from processors.losses import Losses
 from processors.telling import group_of
 from schemas import FeedEvent, RecordError, decode, encode
 from schemas.bounds import MAX_TEXT
+from schemas.secrets import masked
 from schemas.topics import FEED_EVENTS
 
 OPERATOR = "operator"
@@ -24,22 +26,18 @@ async def read(bootstrap: str) -> list[FeedEvent]:
         ReadError: it stops answering.
     """
     groups: dict[str, Losses] = {}
-    async with ChunkReader(bootstrap, client_id="ashare-acknowledge") as reader:
-        places = await reader.partitions(FEED_EVENTS)
-        starts, ends = await reader.begins(places), await reader.ends(places)
-        reader.assign({place: (starts[place], ends[place]) for place in places})
-        while chunks := await reader.fetch():
-            for chunk in chunks:
-                for value in chunk.values:
-                    try:
-                        event = decode(FeedEvent, value or b"")
-                    except RecordError:
-                        continue
-                    group = group_of(event.source)
-                    if group is not None:
-                        groups.setdefault(group, Losses(group))
-                    for losses in groups.values():
-                        losses.take(event)
+    async with aclosing(whole(bootstrap, FEED_EVENTS, client_id="ashare-acknowledge")) as chunks:
+        async for chunk in chunks:
+            for value in chunk.values:
+                try:
+                    event = decode(FeedEvent, value or b"")
+                except RecordError:
+                    continue
+                group = group_of(event.source)
+                if group is not None:
+                    groups.setdefault(group, Losses(group))
+                for losses in groups.values():
+                    losses.take(event)
     return sorted((loss for losses in groups.values() for loss in losses.open), key=lambda loss: loss.at)
 
 
@@ -57,7 +55,7 @@ async def acknowledge(bootstrap: str, losses: Sequence[FeedEvent], reason: str) 
         at // 1000,
         0,
         at,
-        reason=(reason or "told by ashare acknowledge")[:MAX_TEXT],
+        reason=masked(reason or "told by ashare acknowledge")[:MAX_TEXT],
         end=max(loss.at for loss in losses),
         id=f"{OPERATOR}/{at // 1000}/1",
         count=len(losses),

@@ -63,6 +63,7 @@ def main() -> None:
     hangup.as_sigterm()
     before = os.umask(0o077)  # what is kept is ours: ticks are licensed, and dead letters are whatever came
     os.umask(before | 0o077)
+    settings.keep_given(sys.argv[1:], os.environ)
     with terminal.guarded():
         try:
             app()

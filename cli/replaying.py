@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import BinaryIO, Literal, cast
 
 from cli.archives import existing
 from cli.following import topic_name
@@ -30,7 +30,7 @@ from consumers.replay.terminal import HELP, interactive, keyboard
 from consumers.replay.through import Through, ThroughChanges, ThroughSnapshots
 from jobs.thresholds import parse_overrides
 from schemas import UsageError
-from schemas.outside import printable
+from schemas.outside import printable, printable_lines
 from schemas.topics import topics
 from simulator.server import Settings
 
@@ -212,7 +212,19 @@ def read_output(wanted: Wanted, request: Request, through: Through | None, *, sa
         return _file(wanted, kind)
     if wanted.form in ("parquet", "arrow"):
         raise UsageError(f"--format {wanted.form} needs --to-file")
-    return Lines(Stream(sys.stdout.buffer), kind, cast('Literal["json", "csv"]', wanted.form or "json"), seekable=True)
+    # To a file or a pipe the records go byte for byte; what a terminal shows, it must not obey.
+    stream = cast("BinaryIO", _Terminal()) if sys.stdout.isatty() else sys.stdout.buffer
+    return Lines(Stream(stream), kind, cast('Literal["json", "csv"]', wanted.form or "json"), seekable=True)
+
+
+class _Terminal:
+    """Standard output where it is a terminal: takes whole lines of bytes."""
+
+    def write(self, data: bytes) -> None:
+        sys.stdout.write(printable_lines(data.decode("utf-8", "backslashreplace")))
+
+    def flush(self) -> None:
+        sys.stdout.flush()
 
 
 def _file(wanted: Wanted, kind: str) -> Output:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ from typing import Any
 import typer
 
 from schemas import UsageError
+from schemas.addresses import address_secrets
 from schemas.secrets import keep
+from schemas.text_files import read_secret
 
 PREFIX = "ASHARE_"
 
@@ -238,15 +240,19 @@ def secret(name: str, given: str | None) -> str | None:
 
 
 def _of_file(variable: str, path: str) -> str:
-    try:
-        text = Path(path).read_text("utf-8-sig").strip()
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{variable} names a file that is not UTF-8 text: {path}") from error
-    except OSError as error:
-        raise UsageError(f"{variable} names a file that can't be read: {error.strerror}: {path}") from error
-    if not text.isprintable():
-        raise UsageError(f"{variable} names a file of several lines or of what is no text: {path} holds one secret")
-    return text
+    return read_secret(Path(path), variable)
+
+
+def keep_given(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Keep what is secret in the addresses that a command was given out of all that it shows, whichever setting it is.
+
+    Before any setting is read: an address that is refused is quoted.
+    """
+    texts = [*arguments, *(argument.partition("=")[2] for argument in arguments if argument.startswith("--"))]
+    texts += [
+        value for name, value in environment.items() if name.startswith(PREFIX) or name.lower().endswith("_proxy")
+    ]
+    keep(*(secret for text in texts for secret in address_secrets(text)))
 
 
 def _warn_of_process_list(flag: str, variable: str) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import io
+import json
 import logging
 import sys
 import traceback
@@ -126,4 +127,9 @@ def _replaced(error: UnicodeError) -> tuple[str | bytes, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     lacking = error.object[error.start : error.end].translate(_PLAIN)
-    return lacking.encode("ascii", "backslashreplace").decode("ascii"), error.end
+    return "".join(map(_written, lacking)), error.end
+
+
+def _written(character: str) -> str:
+    """A character in ASCII; as JSON escapes it, since what is printed may be JSON."""
+    return character if character.isascii() else json.dumps(character)[1:-1]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from broker.publisher import Publisher
-from broker.reader import ChunkReader
+from broker.reader import whole
 from schemas import RecordError, Threshold, decode, encode
 from schemas.topics import THRESHOLDS
 
@@ -30,17 +31,13 @@ async def read(bootstrap: str) -> list[Kept]:
         ReadError: it stops answering.
     """
     kept: dict[str, Kept] = {}
-    async with ChunkReader(bootstrap, client_id="ashare-threshold") as reader:
-        places = await reader.partitions(THRESHOLDS)
-        starts, ends = await reader.begins(places), await reader.ends(places)
-        reader.assign({place: (starts[place], ends[place]) for place in places})
-        while chunks := await reader.fetch():
-            for chunk in chunks:
-                for key, value, at in zip(chunk.keys, chunk.values, chunk.timestamps, strict=True):
-                    scope = (key or b"").decode("utf-8", "replace")
-                    kept.pop(scope, None)
-                    if value is not None:
-                        kept[scope] = Kept(scope, _threshold(value), at)
+    async with aclosing(whole(bootstrap, THRESHOLDS, client_id="ashare-threshold")) as chunks:
+        async for chunk in chunks:
+            for key, value, at in zip(chunk.keys, chunk.values, chunk.timestamps, strict=True):
+                scope = (key or b"").decode("utf-8", "replace")
+                kept.pop(scope, None)
+                if value is not None:
+                    kept[scope] = Kept(scope, _threshold(value), at)
     return sorted(kept.values(), key=lambda one: (_rank(one.scope), one.scope))
 
 

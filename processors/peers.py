@@ -18,7 +18,8 @@ import aiohttp
 import msgspec
 import orjson
 
-from schemas import Record, Snapshot
+from schemas import Record, Snapshot, UsageError
+from schemas.addresses import shown_address
 from schemas.topics import SNAPSHOTS, partition_of, topics
 
 HOP = "X-Ashare-Hop"
@@ -47,6 +48,20 @@ def announced(url: str, secret: str | None) -> str:
     return f"{root}{_MARK}{_proof(root, secret)}" if secret else root
 
 
+def check_own(url: str) -> None:
+    """Refuse an address of this worker that no other would ask.
+
+    Raises:
+        UsageError: it is not HTTP's root on a host; what else it holds would be told to the whole group, by Kafka.
+    """
+    try:
+        plain = _plain(url.rstrip("/"))
+    except ValueError:
+        plain = False
+    if not plain:
+        raise UsageError(f"--web-url {shown_address(url)!r} is no worker's address: give http://HOST:PORT and no more")
+
+
 def checked(url: str, secret: str | None) -> str:
     """The root of a peer's HTTP, from the address that it announced.
 
@@ -56,20 +71,29 @@ def checked(url: str, secret: str | None) -> str:
     root, _, proof = url.partition(_MARK)
     root = root.rstrip("/")
     try:
-        parts = urlsplit(root)
-        host, _port = parts.hostname, parts.port
+        plain, host = _plain(root), urlsplit(root).hostname or ""
     except ValueError:
-        raise PeerError(f"a member of the group announces {url[:200]!r}, which is no address") from None
-    plain = parts.scheme in {"http", "https"} and host and not parts.username and "@" not in parts.netloc
-    if not plain or parts.path or parts.query or parts.fragment:
-        raise PeerError(f"a member of the group announces {url[:200]!r}, which is no worker's address")
-    assert host is not None
+        raise PeerError(f"a member of the group announces {shown_address(url)[:200]!r}, which is no address") from None
+    if not plain:
+        raise PeerError(f"a member of the group announces {shown_address(url)[:200]!r}, which is no worker's address")
     if secret is not None:
         if not hmac.compare_digest(proof.encode(), _proof(root, secret).encode()):
             raise PeerError(f"the member at {root[:200]} does not know this worker's peer secret: {SETTING}")
     elif not _loopback(host):
         raise PeerError(f"the member at {root[:200]} is on another machine, and no secret is shared: {SETTING}")
     return root
+
+
+def _plain(root: str) -> bool:
+    """Whether it is HTTP's root on a host, without user, path or query; raises ValueError where it can't be read."""
+    parts = urlsplit(root)
+    _port = parts.port
+    return (
+        parts.scheme in {"http", "https"}
+        and bool(parts.hostname)
+        and not {"@", "?", "#"} & set(root)
+        and not parts.path
+    )
 
 
 def _proof(root: str, secret: str) -> str:

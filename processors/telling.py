@@ -9,6 +9,7 @@ from typing import Any
 from broker.publisher import Publisher
 from schemas import FeedEvent, encode
 from schemas.bounds import MAX_SOURCE, MAX_TEXT
+from schemas.secrets import masked
 from schemas.topics import FEED_EVENTS
 
 log = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ class Teller:
         if isinstance(codes, list) and len(codes) > MOST_CODES:
             fields["codes"] = "all"
         name = f"{self.source}/{self._run}/{self._count}"
-        told = FeedEvent(event, self.source, self._run, 0, at, reason=reason[:MAX_TEXT], id=name, **fields)
+        told = FeedEvent(event, self.source, self._run, 0, at, reason=masked(reason)[:MAX_TEXT], id=name, **fields)
         self._publisher.lane(FEED_EVENTS, 0).add(self.source.encode(), encode(told), at // 1000)
 
     async def told(self) -> None:

@@ -30,7 +30,7 @@ from processors.app import StreamApp, make_app
 from processors.following import Follower
 from processors.gaps import GapMarks
 from processors.logs import LogWatch, Unfetched
-from processors.peers import announced
+from processors.peers import announced, check_own
 from processors.storage import StorageWriter
 from processors.telling import Teller
 from processors.thresholds import RunTimeThresholds
@@ -95,6 +95,7 @@ class Worker:
 
     def __init__(self, options: WorkerOptions) -> None:
         """Nothing connects before ``run``."""
+        check_own(options.web_url)
         self.options = options
         self.group = "-".join(("ashare", *options.agents))
         self.app: StreamApp = make_app(

@@ -41,6 +41,7 @@ import msgspec
 
 from producer.coverage import Coverage
 from producer.feeds.decoded import FeedTick
+from producer.feeds.limits import CODES
 from producer.feeds.provider import Capabilities
 
 WINDOW = 30_000_000
@@ -52,7 +53,6 @@ LIMIT = 250_000
 HELD = 50_000
 """Ticks; beyond them the oldest go on at once."""
 _AHEAD_MS = 60_000
-_ROWS = 65_536
 
 Key = tuple[object, ...]
 Admitted = list[tuple[int, list[FeedTick]]]
@@ -387,7 +387,7 @@ class Arbiter:
             self._expire(self._waiting[0][0])
 
     def _row(self, code: str) -> _Row:
-        if len(self._rows) >= _ROWS:
+        if len(self._rows) >= CODES:
             self.forgotten += len(self._order)
             self._rows.clear()
         row = self._rows[code] = _Row(self._lines)

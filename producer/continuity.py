@@ -11,11 +11,13 @@ from typing import Literal
 
 from market.times import DAY_MS
 from producer.feeds.decoded import FeedTick
+from producer.feeds.limits import CODES
 
 Detected = Literal["sequence", "disconnect", "silence", "overflow", "volume", "merged", "killed"]
 
-_CODES = 65_536
 _SHANGHAI_MS = 8 * 3_600_000
+_GROUPS = 4_096
+"""Groups of packets that are watched."""
 _ROUNDING = 100
 """Shares: a feed that counts in lots rounds its two figures apart by less than one."""
 
@@ -55,6 +57,8 @@ class PacketNumbers:
         before = self._last.get(group)
         if before is not None and number == before[0]:
             return None
+        if before is None and len(self._last) >= _GROUPS:
+            return None  # no provider has so many: whoever invents them has no holes told
         self._last[group] = (number, received)
         if before is None or number <= before[0] + 1:
             return None
@@ -88,7 +92,7 @@ class CumulativeVolumes:
             if total is None:
                 continue
             before = last.get(tick.code)
-            if before is None and len(last) >= _CODES:
+            if before is None and len(last) >= CODES:
                 last.clear()
             if before is not None:
                 day, day_before = (tick.time + _SHANGHAI_MS) // DAY_MS, (before[2] + _SHANGHAI_MS) // DAY_MS

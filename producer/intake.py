@@ -22,6 +22,7 @@ from producer.arbitration import Admitted, Arbiter
 from producer.clock import now
 from producer.coverage import Coverage, Span
 from producer.feeds.decoded import Decoded, FeedTick, Frame, Letter
+from producer.feeds.limits import CODES
 from producer.numbering import Numbering
 from producer.quality import Flaws, Gate, Row
 from schemas import DeadLetter, FeedEvent, encode
@@ -34,7 +35,6 @@ log = logging.getLogger(__name__)
 
 SLICE = 2_048
 """Ticks of one frame between two looks at whether the publisher is full: 16 MiB can hold half a million."""
-_ROUTES = 65_536
 _CAUSES = 64
 _REASON = 1_000
 
@@ -283,7 +283,7 @@ class Intake:
 
     def _route(self, code: str) -> tuple[bytes, Lane]:
         """Key and lane of a code, remembered."""
-        if len(self._routes) >= _ROUTES:
+        if len(self._routes) >= CODES:
             self._routes.clear()
         lane = self._publisher.lane(TICKS, partition_of(code, self._partitions))
         self._routes[code] = route = (code.encode(), lane)

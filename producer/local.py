@@ -131,6 +131,7 @@ def status(line: Line) -> dict[str, Any]:
         "refused": len(subscription.refused),
         "unseen": len(subscription.unseen),
         "unread": dict(line.guard.unread),
+        "beyond": line.guard.beyond,
     }
 
 

@@ -47,6 +47,7 @@ from market.rules import limit_band_e4, tick_size_e4
 from market.sessions import Phase, sessions
 from market.times import DAY_MS, day_start, shanghai_date
 from producer.feeds.decoded import FeedTick
+from producer.feeds.limits import CODES
 
 UNKNOWN_CODE = "unknown_code"
 OFF_GRID = "off_grid"
@@ -68,7 +69,6 @@ Flaws = Mapping[int, str]
 
 _SHANGHAI_MS = 8 * 3_600_000
 _REVIEW_MS = 3_600_000
-_ROWS = 65_536
 _STRETCHES = 256
 _EVER = 1 << 62
 _LOOKED_BACK = 30
@@ -385,7 +385,7 @@ class Gate:
         return stretches
 
     def _row(self, code: str) -> Row:
-        if len(self._rows) >= _ROWS:
+        if len(self._rows) >= CODES:
             self._rows.clear()
         try:
             named = instrument(code)

@@ -18,6 +18,7 @@ from market.sessions import Phase, sessions
 from market.times import DAY_MS, day_start, shanghai_date
 from producer.drift import Drift
 from producer.feeds.decoded import FeedTick
+from producer.feeds.limits import CODES
 
 PATIENCE = 10.0
 """Seconds without a tick of the whole market, or of so many codes that some of them always trade."""
@@ -262,7 +263,7 @@ class _Boards:
                 yield board, now - last
 
     def _board(self, code: str) -> Board:
-        if len(self._of) > 65_536:
+        if len(self._of) >= CODES:
             self._of.clear()
         try:
             board = instrument(code).board

@@ -1,13 +1,14 @@
 """The codes to subscribe, as a file that people write, commands change and a running producer watches.
 
 One code a line, or several with commas; ``#`` begins a comment; a JSON array is read too. Codes are kept as they are
-written there.
+written there. The file may be in UTF-8, with a mark or without, in UTF-16 with one, or in GBK; commands write UTF-8.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -16,9 +17,12 @@ import msgspec
 
 from market.codes import UnknownCode, normalise
 from schemas import UsageError
+from schemas.text_files import decoded
 
 LARGEST = 8 << 20
 """Bytes of a watchlist; the whole market takes 40 kB."""
+_SEPARATORS = dict.fromkeys(map(ord, ",;\uff0c\uff1b\u3001"), " ")
+_COMMENT = re.compile("[#\uff03]")
 _HEAD = "# Codes to subscribe, one a line. A running producer takes changes up within a second.\n"
 
 
@@ -37,7 +41,7 @@ def parse(text: str, where: str = "the watchlist") -> list[str]:
         written = [
             (number, code)
             for number, line in enumerate(text.splitlines(), start=1)
-            for code in line.partition("#")[0].replace(",", " ").split()
+            for code in _words(_COMMENT.split(line, maxsplit=1)[0])
         ]
     return list(dict.fromkeys(_code(code, f"{where}, line {number}") for number, code in written))
 
@@ -48,7 +52,7 @@ def codes(written: Iterable[str]) -> list[str]:
     Raises:
         UsageError: names what is no code.
     """
-    return list(dict.fromkeys(_code(code, "codes") for some in written for code in some.replace(",", " ").split()))
+    return list(dict.fromkeys(_code(code, "codes") for some in written for code in _words(some)))
 
 
 def changed(now: Sequence[str], add: Sequence[str] = (), remove: Sequence[str] = ()) -> list[str]:
@@ -64,14 +68,14 @@ def edited(text: str, wanted: Sequence[str]) -> str:
     left = dict.fromkeys(wanted)
     lines = []
     for line in text.splitlines():
-        content, sign, comment = line.partition("#")
-        written = content.replace(",", " ").split()
+        content, *behind = _COMMENT.split(line, maxsplit=1)
+        written = _words(content)
         known = [_known(code) for code in written]
         stay = [code for code in known if code is not None and code in left]
         if stay == known:
             lines.append(line)
         elif stay:
-            lines.append(" ".join(stay) + (f"  {sign}{comment}" if sign else ""))
+            lines.append(" ".join(stay) + "".join(f"  #{comment}" for comment in behind))
         for code in stay:
             left.pop(code, None)
     return "".join(f"{line}\n" for line in [*lines, *left])
@@ -86,14 +90,13 @@ def load(path: Path) -> list[str]:
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST + 1)
-        text = content.decode("utf-8-sig")
     except FileNotFoundError:
         raise UsageError(f"there is no watchlist {path}: `ashare watchlist add CODE …` makes one") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise UsageError(f"the watchlist {path} can't be read: {error}") from error
     if len(content) > LARGEST:
         raise UsageError(f"the watchlist {path} has more than {LARGEST >> 20} MiB: it holds one code a line")
-    return parse(text, str(path))
+    return parse(_text(path, content), str(path))
 
 
 def save(path: Path, wanted: Sequence[str]) -> None:
@@ -104,7 +107,7 @@ def save(path: Path, wanted: Sequence[str]) -> None:
     """
     temporary = None
     try:
-        text = edited(path.read_text("utf-8-sig") if path.exists() else _HEAD, wanted)
+        text = edited(_text(path, path.read_bytes()) if path.exists() else _HEAD, wanted)
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -114,7 +117,7 @@ def save(path: Path, wanted: Sequence[str]) -> None:
         mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
         Path(temporary).chmod(mode)
         Path(temporary).replace(path)
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 Path(temporary).unlink()
@@ -128,6 +131,21 @@ def stamp(path: Path) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _text(path: Path, content: bytes) -> str:
+    try:
+        text = decoded(content)
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise UsageError(f"the watchlist {path} is no text in UTF-8 or GBK: save it as UTF-8, one code a line")
+    return text
+
+
+def _words(written: str) -> list[str]:
+    """What stands between commas and spaces, those of Chinese writing too."""
+    return written.translate(_SEPARATORS).split()
 
 
 def _code(written: str, where: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 from json.encoder import encode_basestring, encode_basestring_ascii
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
@@ -56,3 +57,14 @@ def masked_bytes(data: bytes) -> bytes:
         if secret in data:
             data = data.replace(secret, MASK.encode())
     return data
+
+
+def masked_in(body: Any) -> Any:
+    """A JSON body whose texts hold no secret; numbers and names stay as they are, so that it keeps its form."""
+    if not _known:
+        return body
+    if isinstance(body, str):
+        return masked(body)
+    if isinstance(body, dict):
+        return {name: masked_in(value) for name, value in body.items()}
+    return [masked_in(value) for value in body] if isinstance(body, list | tuple) else body

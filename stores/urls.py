@@ -13,6 +13,9 @@ from pathlib import Path
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from schemas import UsageError
+from schemas.addresses import shown_address
+from schemas.secrets import keep
+from schemas.text_files import read_secret
 
 POSSIBLE = "sqlite:///DIR (relative), sqlite:////DIR (absolute) or questdb://HOST:9000"
 PASSWORD = "questdb://USER@HOST:9000?password_file=PATH, or --store-password-file PATH"  # noqa: S105 - how it is given
@@ -62,12 +65,13 @@ def parse(url: str) -> SqliteUrl | QuestDbUrl:
         return _sqlite(url, rest)
     if separator and scheme == "questdb":
         return _questdb(url)
-    raise UsageError(f"{url!r} is no store: {POSSIBLE}")
+    raise UsageError(f"{_shown(url)!r} is no store: {POSSIBLE}")
 
 
 def _sqlite(url: str, rest: str) -> SqliteUrl:
     if not rest.startswith("/"):
-        raise UsageError(f"{url!r} is no store: three slashes before a relative directory, sqlite:///{rest or 'DIR'}")
+        place = rest if rest and not set("@?#") & set(rest) else "DIR"
+        raise UsageError(f"{_shown(url)!r} is no store: three slashes before a relative directory, sqlite:///{place}")
     if not rest[1:].strip("/"):
         raise UsageError(f"{url!r} names no directory: {POSSIBLE}")
     return SqliteUrl(Path(rest[1:]))
@@ -97,30 +101,32 @@ def _questdb(url: str) -> QuestDbUrl:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
         given = parse_qs(parts.query, strict_parsing=bool(parts.query), keep_blank_values=True)
-    except ValueError as error:
-        # The text of the address, or a piece of it, could be a password.
-        shown = f"{url!r} is no store ({error})" if "@" not in url else "this address is no store"
-        raise UsageError(f"{shown}: questdb://HOST:9000") from None
+    except ValueError:
+        # The error quotes a piece of the address, which could be a password.
+        raise UsageError(f"{_shown(url)!r} is no store: questdb://HOST:9000") from None
     if parts.password is not None:
         # Not shown: it holds a password.
         raise UsageError(f"a questdb:// address holds no password, it is seen by all: {PASSWORD}")
     files = given.pop("password_file", [])
     if not host or parts.path.strip("/") or given or parts.fragment or len(files) > 1:
-        raise UsageError(f"{url!r} is no store: questdb://HOST:9000 and nothing behind it, or {PASSWORD}")
+        raise UsageError(f"{_shown(url)!r} is no store: questdb://HOST:9000 and nothing behind it, or {PASSWORD}")
     user = unquote(parts.username) if parts.username is not None else None
     if not files:
         if user is not None:
-            raise UsageError(f"{url!r} names a user and no password: {PASSWORD}")
+            raise UsageError(f"{_shown(url)!r} names a user and no password: {PASSWORD}")
         return QuestDbUrl(host, port or _QUESTDB_PORT)
-    return QuestDbUrl(host, port or _QUESTDB_PORT, user or _QUESTDB_USER, _password(files[0]))
+    user = user or _QUESTDB_USER
+    return QuestDbUrl(host, port or _QUESTDB_PORT, user, _password(user, files[0]))
 
 
-def _password(path: str) -> str:
-    try:
-        password = Path(path).read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise UsageError(f"the store's password file can't be read: {why}: {path}") from error
+def _shown(url: str) -> str:
+    """An address that is refused, without what may be a secret in it."""
+    return url if url.startswith("sqlite:///") else shown_address(url)
+
+
+def _password(user: str, path: str) -> str:
+    password = read_secret(Path(path), "the store's address")
     if not password:
         raise UsageError(f"the store's password file is empty: {path}")
+    keep(password, f"{user}:{password}")
     return password

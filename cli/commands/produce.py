@@ -42,12 +42,15 @@ def command(
     Example: ASHARE_FEED_TOKEN_FILE=token.txt ashare produce --feed alltick --watchlist codes.txt --http-port 6070
     """
     import logging
+    import sys
 
     import uvloop
 
+    from broker.publisher import DeliveryError
     from cli.clear_text import warn_of_clear_text
     from cli.terminal import log_to_stderr
     from producer.run import ProducerOptions, run
+    from schemas.outside import printable
 
     log_to_stderr(logging.INFO)
     logging.getLogger("websockets").setLevel(logging.WARNING)  # below, it prints the address with its token
@@ -56,32 +59,36 @@ def command(
     )  # 60 lines a second while a broker is away: run says it once
     chosen, second = secret("token", token), secret("second_token", second_token)
     warn_of_clear_text((feed, url, chosen), (second_feed or feed, second_url, second or chosen))
-    uvloop.run(
-        run(
-            ProducerOptions(
-                bootstrap=bootstrap,
-                feed=feed,
-                url=url or None,
-                token=chosen,
-                symbols=symbols,
-                watchlist=watchlist or None,
-                lines=lines,
-                arbitrate=arbitrate,
-                second_feed=second_feed or None,
-                second_url=second_url or None,
-                second_token=second,
-                source=source,
-                trades_only=trades_only,
-                foreign=foreign,
-                quality=quality,
-                own_clock=own_clock,
-                heartbeat=heartbeat,
-                heartbeat_message=heartbeat_message or None,
-                volume_unit=volume_unit or None,
-                turnover=turnover or None,
-                time_unit=time_unit or None,
-                http_port=http_port,
-                http_token=secret("http_token", http_token or None),
+    try:
+        uvloop.run(
+            run(
+                ProducerOptions(
+                    bootstrap=bootstrap,
+                    feed=feed,
+                    url=url or None,
+                    token=chosen,
+                    symbols=symbols,
+                    watchlist=watchlist or None,
+                    lines=lines,
+                    arbitrate=arbitrate,
+                    second_feed=second_feed or None,
+                    second_url=second_url or None,
+                    second_token=second,
+                    source=source,
+                    trades_only=trades_only,
+                    foreign=foreign,
+                    quality=quality,
+                    own_clock=own_clock,
+                    heartbeat=heartbeat,
+                    heartbeat_message=heartbeat_message or None,
+                    volume_unit=volume_unit or None,
+                    turnover=turnover or None,
+                    time_unit=time_unit or None,
+                    http_port=http_port,
+                    http_token=secret("http_token", http_token or None),
+                )
             )
         )
-    )
+    except DeliveryError as error:
+        sys.stderr.write(f"ashare: {printable(str(error))}\n")
+        sys.exit(1)

@@ -10,6 +10,7 @@ import typer
 
 from cli.settings import default
 from schemas import UsageError
+from schemas.addresses import shown_address
 from schemas.outside import printable, printable_json
 
 _AT_ONCE = 10_000
@@ -52,8 +53,8 @@ def _ask(worker: str, codes: list[str]) -> dict[str, dict[str, Any] | str]:
     Raises:
         UsageError: the worker does not answer, or not as a worker.
     """
-    if not worker.startswith(("http://", "https://")):
-        raise UsageError(f"--worker {worker!r} is no address: give http://HOST:PORT")
+    if not worker.startswith(("http://", "https://")) or {"@", "?", "#"} & set(worker):
+        raise UsageError(f"--worker {shown_address(worker)!r} is no worker's address: give http://HOST:PORT")
     found: dict[str, dict[str, Any] | str] = {}
     left = codes
     while left:
@@ -73,6 +74,7 @@ def _ask(worker: str, codes: list[str]) -> dict[str, dict[str, Any] | str]:
 
 def _some(worker: str, codes: list[str]) -> list[dict[str, Any]] | tuple[str, str]:
     """The snapshots that there are of some codes; or the code that can't be one, and why."""
+    import http.client
     import urllib.error
     import urllib.parse
     import urllib.request
@@ -103,7 +105,7 @@ def _some(worker: str, codes: list[str]) -> list[dict[str, Any]] | tuple[str, st
                 raise UsageError(f"{worker}: {said}") from error
             case _:
                 raise UsageError(f"{worker} answers {error.code} {error.reason}: is it a worker (--worker)?") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise UsageError(f"no worker answers at {worker} (--worker): {reason}") from error
 

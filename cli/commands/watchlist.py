@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -83,6 +84,13 @@ def replace(
     _List(watchlist, http_port, http_token).change(codes=named)
 
 
+class _Here(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect: the token is for this machine's producer alone."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Python's protocol: none is made."""
+
+
 class _List:
     """The list of a running producer, by its local HTTP, or of its file where none answers."""
 
@@ -92,7 +100,9 @@ class _List:
         self._file = Path(file) if file else None
         self._port = port
         given = secret("http_token", token or None)
-        self._headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {given}"} if given else {})
+        self._headers: dict[str, Any] = {"Content-Type": "application/json"} | (
+            {"Authorization": f"Bearer {given}".encode()} if given else {}
+        )
 
     def read(self) -> list[str]:
         from producer.watchlist import load
@@ -134,10 +144,14 @@ class _List:
             headers=self._headers,
         )
         try:
-            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=_TIMEOUT) as answer:
-                return dict(json.load(answer))
+            with _OPENER.open(request, timeout=_TIMEOUT) as answer:
+                return _list(json.load(answer))
         except urllib.error.HTTPError as error:
             raise UsageError(f"the producer does not do that: {_why(error)}") from None
+        except (ValueError, TypeError, AttributeError, http.client.HTTPException):
+            raise UsageError(
+                f"what answers on port {self._port} is no producer: give the --http-port of the one that runs"
+            ) from None
         except OSError as error:
             if self._file is not None:
                 return None
@@ -145,6 +159,17 @@ class _List:
                 f"no producer answers on port {self._port} ({error}): start it with --http-port {self._port},"
                 " or name its --watchlist FILE"
             ) from None
+
+
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Here)
+
+
+def _list(answer: Any) -> dict[str, Any]:
+    """The list, as a producer answers it; raises TypeError or AttributeError for anything else."""
+    codes = answer.get("codes", 0)
+    if codes is not None and not isinstance(codes, list):
+        raise TypeError
+    return {"codes": codes, "file": answer.get("file")}
 
 
 def _why(error: urllib.error.HTTPError) -> str:

@@ -17,6 +17,7 @@ import orjson
 from producer.feeds.decoded import Answer, Decoded, FeedTick
 from producer.feeds.forms import chunks, symbol_of
 from producer.feeds.json_feed import LATER_SECONDS, JsonFeed
+from producer.feeds.limits import CODES
 from producer.feeds.optional import Loose
 from producer.feeds.provider import Capabilities, Codes, Message, Options, Provider, Units, with_query
 from producer.feeds.reading import (
@@ -55,8 +56,6 @@ CAPABILITIES = Capabilities(
     units=Units(turnover="none"),
     backfill="trades over HTTP",
 )
-
-_ROWS = 65_536
 
 
 class _Ticker(msgspec.Struct, gc=False):
@@ -170,7 +169,7 @@ class BinanceFeed(JsonFeed):
             if self._seen.get(tick.code) == (tick.time, volume):
                 decoded.repeats += 1
                 return
-            if len(self._seen) >= _ROWS:
+            if len(self._seen) >= CODES:
                 self._seen.clear()
             self._seen[tick.code] = (tick.time, volume)
         decoded.ticks.append(tick)

@@ -7,11 +7,11 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from market.codes import UnknownCode, instrument, normalise
+from producer.feeds.limits import BEYOND, CODES, FOREIGN_CODES
 from producer.feeds.provider import Units
 from producer.feeds.reading import RefusedError
 from schemas import UsageError
 
-_PLACES = 65_536
 _SUFFIXES = {"SSE": "SH", "SZSE": "SZ", "BSE": "BJ"}
 
 
@@ -28,9 +28,10 @@ class Places:
     """Reads one feed's codes, and remembers them."""
 
     def __init__(self, units: Units, *, foreign: bool) -> None:
-        """With ``foreign``, what is no A share passes too."""
+        """With ``foreign``, what is no A share passes too, but no more than ``FOREIGN_CODES`` of them."""
         self._units = units
         self._foreign = foreign
+        self._foreigners: set[str] = set()
         self._known: dict[str, Place] = {}
         self.get = self._known.get
         """The place of a code that was found before, else ``None``."""
@@ -53,6 +54,8 @@ class Places:
             raise RefusedError(f"code: {error}") from error
         if not (self._foreign or found.a_share):
             raise RefusedError(f"code: {found.code} is no A share; --foreign lets it through")
+        if not found.a_share:
+            self._make_room(found.code)
         return self._remember(known, Place(found.code, found.exchange, self._units.shares_per_unit(found.board)))
 
     def of_exchange(self, symbol: str, exchange: str) -> Place:
@@ -65,10 +68,23 @@ class Places:
             found = instrument(f"{symbol.replace('.', '-')}.{exchange}")
         except UnknownCode as error:
             raise RefusedError(f"code: {error}") from error
+        self._make_room(found.code)
         return self._remember(symbol, Place(found.code, found.exchange, self._units.shares_per_unit(found.board)))
 
+    def _make_room(self, code: str) -> None:
+        """Keep a code that is no A share.
+
+        Raises:
+            RefusedError: there are too many: whatever a server invents, the tables by code stay bounded.
+        """
+        if code in self._foreigners:
+            return
+        if len(self._foreigners) >= FOREIGN_CODES:
+            raise RefusedError(f"{BEYOND} of one line that are no A shares: {code}")
+        self._foreigners.add(code)
+
     def _remember(self, written: str, place: Place) -> Place:
-        if len(self._known) >= _PLACES:
+        if len(self._known) >= CODES:
             self._known.clear()
         self._known[written] = place
         return place

@@ -9,7 +9,14 @@ from collections import Counter
 from collections.abc import Iterable
 
 from producer.feeds.decoded import Decoded, FeedTick
-from producer.feeds.limits import ANSWERS_A_FRAME, LETTER_BYTES_A_MINUTE, LETTERS_A_FRAME, LETTERS_A_MINUTE
+from producer.feeds.limits import (
+    ANSWERS_A_FRAME,
+    BEYOND,
+    FOREIGN_CODES,
+    LETTER_BYTES_A_MINUTE,
+    LETTERS_A_FRAME,
+    LETTERS_A_MINUTE,
+)
 
 _CAUSES = 64
 _LONGEST_CAUSE = 40
@@ -28,6 +35,7 @@ POLICIES = {
     "letters": (
         f"dead letters: beyond {LETTERS_A_MINUTE:,} and {LETTER_BYTES_A_MINUTE >> 20} MiB a minute they are dropped"
     ),
+    "codes": f"codes that are no A shares: ticks of those beyond {FOREIGN_CODES:,} of a line are dead letters",
 }
 """What was left out, by the name of the bound, in words."""
 
@@ -39,6 +47,7 @@ class Guard:
         unread: optional fields that could not be read, by field.
         limited: what was left out since somebody told of it, by the name of the bound (``POLICIES``).
         unreadable: frames of which more could not be read than could.
+        beyond: ticks of codes that there is no room for.
         doubt: why the line's frames mostly can't be read, ``None`` while they can.
     """
 
@@ -46,7 +55,7 @@ class Guard:
         """Nothing has come."""
         self.unread: Counter[str] = Counter()
         self.limited: Counter[str] = Counter()
-        self.unreadable = 0
+        self.unreadable = self.beyond = 0
         self.doubt: str | None = None
         self._causes: Counter[str] = Counter()
         self._samples: dict[str, str] = {}
@@ -105,6 +114,9 @@ class Guard:
         if cause not in self._causes and len(self._causes) >= _CAUSES:
             cause = _OTHER
         self._causes[cause] += 1
+        if reason.startswith(BEYOND):
+            self.beyond += 1
+            self.limited["codes"] += 1
         self._samples[cause] = reason
 
     def _ration(self, decoded: Decoded, received: int) -> None:

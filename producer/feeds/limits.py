@@ -28,3 +28,9 @@ LETTERS_A_MINUTE = 6_000
 """Dead letters of one line; those beyond are dropped."""
 LETTER_BYTES_A_MINUTE = 64 << 20
 """Bytes of one line's dead letters; those beyond are dropped."""
+FOREIGN_CODES = 32_768
+"""Codes of one line that are no A shares. Ticks of those beyond are dead letters; an A share is never refused."""
+CODES = 98_304
+"""Rows of a table by code. The exchanges' ranges have 54,000 A shares: with ``FOREIGN_CODES`` none overflows."""
+BEYOND = f"code: beyond the {FOREIGN_CODES:,} codes"
+"""How a dead letter's reason begins that is one for want of room."""

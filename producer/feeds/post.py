@@ -29,7 +29,7 @@ from market.times import EARLIEST, LATEST
 from producer.feeds.decoded import Answer, AnswerKind, Decoded, FeedTick, Frame, Letter
 from producer.feeds.forms import Places, read_codes
 from producer.feeds.guard import Guard
-from producer.feeds.limits import ANSWER_BYTES
+from producer.feeds.limits import ANSWER_BYTES, CODES
 from producer.feeds.optional import Fields, Loose, quoted
 from producer.feeds.provider import Capabilities, Codes, Message, Options, Provider, Units, with_query
 from producer.feeds.reading import (
@@ -66,7 +66,6 @@ Symbols = str | list[str]
 _SIDES: dict[str, Literal["buy", "sell"] | None] = {"": None, "buy": "buy", "b": "buy", "sell": "sell", "s": "sell"}
 
 _NOT_USUAL = (RefusedError, *NOT_JSON)
-_PLACES = 65_536
 _UNUSUAL_FRAMES = 1_000
 """So many frames are read as ``_Pushed`` after one that had to be: a feed that writes otherwise does so always."""
 
@@ -355,7 +354,7 @@ class PostDecoder:
         place = self._places.find(code)
         if place.code != code:
             raise _SpeltError
-        if len(self._exchanges) >= _PLACES:
+        if len(self._exchanges) >= CODES:
             self._exchanges.clear()
         self._exchanges[code] = place.exchange
         return place.exchange

@@ -6,11 +6,11 @@ from collections import deque
 from typing import NamedTuple
 
 from market.times import DAY_MS
+from producer.feeds.limits import CODES
 from producer.feeds.reading import nearly_whole
 
 _REMEMBERED = 16
 """Numbers of each code. A copy of a frame comes close behind it."""
-_ROWS = 65_536
 _SHANGHAI_MS = 8 * 3_600_000
 _OPENS_MS = 9 * 3_600_000
 """Since midnight: nothing is traded before."""
@@ -35,7 +35,7 @@ class Numbers:
             return False
         seen = self._seen.get(code)
         if seen is None:
-            if len(self._seen) >= _ROWS:
+            if len(self._seen) >= CODES:
                 self._seen.clear()
             self._seen[code] = deque([(number, time)], maxlen=_REMEMBERED)
             return False
@@ -160,7 +160,7 @@ class Differences:
 
     def _first(self, code: str, push: _Push, received: int) -> Traded:
         day, time, volume, turnover = push
-        if len(self._seen) >= _ROWS:
+        if len(self._seen) >= CODES:
             self._seen.clear()
         self._seen[code] = _Seen(push)
         stood_before = self._opened < day * DAY_MS - _SHANGHAI_MS + _OPENS_MS

@@ -6,6 +6,9 @@ import asyncio
 import gzip
 import io
 import json
+import logging
+import socket
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -31,7 +34,25 @@ async def served(rules: Rules, **bounds: Any) -> AsyncIterator[int]:
     async def fail(_request: web.Request) -> web.Response:
         raise ValueError("inside")
 
+    async def stream(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for _ in range(10_000):
+            await response.write(bytes(1_000))
+            await asyncio.sleep(0)
+        return response
+
+    async def wait(_request: web.Request) -> web.Response:
+        await asyncio.sleep(0.3)
+        return web.json_response({})
+
+    async def break_off(_request: web.Request) -> web.Response:
+        raise ConnectionResetError("inside: the store hung up")
+
     application = web.Application(middlewares=[guard(rules)])
+    application.router.add_get("/streams", stream)
+    application.router.add_get("/waits", wait)
+    application.router.add_get("/breaks", break_off)
     application.router.add_get("/it", read)
     application.router.add_post("/it", change)
     application.router.add_get("/fails", fail)
@@ -205,3 +226,46 @@ async def test_connections_are_bounded_and_the_oldest_idle_one_makes_room() -> N
                 cut += 1
             writer.close()
         assert cut >= 32
+
+
+@pytest.mark.parametrize(
+    ("said", "waits"),
+    [
+        (b"GET /streams HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", True),
+        (b"GET /waits HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", False),
+        (b"GET /it HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 50, False),
+        (b"GET /it HTTP/1.1\r\nHost: 127.0.0.1\r\n", False),
+        (b"POST /it HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 10\r\n\r\n{", False),
+        (b"POST /it HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 10\r\n\r\n{", True),
+        (b"POST /it HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{", False),
+        (b"GET /nowhere HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", True),
+    ],
+    ids=["written", "waited", "many", "half", "body", "refused", "chunked", "nowhere"],
+)
+async def test_who_hangs_up_leaves_nothing_in_the_log(
+    caplog: pytest.LogCaptureFixture, said: bytes, *, waits: bool
+) -> None:
+    """At whatever moment, whether by a reset or a plain end: it is no fault of the server's, which goes on."""
+    async with served(RULES) as port:
+        with caplog.at_level(logging.INFO):
+            for reset in (True, False):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(said)
+                await writer.drain()
+                await (reader.read(1) if waits else asyncio.sleep(0.02))
+                if reset:
+                    linger = struct.pack("ii", 1, 0)
+                    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                    writer.transport.abort()
+                else:
+                    writer.close()
+            await asyncio.sleep(0.5)
+            assert (await ask(port, "GET"))[0] == 200
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_a_connection_that_fails_behind_the_server_is_a_fault(caplog: pytest.LogCaptureFixture) -> None:
+    """Who asked is there and is told; the log says why."""
+    async with served(RULES) as port:
+        assert (await ask(port, "GET", "/breaks"))[0] == 500
+    assert "the store hung up" in caplog.text

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,9 @@ from broker.publisher import DeliveryError, Publisher, RecordTooLargeError
 from deploy.embedded import KafkaBroker, free_port
 from schemas import DeadLetter, UsageError
 from schemas.dead_letters import to_kafka
-from schemas.topics import DEAD_LETTERS, TICKS, Topic
+from schemas.topics import DEAD_LETTERS, TICKS, Topic, topics
+
+HOUR_MS = 3_600_000
 
 
 def topic(partitions: int = 1) -> Topic:
@@ -152,3 +156,42 @@ async def test_stopping_without_a_broker_says_how_much_was_not_delivered(tmp_pat
             await publisher.stop(patience=2.0)
     finally:
         await asyncio.to_thread(broker.stop)
+
+
+async def test_records_dated_too_far_ahead_end_the_publisher_in_plain_words(bootstrap: str) -> None:
+    """The broker would refuse them for ever: nothing is sent again, and whoever waits or stops hears why."""
+    declared = topic()
+    await admin.apply(bootstrap, {declared.name: declared})
+    publisher = Publisher(bootstrap, client_id="test")
+    await publisher.start(declared.name)
+    lane = publisher.lane(declared.name, 0)
+    lane.add(b"key", b"right", time.time_ns() // 1_000_000)
+    await lane.delivered()
+    for n in range(3):
+        lane.add(b"key", b"%d" % n, time.time_ns() // 1_000_000 + 2 * HOUR_MS)
+    async with asyncio.timeout(60):
+        with pytest.raises(DeliveryError, match=r"refuses 3 records of .*, dated up to 20.* UTC.*set the clocks"):
+            await lane.delivered()
+        with pytest.raises(DeliveryError, match="set the clocks"):
+            publisher.check()
+        with pytest.raises(DeliveryError, match="set the clocks"):
+            await publisher.stop()
+    assert publisher.rebuilt == 0
+    assert await values(bootstrap, declared.name) == [b"right"]
+
+
+async def test_what_is_made_of_a_tick_may_be_dated_ahead_of_the_broker(bootstrap: str) -> None:
+    """A usable tick was received up to an hour after its date, which is up to an hour ahead: no job ends over it."""
+    # As declared, under names of the test's own.
+    own = {(name := f"dated.{one.name}.{uuid.uuid4().hex}"): replace(one, name=name) for one in topics().values()}
+    await admin.apply(bootstrap, own)
+    publisher = Publisher(bootstrap, client_id="test")
+    await publisher.start()
+    ahead = time.time_ns() // 1_000_000 + 2 * HOUR_MS - 60_000
+    async with asyncio.timeout(60):
+        for name in sorted(own, key=lambda name: TICKS in name):  # the ticks are the last
+            publisher.lane(name, 0).add(b"key", b"", ahead)
+            if TICKS not in name:
+                await publisher.lane(name, 0).delivered()
+        with pytest.raises(DeliveryError, match=TICKS):
+            await publisher.stop()

@@ -15,13 +15,14 @@ from pathlib import Path
 
 import pytest
 
+from broker import admin
 from broker.publisher import Publisher
 from cli.replaying import Wanted, read_output, read_request, read_through
 from consumers.replay.bounds import Edge, ExchangeTime
 from consumers.replay.outputs.feed import ToFeed
 from consumers.replay.pace import Pace
 from schemas import Tick, UsageError, encode
-from schemas.topics import PRICE_CHANGES, TICKS, topics
+from schemas.topics import PRICE_CHANGES, TICKS, Topic, topics
 
 NOW = 1_795_150_000_000
 CODES = ("688111", "688112")
@@ -245,3 +246,41 @@ def _drain(descriptor: int) -> None:
             pass
     except OSError:
         pass
+
+
+def test_a_terminal_obeys_no_record_and_a_file_gets_every_byte(bootstrap: str, tmp_path: Path) -> None:
+    """Escape sequences, C1 controls, marks that turn the direction, and what is no text."""
+    import pty
+
+    name = f"replay.foreign-{time.time_ns()}"
+    values = [
+        b'{"a":"\x1b]0;owned\x07"}',
+        '{"b":"\x9b2J\u202e"}'.encode(),
+        b"\xff\xfe\x1b[2J",
+        '{"c":"贵州茅台"}'.encode(),
+    ]
+
+    async def publish() -> None:
+        await admin.apply(bootstrap, {name: Topic(name, "", "", "", 1, 1, {"cleanup.policy": "delete"})})
+        publisher = Publisher(bootstrap, client_id="test")
+        await publisher.start(name)
+        for value in values:
+            publisher.lane(name, 0).add(b"k", value, TIME)
+        await publisher.stop()
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: asyncio.run(publish())).result()
+    asked = [sys.executable, "-m", "cli", "replay", name, "--bootstrap", bootstrap]
+    whole = subprocess.run(asked, capture_output=True, timeout=60, check=True)
+    assert whole.stdout == b"\n".join(values) + b"\n"
+    main, side = pty.openpty()
+    try:
+        subprocess.run(asked, stdin=subprocess.DEVNULL, stdout=side, stderr=subprocess.DEVNULL, timeout=60, check=True)
+        shown = b""
+        while "贵州茅台".encode() not in shown:
+            shown += os.read(main, 65_536)
+        assert not {character for character in shown.decode() if not character.isprintable()} - {"\r", "\n"}
+        assert b"\\x1b]0;owned\\x07" in shown
+    finally:
+        os.close(side)
+        os.close(main)

@@ -34,6 +34,7 @@ from selfcheck.snapshots import check_snapshots
 from selfcheck.stores import sqlite_rows
 from selfcheck.ticks import COLUMNS
 from selfcheck.usable import read
+from tests import foreign
 from tests.fuzz import web
 from tests.fuzz.market import LIVE, HostileMarket
 from tests.fuzz.records import Foreign, anything, table
@@ -206,7 +207,12 @@ class Fuzz:
         partition = self._draw.choice((None, 0)) if "feed-events" not in record.topic else None
         headers = [(name, value) for name, value in record.headers]
         try:
-            sent = await producer.send(record.topic, record.value, record.key, partition=partition, headers=headers)
+            if any(isinstance(name, foreign.Key) for name, _ in headers):
+                odd = [(name.encode(), value) for name, value in headers]
+                now = time.time_ns() // 1_000_000
+                sent = await foreign.send(producer, record.topic, 0, [(record.key, record.value, odd)], now)
+            else:
+                sent = await producer.send(record.topic, record.value, record.key, partition=partition, headers=headers)
             sent.add_done_callback(lambda one: one.cancelled() or one.exception())
         except (KafkaError, AssertionError, TypeError):  # what Kafka or its client does not take needs no surviving
             return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tests.foreign import NO_TEXT, Key
+
 YEAR_10000_MS = 253_402_300_800_000
 MIB = 1 << 20
 
@@ -53,4 +55,5 @@ HEADERS: list[list[tuple[str, bytes | None]]] = [
     [("run", b"9223372036854775808"), ("received", b"-1")],
     [("a", b"b")] * 500,
     [("content-type", None)],
+    [(Key(name), None) for name in NO_TEXT],
 ]  # fmt: skip

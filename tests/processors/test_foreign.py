@@ -29,6 +29,7 @@ from schemas.topics import (
     partition_of,
     topics,
 )
+from tests import foreign
 from tests.processors.test_kill import WorkerProcess
 
 CODE = "600519"
@@ -138,6 +139,11 @@ async def test_a_worker_goes_on_over_whatever_is_written_into_its_topics(broker:
         for value in values:
             publisher.lane(topic, partition).add(key, value, now)
     await publisher.flush()
+    for topic, key in [(TICKS, CODE.encode()), *((topic, key) for topic, key, _ in written)]:
+        headers = [(name, None if n % 2 else b"x") for n, name in enumerate(foreign.NO_TEXT)]
+        partition = 0 if topic in {THRESHOLDS, FEED_EVENTS} else PARTITION
+        await foreign.write(broker.bootstrap, topic, partition, [(key, b"odd", headers), (key, b"odd", [])], now)
+    wrong += [b"odd"] * 2
     worker = WorkerProcess(broker.bootstrap, tmp_path, "worker")
     try:
         first = await served(worker, 11.0)

@@ -34,6 +34,7 @@ class Recorder:
 
     def __init__(self) -> None:
         """Takes every write at once."""
+        self.identity: int | None = None
         self.writes: list[list[int]] = []
         self.gate = asyncio.Event()
         self.gate.set()

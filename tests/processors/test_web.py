@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
@@ -214,6 +215,33 @@ async def test_the_loop_goes_on_while_a_market_is_encoded(alone: Worker, monkeyp
     assert (await asking)[0] == 200
     assert len(turns) == len(MARKET)
     assert most <= 256
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        b"GET /snapshots HTTP/1.1\r\n",
+        b"GET /snapshots/%b HTTP/1.1\r\n" % MARKET[0].encode(),
+        b"GET /health HTTP/1.1\r\n",
+        b"GET /status HTTP/1.1\r\n",
+        b"POST /snapshots HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 2\r\n",
+    ],
+)
+async def test_a_reader_that_hangs_up_in_its_answer_leaves_no_traceback(
+    alone: Worker, asked: bytes, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of whatever route; the next reader is answered."""
+    monkeypatch.setattr("processors.web._PART", 1)
+    for reads in (True, False):
+        reader, writer = await asyncio.open_connection("127.0.0.1", alone.port)
+        body = b"{}" if asked.startswith(b"POST") else b""
+        writer.write(asked + b"Host: 127.0.0.1\r\n\r\n" + body)
+        if reads:
+            await reader.read(1)
+        writer.transport.abort()
+    await asyncio.sleep(0.2)
+    assert (await alone.ask("/health"))[0] == 200
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 @pytest.mark.parametrize("secret", [None, "shared"])

@@ -49,10 +49,28 @@ def test_a_list_that_is_not_there_or_no_text_is_said(tmp_path: Path) -> None:
     """With the command that makes one."""
     with pytest.raises(UsageError, match="ashare watchlist add"):
         watchlist.load(tmp_path / "none.txt")
-    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UsageError, match="can't be read"):
-        watchlist.load(tmp_path / "binary")
+    for content in (b"\xff\xfe\x00", b"600519\n\x00\x01", b"600519 \x80\xff\n"):
+        (tmp_path / "binary").write_bytes(content)
+        for use in (watchlist.load, lambda path: watchlist.save(path, ["600519"])):
+            with pytest.raises(UsageError, match="save it as UTF-8"):
+                use(tmp_path / "binary")
+        assert (tmp_path / "binary").read_bytes() == content
     assert watchlist.stamp(tmp_path / "none.txt") is None
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gbk", "gb18030", "utf-16"])
+def test_a_list_is_read_in_the_encoding_of_its_editor(encoding: str, tmp_path: Path) -> None:
+    """With Chinese comments and separators; a change keeps what is written there, in UTF-8."""
+    path = tmp_path / "watch.txt"
+    path.write_bytes(
+        "# 自选股\r\n600519 # 贵州茅台\r\n000001\uff0c600000\u3001688981\u3000\uff03 银行\r\n".encode(encoding)
+    )
+    assert watchlist.load(path) == ["600519", "000001", "600000", "688981"]
+    watchlist.save(path, ["600519", "600000", "300750"])
+    assert path.read_text("utf-8") == "# 自选股\n600519 # 贵州茅台\n600000  # 银行\n300750\n"
+    assert watchlist.load(path) == ["600519", "600000", "300750"]
+    path.write_bytes('["600519"]'.encode(encoding))
+    assert watchlist.load(path) == ["600519"]
 
 
 def test_adding_twice_and_removing_what_is_not_there_change_nothing() -> None:

@@ -28,6 +28,7 @@ from aiokafka.errors import (
 )
 
 from ashare_client.errors import ArgumentError, ClientError, NoBrokerError, NoTopicError, StateError
+from ashare_client.lenient import read_any_header
 from ashare_client.upkeep import close, commit_as_member, ended, guard, quieten
 
 log = logging.getLogger(__name__)
@@ -119,6 +120,7 @@ class Log:
         try:
             async with asyncio.timeout(START_SECONDS):
                 await consumer.start()
+            read_any_header(consumer)
             if self._group is not None:
                 commit_as_member(consumer)
             # What the client itself knows of a topic that it does not read yet is nothing.

@@ -70,6 +70,9 @@ class Stream(Generic[R]):
         servers = bootstrap if isinstance(bootstrap, str) else ",".join(bootstrap)
         if not servers:
             raise ArgumentError("bootstrap: name a broker: '127.0.0.1:9092'")
+        if "@" in servers or "://" in servers:
+            # Not quoted, here or by what fails later: it may hold a password.
+            raise ArgumentError("bootstrap: HOST:PORT[,HOST:PORT] and no more: a user and a password are options=")
         self._start = read_place("start", start, self.words)
         self._end = None if end is None else read_place("end", end, ("now",))
         check_order(self._start, self._end)

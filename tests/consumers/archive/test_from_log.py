@@ -16,6 +16,7 @@ from consumers.archive.kinds import kinds
 from consumers.archive.run import Added, Request, from_log
 from schemas import LineMark, Origin, PriceChange, UsageError, encode
 from schemas.cloudevents import headers
+from tests import foreign
 from tests.consumers.archive.records import (
     DAY,
     LATER,
@@ -72,6 +73,18 @@ async def test_byte_for_byte(bootstrap: str, tmp_path: Path) -> None:
         assert (added.date, added.rows, added.closed) == (DAY, 2 * len(ODD), True)
         for partition, expected in (await source.read()).items():
             assert records(tmp_path, source.topic, partition) == expected
+
+
+async def test_headers_without_a_value_and_with_keys_that_are_no_text(bootstrap: str, tmp_path: Path) -> None:
+    """No record is left out for them; a byte of a key that is no text is an escape."""
+    odd = [(name, None if n % 2 else b"x") for n, name in enumerate(foreign.NO_TEXT)]
+    rows: list[foreign.Foreign] = [(b"600519", encode(tick(n)), odd[:n]) for n in range(7)]
+    async with log(bootstrap) as source:
+        await foreign.write(bootstrap, source.topic, 0, rows, NOON)
+        (added,) = await closed(source, tmp_path)
+        assert (added.rows, added.closed) == (7, True)
+        assert records(tmp_path, source.topic, 0) == (found := (await source.read())[0])
+        assert found[2].headers == (("\\xff\\xfe", b"x"), ("\\x80", None))
 
 
 async def test_price_changes(bootstrap: str, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from consumers.replay.through import ThroughChanges
 from jobs.thresholds import parse_overrides
 from schemas import UsageError, encode
 from schemas.topics import PRICE_CHANGES, topics
+from selfcheck.changes import change_id
 from tests.consumers.replay.conftest import PARTITIONS, Play, Recorded, make_topic
 
 
@@ -118,7 +119,7 @@ async def test_changes_of_history_carry_the_ids_of_the_ticks_that_caused_them(
             place = headers["ashare_replay_origin"].decode().split(":")
             tick = ticks[int(place[0]), int(place[1])]
             assert int(place[0]) == partition
-            assert headers["ce_id"].decode() == f"{recorded.topic}/{place[0]}/{place[1]}"
+            assert headers["ce_id"].decode() == change_id(tick.source, tick.run, tick.n)
             assert record.key == tick.code.encode()
             total += 1
     assert 50 < total < 900

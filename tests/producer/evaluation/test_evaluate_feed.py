@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from websockets.asyncio.server import ServerConnection, serve
 
 TOKEN = "s3cret-t0ken"
 
@@ -177,3 +178,69 @@ async def test_an_interrupt_ends_it_early_with_what_was_seen() -> None:
     found = orjson.loads(out)
     assert found["seconds"] < 30
     assert found["lines"][0]["ticks"] > 0
+
+
+STRANGE = "é 不可读 \U0001f600 \ud83d"
+
+
+@contextlib.asynccontextmanager
+async def strange() -> AsyncIterator[str]:
+    """A feed that says what no narrow terminal has a character for; gives its address."""
+    said = STRANGE[:-1]
+
+    async def answer(connection: ServerConnection) -> None:
+        await connection.recv()
+        for _ in range(10):
+            await connection.send(f"not JSON: {said}")
+            await connection.send(f'{{"type":"error","message":"{STRANGE[:-1]}\\ud83d"}}')
+        await connection.close(4000, said)
+
+    async with serve(answer, "127.0.0.1", 0) as server:
+        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+ANY_TERMINAL = """
+import io, json, logging, os, sys
+from cli import main
+
+told, out = [], sys.stdout
+for encoding, words in json.load(sys.stdin.buffer):
+    logging.root.handlers.clear()
+    sys.argv = ["ashare", "evaluate-feed", *map(os.fsdecode, map(str.encode, words))]
+    raw = io.BytesIO()
+    sys.stdout = sys.stderr = io.TextIOWrapper(raw, encoding=encoding, write_through=True)
+    code = 0
+    try:
+        main.main()
+    except SystemExit as end:
+        code = end.code
+    told.append((code, raw.getvalue().decode(encoding)))
+    sys.stdout, sys.stderr = out, sys.__stderr__
+json.dump(told, out)
+"""
+
+
+async def test_a_report_comes_out_whole_in_any_encoding(tmp_path: Path) -> None:
+    """As text, as JSON that is JSON, as a page; of a feed that says what the terminal can't show; files by any name."""
+    (tmp_path / "自选.txt").write_bytes("600519 # 茅台\n".encode("gbk"))
+    page = tmp_path / "页.html"
+    async with strange() as url:
+        given = [url, "--minutes", "0.02", "--no-forms", "--watchlist", str(tmp_path / "自选.txt"), "--html", str(page)]
+        asked = [(name, [*given, *how]) for name in ("ascii", "latin-1", "gbk") for how in ((), ("--json",))]
+        asked.append(("ascii", [*given[:-1], str(tmp_path / "没有/页.html")]))
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("ASHARE_", "LC_", "LANG"))}
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", ANY_TERMINAL, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            env=kept | {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+        )  # fmt: skip
+        out, _ = await process.communicate(orjson.dumps(asked))
+    *told, (refused, why) = orjson.loads(out)
+    assert [code for code, _ in told] == [0] * len(told), told
+    for _, text in told:
+        assert "Traceback" not in text
+        if "{" in text:
+            assert len(orjson.loads(text[text.index("{") :])["lines"]) == 1
+        else:
+            assert "ticks" in text
+    assert "</html>" in await asyncio.to_thread(page.read_text, "utf-8")
+    assert (refused, why.count("\n"), "no such folder" in why) == (2, 1, True)

@@ -243,8 +243,8 @@ def test_any_bytes_are_unpacked_or_refused(tail: bytes, head: bytes) -> None:
 
 def test_memory_of_what_was_seen_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A feed of made-up codes begins anew instead of growing; a code remembers its last 16 numbers."""
-    monkeypatch.setattr("producer.feeds.recognised._ROWS", 10)
-    monkeypatch.setattr("producer.feeds.forms._PLACES", 10)
+    monkeypatch.setattr("producer.feeds.recognised.CODES", 10)
+    monkeypatch.setattr("producer.feeds.forms.CODES", 10)
     numbers, differences, places = Numbers(), Differences(0), Places(Units(), foreign=False)
     for i in range(25):
         assert not numbers.repeats(f"c{i}", 1, TIME)
