@@ -77,8 +77,7 @@ class TickStore(Protocol):
     async def open(self) -> None:
         """Make the store ready, creating what is missing. A second call does nothing.
 
-        A call that failed, or was cancelled, leaves nothing open: the same object is opened again when it is time, or
-        closed.
+        After a call that failed or was cancelled, the same object is opened again when it is time, or closed.
 
         Raises:
             StoreError: it is away, full or locked: try again later, by and by.

@@ -204,7 +204,7 @@ class QuestDbStore:
             connection.close()
 
     async def _ready(self, session: aiohttp.ClientSession) -> None:
-        await self._same(session)
+        identity = await self._same(session)
         columns = await self._sql(session, _COLUMNS.format(self._table))
         types = {name: kind for name, kind, _, _ in columns}
         for column in ADDED:
@@ -220,6 +220,7 @@ class QuestDbStore:
         if {name for name, _, _, key in columns if key} != {_TIMESTAMP, *KEY}:
             keys = ", ".join((_TIMESTAMP, *KEY))
             raise self._unfit(f"it does not deduplicate: ALTER TABLE {self._table} DEDUP ENABLE UPSERT KEYS({keys})")
+        self.identity = identity
         suspended = await self._sql(session, _SUSPENDED.format(self._table))
         if suspended == [[True]]:
             raise StoreError(
@@ -228,8 +229,8 @@ class QuestDbStore:
             )
         self._checked = time.monotonic()
 
-    async def _same(self, session: aiohttp.ClientSession) -> None:
-        """Make the table at first. Later on, what is written must go where all before it went.
+    async def _same(self, session: aiohttp.ClientSession) -> int:
+        """The table's id; it is made at first. Later on, what is written must go where all before it went.
 
         A table that vanished took its ticks along, and their offsets are committed: whoever makes it again has to know.
         """
@@ -246,7 +247,8 @@ class QuestDbStore:
             )
         if not found:
             raise StoreError(f"QuestDB at {self._url.http} does not show table {self._table} yet")
-        self.identity = found[0][0]
+        made: int = found[0][0]
+        return made
 
     def _unfit(self, why: str) -> UsageError:
         return UsageError(f"table {self._table} in QuestDB at {self._url.http}: {why}")
@@ -269,7 +271,8 @@ class QuestDbStore:
         if not isinstance(read, dict) or not {"ddl", "dataset", "error"} & read.keys():
             raise self._stranger()
         if "error" in read:
-            raise UsageError(f"QuestDB at {self._url.http} refused {query!r}: {read['error']}")
+            # Our own statements are right: what the server does not take now, busy or short of room, it may take later.
+            raise StoreError(f"QuestDB at {self._url.http} refused {query!r}: {read['error']}")
         rows: list[list[Any]] = read.get("dataset", [])
         return rows
 
