@@ -150,7 +150,7 @@ class Database(TickStore, TickReader, Protocol):
 
     Attributes:
         identity: what tells the thing that holds the ticks from another of its name, once it is open; ``None`` where
-            nothing does. A store that is told of one never makes what is missing anew.
+            nothing does. A store that was given one never makes what is missing anew.
         counts_new: whether ``write`` tells new ticks from those that are there.
     """
 

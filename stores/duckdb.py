@@ -89,7 +89,7 @@ def query(sql: str, directory: Path, files: Sequence[str], stored: StoredDays | 
             connection.execute(_view(paths, _fields(connection, paths)))
             # What the view reads stays allowed, anything else of the machine is not.
             connection.execute(f"SET allowed_directories = [{_text(str(root))}, {_text(spill)}]")
-            connection.execute("SET python_enable_replacements = false")  # a table is no variable of this process
+            connection.execute("SET python_enable_replacements = false")  # a table is not a variable of this process
             connection.execute("SET enable_external_access = false")
             connection.execute("SET lock_configuration = true")
             with _clear_sql(table):

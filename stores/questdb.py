@@ -316,8 +316,8 @@ def _json(answer: bytes) -> Any:
 def _message(answer: bytes, name: str = "message") -> str:
     """What QuestDB says in an error, on one line."""
     read = _json(answer)
-    told = read.get(name) if isinstance(read, dict) else None
-    return " ".join(str(told or answer[:200].decode("utf-8", "replace")).split())
+    text = read.get(name) if isinstance(read, dict) else None
+    return " ".join(str(text or answer[:200].decode("utf-8", "replace")).split())
 
 
 def check_reading(sql: str) -> tuple[str, str]:

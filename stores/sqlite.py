@@ -107,7 +107,9 @@ class SqliteStore:
                 while found := cursor.fetchmany(ROWS):
                     yield found
         except sqlite3.Error as error:
-            raise UsageError(f"{path}: {error}: it is no file of this store, or damaged: move it away") from error
+            raise UsageError(
+                f"{path}: {error}: it is not a file of this store, or it is damaged: move it away"
+            ) from error
 
     @contextmanager
     def query(self, sql: str, days: Sequence[str] = ()) -> Iterator[Result]:

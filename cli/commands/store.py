@@ -136,8 +136,8 @@ def refill(
     request = Request(day, bootstrap, directory, origin.value if origin else None)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
-        with progress(f"refilling {day}", "records") as told:
-            done = asyncio.run(run.refill(request, database, _say, told))
+        with progress(f"refilling {day}", "records") as steps:
+            done = asyncio.run(run.refill(request, database, _say, steps))
     except ReadError as error:
         raise UsageError(f"{error}: run it again, nothing is stored twice") from error
     for why in done.refused:

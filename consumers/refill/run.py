@@ -14,7 +14,7 @@ import msgspec
 
 from broker.chunk import Chunk
 from consumers.archive.run import clear_errors
-from consumers.refill.sources import Archived, Logged, Origin, Request, Tell, nobody, sources
+from consumers.refill.sources import Archived, Logged, Origin, Request, Warn, nobody, sources
 from schemas import UsageError
 from schemas.usable import UNREADABLE
 from stores import StoreError, TickBatch, TickStore, UnstorableError, without
@@ -23,7 +23,7 @@ WRITE_RECORDS = 20_000
 """Ticks of one write."""
 
 Progress = Callable[[int, int], None]
-"""Told how many records are read, and of how many."""
+"""Called with how many records are read, and of how many."""
 
 
 @dataclass
@@ -41,11 +41,11 @@ class Refilled:
     refused: list[str] = field(default_factory=list)
 
 
-async def refill(request: Request, store: TickStore, tell: Tell, progress: Progress | None = None) -> Refilled:
+async def refill(request: Request, store: TickStore, warn: Warn, progress: Progress | None = None) -> Refilled:
     """Write a day's ticks into a store, which is opened and closed.
 
     Args:
-        tell: told, a sentence each, why what is written may not be all of the day.
+        warn: called with a sentence about each reason why what is written may not be all of the day.
 
     Raises:
         UsageError: nobody has ticks of the day, or the archive, the broker or the store can't be used.
@@ -55,9 +55,9 @@ async def refill(request: Request, store: TickStore, tell: Tell, progress: Progr
     try:
         with clear_errors():
             async with AsyncExitStack() as stack:
-                found = await sources(request, stack, tell)
+                found = await sources(request, stack, warn)
                 if not any(source.whole for source in found):
-                    tell(_partly(request, found))
+                    warn(_partly(request, found))
                 stack.push_async_callback(store.close)
                 await store.open()
                 total, done = sum(source.size for source in found), 0

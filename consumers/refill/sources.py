@@ -27,7 +27,7 @@ _NEAR = 65_536
 _FETCH_BYTES = 1 << 20
 
 Origin = Literal["kafka", "archive"]
-Tell = Callable[[str], None]
+Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -136,12 +136,12 @@ class Logged:
                         )
 
 
-async def sources(request: Request, stack: AsyncExitStack, tell: Tell) -> list[Archived | Logged]:
+async def sources(request: Request, stack: AsyncExitStack, warn: Warn) -> list[Archived | Logged]:
     """Where to take a day's ticks from, one after the other.
 
     Args:
         stack: closes what was opened.
-        tell: told, a sentence each, what the user should know of that.
+        warn: called with a sentence about what the user should know of that.
 
     Raises:
         UsageError: the one that is asked for is not there, or none is.
@@ -152,11 +152,11 @@ async def sources(request: Request, stack: AsyncExitStack, tell: Tell) -> list[A
             raise UsageError(nobody(request))
         return [archived]
     try:
-        logged = await _logged(request, stack, tell)
+        logged = await _logged(request, stack, warn)
     except UsageError as error:
         if archived is None:
             raise
-        tell(f"only what the archive holds of {request.day} is written: {error}")
+        warn(f"only what the archive holds of {request.day} is written: {error}")
         return [archived]
     return [logged] if archived is None else [archived, logged]
 
@@ -183,7 +183,7 @@ def _archived(request: Request) -> Archived | None:
     return next((Archived(archive, day) for day in found), None)
 
 
-async def _logged(request: Request, stack: AsyncExitStack, tell: Tell) -> Logged:
+async def _logged(request: Request, stack: AsyncExitStack, warn: Warn) -> Logged:
     """What the log has now; what comes later, the worker writes."""
     topic = request.topic
     made = ChunkReader(request.bootstrap, client_id="ashare-refill", fetch_bytes=_FETCH_BYTES)
@@ -198,7 +198,7 @@ async def _logged(request: Request, stack: AsyncExitStack, tell: Tell) -> Logged
         held = archive.spans(topic)
         another = await another_log(reader, archive, topic, log, held)
         if another is not None:
-            tell(f"{another}; what either has of {request.day} is written")
+            warn(f"{another}; what either has of {request.day} is written")
             held = {}
     spans = {partition: missing(span, held.get(partition, ())) for partition, span in log.items()}
     whole = all(begins[tp] == 0 or firsts[tp] > begins[tp] for tp in places)

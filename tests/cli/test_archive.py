@@ -87,7 +87,7 @@ def test_verify(tmp_path: Path) -> None:
         ),
         (["--topic", "tick"], "did you mean ticks"),
         (["--topic", "price-changes", "--from-store", "sqlite:///x"], "a store holds ticks and nothing else"),
-        (["--from-store", "postgres://x"], "'postgres://x' is no store"),
+        (["--from-store", "postgres://x"], "'postgres://x' is not a store's address"),
         (["--date", "20th"], "--date '20th' is no date: write it YYYY-MM-DD"),
         (["--date", "2999-01-01"], "2999-01-01 is not over in Shanghai: --include-today"),
     ],

@@ -344,7 +344,7 @@ def test_refill_from_kafka(bootstrap: str, tmp_path: Path, monkeypatch: pytest.M
     [
         (["--day", "20th"], "--day '20th' is not a date: write it YYYY-MM-DD"),
         (["--day", "2999-01-01"], "--day 2999-01-01 is in the future: in Shanghai it is 20"),
-        (["--day", "2026-11-20", "--store", "mysql://x"], "'mysql://x' is no store"),
+        (["--day", "2026-11-20", "--store", "mysql://x"], "'mysql://x' is not a store's address"),
         (["--day", "2026-11-20", "--archive", "no/such"], "--archive no/such: no such directory"),
         (["--day", "2026-11-20", "--bootstrap", "127.0.0.1:1"], "no Kafka broker answers at 127.0.0.1:1"),
     ],
