@@ -10,9 +10,12 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from consumers.archive.kinds import kinds
 from consumers.archive.sql import query
 from schemas import UsageError
 from schemas.topics import TICKS
+from stores import duckdb
+from stores.columns import NAMES
 from tests.consumers.archive.records import DAY, LATER, MIDNIGHT, NEXT, chunk, keep, raw, tick
 from tests.stores.places import SqlitePlace, batch, write
 
@@ -24,6 +27,12 @@ COUNT = "SELECT count(*), min(n), max(n), count(DISTINCT n) FROM ticks"
 def ask(archive: Path, store: SqlitePlace | None, sql: str, days: Sequence[str] = ()) -> list[tuple[Any, ...]]:
     with query(archive, store.reader() if store else None, sql, days) as result:
         return [tuple(row) for row in result.rows]
+
+
+def test_stored_and_archived_columns_are_of_one_type() -> None:
+    """A store's rows and the archive's have the same columns in DuckDB, whichever a query reads."""
+    schema = kinds()["tick"].schema
+    assert list(duckdb.SCHEMA) == [schema.field(name) for name in NAMES]
 
 
 @pytest.fixture
