@@ -18,11 +18,12 @@ from itertools import chain
 from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import InvalidTimestampError, KafkaError
+from aiokafka.errors import KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from broker.background import discard, ended
 from broker.producing import Producing
+from broker.refusals import Refusal, Verdict, pause, refusal_of
 from schemas import UsageError
 from schemas.topics import topics
 
@@ -61,6 +62,8 @@ class Lane:
         self._flight_bytes = 0
         self._departed = 0.0
         self._added = 0
+        self._refused = 0
+        self._rests_until = 0.0
         self._acknowledged = 0
         self._barriers: deque[tuple[int, asyncio.Future[None]]] = deque()
         declared = topics().get(topic)
@@ -169,8 +172,21 @@ class Lane:
         self._departed = time.monotonic()
         return batch
 
+    def rest(self) -> float:
+        """The broker refused the batch in flight, and may take it later; gives the seconds until then."""
+        self._refused += 1
+        seconds = pause(self._refused)
+        self._rests_until = time.monotonic() + seconds
+        return seconds
+
+    @property
+    def resting(self) -> float:
+        """Seconds for which nothing is to be sent, 0 or less if it may."""
+        return self._rests_until - time.monotonic() if self._rests_until else 0.0
+
     def landed(self) -> tuple[int, int]:
         """The batch in flight is acknowledged; gives its records and bytes."""
+        self._refused, self._rests_until = 0, 0.0
         records, size = len(self._flight), self._flight_bytes
         self._flight = []
         self._acknowledged += records
@@ -381,6 +397,9 @@ class Publisher:
         ready, self._ready = self._ready, set()
         boarded: dict[int, list[tuple[Lane, BatchBuilder]]] = {}
         for lane in ready:
+            if (seconds := lane.resting) > 0:
+                asyncio.get_running_loop().call_later(seconds, self.wake, lane)
+                continue
             node = producing.node(lane)
             if node in producing.busy:
                 self._ready.add(lane)
@@ -403,14 +422,20 @@ class Publisher:
                 await self._rebuild()
             client, generation = self._client, self._generation
             assert client is not None
-            while self._by_aiokafka:
-                lane, batch = self._by_aiokafka.popleft()
-                try:
-                    sent = await self._unless_broken(client.send_batch(batch, lane.topic, partition=lane.partition))
-                except Exception as error:  # noqa: BLE001 - whatever it was, the batch did not leave
-                    self._break(f"{lane.topic}/{lane.partition}: {error!r}")
-                    break
-                sent.add_done_callback(partial(self._landed, generation, lane))
+            while self._by_aiokafka and self._broken is None:
+                some = [self._by_aiokafka.popleft() for _ in range(len(self._by_aiokafka))]
+                # All at once: one for a topic that is gone is waited for as long as a batch may take.
+                await asyncio.gather(*(self._hand_over(client, generation, lane, batch) for lane, batch in some))
+
+    async def _hand_over(self, client: AIOKafkaProducer, generation: int, lane: Lane, batch: BatchBuilder) -> None:
+        """Have aiokafka send a batch."""
+        try:
+            sent = await self._unless_broken(client.send_batch(batch, lane.topic, partition=lane.partition))
+        except Exception as error:  # noqa: BLE001 - whatever it was, the batch did not leave
+            if generation == self._generation and self._broken is None:
+                self._turned_down(lane, error)
+        else:
+            sent.add_done_callback(partial(self._landed, generation, lane))
 
     async def _unless_broken(self, sending: Coroutine[Any, Any, _T]) -> _T:
         """The outcome of a call of the client's, which may wait for a task of its that is no more.
@@ -432,10 +457,7 @@ class Publisher:
         if generation != self._generation:
             return
         if sent is not None and (sent.cancelled() or sent.exception() is not None):
-            if not sent.cancelled() and isinstance(sent.exception(), InvalidTimestampError):
-                self._fail(self._misdated(lane))  # sent again, it would be refused again
-                return
-            self._break(f"{lane.topic}/{lane.partition}: {None if sent.cancelled() else sent.exception()!r}")
+            self._turned_down(lane, None if sent.cancelled() else sent.exception())
             return
         records, size = lane.landed()
         self.acknowledged += records
@@ -465,14 +487,23 @@ class Publisher:
             lane.fail(self._failure)
         self._drained.set()
 
-    def _misdated(self, lane: Lane) -> DeliveryError:
-        """The error of records whose dates the broker does not take."""
+    def _turned_down(self, lane: Lane, error: BaseException | None) -> None:
+        """A batch was refused, or not sent: what to do about it stands in ``broker.refusals``."""
+        refusal = refusal_of(error)
+        if refusal is not None and refusal.verdict is Verdict.NEVER:
+            self._fail(DeliveryError(self._refusal(lane, refusal)))
+            return
+        if refusal is not None and refusal.verdict is Verdict.LATER:
+            seconds = lane.rest()
+            log.error("%s; they are sent again in %g s", self._refusal(lane, refusal), seconds)
+        self._break(f"{lane.topic}/{lane.partition}: {error!r}")
+
+    def _refusal(self, lane: Lane, refusal: Refusal) -> str:
         dates = [timestamp / 1000 for _, _, timestamp, _, _ in lane.in_flight]
         latest = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(max(dates, default=0.0)))
-        return DeliveryError(
-            f"{self.bootstrap} refuses {len(dates):,} records of {lane.topic}, dated up to {latest} UTC, as too far"
-            " from its own clock: set the clocks of this machine and of the broker (NTP), and start again; `ashare"
-            " topics apply` sets the topic's message.timestamp.after.max.ms"
+        return (
+            f"{self.bootstrap} refuses {len(dates):,} records of {lane.topic}, dated up to {latest} UTC,"
+            f" {refusal.words} ({refusal.name})"
         )
 
     def _break(self, why: str) -> None:

@@ -18,6 +18,7 @@ from ashare_client import ArgumentError, PriceChange, PriceChanges, RangeError, 
 from ashare_client.identity import LogId, identify, read_log_id
 from broker.probe import Probe
 from deploy.embedded import KafkaBroker
+from schemas.records import Record
 from tests.clients.test_reading import of
 from tests.clients.topics import RECEIVED, Written, change, snapshot, written
 
@@ -36,7 +37,7 @@ async def made_again(topic: Written, *, compacted: bool = False) -> Written:
     return await written(topic.bootstrap, name=topic.name, compacted=compacted)
 
 
-def again(count: int, first: int = 0) -> list[PriceChange]:
+def again(count: int, first: int = 0) -> list[Record]:
     """Changes of the new log, received later than those of the old one."""
     return [change(CODE, n, price=20.0, received=RECEIVED + LATER + n) for n in range(first, first + count)]
 
