@@ -15,10 +15,11 @@ from collections import deque
 from collections.abc import Coroutine, Sequence
 from functools import partial
 from itertools import chain
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from broker.background import discard, ended
@@ -173,7 +174,7 @@ class Lane:
         return batch
 
     def rest(self) -> float:
-        """The broker refused the batch in flight, and may take it later; gives the seconds until then."""
+        """The broker refuses what is sent to the topic, and may take it later; gives the seconds until then."""
         self._refused += 1
         seconds = pause(self._refused)
         self._rests_until = time.monotonic() + seconds
@@ -493,9 +494,10 @@ class Publisher:
         if refusal is not None and refusal.verdict is Verdict.NEVER:
             self._fail(DeliveryError(self._refusal(lane, refusal)))
             return
-        if refusal is not None and refusal.verdict is Verdict.LATER:
-            seconds = lane.rest()
-            log.error("%s; they are sent again in %g s", self._refusal(lane, refusal), seconds)
+        if refusal is not None and refusal.verdict is Verdict.LATER and self._broken is None:
+            said = self._refusal(lane, refusal)
+            seconds = max(other.rest() for other in self._lanes.values() if other.topic == lane.topic)
+            log.error("%s; they are sent again in %g s", said, seconds)
         self._break(f"{lane.topic}/{lane.partition}: {error!r}")
 
     def _refusal(self, lane: Lane, refusal: Refusal) -> str:
@@ -517,11 +519,19 @@ class Publisher:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(min(1.0, self._deadline / 4))
-            oldest = min((since for lane in self._lanes.values() if (since := lane.flying_since)), default=None)
-            if oldest is not None and time.monotonic() - oldest > self._deadline:
-                self._break(f"a batch got no acknowledgement for {self._deadline:g} s")
+            flying = [(since, lane) for lane in self._lanes.values() if (since := lane.flying_since)]
+            oldest, lane = min(flying, key=itemgetter(0), default=(None, None))
+            if oldest is not None and lane is not None and time.monotonic() - oldest > self._deadline:
+                self._overdue(lane)
             if self._client is not None and (dead := ended(self._client)):
                 self._break(dead)
+
+    def _overdue(self, lane: Lane) -> None:
+        """No acknowledgement came in time; of a topic that is gone aiokafka never says that it is."""
+        if self._client is not None and self._client.client.cluster.partitions_for_topic(lane.topic) is None:
+            self._turned_down(lane, UnknownTopicOrPartitionError())
+        else:
+            self._break(f"a batch got no acknowledgement for {self._deadline:g} s")
 
     async def _rebuild(self) -> None:
         """Make a new client, and turn every batch in flight back to the head of its lane."""

@@ -15,6 +15,7 @@ from io import BytesIO
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
+from aiokafka.client import ConnectionGroup
 from aiokafka.errors import KafkaConnectionError, KafkaError
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.metadata import MetadataRequest_v4, MetadataRequest_v5
@@ -83,7 +84,9 @@ async def identify(consumer: AIOKafkaConsumer, topic: str) -> LogId | None:
     failure: KafkaError = KafkaConnectionError("no broker is known")
     for node in nodes:
         try:
-            answer = await client.send(node, _Metadata(topic))
+            # On the connection of fetches it would wait for one that has nothing to bring yet.
+            group = ConnectionGroup.DEFAULT if node == "bootstrap" else ConnectionGroup.COORDINATION
+            answer = await client.send(node, _Metadata(topic), group=group)
         except KafkaError as error:
             failure = error
         except NotImplementedError:  # a broker that speaks neither version
