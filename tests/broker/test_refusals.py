@@ -51,6 +51,34 @@ def test_pauses_grow_up_to_a_bound() -> None:
     assert all(before <= after for before, after in itertools.pairwise(pauses))
 
 
+@pytest.mark.parametrize("code", [-2, *REFUSALS])
+async def test_the_publisher_does_as_the_table_says(code: int, caplog: pytest.LogCaptureFixture) -> None:
+    """It ends, or it makes its client anew, at once or after a pause of that topic's partitions, which is said."""
+    publisher = Publisher("127.0.0.1:1", client_id="test")
+    lane, sibling, other = (publisher.lane(topic, n) for topic, n in (("a", 0), ("a", 1), ("b", 0)))
+    lane.add(None, b"1", 1)
+    refusal = refusal_of(for_code(code)())
+    assert refusal is not None
+    publisher._turned_down(lane, for_code(code)())
+    match refusal.verdict:
+        case Verdict.NEVER:
+            with pytest.raises(DeliveryError, match=refusal.name):
+                publisher.check()
+            with pytest.raises(DeliveryError, match=refusal.name):
+                await lane.delivered()
+            assert publisher._broken is None
+        case Verdict.LATER:
+            assert "are sent again in 1 s" in caplog.text
+            assert lane.resting > 0
+            assert sibling.resting > 0
+        case Verdict.AGAIN:
+            assert lane.resting <= 0
+    if refusal.verdict is not Verdict.NEVER:
+        publisher.check()
+        assert publisher._broken
+    assert other.resting <= 0
+
+
 @pytest.mark.parametrize(
     ("config", "key", "size", "said"),
     [
