@@ -23,7 +23,7 @@ NEVER = {10, 17, 18, 21, 32, 35, 42, 43, 76, 87}
 
 def declared(**config: str) -> Topic:
     """A topic of a test's own."""
-    return Topic(f"refused-{uuid.uuid4().hex}", "none", "none", "test", 1, 1, config)
+    return Topic(f"refused-{uuid.uuid4().hex}", "none", "none", "test", 1, 1, {"cleanup.policy": "delete", **config})
 
 
 @pytest.mark.parametrize("code", [-2, *REFUSALS])
