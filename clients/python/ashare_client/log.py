@@ -117,6 +117,7 @@ class Log:
         self.fresh: set[int] = set()
         self._unsure = False
         self._confirmed = 0.0
+        self._asking: asyncio.Task[LogId | None] | None = None
         self._highs: dict[int, int] = {}
         self._consumer: AIOKafkaConsumer | None = None
 
@@ -275,12 +276,15 @@ class Log:
             ReplacedError: another one does.
         """
         self._unsure, found = False, None
+        asking = self._asking = asyncio.ensure_future(identify(self.consumer, self.topic))
         try:
-            async with asyncio.timeout(CONFIRM_SECONDS):
-                found = await identify(self.consumer, self.topic)
-        except (KafkaError, OSError, TimeoutError) as error:
+            await asyncio.wait([asking], timeout=CONFIRM_SECONDS)
+            if asking.done() and not asking.cancelled():
+                found = asking.result()
+        except (KafkaError, OSError) as error:
             log.info("%s: which log it is, is not known now: %r", self.topic, error)
         finally:
+            asking.cancel()
             self._unsure = self._unsure or found is None
         self._confirmed = time.monotonic()
         if found is not None and found.differs(self.id):
@@ -382,6 +386,10 @@ class Log:
         """Disconnect; a group is told that this member leaves."""
         consumer, self._consumer = self._consumer, None
         self._listener.assigned.clear()
+        if self._asking is not None and not self._asking.done():
+            # It might open a connection when all are closed.
+            self._asking.cancel()
+            await asyncio.wait([self._asking])
         if consumer is not None:
             await close(consumer, CLOSE_SECONDS)
 

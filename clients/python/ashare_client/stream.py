@@ -537,9 +537,10 @@ class Stream(Generic[R]):
                 self._parts = await self._reader.fetch(_WAIT_SECONDS, self._limit)
             except UnplacedError as error:
                 placed = await self._confirm()
-                await self._place({p: at for p, at in error.places.items() if p not in placed})
+                if self._state == "open":
+                    await self._place({p: at for p, at in error.places.items() if p not in placed})
                 return []
-        if self._reader.doubtful:
+        if self._state == "open" and self._reader.doubtful:
             await self._confirm()
         parts, self._parts = self._parts, None
         return parts or []
@@ -552,6 +553,8 @@ class Stream(Generic[R]):
         """
         reader = self._reader
         await reader.confirm()
+        if self._state != "open":  # closed by another task
+            return set()
         looked_at = reader.fresh & reader.assigned
         try:
             committed = await self._committed(looked_at)
