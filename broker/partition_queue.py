@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from broker.errors import AbandonedError, BrokerError, RecordTooLargeError
+from broker.refusals import pause
 from schemas.topics import topics
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class Lane:
         self._waiting: deque[_Entry] = deque()
         self._in_flight: list[_Entry] = []
         self._in_flight_bytes = 0
+        self._refused = 0
+        self._rests_until = 0.0
         self._sent_at = 0.0
         self._added = 0
         self._acknowledged = 0
@@ -163,8 +166,21 @@ class Lane:
         self._sent_at = time.monotonic()
         return batch
 
+    def rest(self) -> float:
+        """The broker refuses what is sent to the topic, and may take it later; gives the seconds until then."""
+        self._refused += 1
+        seconds = pause(self._refused)
+        self._rests_until = time.monotonic() + seconds
+        return seconds
+
+    @property
+    def resting(self) -> float:
+        """Seconds for which nothing is to be sent, 0 or less if it may."""
+        return self._rests_until - time.monotonic() if self._rests_until else 0.0
+
     def acknowledge(self) -> tuple[int, int]:
         """The batch in flight is acknowledged; gives its records and bytes."""
+        self._refused, self._rests_until = 0, 0.0
         records, size = len(self._in_flight), self._in_flight_bytes
         self._in_flight = []
         self._acknowledged += records

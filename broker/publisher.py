@@ -18,10 +18,11 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from itertools import chain
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import InvalidTimestampError, KafkaError
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from broker.background import discard, ended
@@ -29,6 +30,7 @@ from broker.errors import AbandonedError, DeliveryError, RecordTooLargeError
 from broker.gate import Gate
 from broker.partition_queue import Headers, Lane
 from broker.producing import Producing
+from broker.refusals import Refusal, Verdict, refusal_of
 from schemas import UsageError
 from schemas.topics import topics
 
@@ -277,6 +279,9 @@ class Publisher:
         ready, self._ready = self._ready, set()
         batches: dict[int, list[tuple[Lane, BatchBuilder]]] = {}
         for lane in ready:
+            if (seconds := lane.resting) > 0:
+                asyncio.get_running_loop().call_later(seconds, self.wake, lane)
+                continue
             node = producing.node(lane)
             if node in producing.busy:
                 self._ready.add(lane)
@@ -299,14 +304,20 @@ class Publisher:
                 await self._rebuild()
             client, generation = self._client, self._generation
             assert client is not None
-            while self._by_aiokafka:
-                lane, batch = self._by_aiokafka.popleft()
-                try:
-                    sent = await self._unless_broken(client.send_batch(batch, lane.topic, partition=lane.partition))
-                except Exception as error:  # noqa: BLE001 - in any case the batch did not leave
-                    self._break(f"{lane.topic}/{lane.partition}: {error!r}")
-                    break
-                sent.add_done_callback(partial(self._completed, generation, lane))
+            while self._by_aiokafka and self._broken is None:
+                some = [self._by_aiokafka.popleft() for _ in range(len(self._by_aiokafka))]
+                # All at once: one for a topic that is gone is waited for as long as a batch may take.
+                await asyncio.gather(*(self._hand_over(client, generation, lane, batch) for lane, batch in some))
+
+    async def _hand_over(self, client: AIOKafkaProducer, generation: int, lane: Lane, batch: BatchBuilder) -> None:
+        """Have aiokafka send a batch."""
+        try:
+            sent = await self._unless_broken(client.send_batch(batch, lane.topic, partition=lane.partition))
+        except Exception as error:  # noqa: BLE001 - in any case the batch did not leave
+            if generation == self._generation and self._broken is None:
+                self._turned_down(lane, error)
+        else:
+            sent.add_done_callback(partial(self._completed, generation, lane))
 
     async def _unless_broken(self, sending: Coroutine[Any, Any, _T]) -> _T:
         """The outcome of a call of the client, which may wait for a task that the client has lost.
@@ -328,10 +339,7 @@ class Publisher:
         if generation != self._generation:
             return
         if sent is not None and (sent.cancelled() or sent.exception() is not None):
-            if not sent.cancelled() and isinstance(sent.exception(), InvalidTimestampError):
-                self._fail(self._misdated(lane))  # sent again, it would be refused again
-                return
-            self._break(f"{lane.topic}/{lane.partition}: {None if sent.cancelled() else sent.exception()!r}")
+            self._turned_down(lane, None if sent.cancelled() else sent.exception())
             return
         records, size = lane.acknowledge()
         self.acknowledged += records
@@ -361,14 +369,24 @@ class Publisher:
             lane.fail(self._failure)
         self._drained.set()
 
-    def _misdated(self, lane: Lane) -> DeliveryError:
-        """The error of records whose dates the broker does not take."""
+    def _turned_down(self, lane: Lane, error: BaseException | None) -> None:
+        """A batch was refused, or not sent: what to do about it stands in ``broker.refusals``."""
+        refusal = refusal_of(error)
+        if refusal is not None and refusal.verdict is Verdict.NEVER:
+            self._fail(DeliveryError(self._refusal(lane, refusal)))
+            return
+        if refusal is not None and refusal.verdict is Verdict.LATER and self._broken is None:
+            said = self._refusal(lane, refusal)
+            seconds = max(other.rest() for other in self._lanes.values() if other.topic == lane.topic)
+            log.error("%s; they are sent again in %g s", said, seconds)
+        self._break(f"{lane.topic}/{lane.partition}: {error!r}")
+
+    def _refusal(self, lane: Lane, refusal: Refusal) -> str:
         dates = [timestamp / 1000 for _, _, timestamp, _, _ in lane.in_flight]
         latest = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(max(dates, default=0.0)))
-        return DeliveryError(
-            f"{self.bootstrap} refuses {len(dates):,} records of {lane.topic}, dated up to {latest} UTC, as too far"
-            " from its own clock: set the clocks of this machine and of the broker (NTP), and start again; `ashare"
-            " topics apply` sets the topic's message.timestamp.after.max.ms"
+        return (
+            f"{self.bootstrap} refuses {len(dates):,} records of {lane.topic}, dated up to {latest} UTC,"
+            f" {refusal.words} ({refusal.name})"
         )
 
     def _break(self, why: str) -> None:
@@ -382,11 +400,19 @@ class Publisher:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(min(1.0, self._deadline / 4))
-            oldest = min((since for lane in self._lanes.values() if (since := lane.in_flight_since)), default=None)
-            if oldest is not None and time.monotonic() - oldest > self._deadline:
-                self._break(f"a batch got no acknowledgement for {self._deadline:g} s")
+            in_flight = [(since, lane) for lane in self._lanes.values() if (since := lane.in_flight_since)]
+            oldest, lane = min(in_flight, key=itemgetter(0), default=(None, None))
+            if oldest is not None and lane is not None and time.monotonic() - oldest > self._deadline:
+                self._overdue(lane)
             if self._client is not None and (dead := ended(self._client)):
                 self._break(dead)
+
+    def _overdue(self, lane: Lane) -> None:
+        """No acknowledgement came in time; of a topic that is gone aiokafka never says that it is."""
+        if self._client is not None and self._client.client.cluster.partitions_for_topic(lane.topic) is None:
+            self._turned_down(lane, UnknownTopicOrPartitionError())
+        else:
+            self._break(f"a batch got no acknowledgement for {self._deadline:g} s")
 
     async def _rebuild(self) -> None:
         """Make a new client, and put every batch in flight back at the head of its queue."""

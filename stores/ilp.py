@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from msgspec.structs import astuple
 
-from processors.stores.base import TickBatch
+from stores.base import TickBatch
 
 _SYMBOL = str.maketrans({character: f"\\{character}" for character in " ,=\\\n\r"})
 _CACHED = 65_536  # prefixes kept per topic: codes × sources × sides × qualities

@@ -15,11 +15,11 @@ from typing import BinaryIO
 
 import msgspec
 
-from processors.stores import open_store
-from processors.stores.base import StoreError, TickBatch, TickStore, UnstorableError
-from processors.stores.columns import unstorable
 from schemas import Tick, UsageError, decoder, encode
 from schemas.usable import UNREADABLE
+from stores import open_store
+from stores.base import Database, StoreError, TickBatch, UnstorableError
+from stores.columns import unstorable
 
 CLOSE_SECONDS = 20.0
 """How long the child may take for a write that is under way when it is told to close."""
@@ -198,7 +198,7 @@ class _Server:
     """The store in the child."""
 
     def __init__(self) -> None:
-        self._store: TickStore | None = None
+        self._store: Database | None = None
 
     async def answer(self, body: bytes) -> _Done | _Failed:
         request = _request.decode(body)

@@ -14,9 +14,10 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from processors.stores.columns import ADDED, COLUMNS, KEY, NAMES, TABLE
 from schemas import UsageError
+from stores.columns import ADDED, COLUMNS, KEY, NAMES, TABLE
 
 LAYOUT = "ashare-stream ticks"
 VERSION = 1
@@ -49,6 +50,20 @@ def day_paths(directory: Path) -> dict[str, Path]:
     """
     found = ((match[1], path) for path in directory.iterdir() if (match := _NAME.fullmatch(path.name)))
     return dict(sorted(found))
+
+
+def address(path: Path, mode: str = "mode=ro") -> str:
+    """The URI by which a day's file is read and never written."""
+    return f"file:{quote(str(path.absolute()))}?{mode}"
+
+
+def at_rest(error: sqlite3.Error, path: Path) -> str | None:
+    """How to read a file that could not be opened for reading as it must be while something writes it.
+
+    A file in WAL mode needs a place for its shared memory, unless nothing writes it any more.
+    """
+    shut = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CANTOPEN and not path.with_name(f"{path.name}-wal").exists()
+    return address(path, "mode=ro&immutable=1") if shut else None
 
 
 def check_layout(connection: sqlite3.Connection, path: Path, schema: str = "main") -> frozenset[str]:

@@ -6,12 +6,12 @@ from. QuestDB has one more, ``timestamp`` (µs), its designated timestamp: ``tim
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from msgspec.structs import astuple
 
-from processors.stores.base import TickBatch
+from stores.base import TickBatch
 
 TABLE = "ticks"
 KEY = ("source", "run", "n")
@@ -50,8 +50,11 @@ COLUMNS = (
     Column("kafka_timestamp", "INTEGER", "LONG"),
 )
 NAMES = tuple(column.name for column in COLUMNS)
+ROWS = 8_192
+"""Most rows of a list that a reader gives."""
 ADDED = tuple(column for column in COLUMNS if column.name == "quality")
 """Columns that tables from before them lack: a writer adds them, behind the others; a reader takes them for null."""
+_ADDED = frozenset(column.name for column in ADDED)
 
 
 def rows(batch: TickBatch) -> Iterator[tuple[Any, ...]]:
@@ -59,6 +62,11 @@ def rows(batch: TickBatch) -> Iterator[tuple[Any, ...]]:
     topic, partition = batch.topic, batch.partition
     for tick, offset, timestamp in zip(batch.ticks, batch.offsets, batch.timestamps, strict=True):
         yield (*astuple(tick), topic, partition, offset, timestamp)
+
+
+def selected(there: Collection[str]) -> str:
+    """What a SELECT asks of a table that has these columns: ``NAMES``, null for one that it lacks."""
+    return ", ".join(name if name in there or name not in _ADDED else f"NULL AS {name}" for name in NAMES)
 
 
 def unstorable(batches: Iterable[TickBatch]) -> tuple[int, int, str] | None:

@@ -65,13 +65,15 @@ def parse(url: str) -> SqliteUrl | QuestDbUrl:
         return _sqlite(url, rest)
     if separator and scheme == "questdb":
         return _questdb(url)
-    raise UsageError(f"{_shown(url)!r} is no store: {POSSIBLE}")
+    raise UsageError(f"{_shown(url)!r} is not a store's address: {POSSIBLE}")
 
 
 def _sqlite(url: str, rest: str) -> SqliteUrl:
     if not rest.startswith("/"):
         place = rest if rest and not set("@?#") & set(rest) else "DIR"
-        raise UsageError(f"{_shown(url)!r} is no store: three slashes before a relative directory, sqlite:///{place}")
+        raise UsageError(
+            f"{_shown(url)!r} is not a store's address: three slashes before a relative directory, sqlite:///{place}"
+        )
     if not rest[1:].strip("/"):
         raise UsageError(f"{url!r} names no directory: {POSSIBLE}")
     return SqliteUrl(Path(rest[1:]))
@@ -103,13 +105,15 @@ def _questdb(url: str) -> QuestDbUrl:
         given = parse_qs(parts.query, strict_parsing=bool(parts.query), keep_blank_values=True)
     except ValueError:
         # The error quotes a piece of the address, which could be a password.
-        raise UsageError(f"{_shown(url)!r} is no store: questdb://HOST:9000") from None
+        raise UsageError(f"{_shown(url)!r} is not a store's address: questdb://HOST:9000") from None
     if parts.password is not None:
         # Not shown: it holds a password.
         raise UsageError(f"a questdb:// address holds no password, it is seen by all: {PASSWORD}")
     files = given.pop("password_file", [])
     if not host or parts.path.strip("/") or given or parts.fragment or len(files) > 1:
-        raise UsageError(f"{_shown(url)!r} is no store: questdb://HOST:9000 and nothing behind it, or {PASSWORD}")
+        raise UsageError(
+            f"{_shown(url)!r} is not a store's address: questdb://HOST:9000 and nothing behind it, or {PASSWORD}"
+        )
     user = unquote(parts.username) if parts.username is not None else None
     if not files:
         if user is not None:
