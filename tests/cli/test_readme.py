@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +16,35 @@ from tests.command_line import parse
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
+DOCS = ROOT / "docs"
+TOLD = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted(DOCS.glob("*.md"))]
 PAGES = ("feeds", "running", "topics", "replaying", "agents", "settings", "http", "guarantees")
-"""Pages of docs/ whose commands are typed as the README's are."""
-TEXT = "\n".join([README, *((ROOT / "docs" / f"{page}.md").read_text("utf-8") for page in PAGES)])
-BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
-LINES = list(dict.fromkeys(line for language, block in BLOCKS if language == "sh" for line in block.splitlines()))
-PROGRAMS = list(dict.fromkeys(block for language, block in BLOCKS if language == "python" and "9092" in block))
-TOLD = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").glob("*.md"))]
+RUN = [ROOT / "README.md", *(DOCS / f"{page}.md" for page in PAGES)]
+"""Pages whose commands and programs are run (``test_readme_runs``)."""
 PACKAGES = [place.parent for place in ROOT.glob("*/__init__.py")] + [
     ROOT / "clients",
     ROOT / "tests",
-    ROOT / "examples",
+    ROOT / "examples/agent",
 ]
-HOW_TO = (ROOT / "docs/agents.md").read_text("utf-8")
 
 
-@pytest.mark.parametrize("line", [line for line in LINES if line.startswith("ashare ")])
+def blocks(page: Path, language: str) -> list[str]:
+    """The page's blocks of code in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def shell(pages: Iterable[Path]) -> list[str]:
+    """What is typed into a shell, each line once."""
+    return list(dict.fromkeys(line for page in pages for block in blocks(page, "sh") for line in block.splitlines()))
+
+
+TEXT = "\n".join(page.read_text("utf-8") for page in RUN)
+LINES = shell(RUN)
+PYTHON = list(dict.fromkeys(block for page in RUN for block in blocks(page, "python")))
+PROGRAMS = [block for block in PYTHON if "127.0.0.1:9092" in block]
+
+
+@pytest.mark.parametrize("line", [line for line in shell(TOLD) if line.startswith("ashare ")])
 def test_every_command_line_can_be_typed(line: str) -> None:
     """Commands, options and values are ones that ``ashare`` takes."""
     parse(shlex.split(line, comments=True)[1:])
@@ -45,7 +59,7 @@ def test_every_make_target_exists() -> None:
 
 def test_every_setting_stands_in_the_table() -> None:
     """Each with its flag, its variable and its default; no other variable or topic is named anywhere."""
-    table = (ROOT / "docs/settings.md").read_text("utf-8")
+    table = (DOCS / "settings.md").read_text("utf-8")
     rows = {row.split("|")[2].strip(): row for row in table.splitlines() if row.startswith("|") and "`--" in row}
     assert rows.keys() == {f"`{setting.flag}`" for setting in SETTINGS.values()}
     for setting in SETTINGS.values():
@@ -59,16 +73,15 @@ def test_every_setting_stands_in_the_table() -> None:
 
 def test_the_python_examples_are_python() -> None:
     """They compile as they stand."""
-    examples = [block for language, block in BLOCKS if language == "python"]
-    assert examples
-    for example in examples:
+    assert PROGRAMS
+    for example in PYTHON:
         compile(example, "README.md", "exec")
 
 
 def test_the_how_to_of_agents_shows_the_examples_and_tests_that_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     """What it shows stands in examples/agent as it is; the tests at its end are run."""
     folder = ROOT / "examples/agent"
-    *shown, tests = re.findall(r"^```python\n(.*?)^```", HOW_TO, re.MULTILINE | re.DOTALL)
+    *shown, tests = blocks(DOCS / "agents.md", "python")
     files = "".join(file.read_text("utf-8") for file in folder.glob("*.py"))
     assert len(shown) == 3
     assert all(excerpt in files for excerpt in shown)
