@@ -40,7 +40,7 @@ __all__ = ["Producer", "ProducerOptions", "run"]
 
 
 async def run(options: ProducerOptions) -> None:
-    """Produce until SIGTERM, SIGINT or SIGHUP; then everything in flight has been delivered. A second signal gives it up.
+    """Produce until SIGTERM, SIGINT or SIGHUP; then what is in flight has been delivered. A second signal gives it up.
 
     Raises:
         UsageError: a setting is wrong, no broker answers, a topic is missing, or the feed refuses what it is asked.
