@@ -145,7 +145,7 @@ async def test_a_user_without_the_right_is_waited_for(bootstrap: str, caplog: py
     lane.add(None, b"1", 1)
     sent: asyncio.Future[object] = asyncio.get_running_loop().create_future()
     sent.set_exception(for_code(29)(topic.name))
-    publisher._landed(publisher._generation, lane, sent)
+    publisher._completed(publisher._generation, lane, sent)
     async with asyncio.timeout(60):
         lane.add(None, b"2", 2)
         await lane.delivered()

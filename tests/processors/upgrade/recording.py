@@ -1,8 +1,8 @@
 """What a version before had left on a broker when its worker was killed: topics, committed offsets, the store's file.
 
 ``python -m tests.processors.upgrade.recording ASHARE`` makes ``recording.json.xz`` anew, by a broker of its own and
-the given ``ashare`` command of the older version. The one that is here was made by commit 6c42880, the last one whose
-agents shared a consumer group.
+the given ``ashare`` command of the older version. The one that is here was made by commit 0330be9, one of the last
+whose agents shared a consumer group.
 """
 
 from __future__ import annotations
