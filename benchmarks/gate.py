@@ -1,6 +1,7 @@
 """What the quality gate costs: the producer's way from a frame to the publisher's lanes, with it and without.
 
-``python -m benchmarks.gate``: frames of the post's protocol through ``Intake.take``, 50 ticks each unless told. Every
+``python -m benchmarks.gate``: frames of the post's protocol through its decoder and
+``Pipeline.ticks``, 50 ticks each unless told. Every
 variant takes the same frames in turn, round after round, and the figure is the median of the rounds' CPU times, since
 the machine may be shared. What reads the socket and sends to Kafka is left out, which makes the gate's share
 larger than it is of a whole producer. ``two lines`` takes every frame twice, by both lines of an arbiter.
@@ -25,17 +26,20 @@ from benchmarks.blaster import frames
 from benchmarks.kafka import own_kafka, renew
 from benchmarks.load import START
 from benchmarks.producing import Recorder, produce
-from producer.arbitration import Arbiter
 from producer.feeds.decoded import Frame
-from producer.feeds.post import PostDecoder
-from producer.intake import Intake
-from producer.numbering import Numbering
-from producer.quality import Gate
+from producer.feeds.post import PostFeed
+from producer.feeds.provider import Options
+from producer.pipeline.arbitration import Arbiter
+from producer.pipeline.events import Events
+from producer.pipeline.numbering import Numbering
+from producer.pipeline.publish import Pipeline
+from producer.pipeline.quality import Gate
+from producer.pipeline.redundancy import RedundantLines
 from schemas.topics import TICKS
 
 
 class Nowhere:
-    """A publisher's side of an intake, which keeps nothing."""
+    """A publisher that keeps nothing."""
 
     full = False
 
@@ -54,44 +58,55 @@ class Nowhere:
         self.bytes += len(value)
 
 
-def intake(gate: Gate | None = None, arbiter: Arbiter | None = None, line: int = 0) -> Intake:
-    """A way that ends nowhere."""
+Way = tuple[PostFeed, Pipeline]
+"""A line's decoder and pipeline."""
+
+
+def way(gate: Gate | None = None) -> Way:
+    """A way of one line that ends nowhere."""
     publisher: Any = Nowhere()
-    return Intake(
-        publisher, Numbering("bench", 1), PostDecoder(), trades_only=False, gate=gate, arbiter=arbiter, line=line
+    return PostFeed(Options()), Pipeline(
+        publisher, Events(publisher, Numbering("bench", 1)), trades_only=False, gate=gate
     )
 
 
-def plain() -> list[Intake]:
+def plain() -> list[Way]:
     """Without a gate."""
-    return [intake()]
+    return [way()]
 
 
-def gated() -> list[Intake]:
+def gated() -> list[Way]:
     """With it."""
-    return [intake(Gate())]
+    return [way(Gate())]
 
 
-def two_lines() -> list[Intake]:
+def two_lines() -> list[Way]:
     """With it, behind the arbiter of two lines."""
-    gate, arbiter = Gate(), Arbiter()
-    return [intake(gate, arbiter, line) for line in (0, 1)]
+    publisher: Any = Nowhere()
+    gate, arbiter, events = Gate(), Arbiter(), Events(publisher, Numbering("bench", 1))
+    return [
+        (
+            PostFeed(Options()),
+            Pipeline(publisher, events, trades_only=False, gate=gate, arbiter=arbiter, redundant=line),
+        )
+        for line in RedundantLines(["a", "b"], events).members
+    ]
 
 
-VARIANTS: dict[str, Callable[[], list[Intake]]] = {"without": plain, "gate": gated, "two lines": two_lines}
+VARIANTS: dict[str, Callable[[], list[Way]]] = {"without": plain, "gate": gated, "two lines": two_lines}
 
 
-async def cost(ways: list[Intake], load: Sequence[Frame]) -> float:
+async def cost(ways: list[Way], load: Sequence[Frame]) -> float:
     """CPU seconds of taking the second half of the frames, by each way; in the first, every code is new to it."""
     begun = 0.0
     for number, frame in enumerate(load):
         if number == len(load) // 2:
             gc.collect()
             begun = time.process_time()
-        for way in ways:
-            await way.take(frame)
+        for decoder, pipeline in ways:
+            await pipeline.ticks(decoder.decode(frame).ticks, frame.received)
     spent = time.process_time() - begun
-    gates = {id(way.gate): way.gate for way in ways if way.gate is not None}
+    gates = {id(pipeline.gate): pipeline.gate for _, pipeline in ways if pipeline.gate is not None}
     assert not any(gate.counts for gate in gates.values()), "a load that is well"
     return spent
 

@@ -142,12 +142,12 @@ class Reader:
                 if not chunks:
                     await fetcher._create_fetch_waiter()
                     continue
-                came = sum([len(chunk.ticks) for chunk in chunks])
-                self._seen += came
+                came = sum(map(len, chunks))
                 if came < _GATHER_TICKS:
                     loop.call_later(_GATHER_SECONDS, self._fetching.ask)
                 else:
                     self._fetching.ask()
+                self._seen += sum([len(chunk.ticks) for chunk in chunks])
 
     async def stop(self) -> None:
         """Disconnect."""
@@ -167,7 +167,8 @@ async def fetched(bootstrap: str, rate: int | None, ticks: int, readers: int = 1
             feeding = await asyncio.create_subprocess_exec(*command)
             await asyncio.gather(*(reader.read(1) for reader in reading))
         used.begin()
-        await asyncio.gather(*(reader.read(ticks) for reader in reading))
+        async with asyncio.timeout(60 + 3 * ticks / (rate or 20_000)):
+            await asyncio.gather(*(reader.read(ticks) for reader in reading))
         values = used.values(ticks)
         if feeding is not None:
             await feeding.wait()
@@ -188,6 +189,11 @@ async def feed(bootstrap: str, rate: int, ticks: int) -> None:
 # -- in turns ----------------------------------------------------------------------------------------------------------
 
 
+def in_turn(turn: int) -> tuple[str, str]:
+    """The modes, the other one first in every second turn."""
+    return (PLAIN, DIRECT) if turn % 2 else (DIRECT, PLAIN)
+
+
 async def measure(given: Namespace, result: Result) -> None:
     """Every row, again and again."""
     rates = [int(rate) for rate in given.rates]
@@ -195,8 +201,8 @@ async def measure(given: Namespace, result: Result) -> None:
         await make(bootstrap, publishing.TOPIC, publishing.PARTITIONS)
         await Load(given.ticks).publish(bootstrap)
         ready = publishing.records(given.ticks)
-        for _ in range(given.repeats):
-            for mode in (DIRECT, PLAIN):
+        for turn in range(given.repeats):
+            for mode in in_turn(turn):
                 with client(mode):
                     # A topic that only grows at its end: all at once comes first, of the part that was there.
                     await add(result, f"fetching, {mode}", _BEHIND, fetched(bootstrap, None, given.ticks, share=False))
@@ -208,11 +214,11 @@ async def measure(given: Namespace, result: Result) -> None:
                     result, f"{readers} readers, {how}", _BEHIND,
                     fetched(bootstrap, None, given.ticks, readers, share=share),
                 )  # fmt: skip
-        for _ in range(given.repeats):
+        for turn in range(given.repeats):
             for rate in rates:
                 ticks, told = int(rate * given.seconds), f"{rate:,}/s"
                 await add(result, "pacing alone", told, unproduced(rate, given.seconds))
-                for mode in (DIRECT, PLAIN):
+                for mode in in_turn(turn):
                     with client(mode):
                         await add(result, f"producing, {mode}", told, produced(bootstrap, rate, given.seconds))
                         await add(result, f"fetching, {mode}", told, fetched(bootstrap, rate, ticks, share=False))

@@ -43,6 +43,7 @@ SUITE = (
     Entry("pipeline", "--until-behind", 13, "--rates 400 10000 50000 100000 --seconds 10", 4),
     Entry("stages", "", 8, "--ticks 400000 --repeats 1", 2.5),
     Entry("produce_job", "", 6.5, "--ticks 400000 --repeats 1 --seconds 6", 1.5),
+    Entry("kafka_client", "", 10, "--ticks 100000 --repeats 1 --seconds 4", 2),
     Entry("limits", "", 2.5, "--ticks 500000 --repeats 2", 1),
     Entry("naive", "", 4, "--repeats 1 --seconds 10", 1.5),
     Entry("steady", "", 14, "--repeats 1 --look 10 --seconds 90", 3.5),

@@ -14,7 +14,7 @@ from deploy.local.stack import Plan, Stack
 
 ROLES = {
     "kafka.Kafka": "kafka",
-    "processors.stores.apart": "store",
+    "stores.apart": "store",
     " simulate ": "simulator",
     " produce ": "producer",
     " process ": "worker",

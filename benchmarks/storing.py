@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.load import Load
-from processors.stores import open_store
-from processors.stores.apart import StoreApart
-from processors.stores.base import TickBatch, TickStore
-from processors.stores.columns import COLUMNS, KEY, NAMES, rows
 from schemas import encode
 from schemas.topics import TICKS
+from stores import open_store
+from stores.apart import StoreApart
+from stores.base import TickBatch, TickStore
+from stores.columns import COLUMNS, KEY, NAMES, rows
 
 
 def batches(ticks: int, width: int) -> list[TickBatch]:

@@ -1,4 +1,8 @@
-"""Whatever speaks to Kafka here does so over connections that fail as connections do, and says so at a bounded rate."""
+"""Publishing to Kafka and reading from it, on aiokafka.
+
+Importing it changes aiokafka for the whole process: connections raise connection errors alone (``boundary``), records
+with any header are read (``records``), and its loggers are limited in rate (``quiet``).
+"""
 
 import aiokafka
 import aiokafka.admin  # with every logger of theirs made

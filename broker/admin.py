@@ -163,7 +163,7 @@ def _plural(partitions: int) -> str:
 
 
 async def _led(admin: AIOKafkaAdminClient, names: Iterable[str], deadline: float) -> None:
-    """Wait until every partition has a leader, so that whoever comes next can write at once."""
+    """Wait until every partition has a leader, so that clients can write at once."""
     wanted = list(names)
     while True:
         found = await _metadata(admin, wanted)
@@ -221,7 +221,7 @@ async def _offsets(bootstrap: str, partitions: Mapping[str, int]) -> dict[str, t
         await consumer.start()
         begin, end = await consumer.beginning_offsets(wanted), await consumer.end_offsets(wanted)
     except KafkaError as error:
-        raise UsageError(f"the broker at {bootstrap} does not tell offsets: {error}") from error
+        raise UsageError(f"the broker at {bootstrap} does not give offsets: {error}") from error
     finally:
         await consumer.stop()
     return {

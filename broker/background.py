@@ -1,8 +1,8 @@
-"""aiokafka's own background tasks: which of them has ended, what a client without them is good for, and its end.
+"""aiokafka's own background tasks: which of them has ended, and how to close a client that has lost some.
 
-aiokafka (0.14.0) keeps the metadata, sends, fetches, beats and coordinates in tasks that nobody looks at. One that ends
-by an error leaves a client that looks alive: what is asked of it waits for ever. Its user therefore asks ``ended`` once
-a second, and makes a client anew that has lost a task.
+aiokafka (0.14.0) refreshes metadata, sends, fetches, sends heartbeats and coordinates groups in tasks that nothing
+watches. When one ends by an error, the client looks alive, but every call that needs the task waits for ever. Users of
+a client therefore call ``ended`` once a second, and replace a client that has lost a task.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _member(coordinator: Any) -> str | None:
         if task is not None and task.done() and (task.cancelled() or task.exception() is not None):
             return f"its {name.replace('_', ' ')} task {_how(task)}"
     beat = getattr(coordinator, "_heartbeat_task", None)
-    # Without a membership there is nothing to beat for, and joining again starts it anew.
+    # Without a membership there are no heartbeats, and joining again starts a new task.
     if beat is None or not beat.done() or not is_member(coordinator) or coordinator._rejoin_needed_fut.done():
         return None
     return "its heartbeat task has ended"

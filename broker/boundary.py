@@ -1,4 +1,4 @@
-"""The one boundary between aiokafka and the transports: whatever these raise is a connection error behind it.
+"""The boundary between aiokafka and its transports: every error of a transport becomes a connection error here.
 
 aiokafka (0.14.0) takes an ``OSError`` from a write for a broken connection, and nothing else. uvloop raises
 ``RuntimeError`` for a write to a connection that was reset a moment ago and whose reader does not know it yet. Such an

@@ -103,7 +103,7 @@ class Chunk:
 
     @property
     def ticks(self) -> list[Tick | None]:
-        """The values as ticks, decoded once for all agents of a worker; ``None`` where a value is no usable tick."""
+        """The values as ticks, decoded once for all agents of a worker; ``None`` where a value is not usable."""
         if self._ticks is None:
             if self._parts is None:
                 self._ticks, refused = read_ticks(self.values, self.timestamps)
@@ -115,7 +115,7 @@ class Chunk:
 
     @property
     def bad(self) -> list[tuple[int, str]]:
-        """Index and reason of each value that is no usable tick."""
+        """Index and reason of each value that is not a usable tick."""
         _ = self.ticks
         return self._bad
 

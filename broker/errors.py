@@ -10,9 +10,22 @@ from __future__ import annotations
 class BrokerError(Exception):
     """What was asked of Kafka was not done; the text says what and why.
 
-    - ``publisher.DeliveryError``: records could not be delivered, and will not be.
-    - ``publisher.AbandonedError``: records were dropped by ``Publisher.abandon``.
-    - ``publisher.RecordTooLargeError``: a record is larger than its topic takes; nothing was queued.
-    - ``reader.ReadError``: a range could not be read to its end.
-    - ``probe.ProbeError``: a broker could not be asked which log stands behind a topic's name.
+    - ``DeliveryError``, ``AbandonedError``, ``RecordTooLargeError``: of ``broker.publisher``.
+    - ``ReadError``: of ``broker.reader``.
+    - ``ProbeError``: of ``broker.probe``.
+    """
+
+
+class RecordTooLargeError(BrokerError, ValueError):
+    """A record that its topic's ``max.message.bytes`` does not admit; the broker would only say so after the send."""
+
+
+class DeliveryError(BrokerError):
+    """Records will not be delivered: the publisher failed, or the time to stop was up. The text says how many."""
+
+
+class AbandonedError(BrokerError):
+    """Records were dropped by ``Publisher.abandon`` before they were acknowledged.
+
+    A batch that was in flight then may have arrived all the same; none is sent again.
     """

@@ -1,12 +1,12 @@
-"""Asking a broker for more, again and again, in a few steps: aiokafka's fetching without most of what it costs.
+"""Fetch requests, one after the other, at a fraction of what aiokafka's own fetcher costs.
 
-aiokafka (0.14.0) decides anew before each fetch request what to ask of which node, and makes a task, a dozen futures
-and two trees of structs of it: some 0.4 ms for a request and an answer, which at a few hundred ticks a second carry
-one or two. Here one of its fetch requests becomes a *conversation* with the node: it is answered, what came is taken,
-and the next one, of the same partitions at their new positions, leaves from here. As soon as anything is not as usual,
-the conversation ends, and aiokafka's own routine looks at everything anew: a partition that came, left, lost its
-position or leader, an error in an answer, a closed connection. An error is asked for a second time by aiokafka's own
-request, so what follows from it (reset, new metadata, an exception) is decided there alone.
+Before each fetch request aiokafka (0.14.0) decides what to ask of which node, and makes a task, a dozen futures
+and two trees of structs: some 0.4 ms for a request and an answer, which at a few hundred ticks a second carry one or
+two. Here one of its fetch requests starts a *fetch loop* for the node: when an answer was taken, the next request, for
+the same partitions at their new positions, is sent from here. The loop ends as soon as anything is not as usual: a
+partition that was assigned, revoked, or lost its position or leader, an error in an answer, a closed connection. Then
+aiokafka's own fetcher decides anew. A request that was answered with an error is repeated by aiokafka itself, so that
+it alone decides what follows (reset, new metadata, an exception).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from aiokafka.errors import KafkaError
 
 from broker.mode import plain
 from broker.records import Records
-from broker.wire import BODY, COUNT, Pending, connection_to, count_at, name_at, overdue, packed, send, speaks
+from broker.wire import BODY, COUNT, Pending, connection_to, count_at, name_at, overdue, packed, send, supports
 
 log = logging.getLogger(__name__)
 
@@ -82,11 +82,11 @@ def _answered(frame: bytes, at: int, topics: int) -> Iterator[Answered]:
             at += size
 
 
-class Conversation:
-    """Requests to one node, one at a time, for the partitions of the request that it began with.
+class FetchLoop:
+    """Requests to one node, one at a time, for the partitions of the request that it started with.
 
     Attributes:
-        ended: done when aiokafka's routine has to look at everything anew; true if its own request must be the next.
+        ended: done when aiokafka's fetcher must decide anew; true if the next request must be its own.
     """
 
     def __init__(self, fetcher: Fetcher, assignment: Assignment, node: int, request: Any, wait: _Wait) -> None:
@@ -98,15 +98,15 @@ class Conversation:
         self._connection = connection_to(fetcher._client, node)
         self._offsets: dict[tuple[str, int], int] = {}
         self._pending: Pending | None = None
-        self._leave: bool | None = None
+        self._ending: bool | None = None
         self._rested = time.monotonic()
 
     def ask(self) -> None:
-        """Ask for more of the partitions of which nothing is held; nothing if a request is on its way."""
+        """Ask for more of the partitions of which nothing is held; nothing if a request is in flight."""
         if self._pending is not None or self.ended.done():
             return
         fetcher, connection, held = self._fetcher, self._connection, self._fetcher._records
-        if self._leave is not None or connection is None or not connection.connected() or not self._assignment.active:
+        if self._ending is not None or connection is None or not connection.connected() or not self._assignment.active:
             self.end()
             return
         asked: dict[str, list[tuple[int, int]]] = {}
@@ -135,8 +135,8 @@ class Conversation:
         self._pending = Pending(self._took, self._failed)
         send(connection, _FETCH, _VERSION, body, self._pending)
 
-    def look(self, led: set[TopicPartition]) -> None:
-        """What is looked after a few times a second; ``led`` is what the node should be asked for."""
+    def check(self, led: set[TopicPartition]) -> None:
+        """End where things have changed; called a few times a second with what the node should be asked for."""
         if self._pending is not None:
             if self._connection is not None and overdue(self._connection, self._pending):
                 return
@@ -146,13 +146,13 @@ class Conversation:
             self.end()
 
     def end(self, *, trouble: bool = False) -> None:
-        """Let aiokafka's routine look at everything anew; an answer that is on its way comes first."""
-        self._leave = trouble or bool(self._leave)
+        """Let aiokafka's fetcher decide anew, after the answer to a request in flight."""
+        self._ending = trouble or bool(self._ending)
         if self._pending is None and not self.ended.done():
-            self.ended.set_result(self._leave)
+            self.ended.set_result(self._ending)
 
     def forget(self) -> None:
-        """Drop an answer that is on its way."""
+        """Drop the answer to a request in flight."""
         if self._pending is not None:
             self._pending.forget()
             self._pending = None
@@ -173,13 +173,13 @@ class Conversation:
         if came:
             for waiter in self._fetcher._fetch_waiters:
                 self._fetcher._notify(waiter)
-        if failed or trouble or self._leave is not None:
+        if failed or trouble or self._ending is not None:
             self.end(trouble=bool(failed) or trouble)
         elif not came:
             self.ask()
 
     def _read(self, partitions: Iterator[Answered]) -> tuple[bool, bool]:
-        """Hold what came; tells whether anything did, and whether aiokafka has to see an error."""
+        """Hold what came. Returns whether anything did, and whether there was an error that aiokafka must see."""
         came = trouble = False
         now_ms = int(1000 * time.time())
         for topic, partition, error, highwater, stable, aborted, records in partitions:
@@ -220,10 +220,10 @@ class _Wanted:
 
 
 class Fetching:
-    """Makes an aiokafka fetcher hold conversations.
+    """Makes an aiokafka fetcher fetch in loops.
 
-    Each request may wait at the broker for as many ms as ``wait`` says of it. Where a conversation can't be held (an
-    older broker, racks, more partitions than one answer has room for) or may not be (``broker.mode``), aiokafka's own
+    Each request may wait at the broker for as many ms as ``wait`` says of it. Where a loop can't run (an older
+    broker, racks, more partitions than one answer has room for) or may not be (``broker.mode``), aiokafka's own
     requests go out.
     """
 
@@ -235,31 +235,31 @@ class Fetching:
             wanted: whether an assigned topic is to be fetched at all.
         """
         self._fetcher, self._wait, self._wanted = fetcher, wait, wanted
-        self._conversations: dict[int, Conversation] = {}
+        self._loops: dict[int, FetchLoop] = {}
         self._troubled: set[int] = set()
         self._plain: set[int] = set()
         self._fetch, self._decide = fetcher._proc_fetch_request, fetcher._get_actions_per_node
         if not plain():
-            fetcher._proc_fetch_request = self._converse
-        fetcher._get_actions_per_node = self._look
+            fetcher._proc_fetch_request = self._fetch_in_loop
+        fetcher._get_actions_per_node = self._decide_what_to_ask
 
     def ask(self) -> None:
-        """What was held has been taken: ask for more."""
-        for conversation in self._conversations.values():
-            conversation.ask()
-        if self._plain or not self._conversations:
+        """Ask for more: what was held has been taken."""
+        for loop in self._loops.values():
+            loop.ask()
+        if self._plain or not self._loops:
             self._fetcher._notify(self._fetcher._wait_consume_future)
 
-    async def _converse(self, assignment: Assignment, node: int, request: Any) -> bool:
+    async def _fetch_in_loop(self, assignment: Assignment, node: int, request: Any) -> bool:
         if node in self._troubled or not await self._able(node, request):
             self._troubled.discard(node)
             self._plain.add(node)
             return bool(await self._fetch(assignment, node, request))
         self._plain.discard(node)
-        conversation = self._conversations[node] = Conversation(self._fetcher, assignment, node, request, self._wait)
+        loop = self._loops[node] = FetchLoop(self._fetcher, assignment, node, request, self._wait)
         try:
-            conversation.ask()
-            if await conversation.ended:
+            loop.ask()
+            if await loop.ended:
                 self._troubled.add(node)
         except asyncio.CancelledError:
             pass  # closed, or the assignment has changed: the answer is of no interest
@@ -267,8 +267,8 @@ class Fetching:
             log.error("Failed fetch messages from %s: %s", node, error)  # noqa: TRY400 - as aiokafka says it
             await asyncio.sleep(self._fetcher._retry_backoff)
         finally:
-            conversation.forget()
-            del self._conversations[node]
+            loop.forget()
+            del self._loops[node]
         return False
 
     async def _able(self, node: int, request: Any) -> bool:
@@ -278,17 +278,17 @@ class Fetching:
             return False
         await fetcher._client.ready(node)
         connection = connection_to(fetcher._client, node)
-        return connection is not None and speaks(connection, _FETCH, _VERSION)
+        return connection is not None and supports(connection, _FETCH, _VERSION)
 
-    def _look(self, assignment: Assignment) -> Any:
+    def _decide_what_to_ask(self, assignment: Assignment) -> Any:
         assigned = _Wanted(assignment, self._wanted)
-        if self._conversations:
-            led: dict[int, set[TopicPartition]] = {node: set() for node in self._conversations}
+        if self._loops:
+            led: dict[int, set[TopicPartition]] = {node: set() for node in self._loops}
             for tp in assigned.tps:
                 node = self._fetcher._select_read_replica(tp)
                 if node in led and not assignment.state_value(tp).paused:
                     led[node].add(tp)
-            for node, conversation in self._conversations.items():
-                conversation.look(led[node])
+            for node, loop in self._loops.items():
+                loop.check(led[node])
         self._fetcher._fetch_max_wait_ms = self._wait()
         return self._decide(assigned)

@@ -1,7 +1,7 @@
 """Which logs stand behind topics' names, and where they end: asked of the brokers over sockets of its own.
 
 Blocking, for a thread: what watches a client of aiokafka's must need neither that client nor the loop that it runs on.
-aiokafka (0.14.0) does not speak the version of the metadata request that tells topics' ids either.
+aiokafka (0.14.0) does not support the version of the metadata request that gives topics' ids either.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _NO_ID = bytes(16)
 
 
 class ProbeError(BrokerError):
-    """No broker told; the text says why."""
+    """No broker answered; the text says why."""
 
 
 @dataclass(frozen=True)
 class LogId:
-    """What tells a topic from another of the same name: ids as Kafka prints them, "" where a broker tells none."""
+    """What distinguishes a topic from another of the same name: ids as Kafka prints them, "" where unknown."""
 
     cluster: str
     topic: str
@@ -40,7 +40,7 @@ class LogId:
 
 @dataclass(frozen=True)
 class Found:
-    """What the brokers told: the logs that exist, by topic, and the address of each partition's leader."""
+    """What the brokers answered: the logs that exist, by topic, and the address of each partition's leader."""
 
     cluster: str
     logs: Mapping[str, LogId]
@@ -83,7 +83,7 @@ class Probe:
         """
         names = list(topics)
         body = b"\0" + _varint(len(names) + 1) + b"".join(_NO_ID + _compact(name) + b"\0" for name in names)
-        body += b"\0\0\0\0"  # make no topic, tell no operations, no tagged fields
+        body += b"\0\0\0\0"  # make no topic, list no operations, no tagged fields
         failures = []
         for server in self._servers:
             try:
@@ -93,7 +93,7 @@ class Probe:
         raise ProbeError("; ".join(failures))
 
     def ends(self, found: Found, topics: Iterable[str]) -> dict[tuple[str, int], int]:
-        """The offset that the next record of each of the topics' partitions gets, where its leader tells it.
+        """The offset that the next record of each of the topics' partitions gets, where its leader knows it.
 
         Raises:
             ProbeError: a leader does not answer.

@@ -1,10 +1,10 @@
-"""Batches to their brokers in a few steps: aiokafka's sending without most of what it costs.
+"""Produce requests for batches that are ready, at a fraction of what aiokafka's own sender costs.
 
-aiokafka (0.14.0) puts a batch into a queue, wakes a routine, makes a task for the request, a tree of structs of it and
-another of its answer, and three futures: some 0.4 ms, whatever the batch holds. Here a request is packed at once, its
-answer read in place. Sequence numbers, metadata, connections and the wire's order stay aiokafka's, and everything that
-is not as usual goes its way: a topic or connection it does not know yet, an old broker, and whatever failed, which it
-sends again under the same sequence numbers, or fails, as it judges the error.
+For each request aiokafka (0.14.0) puts batches into a queue, wakes a task, starts another, builds a tree of structs,
+takes the answer apart into a second one, and waits on three futures: some 0.4 ms, however small the batches are. Here a
+request is packed in one step, and its answer is read in place. Sequence numbers, metadata and connections stay
+aiokafka's. Its own sender takes over where something is not as usual: a topic or a connection that it does not know
+yet, an old broker, or a batch that failed, which it sends again under the same sequence numbers, or gives up.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from broker.mode import plain
-from broker.wire import BODY, COUNT, Pending, connection_to, count_at, name_at, packed, send, speaks
+from broker.wire import BODY, COUNT, Pending, connection_to, count_at, name_at, packed, send, supports
 
 log = logging.getLogger(__name__)
 
 _PRODUCE, _VERSION = 0, 7
-_TAKEN = (0, 46)
-"""No error, and a batch that the broker has already."""
+_ACCEPTED = (0, 46)
+"""Error codes of a batch that the broker has: none, and a duplicate."""
 
 _REQUEST = Struct(">hhii")
 _BATCH = Struct(">ii")
 _ANSWERED = Struct(">ihqqq")
 
 
-class Place(Protocol):
-    """What batches are for."""
+class Partition(Protocol):
+    """What a batch is for."""
 
     topic: str
     partition: int
 
 
-P = TypeVar("P", bound=Place)
+P = TypeVar("P", bound=Partition)
 
 
 def request_of(batches: Mapping[str, list[tuple[int, bytes]]], *, acks: int, timeout_ms: int) -> bytes:
@@ -68,29 +68,30 @@ def errors_of(frame: bytes) -> dict[tuple[str, int], int]:
 
 
 class Producing(Generic[P]):
-    """One aiokafka client's requests, one at a time to each node.
+    """One aiokafka client's produce requests, at most one in flight to each node.
 
     Attributes:
         busy: nodes whose answer has not come.
     """
 
-    def __init__(self, client: AIOKafkaProducer, landed: Callable[[P, asyncio.Future[object] | None], None]) -> None:
-        """Requests of a client that has started.
+    def __init__(self, client: AIOKafkaProducer, completed: Callable[[P, asyncio.Future[object] | None], None]) -> None:
+        """Send by a client that has started.
 
         Args:
-            landed: told of each place whose batch is done: with ``None`` it was acknowledged, else see the future.
+            completed: called with each partition whose batch is done, and with ``None`` if it was acknowledged, else
+                with the future of aiokafka's own attempt.
         """
         self.busy: set[int] = set()
-        self._client, self._landed = client, landed
+        self._client, self._completed = client, completed
         self._closed = False
         self._plain = plain()
 
     def close(self) -> None:
-        """The client is being closed: whatever still comes is dropped."""
+        """The client is being closed: drop the answers that still come."""
         self._closed = True
 
     def node(self, place: P) -> int | None:
-        """Where the place's batch can be sent from here; ``None`` sends it by aiokafka."""
+        """The node to which the partition's batch can be sent from here; ``None``: aiokafka must send it."""
         if self._plain:
             return None
         client = self._client.client
@@ -98,52 +99,52 @@ class Producing(Generic[P]):
         client._topics.add(place.topic)
         node: int | None = client.cluster.leader_for_partition(TopicPartition(place.topic, place.partition))
         connection = None if node is None else connection_to(client, node)
-        return node if connection is not None and speaks(connection, _PRODUCE, _VERSION) else None
+        return node if connection is not None and supports(connection, _PRODUCE, _VERSION) else None
 
-    def send(self, node: int, boarded: list[tuple[P, BatchBuilder]]) -> None:
-        """Send a batch for each of several places of one node."""
+    def send(self, node: int, batches: list[tuple[P, BatchBuilder]]) -> None:
+        """Send one batch for each of several partitions that a node leads."""
         client = self._client
         sequences = client._txn_manager
         by_topic: dict[str, list[tuple[int, bytes]]] = {}
-        for place, batch in boarded:
+        for place, batch in batches:
             tp = TopicPartition(place.topic, place.partition)
             batch._set_producer_state(sequences.producer_id, sequences.producer_epoch, sequences.sequence_number(tp))
             sequences.increment_sequence_number(tp, batch.record_count())
             records = bytes(batch._build())
             by_topic.setdefault(place.topic, []).append((place.partition, records))
-        pending = Pending(partial(self._answered, node, boarded), partial(self._failed, node, boarded))
+        pending = Pending(partial(self._answered, node, batches), partial(self._failed, node, batches))
         connection = connection_to(client.client, node)
         assert connection is not None, "looked at by node()"
         self.busy.add(node)
         body = request_of(by_topic, acks=client._sender._acks, timeout_ms=client._request_timeout_ms)
         send(connection, _PRODUCE, _VERSION, body, pending)
 
-    def _answered(self, node: int, boarded: list[tuple[P, BatchBuilder]], frame: bytes) -> None:
+    def _answered(self, node: int, batches: list[tuple[P, BatchBuilder]], frame: bytes) -> None:
         if self._closed:
             return
         self.busy.discard(node)
         errors = errors_of(frame)
         refused: list[str] = []
-        for place, batch in boarded:
+        for place, batch in batches:
             error = errors.get((place.topic, place.partition))
-            if error in _TAKEN:
-                self._landed(place, None)
+            if error in _ACCEPTED:
+                self._completed(place, None)
             else:
                 refused.append(f"{place.topic}/{place.partition}: error {error}")
-                self._again(place, batch)
+                self._retry(place, batch)
         if refused:
             more = f" and {len(refused) - 1:,} more" if len(refused) > 1 else ""
             log.warning("%s%s: aiokafka sends these batches again", refused[0], more)
 
-    def _failed(self, node: int, boarded: list[tuple[P, BatchBuilder]], error: Exception) -> None:
+    def _failed(self, node: int, batches: list[tuple[P, BatchBuilder]], error: Exception) -> None:
         if self._closed:
             return
         self.busy.discard(node)
         log.warning("a produce request got no answer, aiokafka sends it again: %s", error)
-        for place, batch in boarded:
-            self._again(place, batch)
+        for place, batch in batches:
+            self._retry(place, batch)
 
-    def _again(self, place: P, batch: BatchBuilder) -> None:
+    def _retry(self, place: P, batch: BatchBuilder) -> None:
         """Enter a batch into aiokafka's queue as one to be tried again, which keeps its sequence numbers."""
         waiting = self._client._message_accumulator
         queued = waiting._append_batch(batch, TopicPartition(place.topic, place.partition))
@@ -151,6 +152,6 @@ class Producing(Generic[P]):
 
         def over(sent: asyncio.Future[object]) -> None:
             waiting._pending_batches.discard(queued)
-            self._landed(place, sent)
+            self._completed(place, sent)
 
         queued.future.add_done_callback(over)

@@ -3,7 +3,7 @@
 One lane per partition holds what waits and the one batch in flight; load makes the batches bigger by itself. A batch
 that fails, or whose acknowledgement stays away, leaves an idempotent producer with a hole in its sequence that no
 later batch gets over. So the client is then closed, a new one made, and what is unconfirmed sent again, in order: a
-record may arrive twice, and its reader tells by its identity.
+record may arrive twice, and readers recognise it by its identity.
 
 A process that may have been replaced meanwhile (a worker that was stopped for longer than its group waits for it) must
 not publish what it still holds: ``may_send`` holds back everything while it is false, ``Publisher.abandon`` drops it.
@@ -18,224 +18,32 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from itertools import chain
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import InvalidTimestampError, KafkaError
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from broker.background import discard, ended
-from broker.errors import BrokerError
+from broker.errors import AbandonedError, DeliveryError, RecordTooLargeError
 from broker.gate import Gate
+from broker.partition_queue import Headers, Lane
 from broker.producing import Producing
+from broker.refusals import Refusal, Verdict, refusal_of
 from schemas import UsageError
 from schemas.topics import topics
 
+__all__ = ["AbandonedError", "DeliveryError", "Headers", "Lane", "Publisher", "RecordTooLargeError"]
+
 log = logging.getLogger(__name__)
 
-Headers = list[tuple[str, bytes]]
-_NO_HEADERS: Headers = []
 _T = TypeVar("_T")
-_Entry = tuple[bytes | None, bytes | None, int, Headers, int]
-
 BATCH_BYTES = 512 << 10
 """A batch's size at which it is closed; below every topic's ``max.message.bytes``."""
-_RECORD_OVERHEAD = 128
-"""More than Kafka's framing of a record with key and value takes."""
 _BACKOFF = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _HOLD_SECONDS = 0.05
 """How often ``may_send`` is asked again while it is false."""
-
-
-class RecordTooLargeError(BrokerError, ValueError):
-    """A record that its topic's ``max.message.bytes`` does not admit; the broker would only say so after the send."""
-
-
-class DeliveryError(BrokerError):
-    """Records will not be delivered: the publisher failed, or the time to stop was up. The text says how many."""
-
-
-class AbandonedError(BrokerError):
-    """Records were dropped by ``Publisher.abandon`` before they were acknowledged.
-
-    A batch that was in flight then may have arrived all the same; none is sent again.
-    """
-
-
-class Lane:
-    """One partition's way to the broker."""
-
-    def __init__(self, publisher: Publisher, topic: str, partition: int) -> None:
-        """Made by ``Publisher.lane``."""
-        self.topic = topic
-        self.partition = partition
-        self._publisher = publisher
-        self._waiting: deque[_Entry] = deque()
-        self._flight: list[_Entry] = []
-        self._flight_bytes = 0
-        self._departed = 0.0
-        self._added = 0
-        self._acknowledged = 0
-        self._abandoned = 0
-        self._barriers: deque[tuple[int, asyncio.Future[None]]] = deque()
-        declared = topics().get(topic)
-        limit = int(declared.config["max.message.bytes"]) if declared else 1_048_588
-        self._limit = limit - _RECORD_OVERHEAD
-
-    def add(self, key: bytes | None, value: bytes | None, timestamp_ms: int, headers: Headers = _NO_HEADERS) -> None:
-        """Queue one record; it is sent by itself. Never waits: see ``Publisher.room`` for back-pressure.
-
-        Args:
-            value: ``None`` for a tombstone.
-            timestamp_ms: the Kafka record timestamp, ms since the epoch.
-
-        Raises:
-            RecordTooLargeError: the topic does not take a record of this size.
-        """
-        size = (len(value) if value else 0) + (len(key) if key else 0)
-        for name, content in headers:
-            size += len(name) + len(content or b"") + 4  # a foreign record's header may have no value
-        if size > self._limit:
-            raise RecordTooLargeError(f"{self.topic}: a record of {size:,} bytes, the topic takes {self._limit:,}")
-        waiting, publisher = self._waiting, self._publisher
-        waiting.append((key, value, timestamp_ms, headers, size + _RECORD_OVERHEAD))
-        self._added += 1
-        publisher.unacknowledged_bytes += size + _RECORD_OVERHEAD
-        # What waits behind another record was woken for it.
-        if len(waiting) == 1 and not self._flight:
-            publisher.wake(self)
-
-    def extend(
-        self,
-        keys: Sequence[bytes | None],
-        values: Sequence[bytes | None],
-        timestamps_ms: Sequence[int],
-        headers: Sequence[Headers],
-    ) -> None:
-        """``add`` for many records at once; those before one that is too large are queued.
-
-        Raises:
-            RecordTooLargeError: as for ``add``.
-        """
-        put, before, total = self._waiting.append, len(self._waiting), 0
-        try:
-            for key, value, timestamp, some in zip(keys, values, timestamps_ms, headers, strict=True):
-                size = (len(value) if value else 0) + (len(key) if key else 0)
-                for name, content in some:
-                    size += len(name) + len(content or b"") + 4  # a foreign record's header may have no value
-                if size > self._limit:
-                    raise RecordTooLargeError(
-                        f"{self.topic}: a record of {size:,} bytes, the topic takes {self._limit:,}"
-                    )
-                size += _RECORD_OVERHEAD
-                put((key, value, timestamp, some, size))
-                total += size
-        finally:
-            self._added += len(self._waiting) - before
-            self._publisher.unacknowledged_bytes += total
-            if not self._flight:
-                self._publisher.wake(self)
-
-    async def delivered(self, up_to: int | None = None) -> None:
-        """Wait until everything added so far, or up to a count, is acknowledged by all replicas.
-
-        Args:
-            up_to: what ``added`` was after the records in question. Whoever waits for something else between adding
-                and this call gives it, and so learns that they were abandoned meanwhile.
-
-        Raises:
-            AbandonedError: they were dropped before they were acknowledged.
-            DeliveryError: the publisher itself failed; nothing more will be sent.
-        """
-        if up_to is None:
-            up_to = self._added
-        elif 0 < up_to <= self._abandoned:
-            raise AbandonedError(f"{self.topic}/{self.partition}: records were abandoned")
-        if self._acknowledged < up_to:
-            self._publisher.check()
-            barrier = asyncio.get_running_loop().create_future()
-            self._barriers.append((up_to, barrier))
-            await barrier
-
-    @property
-    def added(self) -> int:
-        """Records added since the start, abandoned ones included."""
-        return self._added
-
-    @property
-    def unacknowledged(self) -> int:
-        """Records added and not yet acknowledged."""
-        return self._added - self._acknowledged
-
-    @property
-    def in_flight(self) -> Sequence[_Entry]:
-        """The records of the batch that is not acknowledged."""
-        return self._flight
-
-    @property
-    def flying_since(self) -> float | None:
-        """``time.monotonic()`` at which the batch in flight left, ``None`` without one."""
-        return self._departed if self._flight else None
-
-    def board(self, client: AIOKafkaProducer) -> BatchBuilder | None:
-        """Fill the next batch from what waits; ``None`` when there is nothing, or a batch is in flight."""
-        if self._flight or not self._waiting:
-            return None
-        batch: BatchBuilder = client.create_batch()
-        # The builder inside takes one call a record; the one around it takes three.
-        append, waiting, flight = batch._builder.append, self._waiting, self._flight
-        size = 0
-        while waiting:
-            key, value, timestamp, headers, weight = entry = waiting[0]
-            if append(len(flight), timestamp, key, value, headers) is None:
-                break
-            waiting.popleft()
-            flight.append(entry)
-            size += weight
-        batch._relative_offset = len(flight)
-        batch.close()
-        self._flight_bytes = size
-        self._departed = time.monotonic()
-        return batch
-
-    def landed(self) -> tuple[int, int]:
-        """The batch in flight is acknowledged; gives its records and bytes."""
-        records, size = len(self._flight), self._flight_bytes
-        self._flight = []
-        self._acknowledged += records
-        while self._barriers and self._barriers[0][0] <= self._acknowledged:
-            barrier = self._barriers.popleft()[1]
-            if not barrier.done():
-                barrier.set_result(None)
-        return records, size
-
-    def turn_back(self) -> int:
-        """The batch in flight has an unknown outcome: it goes first again. Gives its number of records."""
-        returned = len(self._flight)
-        self._waiting.extendleft(reversed(self._flight))
-        self._flight = []
-        return returned
-
-    def abandon(self) -> int:
-        """Drop what waits and what is in flight; those who wait for it get an error. Gives the number of records."""
-        dropped = self.unacknowledged
-        self._waiting.clear()
-        self._flight = []
-        # Also records that were acknowledged before count as abandoned: who asks for them late can't be told apart.
-        self._acknowledged = self._abandoned = self._added
-        self.fail(AbandonedError(f"{self.topic}/{self.partition}: {dropped:,} records were abandoned"))
-        return dropped
-
-    def fail(self, error: BrokerError) -> None:
-        """Nothing of what waits will be sent: those who wait for it get the error."""
-        while self._barriers:
-            barrier = self._barriers.popleft()[1]
-            if not barrier.done():
-                barrier.set_exception(error)
-
-    def waits(self) -> bool:
-        """Whether a batch could leave."""
-        return bool(self._waiting) and not self._flight
 
 
 class Publisher:
@@ -260,7 +68,7 @@ class Publisher:
         """Nothing connects before ``start``.
 
         Args:
-            deadline: seconds that a batch may stay unacknowledged before the client is made anew.
+            deadline: seconds that a batch may stay unacknowledged before the client is replaced.
             may_send: asked directly before each produce request, new or sent again, on the event loop. While it is
                 false nothing leaves, and what waits counts towards ``limit_bytes``. Only bytes of an earlier request
                 that the kernel has not taken yet can't be held back.
@@ -278,7 +86,7 @@ class Publisher:
         self._deadline = deadline
         self._lanes: dict[tuple[str, int], Lane] = {}
         self._ready: set[Lane] = set()
-        self._leaving = False
+        self._scheduled = False
         self._by_aiokafka: deque[tuple[Lane, BatchBuilder]] = deque()
         self._work = asyncio.Event()
         self._drained = asyncio.Event()
@@ -312,7 +120,7 @@ class Publisher:
         ]
         for task in self._tasks:
             task.add_done_callback(self._ended)
-        self._leave_soon()
+        self._send_soon()
 
     def lane(self, topic: str, partition: int) -> Lane:
         """The lane of a partition, always the same object."""
@@ -350,11 +158,11 @@ class Publisher:
         """Drop everything that is not acknowledged, in all partitions, at once; gives the number of records.
 
         Nothing of it is sent from now on, nor sent again: the connections that carried batches in flight are cut, and
-        the client is made anew. Those who wait in ``delivered``, ``flush`` and ``room`` get an ``AbandonedError``.
+        the client is replaced. Those who wait in ``delivered``, ``flush`` and ``room`` get an ``AbandonedError``.
         What is added from now on is sent as ever.
         """
         self.abandoned += 1
-        in_flight = any(lane.flying_since is not None for lane in self._lanes.values())
+        in_flight = any(lane.in_flight_since is not None for lane in self._lanes.values())
         dropped = sum(lane.abandon() for lane in self._lanes.values())
         self.unacknowledged_bytes = 0
         self._by_aiokafka.clear()
@@ -368,7 +176,7 @@ class Publisher:
         return dropped
 
     async def flush(self) -> None:
-        """Wait until everything added so far to any lane is acknowledged; raises what ``Lane.delivered`` does."""
+        """Wait until everything added so far is acknowledged; raises what ``Lane.delivered`` does."""
         unacknowledged = [lane for lane in self._lanes.values() if lane.unacknowledged]
         await asyncio.gather(*(lane.delivered(lane.added) for lane in unacknowledged))
 
@@ -398,7 +206,7 @@ class Publisher:
     def wake(self, lane: Lane) -> None:
         """Have the lane's next batch sent (for ``Lane``)."""
         self._ready.add(lane)
-        self._leave_soon()
+        self._send_soon()
 
     async def _connect(self) -> None:
         client = AIOKafkaProducer(
@@ -419,7 +227,7 @@ class Publisher:
             raise
         self._client = client
         self._gate = Gate(client.client, self._may_send)
-        self._producing = Producing(client, partial(self._landed, self._generation))
+        self._producing = Producing(client, partial(self._completed, self._generation))
 
     async def _check(self, required: Sequence[str]) -> None:
         assert self._client is not None
@@ -446,46 +254,49 @@ class Publisher:
             await asyncio.sleep(0.3)
         return 0
 
-    def _leave_soon(self) -> None:
-        """Send when whoever adds records now has added them all."""
-        if not self._leaving:
-            self._leaving = True
-            asyncio.get_running_loop().call_soon(self._leave)
+    def _send_soon(self) -> None:
+        """Send at the end of this turn of the loop, when more records may have been added."""
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._send_ready)
 
-    def _leave(self) -> None:
-        self._leaving = False
+    def _send_ready(self) -> None:
+        self._scheduled = False
         if self._producing is None or self._broken is not None or self._failure is not None:
             return
         try:
             if self._may_send():
-                self._board(self._producing)
+                self._send_batches(self._producing)
             elif self._ready:
-                self._leaving = True
-                asyncio.get_running_loop().call_later(_HOLD_SECONDS, self._leave)
+                self._scheduled = True
+                asyncio.get_running_loop().call_later(_HOLD_SECONDS, self._send_ready)
         except Exception as error:  # noqa: BLE001 - nobody else would hear of it
             self._fail(error)
 
-    def _board(self, producing: Producing[Lane]) -> None:
+    def _send_batches(self, producing: Producing[Lane]) -> None:
         """A batch of each lane that is ready, unless its node owes an answer: then it goes with the next request."""
         assert self._client is not None
         ready, self._ready = self._ready, set()
-        boarded: dict[int, list[tuple[Lane, BatchBuilder]]] = {}
+        batches: dict[int, list[tuple[Lane, BatchBuilder]]] = {}
         for lane in ready:
+            if (seconds := lane.resting) > 0:
+                asyncio.get_running_loop().call_later(seconds, self.wake, lane)
+                continue
             node = producing.node(lane)
             if node in producing.busy:
                 self._ready.add(lane)
-            elif (batch := lane.board(self._client)) is None:
+            elif (batch := lane.next_batch(self._client)) is None:
                 continue
             elif node is None:
                 self._by_aiokafka.append((lane, batch))
                 self._work.set()
             else:
-                boarded.setdefault(node, []).append((lane, batch))
-        for node, some in boarded.items():
+                batches.setdefault(node, []).append((lane, batch))
+        for node, some in batches.items():
             producing.send(node, some)
 
     async def _pump(self) -> None:
-        """Make the client anew when it is broken, and have aiokafka send what can't be sent from here."""
+        """Replace a broken client, and have aiokafka send what can't be sent from here."""
         while True:
             await self._work.wait()
             self._work.clear()
@@ -493,17 +304,23 @@ class Publisher:
                 await self._rebuild()
             client, generation = self._client, self._generation
             assert client is not None
-            while self._by_aiokafka:
-                lane, batch = self._by_aiokafka.popleft()
-                try:
-                    sent = await self._unless_broken(client.send_batch(batch, lane.topic, partition=lane.partition))
-                except Exception as error:  # noqa: BLE001 - whatever it was, the batch did not leave
-                    self._break(f"{lane.topic}/{lane.partition}: {error!r}")
-                    break
-                sent.add_done_callback(partial(self._landed, generation, lane))
+            while self._by_aiokafka and self._broken is None:
+                some = [self._by_aiokafka.popleft() for _ in range(len(self._by_aiokafka))]
+                # All at once: one for a topic that is gone is waited for as long as a batch may take.
+                await asyncio.gather(*(self._hand_over(client, generation, lane, batch) for lane, batch in some))
+
+    async def _hand_over(self, client: AIOKafkaProducer, generation: int, lane: Lane, batch: BatchBuilder) -> None:
+        """Have aiokafka send a batch."""
+        try:
+            sent = await self._unless_broken(client.send_batch(batch, lane.topic, partition=lane.partition))
+        except Exception as error:  # noqa: BLE001 - in any case the batch did not leave
+            if generation == self._generation and self._broken is None:
+                self._turned_down(lane, error)
+        else:
+            sent.add_done_callback(partial(self._completed, generation, lane))
 
     async def _unless_broken(self, sending: Coroutine[Any, Any, _T]) -> _T:
-        """The outcome of a call of the client's, which may wait for a task of its that is no more.
+        """The outcome of a call of the client, which may wait for a task that the client has lost.
 
         Raises:
             DeliveryError: the client broke meanwhile.
@@ -518,27 +335,24 @@ class Publisher:
             call.cancel()
             broke.cancel()
 
-    def _landed(self, generation: int, lane: Lane, sent: asyncio.Future[object] | None) -> None:
+    def _completed(self, generation: int, lane: Lane, sent: asyncio.Future[object] | None) -> None:
         if generation != self._generation:
             return
         if sent is not None and (sent.cancelled() or sent.exception() is not None):
-            if not sent.cancelled() and isinstance(sent.exception(), InvalidTimestampError):
-                self._fail(self._misdated(lane))  # sent again, it would be refused again
-                return
-            self._break(f"{lane.topic}/{lane.partition}: {None if sent.cancelled() else sent.exception()!r}")
+            self._turned_down(lane, None if sent.cancelled() else sent.exception())
             return
-        records, size = lane.landed()
+        records, size = lane.acknowledge()
         self.acknowledged += records
         self.unacknowledged_bytes -= size
         if not self.full:
             self._drained.set()
-        if lane.waits():
+        if lane.ready:
             self._ready.add(lane)
         if self._ready:
-            self._leave_soon()
+            self._send_soon()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """A task of ours ended: unless it was stopped, that is a defect, and whoever waits must hear of it."""
+        """A task of the publisher ended. Unless it was stopped, that is a defect, and whoever waits gets the error."""
         if task.cancelled():
             return
         self._fail(task.exception())
@@ -555,14 +369,24 @@ class Publisher:
             lane.fail(self._failure)
         self._drained.set()
 
-    def _misdated(self, lane: Lane) -> DeliveryError:
-        """The error of records whose dates the broker does not take."""
+    def _turned_down(self, lane: Lane, error: BaseException | None) -> None:
+        """A batch was refused, or not sent: what to do about it stands in ``broker.refusals``."""
+        refusal = refusal_of(error)
+        if refusal is not None and refusal.verdict is Verdict.NEVER:
+            self._fail(DeliveryError(self._refusal(lane, refusal)))
+            return
+        if refusal is not None and refusal.verdict is Verdict.LATER and self._broken is None:
+            said = self._refusal(lane, refusal)
+            seconds = max(other.rest() for other in self._lanes.values() if other.topic == lane.topic)
+            log.error("%s; they are sent again in %g s", said, seconds)
+        self._break(f"{lane.topic}/{lane.partition}: {error!r}")
+
+    def _refusal(self, lane: Lane, refusal: Refusal) -> str:
         dates = [timestamp / 1000 for _, _, timestamp, _, _ in lane.in_flight]
         latest = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(max(dates, default=0.0)))
-        return DeliveryError(
-            f"{self.bootstrap} refuses {len(dates):,} records of {lane.topic}, dated up to {latest} UTC, as too far"
-            " from its own clock: set the clocks of this machine and of the broker (NTP), and start again; `ashare"
-            " topics apply` sets the topic's message.timestamp.after.max.ms"
+        return (
+            f"{self.bootstrap} refuses {len(dates):,} records of {lane.topic}, dated up to {latest} UTC,"
+            f" {refusal.words} ({refusal.name})"
         )
 
     def _break(self, why: str) -> None:
@@ -576,18 +400,26 @@ class Publisher:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(min(1.0, self._deadline / 4))
-            oldest = min((since for lane in self._lanes.values() if (since := lane.flying_since)), default=None)
-            if oldest is not None and time.monotonic() - oldest > self._deadline:
-                self._break(f"a batch got no acknowledgement for {self._deadline:g} s")
+            in_flight = [(since, lane) for lane in self._lanes.values() if (since := lane.in_flight_since)]
+            oldest, lane = min(in_flight, key=itemgetter(0), default=(None, None))
+            if oldest is not None and lane is not None and time.monotonic() - oldest > self._deadline:
+                self._overdue(lane)
             if self._client is not None and (dead := ended(self._client)):
                 self._break(dead)
 
+    def _overdue(self, lane: Lane) -> None:
+        """No acknowledgement came in time; of a topic that is gone aiokafka never says that it is."""
+        if self._client is not None and self._client.client.cluster.partitions_for_topic(lane.topic) is None:
+            self._turned_down(lane, UnknownTopicOrPartitionError())
+        else:
+            self._break(f"a batch got no acknowledgement for {self._deadline:g} s")
+
     async def _rebuild(self) -> None:
-        """Make a new client, and turn every batch in flight back to the head of its lane."""
-        log.warning("Kafka client is made anew: %s", self._broken)
+        """Make a new client, and put every batch in flight back at the head of its queue."""
+        log.warning("the Kafka client is replaced: %s", self._broken)
         await self._discard()
         self._by_aiokafka.clear()
-        self.resent += sum(lane.turn_back() for lane in self._lanes.values())
+        self.resent += sum(lane.requeue() for lane in self._lanes.values())
         for delay in chain(_BACKOFF, iter(lambda: _BACKOFF[-1], None)):
             try:
                 await self._connect()
@@ -599,8 +431,8 @@ class Publisher:
         self.rebuilt += 1
         self._broken = None
         self._broke.clear()
-        self._ready.update(lane for lane in self._lanes.values() if lane.waits())
-        self._leave_soon()
+        self._ready.update(lane for lane in self._lanes.values() if lane.ready)
+        self._send_soon()
 
     def _shut(self) -> None:
         """Nothing leaves by this client any more, and nothing that comes counts."""

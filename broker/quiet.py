@@ -1,7 +1,7 @@
 """Loggers that are limited in rate.
 
-aiokafka says each thing anew at each attempt, hundreds of times a second; and whoever can write into a topic makes a
-worker say something of each record.
+aiokafka logs the same line at each attempt, hundreds of times a second. And whoever can write into a topic can make a
+worker log a line for each record.
 """
 
 from __future__ import annotations

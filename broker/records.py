@@ -1,8 +1,8 @@
-"""What a fetch brought, read record by record whatever its headers' keys are.
+"""The records of a fetch, read one by one, also where keys of headers are not text.
 
 aiokafka (0.14.0) decodes the key of each header as UTF-8, in C, and raises over one that is none. A broker takes any
 bytes there, so one record of a stranger's would end every reader at its offset, for as long as the record is kept.
-Here such a batch is read a second time, with an escape for each byte that is no text.
+Here such a batch is read a second time, with an escape for each byte that is not text.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Records:
         return None if batch is None else _Batch(batch, self)
 
     def lenient(self, batch: Any) -> Iterator[Any]:
-        """All records of a batch of these, with escapes for what is no text in a header's key."""
+        """All records of a batch of these, with escapes for what is not text in a header's key."""
         at, data = 0, self._data
         while True:
             offset, size = _PLACE.unpack_from(data, at)

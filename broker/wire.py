@@ -1,11 +1,11 @@
 """A request in bytes over one of aiokafka's connections, and its answer in bytes.
 
-aiokafka (0.14.0) builds each request as a tree of structs and takes each answer apart into one, a Python call for every
-field, and each costs a task, a timer and three futures. That is nothing beside a wide batch; at a few hundred ticks a
-second, where a request and its answer carry one or two, it is most of what a process does. What is asked hundreds of
-times a second therefore goes through here, on the connection that aiokafka opened and keeps (handshake, versions,
-order of the answers, closing): ``send`` enters into its queue of unanswered requests an object that stands for the
-request, the class of its answer and the future that waits, all three.
+aiokafka (0.14.0) builds each request as a tree of structs and takes each answer apart into another, with a Python call
+for every field, a task, a timer and three futures. Beside a wide batch that is little. At a few hundred ticks a second,
+where a request carries one or two, it is most of what a process does. Fetch and produce requests therefore go through
+here. The connection stays aiokafka's: it connects, encrypts, authenticates, keeps the order of the answers, and closes.
+``send`` puts a ``Pending`` into its queue of unanswered requests, which stands for three objects of aiokafka's: the
+request, the type of its answer, and the future that waits for it.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ BODY = _CORRELATION.size
 
 
 class Pending:
-    """A request on its way; in aiokafka's queue it is the request, its answer's type, and the waiting future.
+    """A request in flight. In aiokafka's queue it is the request, the type of its answer, and the waiting future.
 
     Attributes:
-        since: monotonic time at which it left.
+        since: monotonic time at which it was sent.
     """
 
     __slots__ = ("_answered", "_failed", "_over", "correlation_id", "since")
 
     def __init__(self, answered: Callable[[bytes], None], failed: Callable[[Exception], None]) -> None:
-        """One of the two is called, once, unless ``forget`` comes first."""
+        """One of the two is called, once, unless ``forget`` is called before."""
         self._answered = answered
         self._failed = failed
         self._over = False
@@ -46,19 +46,19 @@ class Pending:
         self.correlation_id = 0
 
     def forget(self) -> None:
-        """Have the answer, when it comes, dropped."""
+        """Drop the answer when it comes."""
         self._over = True
 
     # -- what AIOKafkaConnection asks of a request ---------------------------------------------------------------------
 
     def parse_response_header(self, frame: BytesIO) -> Pending:
-        """The answer's header, of which the correlation id is looked at."""
+        """Read the correlation id from the header of the answer."""
         (self.correlation_id,) = _CORRELATION.unpack_from(frame.getbuffer())
         return self
 
     @property
     def RESPONSE_TYPE(self) -> Pending:  # noqa: N802 - as aiokafka calls it
-        """What has ``decode``."""
+        """The object that has ``decode``."""
         return self
 
     def decode(self, frame: BytesIO) -> bytes:
@@ -68,7 +68,7 @@ class Pending:
     # -- and of a future -----------------------------------------------------------------------------------------------
 
     def done(self) -> bool:
-        """Whether nobody waits any more."""
+        """Whether nobody waits for it any more."""
         return self._over
 
     def set_result(self, frame: bytes) -> None:
@@ -83,7 +83,7 @@ class Pending:
 
 
 def packed(name: str) -> bytes:
-    """A topic's name as requests have it."""
+    """A topic's name as a request holds it."""
     text = name.encode()
     return _LENGTH.pack(len(text)) + text
 
@@ -96,7 +96,7 @@ def name_at(frame: bytes, at: int) -> tuple[str, int]:
 
 
 def count_at(frame: bytes, at: int) -> tuple[int, int]:
-    """How many follow in an answer, and where they begin."""
+    """A count in an answer, and where what it counts begins."""
     return COUNT.unpack_from(frame, at)[0], at + COUNT.size
 
 
@@ -106,16 +106,16 @@ def connection_to(client: AIOKafkaClient, node: int) -> AIOKafkaConnection | Non
     return connection if connection is not None and connection.connected() else None
 
 
-def speaks(connection: AIOKafkaConnection, key: int, version: int) -> bool:
-    """Whether the node takes this version of a request."""
+def supports(connection: AIOKafkaConnection, key: int, version: int) -> bool:
+    """Whether the node supports this version of a request."""
     least, most = connection._versions.get(key, (0, -1))
     return bool(least <= version <= most)
 
 
 def send(connection: AIOKafkaConnection, key: int, version: int, body: bytes, pending: Pending) -> None:
-    """Send a request whose header is one without tagged fields.
+    """Send a request whose header has no tagged fields.
 
-    A connection that is or breaks under it is closed, and fails ``pending`` as it does when it breaks later.
+    ``pending`` fails if the connection is broken, or breaks before the answer comes.
     """
     writer = connection._writer
     if writer is None:
@@ -132,7 +132,7 @@ def send(connection: AIOKafkaConnection, key: int, version: int, body: bytes, pe
 
 
 def overdue(connection: AIOKafkaConnection, pending: Pending) -> bool:
-    """Close the connection of a request that waits longer than the client's timeout for it; tells whether it did."""
+    """Close the connection of a request that has waited longer than the client's timeout. Returns whether it has."""
     timeout: Any = connection._request_timeout
     if timeout is None or time.monotonic() - pending.since < timeout:
         return False

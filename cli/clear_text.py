@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from producer.address import clear_text_warning, read
 from producer.feeds import provider
+from producer.line.address import clear_text_warning, read
 
 
 def warn_of_clear_text(*dialled: tuple[str, str | None, str | None]) -> None:

@@ -10,6 +10,7 @@ from jobs.in_force import InForce
 from jobs.marks import Marked, Repeats
 from jobs.room import Room
 from jobs.thresholds import Threshold, Thresholds, limit
+from market.prices import SCALE
 from schemas import ChangeState, LineMark, Origin, PriceChange, Tick, decode
 from schemas.bounds import MAX_SESSION_VOLUME
 
@@ -80,7 +81,7 @@ class ChangeRow(Marked):
             self._moving = self.threshold.bp_e2 is not None
         # A quarter of the smallest step covers what a float can be off, up to prices that are far beyond any.
         if price + self.bound < _EXACT:
-            self.low, self.high = (price - self.bound - 0.25) / 10_000, (price + self.bound + 0.25) / 10_000
+            self.low, self.high = (price - self.bound - 0.25) / SCALE, (price + self.bound + 0.25) / SCALE
         else:
             self.low, self.high = 1.0, 0.0
 
@@ -89,7 +90,7 @@ class ChangeRow(Marked):
         assert self.last is not None
         return ChangeState(
             code=self.code,
-            last=self.last / 10_000,
+            last=self.last / SCALE,
             volume=None if self.volume is None else min(self.volume, MAX_SESSION_VOLUME),
             ticks=self.ticks,
             origin=Origin(self.partition, self.offset),
@@ -128,7 +129,7 @@ class Changes:
         """
         state = decode(ChangeState, value)
         row = ChangeRow(state.code, self._thresholds.of(state.code), state.origin.partition)
-        row.emitted(round(state.last * 10_000))
+        row.emitted(round(state.last * SCALE))
         row.volume, row.ticks = state.volume, state.ticks
         row.offset = state.origin.offset
         row.restore_lines(state.lines)
@@ -214,7 +215,7 @@ class Changes:
                 touch(row)
                 if row.low <= tick.price <= row.high:
                     continue
-                price = round(tick.price * 10_000)
+                price = round(tick.price * SCALE)
                 last = row.last
                 if last is not None and -row.bound <= price - last <= row.bound:
                     continue
@@ -226,7 +227,7 @@ class Changes:
                 if last is None:
                     change = PriceChange(
                         code,
-                        price / 10_000,
+                        price / SCALE,
                         None,
                         None,
                         None,
@@ -243,9 +244,9 @@ class Changes:
                     move = price - last
                     change = PriceChange(
                         code,
-                        price / 10_000,
-                        last / 10_000,
-                        move / 10_000,
+                        price / SCALE,
+                        last / SCALE,
+                        move / SCALE,
                         basis_points(move, last),
                         tick.time,
                         tick.received,

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-DAY_MS = 86_400_000
-SHANGHAI_MS = 8 * 3_600_000
+from market.times import DAY_MS, SHANGHAI_MS
+
 AHEAD_US = 60_000_000
 """µs by which an exchange time may be ahead of its receipt: no feed is, but local clocks are wrong."""
 

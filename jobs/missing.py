@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from market.sessions import widest_hours
+from market.times import DAY_MS, SHANGHAI_MS
 from schemas import FeedEvent, GapMark
 from schemas.topics import TICKS
 
@@ -20,8 +21,6 @@ REMEMBERED = 1_024
 CODES = 250_000
 """Codes that these may name in all, likewise."""
 
-_DAY_MS = 86_400_000
-_SHANGHAI_MS = 8 * 3_600_000
 _DELAYED = 3_600_000_000
 """µs from exchange time to receipt up to which a market is one of this moment: delayed feeds are by some 15 minutes."""
 _ALWAYS = 1 << 62
@@ -100,8 +99,8 @@ def trading(row: MarkedRow) -> list[Hours]:
     played, all of its last day, local time, counts.
     """
     if not -_AHEAD <= row.received - row.time * 1000 <= _DELAYED:
-        return [(row.received - _DAY_MS * 1000, _ALWAYS)]
-    midnight = row.day * _DAY_MS - _SHANGHAI_MS
+        return [(row.received - DAY_MS * 1000, _ALWAYS)]
+    midnight = row.day * DAY_MS - SHANGHAI_MS
     return [((midnight + since) * 1000, (midnight + to) * 1000) for since, to in widest_hours(row.exchange)]
 
 

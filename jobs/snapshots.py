@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from broker.chunk import Chunk
-from jobs.flaws import AHEAD_US, DAY_MS, NOTHING, SHANGHAI_MS, meaning, session_day
+from jobs.flaws import AHEAD_US, NOTHING, meaning, session_day
 from jobs.marks import Marked, Repeats
 from jobs.missing import Missing
 from jobs.room import Room
+from market.prices import SCALE
+from market.times import DAY_MS, SHANGHAI_MS
 from schemas import GapMark, Origin, RecordError, Snapshot, decode
 from schemas.bounds import MAX_SESSION_TURNOVER, MAX_SESSION_VOLUME
 
@@ -76,19 +78,19 @@ class SnapshotRow(Marked):
         return Snapshot(
             code=self.code,
             exchange=self.exchange,
-            price=self.price / 10_000,
+            price=self.price / SCALE,
             time=self.time,
             received=self.received,
             session=(_EPOCH + timedelta(days=self.day)).isoformat(),
-            open=self.open / 10_000,
-            high=self.high / 10_000,
-            low=self.low / 10_000,
+            open=self.open / SCALE,
+            high=self.high / SCALE,
+            low=self.low / SCALE,
             ticks=self.ticks,
             origin=Origin(self.partition, self.offset),
             lines=self.lines(),
             volume=None if self.volume is None else min(self.volume, MAX_SESSION_VOLUME),
-            turnover=None if self.turnover is None else min(self.turnover / 10_000, MAX_SESSION_TURNOVER),
-            previous_close=None if self.close is None else self.close / 10_000,
+            turnover=None if self.turnover is None else min(self.turnover / SCALE, MAX_SESSION_TURNOVER),
+            previous_close=None if self.close is None else self.close / SCALE,
             gap=self.gap,
             doubtful=self.doubtful,
             quality=self.quality,
@@ -135,11 +137,11 @@ class Snapshots:
         ahead = kept.time * 1000 > kept.received + AHEAD_US
         row.day = min(day, session_day(kept.time, kept.received)) if ahead else day
         row.price, row.open, row.high, row.low = (
-            round(p * 10_000) for p in (kept.price, kept.open, kept.high, kept.low)
+            round(p * SCALE) for p in (kept.price, kept.open, kept.high, kept.low)
         )
         row.time, row.received, row.ticks, row.volume = kept.time, kept.received, kept.ticks, kept.volume
-        row.turnover = None if kept.turnover is None else round(kept.turnover * 10_000)
-        row.close = None if kept.previous_close is None else round(kept.previous_close * 10_000)
+        row.turnover = None if kept.turnover is None else round(kept.turnover * SCALE)
+        row.close = None if kept.previous_close is None else round(kept.previous_close * SCALE)
         row.offset, row.gap = kept.origin.offset, kept.gap
         row.doubtful, row.quality = kept.doubtful, kept.quality
         row.restore_lines(kept.lines, kept.received)
@@ -189,7 +191,7 @@ class Snapshots:
                     row.late = received
                     self.late += 1
                     continue
-                price = round(tick.price * 10_000)
+                price = round(tick.price * SCALE)
                 if day > row.day:
                     row.begin(day, price)
                     row.time, row.received = tick.time, received
@@ -209,10 +211,10 @@ class Snapshots:
                 if tick.volume is not None:
                     row.volume = tick.volume if row.volume is None else row.volume + tick.volume
                 if tick.turnover is not None:
-                    turnover = round(tick.turnover * 10_000)
+                    turnover = round(tick.turnover * SCALE)
                     row.turnover = turnover if row.turnover is None else row.turnover + turnover
                 if tick.previous_close is not None:
-                    row.close = round(tick.previous_close * 10_000)
+                    row.close = round(tick.previous_close * SCALE)
                 touched.add(row)
             except Exception as error:  # noqa: BLE001 - one record never ends the worker
                 chunk.fail(offset, error)

@@ -15,7 +15,8 @@ from zoneinfo import ZoneInfo
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 DAY_MS = 86_400_000
-_OFFSET_MS = 8 * 3_600_000
+SHANGHAI_MS = 8 * 3_600_000
+"""UTC+8: what is added to a time to have Shanghai's days, ms."""
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
 # Between these a time is believed (ms). The bounds leave no number that could be read in two units.
@@ -80,7 +81,7 @@ def trading_date(ms: int) -> str:
     Raises:
         TimeError: beyond the year 9999.
     """
-    return _date_text((ms + _OFFSET_MS) // DAY_MS)
+    return _date_text((ms + SHANGHAI_MS) // DAY_MS)
 
 
 def shanghai_date(ms: int) -> date:
@@ -103,7 +104,7 @@ def day_start(day: date | str) -> int:
             day = date.fromisoformat(day)
         except ValueError as error:
             raise TimeError(f"{_shown(day)} is no date: write it YYYY-MM-DD") from error
-    return (day.toordinal() - _EPOCH_ORDINAL) * DAY_MS - _OFFSET_MS
+    return (day.toordinal() - _EPOCH_ORDINAL) * DAY_MS - SHANGHAI_MS
 
 
 def shanghai_time(ms: int) -> str:
@@ -112,7 +113,7 @@ def shanghai_time(ms: int) -> str:
     Raises:
         TimeError: beyond the year 9999.
     """
-    seconds, fraction = divmod((ms + _OFFSET_MS) % DAY_MS, 1000)
+    seconds, fraction = divmod((ms + SHANGHAI_MS) % DAY_MS, 1000)
     minutes, second = divmod(seconds, 60)
     hour, minute = divmod(minutes, 60)
     return f"{trading_date(ms)} {hour:02}:{minute:02}:{second:02}.{fraction:03}"
@@ -173,7 +174,7 @@ def _moment(parts: dict[str, str | int | None], text: str) -> int:
     fraction = int(str(parts.get("fraction") or "0")[:3].ljust(3, "0"))
     utc = days * DAY_MS + ((hour * 60 + minute) * 60 + second) * 1000 + fraction
     zone = parts.get("zone")
-    return utc - (_OFFSET_MS if zone is None else _zone_ms(str(zone), text))
+    return utc - (SHANGHAI_MS if zone is None else _zone_ms(str(zone), text))
 
 
 def _zone_ms(zone: str, text: str) -> int:

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import cast
 
 from broker.chunk import Chunk
-from processors.stores.base import StoreError, TickBatch, TickStore, UnstorableError
 from processors.streaming.lease import Lease
 from processors.streaming.watchdog import fatal
 from schemas import Tick, UsageError
+from stores.base import StoreError, TickBatch, TickStore, UnstorableError
 
 log = logging.getLogger(__name__)
 

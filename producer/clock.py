@@ -26,7 +26,7 @@ def wall() -> int:
 _OFFSET_NS = round(float(os.environ.get(OFFSET) or 0) * 1e9)
 
 STEP_NS = 500_000_000
-"""A difference between two looks at both clocks that is told of as a step; less is a clock being disciplined."""
+"""A difference between two looks at both clocks that is logged as a step; less is a clock being disciplined."""
 
 
 class Clock:
@@ -38,8 +38,8 @@ class Clock:
         self._steady = steady
         self._base, _ = self._look()
         """What is added to the steady clock."""
-        self._told = 0
-        """By how much the wall clock was behind when that was last told of, ns."""
+        self._logged = 0
+        """By how much the wall clock was behind when that was last logged, ns."""
 
     def _look(self) -> tuple[int, int]:
         """The wall clock's lead over the steady one, and that; where the thread waits in between it shows as less."""
@@ -51,17 +51,17 @@ class Clock:
         """Local time, µs since the epoch."""
         lead, steady = self._look()
         behind = self._base - lead
-        if behind < 0 or abs(behind - self._told) > STEP_NS:
+        if behind < 0 or abs(behind - self._logged) > STEP_NS:
             lead = max(lead, self._look()[0])
             behind = self._base - lead
             self._base = max(self._base, lead)
-            if abs(behind - self._told) > STEP_NS:
+            if abs(behind - self._logged) > STEP_NS:
                 self._stepped(behind)
         return (steady + self._base) // 1000
 
     def _stepped(self, behind: int) -> None:
-        """Say that the wall clock has been set; it is ``behind`` what is stamped, ahead where that is below 0."""
-        forward, self._told = self._told - behind, max(0, behind)
+        """Log that the wall clock has been set; it is ``behind`` what is stamped, ahead where that is below 0."""
+        forward, self._logged = self._logged - behind, max(0, behind)
         log.warning(
             "the clock of this machine was put %s by %.1f s: %s",
             "forward" if forward > 0 else "back",

@@ -7,9 +7,9 @@ import copy
 import logging
 from collections.abc import Callable, Sequence
 
-from producer.attending import fault_of
-from producer.dealing import Dealer
-from producer.line import Line
+from producer.line.driver import Line
+from producer.line.tasks import fault_of
+from producer.watchlist.dealing import Dealer
 from schemas import UsageError
 
 log = logging.getLogger(__name__)
@@ -19,20 +19,24 @@ class Supervisor:
     """Runs lines until all of them have ended, and changes what they subscribe."""
 
     def __init__(
-        self, lines: Sequence[Sequence[Line]], dealer: Dealer, *, told: Callable[[Sequence[str]], None] = lambda _: None
+        self,
+        lines: Sequence[Sequence[Line]],
+        dealer: Dealer,
+        *,
+        changed: Callable[[Sequence[str]], None] = lambda _: None,
     ) -> None:
         """Nothing runs yet.
 
         Args:
             lines: in groups; every line of a group subscribes the same codes.
             dealer: of codes to groups.
-            told: called with every new list.
+            changed: called with every new list.
         """
         self.groups = lines
         self.codes: list[str] | None = None
         """What is subscribed, ``None`` for the whole market."""
         self._dealer = dealer
-        self._told = told
+        self._changed = changed
 
     @property
     def lines(self) -> list[Line]:
@@ -52,7 +56,7 @@ class Supervisor:
                 line.check(some)
         self._dealer = dealer
         self.codes = list(dict.fromkeys(codes))
-        self._told(self.codes)
+        self._changed(self.codes)
         for group, some in zip(self.groups, dealt, strict=True):
             for line in group:
                 line.want(some)
@@ -62,7 +66,7 @@ class Supervisor:
 
         Raises:
             UsageError: every line has been refused; the text holds each reason once.
-            Exception: a line failed, or ended though nobody told it to.
+            Exception: a line failed, or ended before it was stopped.
         """
         running = {asyncio.create_task(line.run(stop), name=line.name): line for line in self.lines}
         refused: list[str] = []

@@ -10,11 +10,9 @@ from typing import Protocol
 
 import orjson
 
+from market.times import DAY_MS, SHANGHAI_MS
 from simulator.clock import MarketClock
 from simulator.market import Market
-
-_DAY_MS = 86_400_000
-_CHINA_MS = 8 * 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +99,7 @@ class EqualTrades:
 
 def _day(text: str) -> int:
     """The date in China of a tick's JSON, as a number of days."""
-    return int((orjson.loads(text)["time"] + _CHINA_MS) // _DAY_MS)
+    return int((orjson.loads(text)["time"] + SHANGHAI_MS) // DAY_MS)
 
 
 class GeneratedFeed:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import archives
+from cli.progress import progress
 from cli.settings import SETTINGS, default, option
 from schemas import UsageError
 from schemas.outside import printable
@@ -79,7 +78,7 @@ def command(
     if from_store and names != [TICKS]:
         raise UsageError("a store holds ticks and nothing else: --from-store goes with --topic ticks")
     if from_store:
-        from processors.stores.urls import with_password
+        from stores.urls import with_password
 
         from_store = with_password(from_store, store_user or None, store_password_file or None)
     days = frozenset(_date(text) for text in day or ())
@@ -126,7 +125,7 @@ def verify(context: typer.Context, *, directory: Directory = None) -> None:
     archive = _archive(archives.directory(directory or context.obj))
     with clear_errors():
         total = sum(len(day.parts) for topic in archive.topics() for day in archive.manifests(topic))
-        with _progress("verifying", "parts") as told:
+        with progress("verifying", "parts") as told:
             done = 0
 
             def one(_: Part) -> None:
@@ -152,12 +151,14 @@ def _run(request: Request, bootstrap: str, from_store: str | None) -> list[Added
     short = request.topic.split(".")[1]
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     if from_store:
-        store = archives.stored(from_store)
+        from stores import open_store
+
+        store = open_store(from_store)
         why = _lag(request.topic, bootstrap)
-        with _progress(f"{short} from the store", "days") as told:
+        with progress(f"{short} from the store", "days") as told:
             return run.from_store(request, store, told, whole=why is None)
     try:
-        with _progress(short, "offsets") as told:
+        with progress(short, "offsets") as told:
             return asyncio.run(run.from_log(request, bootstrap, told))
     except ReadError as error:
         raise UsageError(f"{error}: nothing was archived; run it again") from error
@@ -217,15 +218,3 @@ def _spans(parts: list[Part], partition: int) -> str:
 
 def _size(size: int) -> str:
     return f"{size / 1e6:,.1f} MB" if size >= 100_000 else f"{size / 1e3:,.1f} kB"
-
-
-@contextmanager
-def _progress(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
-    """A line that moves on a terminal, on standard error, and nothing elsewhere."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task(what, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)

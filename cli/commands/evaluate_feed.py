@@ -14,8 +14,8 @@ from schemas.outside import printable, printable_json
 from schemas.secrets import masked
 
 if TYPE_CHECKING:
-    from producer.evaluation.figures import Report
-    from producer.evaluation.run import Target
+    from evaluation.figures import Report
+    from evaluation.run import Target
 
 _LONGEST = 10_000
 
@@ -56,8 +56,8 @@ def command(
     import uvloop
 
     from cli.clear_text import warn_of_clear_text
-    from producer.evaluation.page import page
-    from producer.evaluation.run import run
+    from evaluation.page import page
+    from evaluation.run import run
 
     log_to_stderr(logging.ERROR)
     logging.getLogger("websockets").setLevel(logging.ERROR)  # below, it prints the address with its token
@@ -126,8 +126,8 @@ def _target(feed: str, url: str | None, token: str | None, *, symbols: str, fore
     Raises:
         UsageError: an option is wrong, or the codes are more than one connection carries.
     """
-    from producer.evaluation.run import Target
-    from producer.plan import ProducerOptions, plan
+    from evaluation.run import Target
+    from producer.options import ProducerOptions, plan
 
     what = plan(ProducerOptions("", url=url, feed=feed, symbols=symbols, foreign=foreign))
     if len(what.sources) > 1:
@@ -136,7 +136,7 @@ def _target(feed: str, url: str | None, token: str | None, *, symbols: str, fore
             f"{len(what.codes or ()):,} codes, and {feed} takes {most:,} on a connection: an evaluation has one,"
             " so give fewer"
         )
-    [endpoint] = what.endpoints
+    [endpoint] = what.feeds
     return Target(endpoint.provider, endpoint.options, endpoint.url, what.codes, token)
 
 
@@ -144,7 +144,7 @@ def _print(report: Report) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    from producer.evaluation.table import rows
+    from evaluation.table import rows
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column(f"{report.began}, {report.seconds:,.0f} s")

@@ -41,8 +41,8 @@ def command(
     for chatty in ("faust", "mode", "aiokafka", "kafka"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     from jobs.thresholds import parse_overrides
-    from processors.stores.urls import with_password
     from processors.worker import Worker, WorkerOptions, parse_agents
+    from stores.urls import with_password
 
     options = WorkerOptions(
         bootstrap=bootstrap,

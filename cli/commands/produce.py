@@ -49,7 +49,7 @@ def command(
     from broker.publisher import DeliveryError
     from cli.clear_text import warn_of_clear_text
     from cli.terminal import log_to_stderr
-    from producer.run import ProducerOptions, run
+    from producer.app import ProducerOptions, run
     from schemas.outside import printable
 
     log_to_stderr(logging.INFO)

@@ -1,4 +1,4 @@
-"""``ashare store …``: reading the stored ticks."""
+"""``ashare store …``: reading the stored ticks, and writing a day of them again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from datetime import date
 from decimal import Decimal
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,19 +23,19 @@ from schemas import UsageError
 from schemas.outside import printable, printable_json
 
 if TYPE_CHECKING:
-    from consumers.archive.sql import Result as Archived
-    from processors.stores.query import Result as Stored
+    from consumers.refill.run import Refilled
+    from stores import Result
 
-    Result = Archived | Stored
-
-app = typer.Typer(no_args_is_help=True, help="Read the stored ticks.")
+app = typer.Typer(no_args_is_help=True, help="Read the stored ticks, and write a day of them again.")
 
 _SHOWN = 1000  # rows that a table shows: it is measured whole before it is printed
 
 
-@app.callback()
-def _group() -> None:
-    """Keep `query` a command of its own name while it is the only one."""
+class Origin(StrEnum):
+    """Where a day's ticks can be taken from."""
+
+    KAFKA = "kafka"
+    ARCHIVE = "archive"
 
 
 @app.command("query")
@@ -70,12 +72,12 @@ def command(
     """
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other")
-    from processors.stores.urls import with_password
+    from stores.urls import with_password
 
     store = with_password(store, store_user or None, store_password_file or None)
     with _answer(store, None if without else archives.existing(archive), sql, day or ()) as result:
         if result.note:
-            sys.stderr.write(f"ashare: {printable(result.note)}\n")
+            _say(result.note)
         try:
             if as_json:
                 _print_json(result)
@@ -89,16 +91,91 @@ def command(
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+@app.command("refill")
+def refill(
+    *,
+    day: Annotated[str, typer.Option("--day", metavar="YYYY-MM-DD", help="Shanghai date of the ticks' exchange time")],
+    store: Annotated[str, option("store")] = default("store"),
+    store_user: Annotated[str | None, option("store_user")] = default("store_user"),
+    store_password_file: Annotated[str | None, option("store_password_file")] = default("store_password_file"),
+    origin: Annotated[
+        Origin | None,
+        typer.Option(
+            "--from", help="take the ticks from there alone; default: from the archive what it holds, else from Kafka"
+        ),
+    ] = None,
+    archive: Annotated[Path | None, option("archive")] = default("archive"),
+    bootstrap: Annotated[str, option("bootstrap")] = default("bootstrap"),
+) -> None:
+    """Write a day's ticks into the store again, after a table or file of it was lost, damaged or moved away.
+
+    Each tick is stored once, however much of the day is there already, so twice does no harm. Workers may go on
+    meanwhile. Of a day that is not over, it writes what there is now.
+
+    Example: ashare store refill --day 2026-11-20 --store sqlite:///data/ticks
+    """
+    import asyncio
+    import logging
+    import time
+
+    from broker.reader import ReadError
+    from cli.progress import progress
+    from consumers.refill import run
+    from consumers.refill.sources import Request
+    from market.times import trading_date
+    from stores import open_store
+    from stores.urls import with_password
+
+    day, today = _day(day), trading_date(time.time_ns() // 1_000_000)
+    if day > today:
+        raise UsageError(f"--day {day} is in the future: in Shanghai it is {today}")
+    database = open_store(with_password(store, store_user or None, store_password_file or None))
+    if archive is not None and not archive.is_dir():
+        raise UsageError(f"--archive {archive}: no such directory")
+    directory = archives.existing(archive)
+    request = Request(day, bootstrap, directory, origin.value if origin else None)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    try:
+        with progress(f"refilling {day}", "records") as steps:
+            done = asyncio.run(run.refill(request, database, _say, steps))
+    except ReadError as error:
+        raise UsageError(f"{error}: run it again, nothing is stored twice") from error
+    for why in done.refused:
+        _say(why)
+    print(_summary(day, done, counted=database.counts_new))
+
+
+def _summary(day: str, done: Refilled, *, counted: bool) -> str:
+    names = {"kafka": "Kafka", "archive": "the archive"}
+    origins = " and ".join(f"{count:,} from {names[origin]}" for origin, count in done.read.items())
+    refused = f", {len(done.refused):,} can't be stored" if done.refused else ""
+    if counted:
+        return f"{day}: {origins} read, {done.stored:,} of them new to the store{refused}"
+    return f"{day}: {origins} read, {done.stored:,} written, each of which the store keeps once{refused}"
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"ashare: {printable(text)}\n")
+
+
+def _day(text: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError as error:
+        raise UsageError(f"--day {text!r} is not a date: write it YYYY-MM-DD") from error
+
+
 def _answer(url: str, archive: Path | None, sql: str, days: Sequence[str]) -> AbstractContextManager[Result]:
     """What store and archive say; the store alone where nothing is archived."""
+    from stores import open_store
+
+    stored = open_store(url)
     if archive is not None:
         from consumers.archive import sql as archived
 
         if archived.holds_ticks(archive):
-            return archived.query(archive, archives.stored(url), sql, days)
-    from processors.stores.query import query
-
-    return query(url, sql, days)
+            return archived.query(archive, stored, sql, days)
+    return stored.query(sql, days)
 
 
 def _print_json(result: Result) -> None:

@@ -78,7 +78,7 @@ def replace(
 
     Example: ashare watchlist replace @tomorrow.txt --watchlist codes.txt
     """
-    from producer.watchlist import load
+    from producer.watchlist.file import load
 
     named = [code for some in codes for code in (load(Path(some[1:])) if some.startswith("@") else [some])]
     _List(watchlist, http_port, http_token).change(codes=named)
@@ -105,7 +105,7 @@ class _List:
         )
 
     def read(self) -> list[str]:
-        from producer.watchlist import load
+        from producer.watchlist.file import load
 
         answer = self._ask()
         if answer is not None:
@@ -114,7 +114,7 @@ class _List:
         return load(self._file)
 
     def change(self, **how: list[str]) -> None:
-        from producer import watchlist
+        from producer.watchlist import file as watchlist
 
         given = {name: watchlist.codes(codes) for name, codes in how.items()}
         answer = self._ask(given)

@@ -9,19 +9,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Protocol
 
 import pyarrow as pa
 from aiokafka import TopicPartition
 
 from ashare_client.archive import Archive, ArchiveError, Day, Span, merged
-from broker.chunk import Chunk
 from broker.reader import ChunkReader
 from consumers.archive.keeper import Keeper
 from consumers.archive.kinds import Kind
 from consumers.archive.sink import Sink
+from consumers.archive.stored import chunks
 from market.times import trading_date
 from schemas import UsageError
+from stores import TickReader
 
 _FETCH_BYTES = 1 << 20
 _SMALL = 65_536
@@ -83,16 +83,6 @@ class Added:
     closed: bool
 
 
-class Store(Protocol):
-    """Stored ticks, as a source."""
-
-    def days(self) -> list[str]:
-        """The days that there are ticks of."""
-
-    def chunks(self, day: str, topic: str) -> Iterator[Chunk]:
-        """A day's ticks of a topic by partition and offset."""
-
-
 async def from_log(request: Request, bootstrap: str, progress: Progress | None = None) -> list[Added]:
     """Archive what the log holds of the wanted days and the archive does not.
 
@@ -113,7 +103,9 @@ async def from_log(request: Request, bootstrap: str, progress: Progress | None =
             begins, ends = await reader.begins(places), await reader.ends(places)
             log = {tp.partition: Span(begins[tp], ends[tp]) for tp in places}
             held = archive.spans(topic)
-            await _check_same(reader, archive, request, log, held)
+            another = await another_log(reader, archive, topic, log, held)
+            if another is not None:
+                raise UsageError(f"{another}; name another directory with --dir")
             sink = Sink(archive, topic, request.kind, wanted=request.wanted, staging=keeper.staging, source="log")
             ranges = {p: missing(span, held.get(p, ())) for p, span in log.items()}
             total, done = sum(span.end - span.start for spans in ranges.values() for span in spans), 0
@@ -133,7 +125,9 @@ async def from_log(request: Request, bootstrap: str, progress: Progress | None =
         )
 
 
-def from_store(request: Request, store: Store, progress: Progress | None = None, *, whole: bool = True) -> list[Added]:
+def from_store(
+    request: Request, store: TickReader, progress: Progress | None = None, *, whole: bool = True
+) -> list[Added]:
     """Archive what a store holds of the wanted days and the archive does not.
 
     A store keeps each tick once and its fields only: offsets of ticks that were sent again stay missing, and a record
@@ -152,7 +146,7 @@ def from_store(request: Request, store: Store, progress: Progress | None = None,
         days = [day for day in store.days() if request.wanted(day)]
         sink = Sink(archive, request.topic, request.kind, wanted=request.wanted, staging=keeper.staging, source="store")
         for number, day in enumerate(days):
-            for chunk in store.chunks(day, request.topic):
+            for chunk in chunks(store, day, request.topic):
                 sink.add(chunk)
             sink.close()
             if progress is not None:
@@ -188,14 +182,13 @@ def missing(log: Span, held: Sequence[Span]) -> list[Span]:
     return found
 
 
-async def _check_same(
-    reader: ChunkReader, archive: Archive, request: Request, log: Mapping[int, Span], held: Mapping[int, Sequence[Span]]
-) -> None:
-    """Make sure that the archive goes on where the log is the one that it came from.
+async def another_log(
+    reader: ChunkReader, archive: Archive, topic: str, log: Mapping[int, Span], held: Mapping[int, Sequence[Span]]
+) -> str | None:
+    """Why a topic is not the one that an archive came from; ``None`` where it is.
 
     Offsets of a topic that was deleted and made again begin anew: what is new would pass for archived.
     """
-    topic, directory = request.topic, request.directory
     for partition, spans in held.items():
         last = spans[-1].end - 1
         span = log.get(partition, Span(0, 0))
@@ -213,10 +206,11 @@ async def _check_same(
             if archived and logged and archived != logged:
                 why = f"has another record at {last:,} than the archive"
         if why is not None:
-            raise UsageError(
-                f"{topic} is not the topic that {directory} holds, partition {partition} {why}:"
-                " it was made anew; name another directory with --dir"
+            return (
+                f"{topic} is not the topic that {archive.directory} holds, partition {partition} {why}:"
+                " it was made anew"
             )
+    return None
 
 
 def _reached(days: Sequence[Day], partition: int, log: Span, sink: Sink) -> str | None:

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 from broker.chunk import Chunk
 from processors.store_writer import StoreWriter
-from processors.stores.apart import StoreApart
 from processors.streaming.agent import Agent, Context, Outcome
+from stores.apart import StoreApart
 
 LINGER_SECONDS = 0.05
 """A write waits for 200 ms anyway."""

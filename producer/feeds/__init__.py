@@ -30,7 +30,7 @@ def provider(name: str) -> Provider:
     """The provider of a name.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is no such provider.
     """
     try:
         return _PROVIDERS[name]

@@ -1,25 +1,25 @@
 """AllTick: one JSON object a trade; requests by number, ``cmd_id``; the whole list again to change a subscription.
 
 Chosen where the vendor's documentation is silent: Beijing's suffix is ``.BJ``; ``volume`` is lots, and ``turnover``
-price × lots, so it is computed anew from price and shares; direction 0 says nothing. ``seq`` is the trade's and the
-order book's together, so its holes are none; it tells copies of a tick. The first 3,000 codes of a longer list are
-taken, and the answer is the same: a line never sends more.
+price × lots, so it is computed from price and shares; direction 0 means that the side is not known. ``seq`` counts
+trades and order books together, so a hole in it is not a loss; it shows copies of a tick. The server takes the first
+3,000 codes of a longer list and gives the same answer, so a line never sends more.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import orjson
 
+from producer.feeds.codes import listed, suffixed
 from producer.feeds.decoded import Answer, AnswerKind, Decoded, FeedTick
-from producer.feeds.forms import listed, suffixed
-from producer.feeds.json_feed import LATER_SECONDS, JsonFeed
-from producer.feeds.optional import Fields, Loose
-from producer.feeds.provider import Capabilities, Codes, Message, Options, Provider, Units, with_query
-from producer.feeds.reading import RefusedError, message_of, price, refused, sequence, shares, small, words
-from producer.feeds.recognised import Numbers
+from producer.feeds.frames import THROTTLED_SECONDS, answered, refused, words
+from producer.feeds.provider import Capabilities, Codes, Message, Options, Provider, Units
+from producer.feeds.repeats import SequenceNumbers
+from producer.feeds.single_feed import SingleFeed
+from producer.feeds.values import numbered_sides, small
 from schemas import UsageError
 
 HEARTBEAT, SUBSCRIBE, CANCEL, PUSH = 22000, 22004, 22006, 22998
@@ -52,9 +52,6 @@ CAPABILITIES = Capabilities(
     backfill="bars of one minute over HTTP; no ticks",
 )
 
-_SIDES: dict[int | str | None, Literal["buy", "sell"] | None] = {
-    1: "buy", 2: "sell", 0: None, "1": "buy", "2": "sell", "0": None, "": None, None: None,
-}  # fmt: skip
 _ANSWERS: dict[int, AnswerKind] = {22001: "pong", 22005: "subscribed"}
 _ERRORS: dict[int, AnswerKind] = {401: "unauthorised", 429: "throttled", 605: "throttled", 606: "throttled"}
 _OK = 200
@@ -75,28 +72,20 @@ class _Push(msgspec.Struct, gc=False):
     data: _Trade
 
 
-class _RawPush(msgspec.Struct, gc=False):
-    cmd_id: Literal[22998]
-    data: msgspec.Raw
-
-
-class AllTickFeed(JsonFeed):
+class AllTickFeed(SingleFeed):
     """AllTick's stock endpoint."""
 
     capabilities = CAPABILITIES
+    push, envelope = _Trade, _Push
+    shape = "AllTick's: an object with cmd_id"
+    sides = numbered_sides(buy=1, sell=2)
+    login_parameter = "token"
 
     def __init__(self, options: Options) -> None:
         """See ``Feed``."""
         super().__init__(options)
-        self._numbers = Numbers()
+        self._numbers = SequenceNumbers()
         self._asked = 0
-        self._push = msgspec.json.Decoder(_Push).decode
-        self._raw_push = msgspec.json.Decoder(_RawPush).decode
-        self._loose_trade = Loose(_Trade)
-
-    def address(self, url: str, token: str | None, codes: Codes) -> str:  # noqa: ARG002 - they go into a request
-        """The token goes into the query."""
-        return with_query(url, "token", token) if token else url
 
     def subscribe(self, codes: Codes) -> list[Message]:
         """One request with the whole list; to have nothing is to cancel."""
@@ -108,7 +97,7 @@ class AllTickFeed(JsonFeed):
         return [self._request(SUBSCRIBE, {"symbol_list": [{"code": suffixed(code)} for code in wanted]})]
 
     def unsubscribe(self, codes: Codes) -> list[Message]:  # noqa: ARG002 - no code can be taken out alone
-        """None: the whole list is sent again."""
+        """Nothing: the whole list is sent again."""
         return []
 
     def heartbeat(self) -> Message:
@@ -120,52 +109,24 @@ class AllTickFeed(JsonFeed):
         super().reset()
         self._numbers.forget()
 
-    def at_once(self, payload: bytes, received: int, trade: _Trade | None = None) -> Decoded:
-        """One trade; the one that is given, where it was read already."""
-        if trade is None:
-            trade = self._push(payload).data
-        place = self._places.get(trade.code) or self._places.find(trade.code)
-        value = price(trade.price)
-        if not value:
-            return Decoded([], [], [], unpriced=1)
-        time = trade.tick_time
-        if not (isinstance(time, int) and self._earliest <= time < self._latest):
-            time = self._moment(time, received)
-        unread = None
-        try:
-            seq = None if trade.seq is None else sequence(trade.seq)
-            volume = shares(trade.volume, place.shares)
-            turnover = self.turnover(trade.turnover, value, volume)
-            side = _SIDES[trade.trade_direction]
-        except (RefusedError, KeyError):
-            self.attend, read = True, Fields()
-            seq = None if trade.seq is None else read("seq", sequence, trade.seq)
-            volume = read("volume", shares, trade.volume, place.shares)
-            turnover = read("turnover", self.turnover, trade.turnover, value, volume)
-            side = read("side", _SIDES.__getitem__, trade.trade_direction)
-            unread = read.unread
-        if self._numbers.repeats(place.code, seq, time):
-            return Decoded([], [], [], repeats=1)
-        tick = FeedTick(place.code, place.exchange, value, time, volume, turnover, side, seq, None, None, unread)
-        return Decoded([tick], [], [])
+    def tick(self, push: _Trade, received: int) -> FeedTick | None:
+        """One trade."""
+        return self.read(
+            push.code, push.price, push.tick_time, received, push.volume, push.turnover, push.trade_direction, push.seq
+        )
 
-    def piece_by_piece(self, payload: bytes, received: int, error: Exception) -> Decoded:
+    def repeated(self, tick: FeedTick) -> bool:
+        """By the trade's number."""
+        return self._numbers.repeats(tick.code, tick.seq, tick.time)
+
+    def message(self, payload: bytes, message: dict[str, Any], error: Exception) -> Decoded:
         """An answer, another push, or a bad trade."""
-        try:
-            trade = self._loose_trade(self._raw_push(payload).data)
-        except msgspec.ValidationError as why:
-            error = why
-        else:
-            return self.at_once(payload, received, trade)
-        message = message_of(payload)
-        if not isinstance(message, dict):
-            return refused(payload, "no message of AllTick's: an object with cmd_id")
         command, status = message.get("cmd_id"), message.get("ret")
         if command == PUSH:
             return refused(payload, str(error))
         if status is None and not isinstance(command, int):
             return refused(payload, "neither cmd_id nor ret")
-        return Decoded([], [], [_answer(command, status, words(message))])
+        return answered(_answer(command, status, words(message)))
 
     def _request(self, command: int, data: object) -> str:
         self._asked += 1
@@ -174,11 +135,11 @@ class AllTickFeed(JsonFeed):
 
 
 def _answer(command: object, status: object, text: str) -> Answer:
-    """What an answer says. An error without a number of its own belongs to the request that has no answer yet."""
+    """The answer that a message is. An error that names no request belongs to the one without an answer."""
     number = small(status)
     if status is not None and number != _OK:
         kind = "refused" if number is None else _ERRORS.get(number, "refused")
-        wait = None if kind != "throttled" else CAPABILITIES.reconnect_apart if number == 606 else LATER_SECONDS
+        wait = None if kind != "throttled" else CAPABILITIES.reconnect_apart if number == 606 else THROTTLED_SECONDS
         return Answer(kind, text, wait=wait)
     return Answer(_ANSWERS.get(small(command) or 0, "other"), text)
 

@@ -1,6 +1,6 @@
 """Binance: mini tickers of crypto currencies, open to anyone: an object, an array, or either in ``{"stream","data"}``.
 
-Its instruments are no A shares and travel under symbol and exchange, ``BTCUSDT.BINANCE``; to name the feed is to let
+Its instruments are not A shares and travel under symbol and exchange, ``BTCUSDT.BINANCE``; to name the feed is to let
 them through. ``v`` and ``q`` are sums over a rolling 24 hours: the difference of two of them is what was traded less
 what fell out of the window, and so no traded volume. A tick carries neither volume nor turnover; the sum serves only to
 tell a copy of a push. Prices are in the quote currency; below 0.0001 they are too small for this pipeline and go to the
@@ -14,23 +14,13 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 import orjson
 
+from producer.feeds.codes import chunks, symbol_of
 from producer.feeds.decoded import Answer, Decoded, FeedTick
-from producer.feeds.forms import chunks, symbol_of
-from producer.feeds.json_feed import LATER_SECONDS, JsonFeed
+from producer.feeds.frames import Element, answer, answered, message_of, refused, within_parts, words
+from producer.feeds.json_feed import JsonFeed
 from producer.feeds.limits import CODES
-from producer.feeds.optional import Loose
 from producer.feeds.provider import Capabilities, Codes, Message, Options, Provider, Units, with_query
-from producer.feeds.reading import (
-    RefusedError,
-    message_of,
-    one_by_one,
-    price,
-    refused,
-    shares,
-    small,
-    within_parts,
-    words,
-)
+from producer.feeds.values import small
 
 EXCHANGE = "BINANCE"
 WHOLE_MARKET = "!miniTicker@arr"
@@ -74,6 +64,8 @@ class BinanceFeed(JsonFeed):
     """Binance's market streams, mini tickers."""
 
     capabilities = CAPABILITIES
+    push = _Ticker
+    yuan = False
 
     def __init__(self, options: Options) -> None:
         """See ``Feed``."""
@@ -81,7 +73,6 @@ class BinanceFeed(JsonFeed):
         self._seen: dict[str, tuple[int, float]] = {}
         self._subscriptions = self._ends = 0
         self._ticker = msgspec.json.Decoder(_Ticker).decode
-        self._loose_ticker = Loose(_Ticker)
         self._tickers = msgspec.json.Decoder(list[_Ticker]).decode
         self._elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
         self._wrapped = msgspec.json.Decoder(_Wrapped).decode
@@ -111,68 +102,54 @@ class BinanceFeed(JsonFeed):
         super().reset()
         self._seen.clear()
 
-    def at_once(self, payload: bytes, received: int) -> Decoded:
+    def strict(self, payload: bytes, received: int) -> Decoded:
         """One ticker, or an array, bare or wrapped."""
-        data: bytes | msgspec.Raw = payload
+        data: Element = payload
         if payload.startswith(b'{"stream"'):
             data = self._wrapped(payload).data
-        several = bytes(data).startswith(b"[")
-        # What is bad is found before anything is entered: the frame may be read again, piece by piece.
-        tickers = self._tickers(data) if several else [self._ticker(data)]
-        read = [self._admit(ticker, received) for ticker in tickers]
-        decoded = Decoded([], [], [])
-        for ticker in read:
-            self._enter(ticker, decoded)
-        return decoded
+        tickers = self._tickers(data) if bytes(data).startswith(b"[") else [self._ticker(data)]
+        return self.entered([self.tick(ticker, received) for ticker in tickers], received)
 
-    def piece_by_piece(self, payload: bytes, received: int, error: Exception) -> Decoded:
+    def lenient(self, payload: bytes, received: int, error: Exception) -> Decoded:
         """An answer, or an array with a bad ticker."""
-        data: bytes | msgspec.Raw = payload
+        data = payload
         try:
-            data = self._wrapped(payload).data
+            data = bytes(self._wrapped(payload).data)
         except msgspec.ValidationError:
             message = message_of(payload)
             if isinstance(message, dict):
-                answer = _answer(message)
-                return Decoded([], [], [answer]) if answer else refused(payload, str(error))
+                found = _answer(message)
+                return answered(found) if found else refused(payload, str(error))
         try:
-            elements = self._elements(within_parts(bytes(data)))
+            elements = self._elements(within_parts(data))
         except msgspec.ValidationError:
-            elements = [msgspec.Raw(bytes(data))]
+            elements = [msgspec.Raw(data)]
+        return self.each(payload, elements, received)
 
-        def read(element: bytes | msgspec.Raw, decoded: Decoded) -> None:
-            self._enter(self._admit(self._loose_ticker(element), received), decoded)
+    def tick(self, push: _Ticker, received: int) -> FeedTick | None:
+        """One ticker, with the 24 hours' sum as its volume until it is entered."""
+        return self.read(push.s, push.c, push.E, received, push.v)
 
-        return one_by_one(payload, elements, read)
-
-    def _admit(self, ticker: _Ticker, received: int) -> tuple[FeedTick, float | None] | None:
-        """The tick, and the sum of 24 hours; ``None`` without a price."""
-        place = self._places.get(ticker.s) or self._places.of_exchange(ticker.s, EXCHANGE)
-        value = price(ticker.c, chinese=False)
-        if not value:
-            return None
-        time = ticker.E
-        if not (isinstance(time, int) and self._earliest <= time < self._latest):
-            time = self._moment(time, received)
-        try:
-            volume = shares(ticker.v, 1)
-        except RefusedError:
-            volume = None  # it is no volume of the tick, and only tells copies
-        return FeedTick(place.code, place.exchange, value, time), volume
-
-    def _enter(self, read: tuple[FeedTick, float | None] | None, decoded: Decoded) -> None:
-        if read is None:
+    def enter(self, tick: FeedTick | None, decoded: Decoded, received: int) -> None:  # noqa: ARG002 - see the base
+        """A tick carries no volume: the sum only tells repeats, and may be unreadable."""
+        if tick is None:
             decoded.unpriced += 1
-            return
-        tick, volume = read
-        if volume is not None:
-            if self._seen.get(tick.code) == (tick.time, volume):
-                decoded.repeats += 1
-                return
-            if len(self._seen) >= CODES:
-                self._seen.clear()
-            self._seen[tick.code] = (tick.time, volume)
-        decoded.ticks.append(tick)
+        elif self.repeated(tick):
+            decoded.repeats += 1
+        else:
+            decoded.ticks.append(FeedTick(tick.code, tick.exchange, tick.price, tick.time))
+
+    def repeated(self, tick: FeedTick) -> bool:
+        """By the time and the 24 hours' sum."""
+        if tick.volume is None:
+            return False
+        state = (tick.time, tick.volume)
+        if self._seen.get(tick.code) == state:
+            return True
+        if len(self._seen) >= CODES:
+            self._seen.clear()
+        self._seen[tick.code] = state
+        return False
 
     def _requests(self, method: str, codes: Codes) -> list[Message]:
         """Odd numbers subscribe and even ones end it: an answer names its number alone."""
@@ -194,16 +171,16 @@ class BinanceFeed(JsonFeed):
 def _answer(message: dict[str, object]) -> Answer | None:
     text = words(message)
     if message.get("e") == "serverShutdown":
-        return Answer("closing", text)
+        return answer("closing", text)
     error = message.get("error", message if "msg" in message else None)
     if error is not None:
         if "too many requests" in text.lower():
-            return Answer("throttled", text, wait=LATER_SECONDS)
-        return Answer("refused", text)
+            return answer("throttled", text)
+        return answer("refused", text)
     if "result" not in message:
         return None
     number = small(message.get("id"))
-    return Answer("subscribed" if number is not None and number % 2 else "other", text)
+    return answer("subscribed" if number is not None and number % 2 else "other", text)
 
 
 BINANCE = Provider("binance", CAPABILITIES, BinanceFeed)

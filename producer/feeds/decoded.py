@@ -1,4 +1,4 @@
-"""What a feed's decoder makes of a frame: ticks, dead letters, answers. Every provider's module speaks these types."""
+"""What a feed's decoder makes of a frame: ticks, dead letters, answers. Every provider's module uses these types."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Letter(msgspec.Struct, frozen=True, gc=False):
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
-    """The server's word on a request.
+    """The server's answer to a request.
 
     Attributes:
         kind: ``subscribed``: a subscription was taken. ``logged_in``: the token was. ``pong``: a heartbeat was heard.
@@ -83,9 +83,9 @@ class Packet(msgspec.Struct, frozen=True, gc=False):
 class Decoded(msgspec.Struct, gc=False):
     """All that one frame holds. Ticks and letters are in the order of the frame.
 
-    ``repeats`` and ``unpriced`` count ticks that are none: sent before, and told by the provider's number or by the
-    day's volume; or without a price (suspended, or not traded yet). ``limited`` counts what a bound left out, by the
-    bound's name.
+    ``repeats`` and ``unpriced`` count what does not become a tick: what was sent before, as the provider's number or
+    the day's volume shows; and what has no price (suspended, or not traded yet). ``limited`` counts what a bound left
+    out, by the bound's name.
     """
 
     ticks: list[FeedTick]

@@ -1,6 +1,6 @@
 """What of a line's frames can't be read: counted by reason, kept within bounds, and judged. Pure; no I/O.
 
-One guard a line, over all its connections. It looks at no frame that is well, and so costs those nothing.
+One guard a line, over all its connections. Frames that are read strictly do not pass it, and cost nothing.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ POLICIES = {
     "letters": (
         f"dead letters: beyond {LETTERS_A_MINUTE:,} and {LETTER_BYTES_A_MINUTE >> 20} MiB a minute they are dropped"
     ),
-    "codes": f"codes that are no A shares: ticks of those beyond {FOREIGN_CODES:,} of a line are dead letters",
+    "codes": f"codes that are not A shares: ticks of those beyond {FOREIGN_CODES:,} of a line are dead letters",
 }
 """What was left out, by the name of the bound, in words."""
 
@@ -45,7 +45,7 @@ class Guard:
 
     Attributes:
         unread: optional fields that could not be read, by field.
-        limited: what was left out since somebody told of it, by the name of the bound (``POLICIES``).
+        limited: what was left out since the last feed event that said so, by the name of the bound (``POLICIES``).
         unreadable: frames of which more could not be read than could.
         beyond: ticks of codes that there is no room for.
         doubt: why the line's frames mostly can't be read, ``None`` while they can.

@@ -8,17 +8,17 @@ Afterwards it is another login that took this one's place.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import orjson
 
-from producer.feeds.decoded import Answer, AnswerKind, Decoded, FeedTick
-from producer.feeds.forms import chunks, listed, suffixed
-from producer.feeds.json_feed import LATER_SECONDS, JsonFeed
-from producer.feeds.optional import Fields, Loose
-from producer.feeds.provider import Capabilities, Codes, Message, Options, Provider, with_query
-from producer.feeds.reading import RefusedError, message_of, price, refused, shares, small, words
+from producer.feeds.codes import chunks, listed, suffixed
+from producer.feeds.decoded import AnswerKind, Decoded, FeedTick
+from producer.feeds.frames import answer, answered, refused, words
+from producer.feeds.provider import Capabilities, Codes, Message, Options, Provider
+from producer.feeds.single_feed import SingleFeed
+from producer.feeds.values import numbered_sides, small
 
 SUBSCRIBE, PUSH, UNSUBSCRIBE, HEARTBEAT = 10000, 10002, 11000, 10010
 CODES = 600
@@ -46,9 +46,6 @@ CAPABILITIES = Capabilities(
     backfill="bars and the latest trade over HTTP; ticks are not documented",
 )
 
-_SIDES: dict[int | str | None, Literal["buy", "sell"] | None] = {
-    1: "buy", 2: "sell", 0: None, "1": "buy", "2": "sell", "0": None, "": None, None: None,
-}  # fmt: skip
 _ANSWERS: dict[int, AnswerKind] = {
     10001: "subscribed",
     11010: "other",
@@ -76,28 +73,20 @@ class _Push(msgspec.Struct, gc=False):
     data: _Trade
 
 
-class _RawPush(msgspec.Struct, gc=False):
-    code: Literal[10002]
-    data: msgspec.Raw
-
-
-class InfowayFeed(JsonFeed):
+class InfowayFeed(SingleFeed):
     """Infoway's stock endpoint."""
 
     capabilities = CAPABILITIES
+    push, envelope = _Trade, _Push
+    shape = "Infoway's: an object with code"
+    sides = numbered_sides(buy=1, sell=2)
+    login_parameter = "apikey"
 
     def __init__(self, options: Options) -> None:
         """See ``Feed``."""
         super().__init__(options)
-        self._push = msgspec.json.Decoder(_Push).decode
-        self._raw_push = msgspec.json.Decoder(_RawPush).decode
-        self._loose_trade = Loose(_Trade)
         self._asked = 0
         self._subscribed = False
-
-    def address(self, url: str, token: str | None, codes: Codes) -> str:  # noqa: ARG002 - they go into a request
-        """The token goes into the query as ``apikey``."""
-        return with_query(url, "apikey", token) if token else url
 
     def subscribe(self, codes: Codes) -> list[Message]:
         """Requests of at most 600 codes."""
@@ -116,53 +105,22 @@ class InfowayFeed(JsonFeed):
         super().reset()
         self._subscribed = False
 
-    def at_once(self, payload: bytes, received: int, trade: _Trade | None = None) -> Decoded:
-        """One trade; the one that is given, where it was read already."""
-        if trade is None:
-            trade = self._push(payload).data
-        place = self._places.get(trade.s) or self._places.find(trade.s)
-        value = price(trade.p)
-        if not value:
-            return Decoded([], [], [], unpriced=1)
-        time = trade.t
-        if not (isinstance(time, int) and self._earliest <= time < self._latest):
-            time = self._moment(time, received)
-        unread = None
-        try:
-            side = _SIDES[trade.td]
-            volume = shares(trade.v, place.shares)
-            turnover = self.turnover(trade.vw, value, volume)
-        except (RefusedError, KeyError):
-            self.attend, read = True, Fields()
-            side = read("side", _SIDES.__getitem__, trade.td)
-            volume = read("volume", shares, trade.v, place.shares)
-            turnover = read("turnover", self.turnover, trade.vw, value, volume)
-            unread = read.unread
-        tick = FeedTick(place.code, place.exchange, value, time, volume, turnover, side, None, None, None, unread)
-        return Decoded([tick], [], [])
+    def tick(self, push: _Trade, received: int) -> FeedTick | None:
+        """One trade."""
+        return self.read(push.s, push.p, push.t, received, push.v, push.vw, push.td)
 
-    def piece_by_piece(self, payload: bytes, received: int, error: Exception) -> Decoded:
+    def message(self, payload: bytes, message: dict[str, Any], error: Exception) -> Decoded:
         """An answer, or a bad trade."""
-        try:
-            trade = self._loose_trade(self._raw_push(payload).data)
-        except msgspec.ValidationError as why:
-            error = why
-        else:
-            return self.at_once(payload, received, trade)
-        message = message_of(payload)
-        number = small(message.get("code")) if isinstance(message, dict) else None
+        number, text = small(message.get("code")), words(message)
         if number == PUSH:
             return refused(payload, str(error))
         if number is None:
-            return refused(payload, "no message of Infoway's: an object with code")
-        text = words(message)
+            return refused(payload, f"not a message of {self.shape}")
         if number == _TOO_MANY_CONNECTIONS:
-            answer = Answer("kicked", text) if self._subscribed else Answer("throttled", text, wait=LATER_SECONDS)
-        else:
-            kind = _ANSWERS.get(number, "other")
-            self._subscribed |= kind == "subscribed"
-            answer = Answer(kind, text, wait=LATER_SECONDS if kind == "throttled" else None)
-        return Decoded([], [], [answer])
+            return answered(answer("kicked" if self._subscribed else "throttled", text))
+        kind = _ANSWERS.get(number, "other")
+        self._subscribed |= kind == "subscribed"
+        return answered(answer(kind, text))
 
     def _requests(self, number: int, codes: Codes) -> list[Message]:
         written = [suffixed(code) for code in listed("infoway", codes)]

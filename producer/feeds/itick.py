@@ -9,17 +9,17 @@ the volume of a ``quote`` is the day's. Turnover is not carried for stocks.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import orjson
 
+from producer.feeds.codes import chunks, listed, suffixed
 from producer.feeds.decoded import Answer, Decoded, FeedTick
-from producer.feeds.forms import chunks, listed, suffixed
-from producer.feeds.json_feed import LATER_SECONDS, JsonFeed
-from producer.feeds.optional import Fields, Loose
-from producer.feeds.provider import Capabilities, Codes, Message, Options, Provider, Units
-from producer.feeds.reading import RefusedError, message_of, price, refused, shares, small, words
+from producer.feeds.frames import answer, answered, refused, words
+from producer.feeds.provider import Capabilities, Codes, Message, Provider, Units
+from producer.feeds.single_feed import SingleFeed
+from producer.feeds.values import numbered_sides, small
 
 CAPABILITIES = Capabilities(
     about="Shanghai, Shenzhen, Hong Kong, America and more",
@@ -45,10 +45,6 @@ CAPABILITIES = Capabilities(
     backfill="bars and the latest trade over HTTP; ticks are not documented",
 )
 
-_SIDES: dict[int | str | None, Literal["buy", "sell"] | None] = {
-    1: "sell", 2: "buy", 0: None, "1": "sell", "2": "buy", "0": None, "": None, None: None,
-}  # fmt: skip
-
 
 class _Tick(msgspec.Struct, gc=False):
     s: str
@@ -63,21 +59,13 @@ class _Push(msgspec.Struct, gc=False):
     data: _Tick
 
 
-class _RawPush(msgspec.Struct, gc=False):
-    data: msgspec.Raw
-
-
-class ITickFeed(JsonFeed):
+class ITickFeed(SingleFeed):
     """iTick's stock endpoint."""
 
     capabilities = CAPABILITIES
-
-    def __init__(self, options: Options) -> None:
-        """See ``Feed``."""
-        super().__init__(options)
-        self._push = msgspec.json.Decoder(_Push).decode
-        self._raw_push = msgspec.json.Decoder(_RawPush).decode
-        self._loose_tick = Loose(_Tick)
+    push, envelope = _Tick, _Push
+    shape = "iTick's: an object with code"
+    sides = numbered_sides(buy=2, sell=1)
 
     def headers(self, token: str | None) -> Mapping[str, str]:
         """The token goes into a header of its own."""
@@ -95,51 +83,21 @@ class ITickFeed(JsonFeed):
         """A ping with the time in ms, which comes back."""
         return orjson.dumps({"ac": "ping", "params": str(self._options.clock())}).decode()
 
-    def at_once(self, payload: bytes, received: int, tick: _Tick | None = None) -> Decoded:
-        """One trade; the one that is given, where it was read already."""
-        if tick is None:
-            tick = self._push(payload).data
-        place = self._places.get(tick.s) or self._places.find(tick.s)
-        value = price(tick.ld)
-        if not value:
-            return Decoded([], [], [], unpriced=1)
-        time = tick.t
-        if not (isinstance(time, int) and self._earliest <= time < self._latest):
-            time = self._moment(time, received)
-        unread = None
-        try:
-            side = _SIDES[tick.d]
-            volume = shares(tick.v, place.shares)
-            turnover = self.turnover(None, value, volume)
-        except (RefusedError, KeyError):
-            self.attend, read = True, Fields()
-            side = read("side", _SIDES.__getitem__, tick.d)
-            volume = read("volume", shares, tick.v, place.shares)
-            turnover = read("turnover", self.turnover, None, value, volume)
-            unread = read.unread
-        found = FeedTick(place.code, place.exchange, value, time, volume, turnover, side, None, None, None, unread)
-        return Decoded([found], [], [])
+    def tick(self, push: _Tick, received: int) -> FeedTick | None:
+        """One trade."""
+        return self.read(push.s, push.ld, push.t, received, push.v, None, push.d)
 
-    def piece_by_piece(self, payload: bytes, received: int, error: Exception) -> Decoded:
+    def message(self, payload: bytes, message: dict[str, Any], error: Exception) -> Decoded:
         """An answer, a push of another type, or a bad trade."""
-        try:
-            tick = self._loose_tick(self._raw_push(payload).data)
-        except msgspec.ValidationError as why:
-            error = why
-        else:
-            return self.at_once(payload, received, tick)
-        message = message_of(payload)
-        if not isinstance(message, dict):
-            return refused(payload, "no message of iTick's: an object with code")
         data = message.get("data")
         if "resAc" not in message and isinstance(data, dict) and "s" in data:
             kind = "kline" if "k" in data else data.get("type")  # bars carry no type
             if kind in ("quote", "depth", "kline"):
-                return Decoded([], [], [Answer("other", f"a push of type {kind}, which was not asked for")])
+                return answered(answer("other", f"a push of type {kind}, which was not asked for"))
             return refused(payload, str(error))
         if "code" not in message and "resAc" not in message:
             return refused(payload, "neither a push nor an answer: neither code nor resAc")
-        return Decoded([], [], [_answer(message)])
+        return answered(_answer(message))
 
     def _requests(self, action: str, codes: Codes) -> list[Message]:
         written = [suffixed(code, "$") for code in listed("itick", codes)]
@@ -155,13 +113,13 @@ def _answer(message: dict[str, object]) -> Answer:
     said = words(message.get("msg", "")).lower()
     if small(message.get("code", 1)) == 1:
         if about == "subscribe":
-            return Answer("subscribed", text)
-        return Answer("logged_in" if about == "auth" else "pong" if about == "pong" else "other", text)
+            return answer("subscribed", text)
+        return answer("logged_in" if about == "auth" else "pong" if about == "pong" else "other", text)
     if "too many" in said:
-        return Answer("throttled", text, wait=LATER_SECONDS)
+        return answer("throttled", text)
     if "connection" in said:
-        return Answer("kicked", text)
-    return Answer("unauthorised" if about == "auth" else "refused", text)
+        return answer("kicked", text)
+    return answer("unauthorised" if about == "auth" else "refused", text)
 
 
 ITICK = Provider("itick", CAPABILITIES, ITickFeed)

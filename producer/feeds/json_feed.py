@@ -1,80 +1,101 @@
-"""What the providers that speak JSON have in common: each frame is tried at once, else looked at piece by piece.
+"""What all providers have in common: a frame is read strictly and at once, or else leniently and part by part.
 
-Pure, like all of this room.
+A subclass says how its provider's messages look. Pure, like all of this package.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 import msgspec
 
-from producer.feeds.decoded import Answer, Decoded, Frame, Letter
-from producer.feeds.forms import Places
+from producer.feeds.broken import documents, quoted, sentence, unquoted
+from producer.feeds.codes import Listings
+from producer.feeds.decoded import Decoded, FeedTick, Frame, Letter
+from producer.feeds.errors import NOT_JSON, UNREADABLE, LimitError, UnreadableError
+from producer.feeds.frames import Element, answer, answered, limited, one_by_one, refused, together, too_large
 from producer.feeds.guard import Guard
 from producer.feeds.limits import MERGED_BYTES
-from producer.feeds.optional import quoted, unquoted
-from producer.feeds.provider import Capabilities, Codes, Message, Options
-from producer.feeds.reading import (
-    NOT_JSON,
-    LimitError,
-    RefusedError,
-    amount,
-    at_once_between,
-    clock,
-    computed,
-    documents,
-    limited,
-    refused,
-    sentence,
-    together,
-    too_large,
+from producer.feeds.optional import Fields, Lenient
+from producer.feeds.provider import Capabilities, Codes, Message, Options, with_query
+from producer.feeds.values import (
+    Sides,
+    computed_turnover,
+    ms_between,
+    read_previous_close,
+    read_price,
+    read_sequence,
+    read_shares,
+    read_turnover,
+    time_reader,
 )
-
-_NOT_AT_ONCE = (RefusedError, *NOT_JSON)
-
-LATER_SECONDS = 60.0
-"""How long to ask nothing of a server that is throttling, where it does not say."""
 
 
 class JsonFeed(ABC):
-    """A ``Feed`` whose frames are JSON. A subclass says how its provider's messages look."""
+    """A ``Feed`` whose frames are JSON.
+
+    Attributes:
+        capabilities: what the provider can do.
+        push: a tick as the provider writes it; optional fields have a default.
+        sides: how it writes the side.
+        yuan: prices are yuan, and are freed of a float's noise.
+        login_parameter: under which name the token goes into the query of the address; empty where it does not.
+    """
 
     capabilities: Capabilities
+    push: type[msgspec.Struct]
+    sides: Sides = MappingProxyType({})
+    yuan: bool = True
+    login_parameter: str = ""
 
     def __init__(self, options: Options) -> None:
         """See ``Feed``."""
         self._options = options
         self._units = options.units or self.capabilities.units
-        self._places = Places(self._units, foreign=options.foreign)
-        self._moment = clock(self._units.time)
-        self._earliest, self._latest = at_once_between(self._units.time)
-        self._unheard = True
+        self._listings = Listings(self._units, foreign=options.foreign, home=self.capabilities.home)
+        self._time = time_reader(self._units.time)
+        self._earliest, self._latest = ms_between(self._units.time)
+        self._greeted = False
+        self._lenient: Lenient[Any] = Lenient(self.push)
         self.guard = Guard()
-        self.attend = True
-        """Whether a frame that is read at once is to be looked at: it is the first, or has an unread field."""
+        self._counted = False
+        """Whether nothing of the last frame remains to be counted: it was not the first, and every field was read."""
 
     @abstractmethod
-    def at_once(self, payload: bytes, received: int) -> Decoded:
-        """Read a frame of ticks that are all well.
+    def strict(self, payload: bytes, received: int) -> Decoded:
+        """Read a frame all of whose ticks can be read.
 
         Raises:
-            msgspec.ValidationError, RefusedError: it is another message, or a tick in it is bad.
-            msgspec.DecodeError, UnicodeDecodeError, RecursionError: it is no JSON.
+            UnreadableError, msgspec.ValidationError: it is another message, or a tick in it can't be read.
+            msgspec.DecodeError, UnicodeDecodeError, RecursionError: it is not JSON.
         """
 
     @abstractmethod
-    def piece_by_piece(self, payload: bytes, received: int, error: Exception) -> Decoded:
-        """Read any JSON message; ``error`` is what ``at_once`` said of it.
+    def lenient(self, payload: bytes, received: int, error: Exception) -> Decoded:
+        """Read any JSON message part by part; ``error`` is what ``strict`` said of it.
 
         Raises:
-            RefusedError, msgspec.DecodeError, UnicodeDecodeError, RecursionError: it can't be read.
+            UnreadableError, msgspec.DecodeError, UnicodeDecodeError, RecursionError: it can't be read.
         """
 
-    def address(self, url: str, token: str | None, codes: Codes) -> str:  # noqa: ARG002 - most need no more
-        """The base address as it is."""
-        return url
+    @abstractmethod
+    def tick(self, push: Any, received: int) -> FeedTick | None:
+        """The tick that a push is, by ``read``; ``None`` without a price.
+
+        Raises:
+            UnreadableError: code, price or time can't be read.
+        """
+
+    def salvage(self, frame: Frame, error: Exception | None) -> Decoded | None:  # noqa: ARG002 - most have no way to
+        """Find ticks in a frame that is not JSON; ``None`` where there are none."""
+        return None
+
+    def address(self, url: str, token: str | None, codes: Codes) -> str:  # noqa: ARG002 - most ask for them in a request
+        """The base address, with the token where it belongs there."""
+        return with_query(url, self.login_parameter, token) if token and self.login_parameter else url
 
     def headers(self, token: str | None) -> Mapping[str, str]:  # noqa: ARG002 - most send none
         """None."""
@@ -88,68 +109,146 @@ class JsonFeed(ABC):
         """None."""
         return None
 
-    def turnover(self, given: float | str | None, value: float, volume: float | None) -> float | None:
-        """The turnover by the rule of the units, in yuan.
-
-        Raises:
-            RefusedError: what was given is none.
-        """
-        rule = self._units.turnover
-        if rule == "computed":
-            return computed(value, volume)
-        return None if rule == "none" or given is None else amount(given)
+    def reset(self) -> None:
+        """Forget the last connection."""
+        self._greeted = self._counted = False
 
     def decode(self, frame: Frame) -> Decoded:
         """Ticks, letters and answers of a frame; nothing raises."""
         try:
-            decoded = self.at_once(frame.payload, frame.received)
-        except _NOT_AT_ONCE as error:
-            decoded = self.guard.keep(self._patiently(frame, error), frame.received)
+            decoded = self.strict(frame.payload, frame.received)
+        except UNREADABLE as error:
+            decoded = self.guard.keep(self._leniently(frame, error), frame.received)
             self.guard.count(decoded.ticks)
             return decoded
-        if self.attend:
-            self.attend = self._unheard = False
+        if not self._counted:
+            self._counted = self._greeted = True
             self.guard.count(decoded.ticks)
         return decoded
 
-    def reset(self) -> None:
-        """Forget the last connection."""
-        self.attend = self._unheard = True
+    def read(  # noqa: PLR0917 - once a tick: arguments by name cost more
+        self,
+        code: str,
+        price: float | str,
+        time: float | str,
+        received: int,
+        volume: float | str | None = None,
+        turnover: float | str | None = None,
+        side: int | str | None = None,
+        seq: int | str | None = None,
+        previous_close: float | str | None = None,
+    ) -> FeedTick | None:
+        """The tick of these values in the contract's units, ``None`` without a price.
 
-    def _patiently(self, frame: Frame, error: Exception) -> Decoded:
-        """A frame that could not be read at once."""
+        Raises:
+            UnreadableError: code, price or time can't be read; the text names which.
+        """
+        listing = self._listings.get(code) or self._listings.find(code)
+        value = read_price(price, yuan=self.yuan)
+        if not value:
+            return None
+        if not (isinstance(time, int) and self._earliest <= time < self._latest):
+            time = self._time(time, received)
+        shares = which = number = close = unread = None
         try:
-            if isinstance(error, RefusedError | msgspec.ValidationError):
-                decoded = self.piece_by_piece(frame.payload, frame.received, error)
-                self._unheard = False
+            if volume is not None:
+                shares = read_shares(volume, listing.shares)
+            amount = self.turnover(value, shares, turnover)
+            if side is not None:
+                which = self.sides[side]
+            if seq is not None:
+                number = read_sequence(seq)
+            if previous_close is not None:
+                close = self.previous_close(previous_close)
+        except (UnreadableError, KeyError):
+            self._counted, field = False, Fields()
+            shares = field("volume", read_shares, volume, listing.shares)
+            amount = field("turnover", self.turnover, value, shares, turnover)
+            which = field("side", self.sides.__getitem__, side)
+            number = field("seq", read_sequence, seq)
+            close = field("previous_close", self.previous_close, previous_close)
+            unread = field.unread
+        return FeedTick(listing.code, listing.exchange, value, time, shares, amount, which, number, close, None, unread)
+
+    def turnover(self, price: float, shares: float | None, given: float | str | None) -> float | None:
+        """The turnover by the rule of the units, in yuan.
+
+        Raises:
+            UnreadableError: what was given is not one.
+        """
+        rule = self._units.turnover
+        if rule == "computed":
+            return computed_turnover(price, shares)
+        return None if given is None or rule == "none" else read_turnover(given)
+
+    def previous_close(self, given: float | str) -> float | None:
+        """The previous close, ``None`` where there is none.
+
+        Raises:
+            UnreadableError: what was given is not one.
+        """
+        return read_previous_close(given, yuan=self.yuan)
+
+    def enter(self, tick: FeedTick | None, decoded: Decoded, received: int) -> None:  # noqa: ARG002 - for snapshots
+        """Put a tick into the result, or count it as what it is instead: without a price, or sent before."""
+        if tick is None:
+            decoded.unpriced += 1
+        elif self.repeated(tick):
+            decoded.repeats += 1
+        else:
+            decoded.ticks.append(tick)
+
+    def repeated(self, tick: FeedTick) -> bool:  # noqa: ARG002 - many feeds carry nothing that shows it
+        """Whether a tick was sent before on this connection; if not, it is remembered."""
+        return False
+
+    def entered(self, ticks: Sequence[FeedTick | None], received: int) -> Decoded:
+        """A frame of these ticks. All are read before any is entered: the frame may be read again, leniently."""
+        decoded = Decoded([], [], [])
+        for tick in ticks:
+            self.enter(tick, decoded, received)
+        return decoded
+
+    def each(self, payload: bytes, elements: Iterable[Element], received: int) -> Decoded:
+        """A frame of these pushes, each read for itself."""
+
+        def read(element: Element, decoded: Decoded) -> None:
+            self.enter(self.tick(self._lenient(element), received), decoded, received)
+
+        return one_by_one(payload, elements, read)
+
+    def _leniently(self, frame: Frame, error: Exception) -> Decoded:
+        """A frame that could not be read strictly."""
+        try:
+            if isinstance(error, UnreadableError | msgspec.ValidationError):
+                decoded = self.lenient(frame.payload, frame.received, error)
+                self._greeted = True
                 return decoded
-        except RefusedError as bad:
+        except UnreadableError as bad:
             return limited(frame.payload, bad)
         except NOT_JSON as bad:
             error = bad
-        return self._unreadable(frame, error)
+        return self._not_json(frame, error)
 
     def _one_of(self, frame: Frame) -> Decoded:
         """A frame, or a document of one."""
         try:
-            decoded = self.at_once(frame.payload, frame.received)
-        except _NOT_AT_ONCE as error:
-            return self._patiently(frame, error)
-        self._unheard = False
+            decoded = self.strict(frame.payload, frame.received)
+        except UNREADABLE as error:
+            return self._leniently(frame, error)
+        self._greeted = True
         return decoded
 
-    def _unreadable(self, frame: Frame, error: Exception) -> Decoded:
-        """A greeting in words, several messages in one frame, a number that is none, or a dead letter."""
+    def _not_json(self, frame: Frame, error: Exception) -> Decoded:
+        """A greeting in words, several messages in one frame, NaN for a number, some ticks, or a dead letter."""
         payload = frame.payload
-        if self._unheard and not frame.binary:
+        if not (self._greeted or frame.binary):
             greeting = sentence(payload)
             if greeting is not None:
-                return Decoded([], [], [Answer("other", greeting)])
+                return answered(answer("other", greeting))
         merged = documents(payload)
         if merged is not None:
-            return together(
-                payload, merged, lambda document: self._one_of(Frame(document, frame.binary, frame.received))
-            )
+            return together(payload, merged, lambda part: self._one_of(Frame(part, frame.binary, frame.received)))
         mended = quoted(payload)
         if mended is not None:
             decoded = self._one_of(Frame(mended, frame.binary, frame.received))
@@ -158,6 +257,9 @@ class JsonFeed(ABC):
                 for letter in decoded.letters
             ]
             return decoded
+        found = self.salvage(frame, error)
+        if found is not None:
+            return found
         if len(payload) > MERGED_BYTES and isinstance(beyond := too_large(payload), LimitError):
             return limited(payload, beyond)
         return refused(payload, f"{'binary frame, ' if frame.binary else ''}not JSON: {error}")

@@ -1,10 +1,10 @@
 """Massive (formerly Polygon): American trades in arrays, the words of the server among them; the token is a frame.
 
-Its instruments are no A shares and travel under symbol and exchange, ``AAPL.US``; to name the feed is to let them
+Its instruments are not A shares and travel under symbol and exchange, ``AAPL.US``; to name the feed is to let them
 through. A dot within a symbol is a dash here: ``BRK.B`` is ``BRK-B.US``. Prices are dollars. A symbol in small letters
 (``BACpA``) has no form here and goes to the dead letters. Trades of every condition are forwarded, odd lots included.
-Chosen where the vendor's documentation is silent: 500 symbols a request; ``q`` tells copies of a trade, and its holes
-are none.
+Chosen where the vendor's documentation is silent: 500 symbols a request; ``q`` shows copies of a trade, and a hole in
+it is not a loss.
 """
 
 from __future__ import annotations
@@ -14,23 +14,12 @@ from typing import Literal
 import msgspec
 import orjson
 
+from producer.feeds.codes import chunks, symbol_of
 from producer.feeds.decoded import Answer, AnswerKind, Decoded, FeedTick
-from producer.feeds.forms import chunks, symbol_of
-from producer.feeds.json_feed import LATER_SECONDS, JsonFeed
-from producer.feeds.optional import Fields, Loose
+from producer.feeds.frames import Element, answer, answered, message_of, one_by_one, refused, within_parts, words
+from producer.feeds.json_feed import JsonFeed
 from producer.feeds.provider import Capabilities, Codes, Message, Options, Provider, Units
-from producer.feeds.reading import (
-    RefusedError,
-    message_of,
-    one_by_one,
-    price,
-    refused,
-    sequence,
-    shares,
-    within_parts,
-    words,
-)
-from producer.feeds.recognised import Numbers
+from producer.feeds.repeats import SequenceNumbers
 from schemas import UsageError
 
 EXCHANGE = "US"
@@ -85,20 +74,21 @@ class MassiveFeed(JsonFeed):
     """Massive's stocks cluster, channel T."""
 
     capabilities = CAPABILITIES
+    push = _Trade
+    yuan = False
 
     def __init__(self, options: Options) -> None:
         """See ``Feed``."""
         super().__init__(options)
-        self._numbers = Numbers()
+        self._numbers = SequenceNumbers()
         self._trades = msgspec.json.Decoder(list[_Trade]).decode
         self._elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
-        self._loose_trade = Loose(_Trade)
 
     def greeting(self, token: str | None) -> list[Message]:
         """The token.
 
         Raises:
-            UsageError: there is none.
+            UsageError: no token was given.
         """
         if not token:
             raise UsageError("massive needs a token: give --token, ASHARE_FEED_TOKEN or ASHARE_FEED_TOKEN_FILE")
@@ -117,28 +107,23 @@ class MassiveFeed(JsonFeed):
         super().reset()
         self._numbers.forget()
 
-    def at_once(self, payload: bytes, received: int) -> Decoded:
+    def strict(self, payload: bytes, received: int) -> Decoded:
         """An array of trades."""
-        # What is bad is found before anything is entered: the frame may be read again, piece by piece.
-        read = [self._admit(trade, received) for trade in self._trades(payload)]
-        decoded = Decoded([], [], [])
-        for tick in read:
-            self._enter(tick, decoded)
-        return decoded
+        return self.entered([self.tick(trade, received) for trade in self._trades(payload)], received)
 
-    def piece_by_piece(self, payload: bytes, received: int, error: Exception) -> Decoded:
+    def lenient(self, payload: bytes, received: int, error: Exception) -> Decoded:
         """An array with the server's words in it, or with a bad trade."""
         try:
             elements = self._elements(within_parts(payload))
         except msgspec.ValidationError:
             message = message_of(payload)
             if isinstance(message, dict) and message.get("ev") == "status":
-                return Decoded([], [], [_answer(message)])
+                return answered(_answer(message))
             return refused(payload, f"no array of events: {error}")
 
-        def read(element: bytes | msgspec.Raw, decoded: Decoded) -> None:
+        def read(element: Element, decoded: Decoded) -> None:
             try:
-                trade = self._loose_trade(element)
+                trade = self._lenient(element)
             except msgspec.ValidationError:
                 message = message_of(bytes(element))
                 if not isinstance(message, dict) or message.get("ev") == "T" or "ev" not in message:
@@ -147,40 +132,19 @@ class MassiveFeed(JsonFeed):
                     decoded.answers.append(_answer(message))
                 else:
                     what = words(message["ev"])[:20]
-                    decoded.answers.append(Answer("other", f"an event {what}, which was not asked for"))
+                    decoded.answers.append(answer("other", f"an event {what}, which was not asked for"))
                 return
-            self._enter(self._admit(trade, received), decoded)
+            self.enter(self.tick(trade, received), decoded, received)
 
         return one_by_one(payload, elements, read)
 
-    def _admit(self, trade: _Trade, received: int) -> FeedTick | None:
-        place = self._places.get(trade.sym) or self._places.of_exchange(trade.sym, EXCHANGE)
-        value = price(trade.p, chinese=False)
-        if not value:
-            return None
-        time = trade.t
-        if not (isinstance(time, int) and self._earliest <= time < self._latest):
-            time = self._moment(time, received)
-        unread = None
-        try:
-            volume = shares(trade.s, place.shares)
-            turnover = self.turnover(None, value, volume)
-            seq = None if trade.q is None else sequence(trade.q)
-        except RefusedError:
-            self.attend, read = True, Fields()
-            volume = read("volume", shares, trade.s, place.shares)
-            turnover = read("turnover", self.turnover, None, value, volume)
-            seq = None if trade.q is None else read("seq", sequence, trade.q)
-            unread = read.unread
-        return FeedTick(place.code, place.exchange, value, time, volume, turnover, None, seq, None, None, unread)
+    def tick(self, push: _Trade, received: int) -> FeedTick | None:
+        """One trade."""
+        return self.read(push.sym, push.p, push.t, received, push.s, None, None, push.q)
 
-    def _enter(self, tick: FeedTick | None, decoded: Decoded) -> None:
-        if tick is None:
-            decoded.unpriced += 1
-        elif self._numbers.repeats(tick.code, tick.seq, tick.time):
-            decoded.repeats += 1
-        else:
-            decoded.ticks.append(tick)
+    def repeated(self, tick: FeedTick) -> bool:
+        """By the trade's number."""
+        return self._numbers.repeats(tick.code, tick.seq, tick.time)
 
 
 def _requests(action: str, codes: Codes) -> list[Message]:
@@ -200,10 +164,10 @@ def _answer(message: dict[str, object]) -> Answer:
         names = said.removeprefix(_SUBSCRIBED).split(",")
         symbols = [name.strip().removeprefix("T.") for name in names]
         codes = None if "*" in symbols else tuple(f"{symbol.replace('.', '-')}.{EXCHANGE}" for symbol in symbols)
-        return Answer("subscribed", text, codes=codes)
+        return answer("subscribed", text, codes=codes)
     if status == "error" and "too many" in said.lower():
-        return Answer("throttled", text, wait=LATER_SECONDS)
-    return Answer(_STATUSES.get(status, "other") if isinstance(status, str) else "other", text)
+        return answer("throttled", text)
+    return answer(_STATUSES.get(status, "other") if isinstance(status, str) else "other", text)
 
 
 MASSIVE = Provider("massive", CAPABILITIES, MassiveFeed)

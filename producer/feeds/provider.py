@@ -63,7 +63,7 @@ class Capabilities:
         login: where the token goes.
         logged_in_by_answer: nothing may be subscribed before the answer ``logged_in``.
         token_refused: how a wrong token shows: at the handshake (HTTP 401, 403), as the answer ``unauthorised``, or as
-            a close right after the handshake, without a word.
+            a close right after the handshake, without an answer.
         final_closes: close codes after which no further attempt can succeed.
         second_login: what another connection does beyond ``connections``.
         reconnect_apart: least seconds between two connections.
@@ -84,7 +84,7 @@ class Capabilities:
             rising number, with holes.
         volume_is: of the trade or push, or cumulative: the day so far.
         exact: every trade is pushed; otherwise the stream is sampled, and a tick may stand for several trades.
-        repeats_known: a tick that is sent twice is told by what the feed carries, and dropped.
+        repeats_known: what the feed carries shows that a tick was sent twice, and it is dropped.
         carries: fields of a tick that the feed gives, besides code, price and time.
         time_unit, price_form, side_codes: in words, as the feed writes them.
         units: see ``Units``.
@@ -181,11 +181,11 @@ def now_ms() -> int:
 
 @dataclass(frozen=True)
 class Options:
-    """What a user can say of how a feed is spoken.
+    """What a user can set of a feed.
 
     Attributes:
         units: instead of those declared.
-        foreign: let through what is no A share but carries its exchange in the code.
+        foreign: let through what is not an A share but carries its exchange in the code.
         trades_only: ask the server for ticks with a trade alone, where it can filter.
         as_string: list codes in a comma string, where the provider takes both forms.
         spelling: how a code was given, by its one form, for servers that may know no other (the post's).

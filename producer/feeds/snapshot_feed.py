@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from producer.feeds.cumulative import Differences
 from producer.feeds.decoded import Decoded, FeedTick
+from producer.feeds.errors import UnreadableError
 from producer.feeds.json_feed import JsonFeed
+from producer.feeds.optional import with_unread
 from producer.feeds.provider import Options
-from producer.feeds.reading import RefusedError
-from producer.feeds.recognised import Differences
+from producer.feeds.values import read_turnover
 
 
 class SnapshotFeed(JsonFeed):
-    """A ``JsonFeed`` of snapshots."""
+    """A ``JsonFeed`` of snapshots, whose ``volume`` and ``turnover`` are the day's until they are entered."""
 
     def __init__(self, options: Options) -> None:
         """See ``Feed``."""
@@ -22,29 +24,32 @@ class SnapshotFeed(JsonFeed):
         super().reset()
         self._differences = Differences(self._options.clock())
 
-    def enter(self, snapshot: FeedTick | None, decoded: Decoded, received: int) -> None:
-        """Put the tick that a snapshot is into the result, or count it as what it is instead.
+    def turnover(self, price: float, shares: float | None, given: float | str | None) -> float | None:  # noqa: ARG002 - the day's needs neither
+        """The day's turnover so far, in yuan.
 
-        Args:
-            snapshot: with the day's shares so far as ``cumulative`` and its yuan as ``turnover``; ``None`` for one
-                without a price.
-            received: µs since the epoch.
+        Raises:
+            UnreadableError: what was given is not one.
         """
-        if snapshot is None:
+        return None if given is None else read_turnover(given)
+
+    def enter(self, tick: FeedTick | None, decoded: Decoded, received: int) -> None:
+        """Put what was traded since the push before into the result, or count the push as what it is instead."""
+        if tick is None:
             decoded.unpriced += 1
             return
-        code, price, time, cumulative = snapshot.code, snapshot.price, snapshot.time, snapshot.cumulative
-        traded = self._differences.take(code, time, cumulative, snapshot.turnover, received)
+        code, price, time, cumulative = tick.code, tick.price, tick.time, tick.volume
+        traded = self._differences.take(code, time, cumulative, tick.turnover, received)
         if traded is None:
             decoded.repeats += 1
             return
         volume, yuan = traded
-        before, unread = snapshot.previous_close, snapshot.unread
+        unread = tick.unread
         try:
-            turnover = self.turnover(yuan, price, volume)
-        except RefusedError:
-            turnover, unread = None, "unread_turnover" if unread is None else f"{unread},unread_turnover"
-            self.attend = True
+            amount = super().turnover(price, volume, yuan)
+        except UnreadableError:
+            amount, unread, self._counted = None, with_unread(unread, "turnover"), False
         decoded.ticks.append(
-            FeedTick(code, snapshot.exchange, price, time, volume, turnover, None, None, before, cumulative, unread)
+            FeedTick(
+                code, tick.exchange, price, time, volume, amount, None, None, tick.previous_close, cumulative, unread
+            )
         )

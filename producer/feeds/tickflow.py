@@ -8,27 +8,15 @@ which is what public clients use; no more than 5,000 a connection; a snapshot ma
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import orjson
 
-from producer.feeds.decoded import Answer, AnswerKind, Decoded, FeedTick
-from producer.feeds.forms import chunks, listed, read_codes, suffixed
-from producer.feeds.json_feed import LATER_SECONDS
-from producer.feeds.optional import Fields, Loose
-from producer.feeds.provider import Capabilities, Codes, Message, Options, Provider, Units, with_query
-from producer.feeds.reading import (
-    RefusedError,
-    amount,
-    message_of,
-    one_by_one,
-    price,
-    refused,
-    shares,
-    within_parts,
-    words,
-)
+from producer.feeds.codes import chunks, listed, read_codes, suffixed
+from producer.feeds.decoded import AnswerKind, Decoded, FeedTick
+from producer.feeds.frames import answer, answered, message_of, refused, within_parts, words
+from producer.feeds.provider import Capabilities, Codes, Message, Options, Provider, Units
 from producer.feeds.snapshot_feed import SnapshotFeed
 
 CAPABILITIES = Capabilities(
@@ -83,6 +71,8 @@ class TickFlowFeed(SnapshotFeed):
     """TickFlow's stream, channel ``quotes``."""
 
     capabilities = CAPABILITIES
+    push = _Snapshot
+    login_parameter = "api_key"
 
     def __init__(self, options: Options) -> None:
         """See ``Feed``."""
@@ -90,11 +80,6 @@ class TickFlowFeed(SnapshotFeed):
         self._quotes = msgspec.json.Decoder(_Quotes).decode
         self._raw_quotes = msgspec.json.Decoder(_RawQuotes).decode
         self._raw_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
-        self._loose_snapshot = Loose(_Snapshot)
-
-    def address(self, url: str, token: str | None, codes: Codes) -> str:  # noqa: ARG002 - they go into a request
-        """The token goes into the query as ``api_key``."""
-        return with_query(url, "api_key", token) if token else url
 
     def subscribe(self, codes: Codes) -> list[Message]:
         """Requests of at most 100 codes."""
@@ -104,50 +89,24 @@ class TickFlowFeed(SnapshotFeed):
         """Requests of at most 100 codes."""
         return self._requests("unsubscribe", codes)
 
-    def at_once(self, payload: bytes, received: int) -> Decoded:
+    def strict(self, payload: bytes, received: int) -> Decoded:
         """An array of snapshots."""
-        # What is bad is found before anything is entered: the frame may be read again, piece by piece.
-        read = [self._admit(snapshot, received) for snapshot in self._quotes(payload).data]
-        decoded = Decoded([], [], [])
-        for tick in read:
-            self.enter(tick, decoded, received)
-        return decoded
+        return self.entered([self.tick(snapshot, received) for snapshot in self._quotes(payload).data], received)
 
-    def piece_by_piece(self, payload: bytes, received: int, error: Exception) -> Decoded:
+    def lenient(self, payload: bytes, received: int, error: Exception) -> Decoded:
         """An answer, a snapshot without an array, or an array with a bad one."""
         try:
             data = self._raw_quotes(payload).data
         except msgspec.ValidationError:
-            return self._answered(payload, message_of(payload))
+            return _answered(payload, message_of(payload))
         shape = bytes(data).lstrip()[:1]
         if shape not in {b"[", b"{"}:
             return refused(payload, str(error))
-        elements = self._raw_list(within_parts(bytes(data))) if shape == b"[" else [data]
+        return self.each(payload, self._raw_list(within_parts(bytes(data))) if shape == b"[" else [data], received)
 
-        def read(element: bytes | msgspec.Raw, decoded: Decoded) -> None:
-            self.enter(self._admit(self._loose_snapshot(element), received), decoded, received)
-
-        return one_by_one(payload, elements, read)
-
-    def _admit(self, snapshot: _Snapshot, received: int) -> FeedTick | None:
-        """The snapshot in shares and yuan of the day so far, ``None`` without a price."""
-        place = self._places.get(snapshot.symbol) or self._places.find(snapshot.symbol)
-        value = price(snapshot.last_price)
-        time = snapshot.timestamp
-        if not (isinstance(time, int) and self._earliest <= time < self._latest):
-            time = self._moment(time, received)
-        if not value:
-            return None
-        unread = None
-        try:
-            volume = shares(snapshot.volume, place.shares)
-            turnover = None if snapshot.amount is None else amount(snapshot.amount)
-        except RefusedError:
-            self.attend, read = True, Fields()
-            volume = read("volume", shares, snapshot.volume, place.shares)
-            turnover = None if snapshot.amount is None else read("turnover", amount, snapshot.amount)
-            unread = read.unread
-        return FeedTick(place.code, place.exchange, value, time, None, turnover, None, None, None, volume, unread)
+    def tick(self, push: _Snapshot, received: int) -> FeedTick | None:
+        """One snapshot."""
+        return self.read(push.symbol, push.last_price, push.timestamp, received, push.volume, push.amount)
 
     def _requests(self, operation: str, codes: Codes) -> list[Message]:
         written = [suffixed(code) for code in listed("tickflow", codes)]
@@ -156,21 +115,20 @@ class TickFlowFeed(SnapshotFeed):
             for some in chunks(written, CAPABILITIES.codes_per_message)
         ]
 
-    @staticmethod
-    def _answered(payload: bytes, message: object) -> Decoded:
-        operation = message.get("op") if isinstance(message, dict) else None
-        if not isinstance(message, dict) or not isinstance(operation, str):
-            return refused(payload, "no message of TickFlow's: an object with op")
-        text, symbols = words(message), message.get("symbols")
-        if operation == "quotes":
-            return refused(payload, "quotes without data")
-        if operation == "error":
-            said = words(message.get("message", "")).lower()
-            kind: AnswerKind = next((kind for part, kind in _ERRORS if part in said), "refused")
-            return Decoded([], [], [Answer(kind, text, wait=LATER_SECONDS if kind == "throttled" else None)])
-        codes = read_codes(symbols) if isinstance(symbols, list) else None
-        known: dict[str, AnswerKind] = {"subscribed": "subscribed", "pong": "pong"}
-        return Decoded([], [], [Answer(known.get(operation, "other"), text, codes=codes, whole=codes is not None)])
+
+def _answered(payload: bytes, message: Any) -> Decoded:
+    operation = message.get("op") if isinstance(message, dict) else None
+    if not isinstance(operation, str):
+        return refused(payload, "not a message of TickFlow's: an object with op")
+    if operation == "quotes":
+        return refused(payload, "quotes without data")
+    text = words(message)
+    if operation == "error":
+        said = words(message.get("message", "")).lower()
+        return answered(answer(next((kind for part, kind in _ERRORS if part in said), "refused"), text))
+    codes = read_codes(message.get("symbols"))
+    known: dict[str, AnswerKind] = {"subscribed": "subscribed", "pong": "pong"}
+    return answered(answer(known.get(operation, "other"), text, codes=codes, whole=codes is not None))
 
 
 TICKFLOW = Provider("tickflow", CAPABILITIES, TickFlowFeed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 
+from producer.feeds.errors import PackedError
 from producer.feeds.limits import UNPACKED_BYTES
 
 LARGEST = UNPACKED_BYTES
@@ -17,10 +18,6 @@ _DESCRIPTOR = b"PK\x07\x08"
 _STORED, _DEFLATED = 0, 8
 _ENCRYPTED, _SIZES_FOLLOW = 1, 8
 _WITH_GZIP_HEADER, _BARE = 31, -15
-
-
-class PackedError(ValueError):
-    """It can't be unpacked; the text says why."""
 
 
 def unpacked(data: bytes, largest: int = LARGEST) -> bytes:

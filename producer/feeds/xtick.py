@@ -1,4 +1,4 @@
-"""XTick: the subscription in the address, whole exchanges in packed binary frames, a map by code; text is for words.
+"""XTick: the subscription in the address, whole exchanges in packed binary frames by code; text frames are answers.
 
 A tick's volume is what was traded since the push before. Chosen where the vendor's documentation is silent: ``seqNo``
 counts the packets of one ``authCode`` without holes; a key of the map without a suffix is of the exchange that
@@ -14,26 +14,14 @@ from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 import msgspec
 import orjson
 
-from producer.feeds.decoded import Answer, Decoded, FeedTick, Frame, Letter, Packet
-from producer.feeds.forms import suffixed
-from producer.feeds.json_feed import LATER_SECONDS
-from producer.feeds.optional import Fields, Loose
+from producer.feeds.codes import suffixed
+from producer.feeds.decoded import Decoded, FeedTick, Frame, Letter, Packet
+from producer.feeds.errors import PackedError, UnreadableError
+from producer.feeds.frames import Element, answer, answered, message_of, one_by_one, refused, within_parts, words
 from producer.feeds.provider import Capabilities, Codes, Message, Options, Provider, Units
-from producer.feeds.reading import (
-    RefusedError,
-    amount,
-    close,
-    message_of,
-    one_by_one,
-    price,
-    refused,
-    sequence,
-    shares,
-    within_parts,
-    words,
-)
 from producer.feeds.snapshot_feed import SnapshotFeed
-from producer.feeds.unpacking import PackedError, unpacked
+from producer.feeds.unpacking import unpacked
+from producer.feeds.values import read_sequence
 from schemas import UsageError
 
 SINGLE_CODES = 50
@@ -91,13 +79,13 @@ class XTickFeed(SnapshotFeed):
     """XTick's push."""
 
     capabilities = CAPABILITIES
+    push = _Snapshot
 
     def __init__(self, options: Options) -> None:
         """See ``Feed``."""
         super().__init__(options)
         self._packet = msgspec.json.Decoder(_Packet).decode
         self._raw_packet = msgspec.json.Decoder(_RawPacket).decode
-        self._loose_snapshot = Loose(_Snapshot)
         self._snapshots = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
     def address(self, url: str, token: str | None, codes: Codes) -> str:
@@ -124,7 +112,7 @@ class XTickFeed(SnapshotFeed):
         return []
 
     def decode(self, frame: Frame) -> Decoded:
-        """Unpack what is binary; take text for the server's words."""
+        """Unpack what is binary; a text frame is an answer."""
         if not frame.binary:
             return _said(frame.payload)
         try:
@@ -140,20 +128,18 @@ class XTickFeed(SnapshotFeed):
             ]
         return decoded
 
-    def at_once(self, payload: bytes, received: int) -> Decoded:
-        """A packet of ticks that are all well."""
+    def strict(self, payload: bytes, received: int) -> Decoded:
+        """A packet all of whose ticks can be read."""
         packet = self._packet(payload)
         exchange = _exchange(packet.authCode)
         if packet.period != "tick":
-            raise RefusedError(f"period: {packet.period[:60]!r} is not tick")
-        # What is bad is found before anything is entered: the frame may be read again, piece by piece.
-        read = [self._admit(key, snapshot, exchange, received) for key, snapshot in packet.data.items()]
-        decoded = Decoded([], [], [], _number(packet.authCode, packet.seqNo))
-        for tick in read:
-            self.enter(tick, decoded, received)
+            raise UnreadableError(f"period: {packet.period[:60]!r} is not tick")
+        ticks = [self.tick((_code(key, exchange), snapshot), received) for key, snapshot in packet.data.items()]
+        decoded = self.entered(ticks, received)
+        decoded.packet = _number(packet.authCode, packet.seqNo)
         return decoded
 
-    def piece_by_piece(self, payload: bytes, received: int, error: Exception) -> Decoded:  # noqa: ARG002 - told anew
+    def lenient(self, payload: bytes, received: int, error: Exception) -> Decoded:  # noqa: ARG002 - said anew
         """A packet with a bad tick in it, of lists of ticks, or of something else."""
         try:
             packet = self._raw_packet(within_parts(payload))
@@ -161,9 +147,7 @@ class XTickFeed(SnapshotFeed):
             message_of(payload)  # that it is JSON at all
             return refused(payload, f"no packet: {why}")
         if isinstance(packet.period, str) and packet.period != "tick":
-            return Decoded(
-                [], [], [Answer("other", f"a packet of {words(packet.period)[:60]}, which was not asked for")]
-            )
+            return answered(answer("other", f"a packet of {words(packet.period)[:60]}, which was not asked for"))
         name = packet.authCode if isinstance(packet.authCode, str) else ""
         exchange = _exchange(name)
         elements: list[tuple[str, msgspec.Raw]] = []
@@ -172,40 +156,23 @@ class XTickFeed(SnapshotFeed):
             elements += ((key, one) for one in several)
         keys = iter([key for key, _ in elements])
 
-        def read(element: bytes | msgspec.Raw, decoded: Decoded) -> None:
-            self.enter(self._admit(next(keys), self._loose_snapshot(element), exchange, received), decoded, received)
+        def read(element: Element, decoded: Decoded) -> None:
+            code = _code(next(keys), exchange)
+            self.enter(self.tick((code, self._lenient(element)), received), decoded, received)
 
         decoded = one_by_one(payload, [raw for _, raw in elements], read)
         decoded.packet = _number(name, packet.seqNo if isinstance(packet.seqNo, int | str) else None)
         return decoded
 
-    def _admit(self, key: str, snapshot: _Snapshot, exchange: str | None, received: int) -> FeedTick | None:
-        """The snapshot in shares and yuan of the day so far, ``None`` without a price."""
-        written = f"{key}.{exchange}" if exchange is not None and key.isdigit() else key
-        place = self._places.get(written) or self._places.find(written)
-        value = price(snapshot.lastPrice)
-        if not value:
-            return None
-        time = snapshot.time
-        if not (isinstance(time, int) and self._earliest <= time < self._latest):
-            time = self._moment(time, received)
-        unread = None
-        try:
-            volume = shares(snapshot.volume, place.shares)
-            turnover = None if snapshot.amount is None else amount(snapshot.amount)
-            before = _close(snapshot.lastClose)
-        except RefusedError:
-            self.attend, read = True, Fields()
-            volume = read("volume", shares, snapshot.volume, place.shares)
-            turnover = None if snapshot.amount is None else read("turnover", amount, snapshot.amount)
-            before = read("previous_close", _close, snapshot.lastClose)
-            unread = read.unread
-        return FeedTick(place.code, place.exchange, value, time, None, turnover, None, None, before, volume, unread)
+    def tick(self, push: tuple[str, _Snapshot], received: int) -> FeedTick | None:
+        """One snapshot, with its code."""
+        code, one = push
+        return self.read(code, one.lastPrice, one.time, received, one.volume, one.amount, None, None, one.lastClose)
 
 
-def _close(written: float | str | None) -> float | None:
-    found = None if written is None else close(written)
-    return None if found is None else price(found)
+def _code(key: str, exchange: str | None) -> str:
+    """A key of the map, with the exchange of its packet where it has none."""
+    return f"{key}.{exchange}" if exchange is not None and key.isdigit() else key
 
 
 def _exchange(subscription: str) -> str | None:
@@ -216,8 +183,8 @@ def _exchange(subscription: str) -> str | None:
 
 def _number(subscription: str, written: int | str | None) -> Packet | None:
     try:
-        number = None if written is None else sequence(written)
-    except RefusedError:
+        number = None if written is None else read_sequence(written)
+    except UnreadableError:
         return None
     return None if number is None else Packet(subscription, number)
 
@@ -226,12 +193,12 @@ def _said(payload: bytes) -> Decoded:
     text = words(payload.decode("utf-8", "replace"))
     said = text.lower()
     if "kicked" in said or "in use" in said:
-        return Decoded([], [], [Answer("kicked", text)])
+        return answered(answer("kicked", text))
     if "too many" in said:
-        return Decoded([], [], [Answer("throttled", text, wait=LATER_SECONDS)])
+        return answered(answer("throttled", text))
     if "token" in said and ("invalid" in said or "expired" in said):
-        return Decoded([], [], [Answer("unauthorised", text)])
-    return Decoded([], [], [Answer("refused" if "error" in said else "other", text)])
+        return answered(answer("unauthorised", text))
+    return answered(answer("refused" if "error" in said else "other", text))
 
 
 XTICK = Provider("xtick", CAPABILITIES, XTickFeed)

@@ -12,9 +12,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from simulator.feeds.prints import DAY_MS
+from market.times import DAY_MS, SHANGHAI_MS
 
-_CHINA_MS = 8 * 3_600_000
 _BELIEVED = 2
 
 Sum = tuple[float, float]
@@ -47,7 +46,7 @@ class Differences:
 
     def take(self, code: str, time: int, volume: float, turnover: float) -> tuple[float | None, float | None]:
         """Enter a push; what was traded since the one before, ``None`` where it can't be told."""
-        day, pushed = (time + _CHINA_MS) // DAY_MS, (volume, turnover)
+        day, pushed = (time + SHANGHAI_MS) // DAY_MS, (volume, turnover)
         seen = self._seen.get(code)
         if seen is None:
             self._seen[code] = _Seen(day, time, pushed, pushed)

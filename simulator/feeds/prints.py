@@ -8,10 +8,8 @@ from typing import Any, Literal
 import orjson
 
 from market.codes import UnknownCode, instrument
+from market.times import DAY_MS, SHANGHAI_MS
 from simulator.feed import Batch
-
-DAY_MS = 86_400_000
-_CHINA_MS = 8 * 3_600_000
 
 Side = Literal["buy", "sell"]
 
@@ -81,7 +79,7 @@ class Tape:
         day = self._days.get(code)
         if day is None:
             day = self._days[code] = _Day(_exchange(code))
-        date = (time + _CHINA_MS) // DAY_MS
+        date = (time + SHANGHAI_MS) // DAY_MS
         if date > day.day:
             day.day, day.volume, day.turnover = date, 0, 0.0
             day.open = day.high = day.low = price

@@ -12,7 +12,8 @@ from functools import cache
 
 import orjson
 
-from simulator.feeds.prints import DAY_MS, Print
+from market.times import DAY_MS
+from simulator.feeds.prints import Print
 from simulator.feeds.provider import Form, Provider, Sent, Session
 from simulator.feeds.xtick import packed
 from simulator.misbehaviour.kind import FrameKind

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import orjson
 
-from market.times import day_start, shanghai_date
-from simulator.feeds.prints import DAY_MS, Print
+from market.times import DAY_MS, day_start, shanghai_date
+from simulator.feeds.prints import Print
 from simulator.feeds.provider import Provider
 from simulator.misbehaviour.kind import Kind, PrintKind
 

@@ -20,7 +20,8 @@ from cli import wide
 from cli.commands import bench
 from cli.main import app
 from producer.feeds.decoded import Frame
-from producer.feeds.post import PostDecoder
+from producer.feeds.post import PostFeed
+from producer.feeds.provider import Options
 from schemas import Tick, encode
 from schemas.topics import FEED_EVENTS, TICKS, topics
 
@@ -63,7 +64,7 @@ def test_every_entry_of_the_suite_is_a_benchmark_and_shorter_when_short() -> Non
 @pytest.mark.parametrize("per_frame", [1, 7, 100])
 def test_the_feed_of_the_benchmarks_is_one_that_the_producer_reads_whole(per_frame: int) -> None:
     """So many ticks a frame, none of them refused."""
-    decoder = PostDecoder()
+    decoder = PostFeed(Options())
     decoded = [decoder.decode(Frame(frame, False, 1_795_138_200_000_000)) for frame in frames(1_000, per_frame)]
     assert sum(len(one.ticks) for one in decoded) == 1_000
     assert max(len(one.ticks) for one in decoded) == per_frame
@@ -72,7 +73,7 @@ def test_the_feed_of_the_benchmarks_is_one_that_the_producer_reads_whole(per_fra
 
 def test_other_recorders_write_the_records_of_this_project_byte_for_byte() -> None:
     """A smaller record would be less work: every field of the contract, in its order, with the right exchange."""
-    received, decoder = 1_795_138_200_000_000, PostDecoder()
+    received, decoder = 1_795_138_200_000_000, PostFeed(Options())
     for n, frame in enumerate(frames(500, 1), 1):
         (tick,) = decoder.decode(Frame(frame, False, received)).ticks
         ours = Tick(

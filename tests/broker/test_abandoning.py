@@ -20,12 +20,12 @@ from tests.broker.test_producing import records
 class Requests:
     """Stands for ``broker.producing``: keeps what would leave."""
 
-    def __init__(self, _client: Any, landed: Callable[[Any, Any], None]) -> None:
+    def __init__(self, _client: Any, completed: Callable[[Any, Any], None]) -> None:
         """Nothing was sent yet."""
         self.busy: set[int] = set()
         self.sent: list[list[tuple[Any, list[bytes | None]]]] = []
         self.closed = False
-        self._landed = landed
+        self._completed = completed
 
     def node(self, _place: Any) -> int:
         """One node leads everything."""
@@ -33,12 +33,12 @@ class Requests:
 
     def send(self, _node: int, boarded: list[tuple[Any, Any]]) -> None:
         """Keep the values that each place has in flight."""
-        self.sent.append([(place, [value for _, value, *_ in place._flight]) for place, _ in boarded])
+        self.sent.append([(place, [value for _, value, *_ in place._in_flight]) for place, _ in boarded])
 
     def acknowledge(self) -> None:
         """Answer the oldest request."""
         for place, _ in self.sent.pop(0):
-            self._landed(place, None)
+            self._completed(place, None)
 
     def close(self) -> None:
         """Nothing is awaited any more."""
@@ -73,8 +73,8 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> list[Requests]:
     """The requests of each client that a publisher makes, no broker behind them."""
     made: list[Requests] = []
 
-    def make(client: Any, landed: Any) -> Requests:
-        made.append(Requests(client, landed))
+    def make(client: Any, completed: Any) -> Requests:
+        made.append(Requests(client, completed))
         return made[-1]
 
     async def discard(_client: Any) -> None: ...
@@ -206,7 +206,7 @@ async def test_a_batch_that_was_lost_on_its_way_is_not_sent_again_behind_a_close
         for connection in list(client.client._conns.values()):
             monkeypatch.setattr(connection._writer, "write", lambda _data: None)
         lane.add(None, b"1", 1)
-        await until(lambda: lane.flying_since is not None)
+        await until(lambda: lane.in_flight_since is not None)
         await asyncio.sleep(0.05)
         allowed = False
         for connection in list(client.client._conns.values()):

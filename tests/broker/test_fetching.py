@@ -1,4 +1,4 @@
-"""Conversations bring what aiokafka's own fetching brings, and step aside where something is not as usual."""
+"""Fetch loops bring what aiokafka's own fetching brings, and step aside where something is not as usual."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def take(consumer: AIOKafkaConsumer, fetching: Fetching, count: int) -> di
     return found
 
 
-async def test_a_conversation_brings_every_record_once_and_follows_seeks(bootstrap: str, topics_with: Topics) -> None:
+async def test_a_loop_brings_every_record_once_and_follows_seeks(bootstrap: str, topics_with: Topics) -> None:
     """Back, on, and to a place that the log does not have, which is reset as aiokafka resets it."""
     (name,) = await topics_with(20)
     first, second = TopicPartition(name, 0), TopicPartition(name, 1)
@@ -80,7 +80,7 @@ async def test_a_conversation_brings_every_record_once_and_follows_seeks(bootstr
         fetching = Fetching(consumer._fetcher, lambda: 50)
         consumer.assign([first, second])
         assert await take(consumer, fetching, 40) == {first: list(range(20)), second: list(range(20))}
-        assert fetching._conversations or plain(), "it was a conversation that brought them"
+        assert fetching._loops or plain(), "it was a loop that brought them"
         consumer.seek(first, 15)
         assert await take(consumer, fetching, 5) == {first: [15, 16, 17, 18, 19]}
         await consumer.seek_to_beginning(second)
@@ -91,7 +91,7 @@ async def test_a_conversation_brings_every_record_once_and_follows_seeks(bootstr
         await consumer.stop()
 
 
-async def test_a_conversation_goes_on_over_a_closed_connection_and_a_new_assignment(
+async def test_a_loop_goes_on_over_a_closed_connection_and_a_new_assignment(
     bootstrap: str, topics_with: Topics
 ) -> None:
     """Nothing is lost or repeated where the connection is lost between two answers."""

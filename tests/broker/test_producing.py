@@ -52,7 +52,7 @@ async def test_what_gets_no_answer_is_sent_again_once_and_in_order(
             lane.add(None, b"%d" % turn, 1_000 + turn)
             sent.append(b"%d" % turn)
             if turn % 5 == 4:
-                publisher._leave()  # it is on its way
+                publisher._send_ready()  # it is on its way
                 client = publisher._client
                 assert client is not None
                 if when == "unknown leader":

@@ -65,7 +65,7 @@ async def topic(bootstrap: str, new_topics: Topics) -> str:
 
 
 async def test_no_reader_ends_or_waits(bootstrap: str, topic: str) -> None:
-    """Neither those of chunks, with headers and without, nor those of aiokafka's records, nor a conversation."""
+    """Neither those of chunks, with headers and without, nor those of aiokafka's records, nor a fetch loop."""
     expected, end = VALUES * 3, 3 * len(RECORDS)
     place = TopicPartition(topic, 0)
     assert [value async for chunk in whole(bootstrap, topic, client_id="test") for value in chunk.values] == expected

@@ -109,7 +109,7 @@ async def test_records_go_and_come_over_secured_connections(
                 while len(found) < len(sent):
                     found += [r.value for r in (await consumer.getmany(timeout_ms=500)).get(tp, [])]
                     fetching.ask()
-            assert fetching._conversations, "what came was asked for from here"
+            assert fetching._loops, "what came was asked for from here"
             assert out._producing is not None
             assert out._producing.node(lane) is not None, "what went was sent from here"
     finally:

@@ -87,7 +87,7 @@ def test_verify(tmp_path: Path) -> None:
         ),
         (["--topic", "tick"], "did you mean ticks"),
         (["--topic", "price-changes", "--from-store", "sqlite:///x"], "a store holds ticks and nothing else"),
-        (["--from-store", "postgres://x"], "'postgres://x' is no store"),
+        (["--from-store", "postgres://x"], "'postgres://x' is not a store's address"),
         (["--date", "20th"], "--date '20th' is no date: write it YYYY-MM-DD"),
         (["--date", "2999-01-01"], "2999-01-01 is not over in Shanghai: --include-today"),
     ],
@@ -132,16 +132,14 @@ def questdb_place(questdb: QuestDB) -> Iterator[QuestDbPlace]:
 def test_query_with_questdb(questdb_place: QuestDbPlace, store: SqlitePlace, tmp_path: Path) -> None:
     """A server's days beside the archive's, in the same table."""
     from consumers.archive.sql import query
-    from consumers.archive.stored import QuestDbTicks, StoredDays
 
     asyncio.run(write(questdb_place, [batch([*TODAY, *TOMORROW], partition=4, topic=TICKS)]))
     asyncio.run(questdb_place.rows())
     directory = tmp_path / "archive"
     ashare("archive", "--dir", directory, "--from-store", f"sqlite:///{store.directory}", "--date", DAY)
-    live = StoredDays(
-        QuestDbTicks(questdb_place.url.http, table=questdb_place.table, headers=questdb_place.url.headers)
-    )
-    with query(directory, live, "SELECT count(*), count(DISTINCT n), sum(volume) FROM ticks") as result:
+    with query(
+        directory, questdb_place.reader(), "SELECT count(*), count(DISTINCT n), sum(volume) FROM ticks"
+    ) as result:
         assert list(result.rows) == [(160, 160, float(sum(one.volume or 0 for one in [*TODAY, *TOMORROW])))]
         assert result.note is not None
         assert result.note.endswith(f"{NEXT} from the store")

@@ -34,9 +34,9 @@ from broker.publisher import Publisher
 from deploy.embedded import KafkaBroker, QuestDB
 from deploy.embedded.server import free_port
 from deploy.local.stack import Plan, Stack
-from processors.stores.urls import QuestDbUrl, parse
 from schemas import encode
 from schemas.topics import TICKS, partition_of, topics
+from stores.urls import QuestDbUrl, parse
 from tests.stores.places import tick
 
 PASSWORD = "pa55+W0rd/of the-store"

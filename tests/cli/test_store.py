@@ -1,4 +1,4 @@
-"""``ashare store query``: SQL on what was stored, and nothing but reading."""
+"""``ashare store …``: SQL on what was stored, and nothing but reading; a day written again."""
 
 from __future__ import annotations
 
@@ -15,11 +15,15 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from typer.testing import CliRunner, Result
 
+from broker import admin
 from cli.main import app
 from deploy.embedded import QuestDB
-from schemas import UsageError
+from schemas import UsageError, encode
+from schemas.topics import TICKS, topics
+from stores.urls import QuestDbUrl, parse
 from tests.stores.places import NOON, QuestDbPlace, SqlitePlace, batch, fresh_table, tick, write
 
 DAY = 86_400_000
@@ -279,3 +283,78 @@ def test_no_questdb() -> None:
     arguments = ["store", "query", "SELECT 1", "--store", "questdb://127.0.0.1:1"]
     with pytest.raises(UsageError, match=r"no QuestDB answers at http://127.0.0.1:1 .*: start it"):
         CliRunner().invoke(app, arguments, catch_exceptions=False)
+
+
+def refill(place: SqlitePlace | QuestDbPlace, *arguments: object) -> Result:
+    url = f"sqlite:///{place.directory}" if isinstance(place, SqlitePlace) else place.address
+    given = ["store", "refill", "--store", url, *map(str, arguments)]
+    result = CliRunner().invoke(app, given, catch_exceptions=False)
+    assert result.exit_code == 0
+    return result
+
+
+def test_refill_from_the_archive(place: SqlitePlace, tmp_path: Path) -> None:
+    """What is missing of a day comes back; the last line counts it."""
+    archive, other = tmp_path / "archive", SqlitePlace(tmp_path / "other")
+    CliRunner().invoke(app, ["archive", "--dir", str(archive), "--from-store", f"sqlite:///{place.directory}"])
+    arguments = ["--day", "2026-11-20", "--from", "archive", "--archive", archive]
+    assert refill(place, *arguments).stdout == "2026-11-20: 3 from the archive read, 0 of them new to the store\n"
+    result = refill(other, *arguments)
+    assert result.stdout == "2026-11-20: 3 from the archive read, 3 of them new to the store\n"
+    assert result.stderr == ""
+    assert asyncio.run(other.rows()) == asyncio.run(place.rows())
+
+
+def test_refill_of_questdb(place: SqlitePlace, questdb: QuestDB, tmp_path: Path) -> None:
+    """A server can't tell what was new, and the line says so."""
+    archive = tmp_path / "archive"
+    CliRunner().invoke(app, ["archive", "--dir", str(archive), "--from-store", f"sqlite:///{place.directory}"])
+    address = parse(questdb.url)
+    assert isinstance(address, QuestDbUrl)
+    table = QuestDbPlace(address, "ticks", questdb.url)
+    result = refill(table, "--day", "20261120", "--from", "archive", "--archive", archive)
+    assert result.stdout == "2026-11-20: 3 from the archive read, 3 written, each of which the store keeps once\n"
+    stored = asyncio.run(table.rows())
+    assert all(row in stored for row in asyncio.run(place.rows()))
+
+
+def test_refill_from_kafka(bootstrap: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tick topic's records of the day, and no other day's; without an archive, Kafka is all there is."""
+    place = SqlitePlace(tmp_path / "ticks")
+    noon = NOON - 15 * DAY
+
+    async def put() -> None:
+        await admin.apply(bootstrap, topics())
+        producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
+        await producer.start()
+        for n in range(5):
+            one = tick(n, time=noon + n // 4 * DAY, source="refill")
+            await producer.send_and_wait(TICKS, encode(one), one.code.encode(), timestamp_ms=one.received // 1000)
+        await producer.stop()
+
+    asyncio.run(put())
+    monkeypatch.chdir(tmp_path)  # no archive here
+    result = refill(place, "--day", "2026-11-05", "--bootstrap", bootstrap)
+    assert result.stdout == "2026-11-05: 4 from Kafka read, 4 of them new to the store\n"
+    assert [row["n"] for row in asyncio.run(place.rows())] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["--day", "20th"], "--day '20th' is not a date: write it YYYY-MM-DD"),
+        (["--day", "2999-01-01"], "--day 2999-01-01 is in the future: in Shanghai it is 20"),
+        (["--day", "2026-11-20", "--store", "mysql://x"], "'mysql://x' is not a store's address"),
+        (["--day", "2026-11-20", "--archive", "no/such"], "--archive no/such: no such directory"),
+        (["--day", "2026-11-20", "--bootstrap", "127.0.0.1:1"], "no Kafka broker answers at 127.0.0.1:1"),
+    ],
+)
+def test_refill_with_wrong_arguments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], why: str
+) -> None:
+    """Said in one line that names the way out, before anything is written."""
+    given = ["store", "refill", "--store", f"sqlite:///{tmp_path}/ticks", *arguments]
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=why):
+        CliRunner().invoke(app, given, catch_exceptions=False)
+    assert list(tmp_path.iterdir()) == []

@@ -128,8 +128,8 @@ class Rig:
     def confirm(self, lane: Lane) -> None:
         """A broker takes what waits in a lane."""
         while lane._waiting:
-            lane._flight.append(lane._waiting.popleft())
-        lane.landed()
+            lane._in_flight.append(lane._waiting.popleft())
+        lane.acknowledge()
 
     def committable(self, partition: int) -> int | None:
         """What may be committed of a partition."""

@@ -12,8 +12,8 @@ import pytest
 from broker.chunk import Chunk
 from processors import store_writer as storage
 from processors.store_writer import BATCH_RECORDS, StoreWriter
-from processors.stores.base import StoreError, TickBatch, UnstorableError
 from processors.streaming.lease import Lease
+from stores.base import StoreError, TickBatch, UnstorableError
 from tests.jobs.chunks import chunk, tick
 
 

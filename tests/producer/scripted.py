@@ -1,4 +1,4 @@
-"""A provider that speaks a protocol of a few words, with capabilities to choose, and an outlet that remembers.
+"""A provider that speaks a protocol of a few words, with capabilities to choose, and a pipeline that remembers.
 
 What a client sends is ``+a,b``, ``-a``, ``beat`` and ``login TOKEN``; a server's frame is JSON: ``{"ticks": [[code, ms,
 volume, cumulative], …], "answers": [{"kind": …}], "packet": 7}``, any of the three.
@@ -9,16 +9,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Self
 
 import orjson
 from websockets.asyncio.server import Server, ServerConnection, serve
 
-from producer.continuity import Detected, Hole
-from producer.feeds.decoded import Answer, Decoded, FeedTick, Frame, Packet
+from producer.feeds.decoded import Answer, Decoded, FeedTick, Frame, Letter, Packet
 from producer.feeds.guard import Guard
 from producer.feeds.provider import Capabilities, Codes, Message
-from producer.outlet import Happening
+from producer.gaps.gap import Gap
+from producer.pipeline.event import Event, Kind
 
 Script = Callable[[ServerConnection], Awaitable[None]]
 
@@ -80,65 +81,56 @@ class ScriptedFeed:
 
 
 class Remembered:
-    """An outlet that keeps what it is told."""
+    """A pipeline that keeps what it is given."""
 
-    def __init__(self, feed: ScriptedFeed) -> None:
+    full = False
+
+    def __init__(self) -> None:
         """Nothing has come."""
         self.n = 0
-        self.ticks: list[FeedTick] = []
-        self.events: list[tuple[Happening, dict[str, Any]]] = []
-        self.holes: list[Hole] = []
-        self.ups: list[Any] = []
-        self.downs: list[tuple[int, str, Detected, bool]] = []
-        self.reconnections = 0
+        self.received: list[FeedTick] = []
+        self.letters: list[Letter] = []
+        self.events: list[tuple[Kind, dict[str, Any]]] = []
+        self.gaps: list[Gap] = []
         self.outrun = 0.0
-        self._feed = feed
 
     @property
-    def happenings(self) -> list[Happening]:
+    def happenings(self) -> list[Kind]:
         """The kinds of events, in order."""
         return [event for event, _ in self.events]
 
-    def of(self, event: Happening) -> list[dict[str, Any]]:
-        """The events of a kind."""
+    def of(self, event: Kind) -> list[dict[str, Any]]:
+        """The fields of the events of a kind, but for those that say nothing."""
         return [fields for kind, fields in self.events if kind == event]
 
-    def read(self, frame: Frame) -> Decoded:
-        """What the feed makes of it."""
-        return self._feed.decode(frame)
-
-    async def send(self, ticks: list[FeedTick], received: int) -> None:  # noqa: ARG002 - as Outlet.send
+    async def ticks(self, ticks: list[FeedTick], received: int, *, filtered: bool) -> None:  # noqa: ARG002 - all count
         """Keep the ticks."""
         self.n += len(ticks)
-        self.ticks += ticks
+        self.received += ticks
 
-    def say(self, event: Happening, *, n: int | None = None, **fields: Any) -> None:
-        """Keep the event."""
-        self.events.append((event, {"n": self.n if n is None else n, **fields}))
+    def dead_letters(self, letters: Sequence[Letter], received: int) -> None:  # noqa: ARG002 - as Pipeline has it
+        """Keep them."""
+        self.letters += letters
 
-    def gap(self, hole: Hole, n: int) -> None:
-        """Keep the gap, among the events as well."""
-        self.holes.append(hole)
-        self.say("gap", n=n)
+    def event(self, event: Event) -> None:
+        """Keep the event, and a gap as one as well."""
+        fields = {name: value for name, value in asdict(event).items() if value is not None and name != "kind"}
+        self.events.append((event.kind, fields))
+        if event.kind == "gap":
+            assert event.start is not None
+            assert event.end is not None
+            assert event.codes is not None
+            assert event.detected is not None
+            self.gaps.append(
+                Gap(event.start, event.end, event.codes, event.detected, event.reason or "", event.missed, event.count)
+            )
 
-    def up(self, codes: Any) -> None:
-        """Keep it."""
-        self.ups.append(codes)
-
-    def down(self, since: int, reason: str, detected: Detected = "disconnect", *, ending: bool = False) -> None:
-        """Keep it."""
-        self.downs.append((since, reason, detected, ending))
-
-    def filters(self, server: bool) -> None:
-        """Not looked at."""
+    async def room(self) -> None:
+        """There is."""
 
     def behind(self) -> float:
-        """Alone."""
+        """As told."""
         return self.outrun
-
-    def reconnected(self) -> None:
-        """Count."""
-        self.reconnections += 1
 
 
 class Provider:

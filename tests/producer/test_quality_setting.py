@@ -13,7 +13,7 @@ import orjson
 import pytest
 from websockets.asyncio.server import ServerConnection
 
-from producer.plan import ProducerOptions, plan
+from producer.options import ProducerOptions, plan
 from schemas import UsageError
 
 OPEN = 1_795_138_200_000  # 2026-11-20 09:30 in Shanghai, ms since the epoch

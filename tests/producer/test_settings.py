@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from producer import address, symbols
+from producer.line import address
+from producer.watchlist import symbols
 from schemas import UsageError
 
 TOKEN = "s3cret/+ token"

@@ -8,7 +8,7 @@ import pytest
 
 from producer.feeds import feeds, provider
 from producer.feeds.provider import Feed
-from producer.plan import ProducerOptions, plan
+from producer.options import ProducerOptions, plan
 from schemas import UsageError
 from tests.producer.feeds.genuine import TIME
 from tests.producer.feeds.pushes import CODES, FIELDS, NAMES, decode, frame, tick, traded
@@ -23,7 +23,7 @@ def planned(name: str, **settings: Any) -> Feed:
         UsageError: the feed refuses one.
     """
     options = ProducerOptions("127.0.0.1:9092", feed=name, symbols=SYMBOLS.get(name, "688981"), **settings)
-    return plan(options).endpoints[0].upstream().feed
+    return plan(options).feeds[0].endpoint().feed
 
 
 def carried(name: str, *fields: str) -> dict[str, Any]:

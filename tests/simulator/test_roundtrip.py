@@ -14,10 +14,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from producer.continuity import CumulativeVolumes, Hole, PacketNumbers
 from producer.feeds import provider as row
 from producer.feeds.decoded import Answer, Decoded, FeedTick, Frame
 from producer.feeds.provider import Feed, Options
+from producer.gaps.gap import Gap
+from producer.gaps.sequence import PacketNumbers
+from producer.gaps.volume import CumulativeVolumes
 from simulator.feed import Source
 from simulator.feeds import PROVIDERS
 from simulator.feeds.prints import Print, Tape
@@ -94,7 +96,7 @@ class Line:
         self.decoded.append(decoded)
         return decoded
 
-    def holes(self) -> list[Hole]:
+    def holes(self) -> list[Gap]:
         """What the stream's own figures say is missing."""
         packets, volumes = PacketNumbers(), CumulativeVolumes()
         found = []

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
-from processors.stores import TickBatch, TickStore
-from processors.stores.apart import StoreApart
-from processors.stores.questdb import QuestDbStore
-from processors.stores.sqlite import SqliteStore
-from processors.stores.urls import QuestDbUrl, parse
 from schemas import Tick
+from stores import TickBatch, TickReader, TickStore
+from stores.apart import StoreApart
+from stores.questdb import QuestDbStore
+from stores.sqlite import SqliteStore
+from stores.urls import QuestDbUrl, parse
 
 Row = dict[str, Any]
 NOON = 1_795_147_200_000  # 2026-11-20 12:00 in Shanghai, ms since the epoch
@@ -79,6 +79,9 @@ class Place(Protocol):
     def store(self) -> TickStore:
         """A store on this place, not opened."""
 
+    def reader(self) -> TickReader:
+        """What reads this place."""
+
     async def rows(self) -> list[Row]:
         """What is there, by source, run and n."""
 
@@ -93,6 +96,10 @@ class SqlitePlace:
     def store(self) -> TickStore:
         """See ``Place``."""
         return SqliteStore(self.directory, busy_timeout=5.0)
+
+    def reader(self) -> SqliteStore:
+        """See ``Place``."""
+        return SqliteStore(self.directory)
 
     async def rows(self) -> list[Row]:
         """Also makes sure that the files are sound."""
@@ -124,6 +131,10 @@ class QuestDbPlace:
     counts = False
 
     def store(self) -> TickStore:
+        """See ``Place``."""
+        return self.reader()
+
+    def reader(self) -> QuestDbStore:
         """See ``Place``."""
         return QuestDbStore(self.url, table=self.table)
 

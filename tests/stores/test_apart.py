@@ -16,10 +16,10 @@ import pytest
 
 from deploy.embedded import QuestDB
 from deploy.embedded.server import free_port
-from processors.stores import StoreError, UnstorableError
-from processors.stores.apart import StoreApart
-from processors.stores.urls import QuestDbUrl, parse
 from schemas import UsageError, encode
+from stores import StoreError, UnstorableError
+from stores.apart import StoreApart
+from stores.urls import QuestDbUrl, parse
 from tests.stores.places import QuestDbPlace, SqliteApartPlace, batch, expected, tick
 
 
@@ -58,8 +58,8 @@ async def test_a_child_that_was_killed_is_replaced_by_the_next_write(tmp_path: P
 
 WORKER = """
 import asyncio, sys
-from processors.stores.apart import StoreApart
-from processors.stores.urls import QuestDbUrl, parse
+from stores.apart import StoreApart
+from stores.urls import QuestDbUrl, parse
 
 async def main():
     await StoreApart(sys.argv[1]).open()

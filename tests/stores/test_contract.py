@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from processors.stores import StoreError, TickBatch, UnstorableError
-from processors.stores.columns import NAMES
 from schemas import Tick, bounds
+from stores import StoreError, TickBatch, UnstorableError
+from stores.columns import NAMES
 from tests.stores.places import NOON, Place, SqlitePlace, batch, expected, tick, write
 
 DAY = 86_400_000

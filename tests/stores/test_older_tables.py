@@ -10,11 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from consumers.archive.stored import NAMES, QuestDbTicks, SqliteTicks
 from deploy.embedded import QuestDB
-from processors.stores.columns import ADDED
-from processors.stores.sqlite_query import run
 from schemas.topics import TICKS
+from stores.columns import ADDED, NAMES
 from tests.stores.places import QuestDbPlace, SqlitePlace, batch, expected, fresh_table, tick, write
 
 DAY = "2026-11-20"
@@ -42,9 +40,9 @@ def test_an_older_file_is_read(older: SqlitePlace) -> None:
     other = SqlitePlace(older.directory / "other")
     asyncio.run(write(other, [later]))
     (other.directory / "ticks-2026-11-21.sqlite").rename(older.directory / "ticks-2026-11-21.sqlite")
-    with run(older.directory, "SELECT n, quality FROM ticks ORDER BY n", ()) as (_, rows, _):
-        assert list(rows) == [(1, None), (2, None), (5, "backwards")]
-    stored = [row for some in SqliteTicks(older.directory).rows(DAY, TICKS) for row in some]
+    with older.reader().query("SELECT n, quality FROM ticks ORDER BY n") as result:
+        assert list(result.rows) == [(1, None), (2, None), (5, "backwards")]
+    stored = [row for some in older.reader().rows(DAY, TICKS) for row in some]
     assert [dict(zip(NAMES, row, strict=True)) for row in stored] == expected(OLD)
     assert path.read_bytes() == before
 
@@ -67,7 +65,7 @@ async def test_an_older_questdb_table(questdb_place: QuestDbPlace) -> None:
     for column in ADDED:
         questdb_place.sql(f"ALTER TABLE {questdb_place.table} DROP COLUMN {column.name}")
     await questdb_place.rows()
-    stored = QuestDbTicks(questdb_place.url.http, table=questdb_place.table, headers=questdb_place.url.headers)
+    stored = questdb_place.reader()
     rows = [row for some in stored.rows(DAY, TICKS) for row in some]
     assert [row[NAMES.index("quality")] for row in rows] == [None, None]
     await write(questdb_place, NEW)

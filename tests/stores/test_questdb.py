@@ -10,11 +10,11 @@ from dataclasses import replace
 
 import pytest
 
-from processors.stores import StoreError, questdb_query
-from processors.stores.ilp import encoder
-from processors.stores.questdb import QuestDbStore
-from processors.stores.urls import QuestDbUrl
 from schemas import UsageError
+from stores import StoreError
+from stores.ilp import encoder
+from stores.questdb import QuestDbStore
+from stores.urls import QuestDbUrl
 from tests.stores.places import QuestDbPlace, batch, expected, tick, write
 
 UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 12\r\n\r\nnot just now"
@@ -170,7 +170,7 @@ async def test_a_table_that_vanishes_is_told_of(questdb_place: QuestDbPlace, mon
     await store.write([batch([tick(1)])])
     await questdb_place.rows()
     questdb_place.sql(f"RENAME TABLE {questdb_place.table} TO {questdb_place.table}_kept")
-    monkeypatch.setattr("processors.stores.questdb._CHECK_EVERY", -1.0)
+    monkeypatch.setattr("stores.questdb._CHECK_EVERY", -1.0)
     for _ in range(2):
         with pytest.raises(StoreError, match=r"has vanished while it was written: bring it back .* or restart"):
             await store.write([batch([tick(2)], offset=1)])
@@ -214,8 +214,8 @@ async def test_a_password(questdb_place: QuestDbPlace) -> None:
         with pytest.raises(UsageError, match=why) as caught:
             await write(replace(questdb_place, url=url))
         assert "hunter2" not in str(caught.value)
-        with pytest.raises(UsageError, match=why):
-            questdb_query.run(url, "SELECT 1")
+        with pytest.raises(UsageError, match=why), QuestDbStore(url).query("SELECT 1"):
+            pass
     assert str(questdb_place.url.password) not in repr(questdb_place.url)
 
 
@@ -242,7 +242,7 @@ async def test_no_redirect_takes_the_password_along(questdb_place: QuestDbPlace)
             with pytest.raises(UsageError, match="is not QuestDB's HTTP port"):
                 await QuestDbStore(url).open()
             with pytest.raises(UsageError, match="is not QuestDB's HTTP port"):
-                await asyncio.to_thread(questdb_query.run, url, "SELECT 1")
+                await asyncio.to_thread(QuestDbStore(url).query("SELECT 1").__enter__)
     assert asked == []
 
 

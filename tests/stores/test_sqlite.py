@@ -18,9 +18,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from processors.stores import StoreError, TickBatch
-from processors.stores.sqlite import SqliteStore
 from schemas import UsageError
+from stores import StoreError, TickBatch
+from stores.sqlite import SqliteStore
 from tests.stores.places import NOON, SqlitePlace, batch, expected, tick, write
 
 DAY = 86_400_000
@@ -107,7 +107,7 @@ async def test_a_reader_does_not_stop_the_writer(place: SqlitePlace) -> None:
 
 FULL = """
 import asyncio, resource, sys
-from processors.stores import StoreError
+from stores import StoreError
 from tests.stores.places import *
 
 async def main():

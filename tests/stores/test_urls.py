@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from processors.stores import open_store
-from processors.stores.questdb import QuestDbStore
-from processors.stores.sqlite import SqliteStore
-from processors.stores.urls import QuestDbUrl, SqliteUrl, parse, with_password
 from schemas import UsageError
+from stores import open_store
+from stores.questdb import QuestDbStore
+from stores.sqlite import SqliteStore
+from stores.urls import QuestDbUrl, SqliteUrl, parse, with_password
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from processors.stores.urls import QuestDbUrl, parse
+from stores.urls import QuestDbUrl, parse
 from tests.stores.places import Place, QuestDbPlace, SqlitePlace, batch, tick
 
 

@@ -9,7 +9,8 @@ import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from enum import Enum
+from typing import Any, Literal
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -28,6 +29,7 @@ from aiokafka.errors import (
 )
 
 from ashare_client.errors import ArgumentError, ClientError, NoBrokerError, NoTopicError, StateError
+from ashare_client.identity import LogId, identify
 from ashare_client.lenient import read_any_header
 from ashare_client.upkeep import close, commit_as_member, ended, guard, quieten
 
@@ -43,6 +45,18 @@ CLOSE_SECONDS = 10.0
 """How long leaving a group may take."""
 JOIN_SECONDS = 90.0
 """How long a group may take to give out partitions: members that died are waited for until their session is over."""
+CONFIRM_SECONDS = 5.0
+"""How often it is asked, while records are read, whether they are of the log that was opened; and for how long."""
+
+
+class Stands(Enum):
+    """Where a group stands in a partition, if it is no offset."""
+
+    IN_ANOTHER_LOG = "in another log"
+
+
+Committed = int | Literal[Stands.IN_ANOTHER_LOG] | None
+"""The offset to go on from; `None` where the group never committed."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +81,17 @@ class LostError(Exception):
     """The consumer itself failed, as it may when a broker goes; a new one is needed."""
 
 
+class ReplacedError(LostError):
+    """Another log stands behind the topic's name: it was deleted and made again, or the cluster is another one."""
+
+
 class Log:
-    """One topic on one cluster. Made, opened and closed on one event loop."""
+    """One topic on one cluster. Made, opened and closed on one event loop.
+
+    Attributes:
+        id: which log it is; known when it is open.
+        fresh: partitions that the group has assigned and nobody has looked at since.
+    """
 
     def __init__(
         self,
@@ -89,7 +112,13 @@ class Log:
         self.topic = topic
         self._group = group
         self._options = options
-        self._listener = _Listener(revoked)
+        self._listener = _Listener(revoked, self._assigned)
+        self.id = LogId("", "")
+        self.fresh: set[int] = set()
+        self._unsure = False
+        self._confirmed = 0.0
+        self._asking: asyncio.Task[LogId | None] | None = None
+        self._highs: dict[int, int] = {}
         self._consumer: AIOKafkaConsumer | None = None
 
     async def open(self) -> list[int]:
@@ -125,6 +154,8 @@ class Log:
                 commit_as_member(consumer)
             # What the client itself knows of a topic that it does not read yet is nothing.
             cluster = await consumer._client.fetch_all_metadata()  # noqa: SLF001
+            async with asyncio.timeout(START_SECONDS):
+                found = await identify(consumer, self.topic)
         except AuthenticationFailedError as error:
             await self.close()
             raise NoBrokerError(f"{self.bootstrap} refuses this user: {error}: see options=") from error
@@ -136,11 +167,15 @@ class Log:
         except BaseException:
             await self.close()
             raise
-        found = cluster.partitions_for_topic(self.topic)
-        if not found:
+        partitions = cluster.partitions_for_topic(self.topic)
+        if not partitions or found is None:
             await self.close()
             raise NoTopicError(f"{self.bootstrap} has no topic {self.topic}, or does not show it to this user")
-        return sorted(found)
+        self.id = found
+        self._confirmed = time.monotonic()
+        # aiokafka asks for metadata when a connection or a leader is lost, as they are with a topic or a cluster.
+        consumer._client.cluster.add_listener(self._doubt)  # noqa: SLF001
+        return sorted(partitions)
 
     async def join(self) -> set[int]:
         """Become a member of the group; gives the partitions that it assigns, none if others have them all.
@@ -156,6 +191,7 @@ class Log:
             raise NoBrokerError(
                 f"group {self._group} at {self.bootstrap} gave out no partitions within {JOIN_SECONDS:g} s"
             ) from error
+        self.fresh.clear()  # whoever joins looks at them
         return {tp.partition for tp in self.consumer.assignment()}
 
     def read(self, places: Mapping[int, int]) -> None:
@@ -208,6 +244,11 @@ class Log:
             raise LostError(dead)
         try:
             found = await consumer.getmany(timeout_ms=round(wait * 1000), max_records=limit)
+            for tp in found.keys() & consumer.assignment():
+                high = consumer.highwater(tp)
+                if high is not None:
+                    self._unsure = self._unsure or high < self._highs.get(tp.partition, 0)
+                    self._highs[tp.partition] = high
             # The position, not the last record: compaction and transactions leave offsets without records.
             return [Part(tp.partition, records, await consumer.position(tp)) for tp, records in found.items()]
         except OffsetOutOfRangeError as error:
@@ -222,6 +263,39 @@ class Log:
             return []  # taken away between being fetched and being asked for its position: it comes again elsewhere
         except KafkaError as error:
             raise LostError(repr(error)) from error
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether something has happened, or time has gone by, since it was known which log is read."""
+        return self._unsure or time.monotonic() - self._confirmed > CONFIRM_SECONDS
+
+    async def confirm(self) -> None:
+        """Ask whether the log that was opened still stands behind the topic's name; no answer, no doubt is removed.
+
+        Raises:
+            ReplacedError: another one does.
+        """
+        self._unsure, found = False, None
+        asking = self._asking = asyncio.ensure_future(identify(self.consumer, self.topic))
+        try:
+            await asyncio.wait([asking], timeout=CONFIRM_SECONDS)
+            if asking.done() and not asking.cancelled():
+                found = asking.result()
+        except (KafkaError, OSError) as error:
+            log.info("%s: which log it is, is not known now: %r", self.topic, error)
+        finally:
+            asking.cancel()
+            self._unsure = self._unsure or found is None
+        self._confirmed = time.monotonic()
+        if found is not None and found.differs(self.id):
+            raise ReplacedError(f"its log is another one now ({found}, before {self.id})")
+
+    def _doubt(self, _metadata: Any) -> None:
+        self._unsure = True
+
+    def _assigned(self, partitions: set[int]) -> None:
+        self.fresh |= partitions
+        self._unsure = True
 
     async def positions(self) -> dict[int, int]:
         """The offset that each partition of this reader goes on from."""
@@ -271,18 +345,31 @@ class Log:
         finally:
             await admin.close()
 
-    async def committed(self, partitions: Iterable[int]) -> dict[int, int | None]:
-        """Where the group stands; `None` where it never committed."""
+    async def committed(self, partitions: Iterable[int]) -> dict[int, Committed]:
+        """Where the group stands."""
+        wanted = [self._tp(partition) for partition in partitions]
         async with self._answer("is committed"):
-            return {partition: await self.consumer.committed(self._tp(partition)) for partition in partitions}
+            found = await self.consumer._coordinator.fetch_committed_offsets(wanted)  # noqa: SLF001 - with metadata
+        places: dict[int, Committed] = {}
+        for tp in wanted:
+            place = found.get(tp)
+            if place is None or place.offset < 0:
+                places[tp.partition] = None
+            else:
+                another = self.id.disowns(place.metadata or "")
+                places[tp.partition] = Stands.IN_ANOTHER_LOG if another else place.offset
+        return places
 
     async def commit(self, offsets: Mapping[int, int]) -> bool:
         """Commit those of the offsets whose partitions are still assigned; false if the group has moved on.
 
+        Each carries the topic's id as its metadata.
+
         Raises:
             KafkaError: the broker refuses.
         """
-        mine = {self._tp(p): offset for p, offset in offsets.items() if self._tp(p) in self.consumer.assignment()}
+        assigned, topic = self.consumer.assignment(), self.id.topic
+        mine = {self._tp(p): (offset, topic) for p, offset in offsets.items() if self._tp(p) in assigned}
         if not mine:
             return False
         try:
@@ -299,6 +386,10 @@ class Log:
         """Disconnect; a group is told that this member leaves."""
         consumer, self._consumer = self._consumer, None
         self._listener.assigned.clear()
+        if self._asking is not None and not self._asking.done():
+            # It might open a connection when all are closed.
+            self._asking.cancel()
+            await asyncio.wait([self._asking])
         if consumer is not None:
             await close(consumer, CLOSE_SECONDS)
 
@@ -317,13 +408,15 @@ class Log:
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
     """What the group does with partitions."""
 
-    def __init__(self, revoked: Callable[[set[int]], Awaitable[None]] | None) -> None:
+    def __init__(self, revoked: Callable[[set[int]], Awaitable[None]] | None, got: Callable[[set[int]], None]) -> None:
         self._revoked = revoked
+        self._got = got
         self.assigned = asyncio.Event()
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         if self._revoked is not None and revoked:
             await self._revoked({tp.partition for tp in revoked})
 
-    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:  # noqa: ARG002 - aiokafka's
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        self._got({tp.partition for tp in assigned})
         self.assigned.set()

@@ -98,6 +98,7 @@ class PriceChanges(Reader[PriceChange]):
         batch_size: int = 2_000,
         patience: float = 30.0,
         topic: str = PRICE_CHANGES,
+        log_id: str | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
         """Nothing connects before it is opened.
@@ -118,6 +119,8 @@ class PriceChanges(Reader[PriceChange]):
             batch_size: the most records a batch.
             patience: seconds for which a range, or a commit, waits for a broker that says nothing.
             topic: another topic of price changes, such as a replay's.
+            log_id: the log that the offsets of `start` are of: what `.log_id` was beside the `.position` that they were
+                saved from. If another log is there now, it is read from its start.
             options: for `AIOKafkaConsumer`: TLS, passwords, time-outs.
 
         Raises:
@@ -137,6 +140,7 @@ class PriceChanges(Reader[PriceChange]):
             malformed=malformed,
             batch_size=batch_size,
             patience=patience,
+            log_id=log_id,
             options=options,
         )
         self._move = least_move(min_change)
@@ -166,6 +170,7 @@ class Ticks(Reader[Tick]):
         batch_size: int = 2_000,
         patience: float = 30.0,
         topic: str = TICKS,
+        log_id: str | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
         """As `PriceChanges`."""
@@ -183,6 +188,7 @@ class Ticks(Reader[Tick]):
             malformed=malformed,
             batch_size=batch_size,
             patience=patience,
+            log_id=log_id,
             options=options,
         )
 
@@ -209,6 +215,7 @@ class FeedEvents(Reader[FeedEvent]):
         batch_size: int = 2_000,
         patience: float = 30.0,
         topic: str = FEED_EVENTS,
+        log_id: str | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
         """As `PriceChanges`, with codes and boards for events that concern any of them, or all codes.
@@ -230,6 +237,7 @@ class FeedEvents(Reader[FeedEvent]):
             malformed=malformed,
             batch_size=batch_size,
             patience=patience,
+            log_id=log_id,
             options=options,
         )
         names = events.split(",") if isinstance(events, str) else events

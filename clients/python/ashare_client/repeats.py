@@ -91,6 +91,9 @@ class Repeats(Protocol):
     def seen(self, partition: int, record: Any) -> bool:
         """Whether the record came before; if not, it is remembered. Called in the order of the partition."""
 
+    def forget(self) -> None:
+        """What comes from now on is of another log: nothing of it came before."""
+
 
 class _Partition:
     """What is known of one partition: the last origin per code, and the latest receive time of all."""
@@ -116,6 +119,10 @@ class Origins:
         self.suspects = Suspects()
         self._limit = limit
         self._partitions: dict[int, _Partition] = {}
+
+    def forget(self) -> None:
+        """As `Repeats.forget`."""
+        self._partitions.clear()
 
     def renew(self, partition: int, record: PriceChange | Snapshot) -> None:
         """Remember a record that is new by its name; where its offset is not above the last one, the topic is."""
@@ -161,6 +168,11 @@ class Causes:
         self._origins = Origins(limit)
         self._last: dict[tuple[str, str], tuple[int, int, int]] = {}
 
+    def forget(self) -> None:
+        """As `Repeats.forget`."""
+        self._origins.forget()
+        self._last.clear()
+
     def seen(self, partition: int, record: PriceChange) -> bool:
         """As `Repeats.seen`."""
         cause = record.cause
@@ -197,6 +209,11 @@ class States:
         self._origins = Origins(limit)
         self._marks: dict[str, tuple[Origin, GapMark | None, list[LineMark]]] = {}
 
+    def forget(self) -> None:
+        """As `Repeats.forget`."""
+        self._origins.forget()
+        self._marks.clear()
+
     def seen(self, partition: int, record: Snapshot) -> bool:
         """As `Repeats.seen`."""
         before = self._marks.get(record.code)
@@ -219,6 +236,10 @@ class Numbers:
         self.suspects = Suspects()
         self._limit = limit
         self._last: dict[tuple[str, str], tuple[int, int, int]] = {}
+
+    def forget(self) -> None:
+        """As `Repeats.forget`."""
+        self._last.clear()
 
     def seen(self, partition: int, record: Tick) -> bool:  # noqa: ARG002 - a code has one partition
         """As `Repeats.seen`."""
@@ -257,6 +278,10 @@ class Events:
         self.suspects = Suspects()
         self._limit = limit
         self._recent: OrderedDict[tuple[Any, ...], None] = OrderedDict()
+
+    def forget(self) -> None:
+        """As `Repeats.forget`."""
+        self._recent.clear()
 
     def seen(self, partition: int, record: FeedEvent) -> bool:  # noqa: ARG002 - an event says itself which it is
         """As `Repeats.seen`."""

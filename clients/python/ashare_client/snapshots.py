@@ -47,6 +47,7 @@ class Snapshots(Reader[Snapshot]):
         batch_size: int = 2_000,
         patience: float = 30.0,
         topic: str = SNAPSHOTS,
+        log_id: str | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
         """As `PriceChanges`.
@@ -69,6 +70,7 @@ class Snapshots(Reader[Snapshot]):
             malformed=malformed,
             batch_size=batch_size,
             patience=patience,
+            log_id=log_id,
             options=options,
         )
         self._stateful = self._start == Word("state")
@@ -119,10 +121,12 @@ class Snapshots(Reader[Snapshot]):
     async def _load(self) -> None:
         """Read up to where the topic ends now."""
         self._loading = True
-        ends = await self._reader.ends(self._partitions)
+        ends, log_id = await self._reader.ends(self._partitions), self.log_id
         progress = time.monotonic()
         while any(self._position[p] < end for p, end in ends.items()):
             batch = await self._take()
+            if self.log_id != log_id:
+                ends, log_id = await self._reader.ends(self._partitions), self.log_id
             if batch is None:
                 if time.monotonic() - progress > self._patience:
                     raise NoBrokerError(f"{self._bootstrap} brought nothing of {self.topic} for {self._patience:g} s")
@@ -135,6 +139,17 @@ class Snapshots(Reader[Snapshot]):
         self._finish()
         self._loading = False
         self._loaded = True
+
+    async def _renew(self) -> None:
+        """The table is that of the new log; its codes come as updates where the former table was told."""
+        if not self._stateful:
+            await super()._renew()
+            return
+        self._table.clear()
+        self._deleted.clear()
+        self._loaded = False
+        if self._ends is not None:
+            self._ends = await self._reader.ends(self._partitions)
 
     def _take_up(self, batch: Batch[Snapshot]) -> None:
         for record, partition, offset, timestamp in zip(

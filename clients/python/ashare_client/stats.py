@@ -21,6 +21,8 @@ class Stats:
         skipped: offsets that were nowhere any more (`missing="skip"`).
         commits: how often the group's position was committed.
         reconnected: how often the consumer was made anew.
+        replaced: how often another log stood behind the topic's name than before (it was deleted and made again, or the
+            cluster is another one); it is then read from its start, and a warning is logged.
     """
 
     fetched: int = 0
@@ -33,3 +35,4 @@ class Stats:
     skipped: int = 0
     commits: int = 0
     reconnected: int = 0
+    replaced: int = 0

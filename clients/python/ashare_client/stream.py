@@ -20,8 +20,17 @@ from aiokafka.errors import ConsumerStoppedError, KafkaError
 
 from ashare_client.batch import Batch, Source
 from ashare_client.decoding import UNREADABLE, reader
-from ashare_client.errors import ArgumentError, ClientError, NoBrokerError, NoTopicError, RecordError, StateError
-from ashare_client.log import Log, LostError, Part, UnplacedError
+from ashare_client.errors import (
+    ArgumentError,
+    ClientError,
+    NoBrokerError,
+    NoTopicError,
+    RangeError,
+    RecordError,
+    StateError,
+)
+from ashare_client.identity import LogId, read_log_id
+from ashare_client.log import Committed, Log, LostError, Part, ReplacedError, Stands, UnplacedError
 from ashare_client.older import Older
 from ashare_client.places import End, Offsets, Start, check_order, read_place
 from ashare_client.records import Record
@@ -64,15 +73,11 @@ class Stream(Generic[R]):
         malformed: Literal["raise", "skip"] = "raise",
         batch_size: int = 2_000,
         patience: float = 30.0,
+        log_id: str | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
         """See the readers of the single topics."""
-        servers = bootstrap if isinstance(bootstrap, str) else ",".join(bootstrap)
-        if not servers:
-            raise ArgumentError("bootstrap: name a broker: '127.0.0.1:9092'")
-        if "@" in servers or "://" in servers:
-            # Not quoted, here or by what fails later: it may hold a password.
-            raise ArgumentError("bootstrap: HOST:PORT[,HOST:PORT] and no more: a user and a password are options=")
+        self._bootstrap = _servers(bootstrap)
         self._start = read_place("start", start, self.words)
         self._end = None if end is None else read_place("end", end, ("now",))
         check_order(self._start, self._end)
@@ -81,15 +86,17 @@ class Stream(Generic[R]):
         _one_of("malformed", malformed, ("raise", "skip"))
         if group is not None and self._end is not None:
             raise ArgumentError("group: a range with an end belongs to no group: leave group or end out")
+        if log_id is not None and not isinstance(self._start, Offsets):
+            raise ArgumentError("log_id: it says which log start's offsets are of: give start={partition: offset}")
         if group is None and commit == "manual":
             raise ArgumentError("commit: 'manual' needs a group to commit for")
         if batch_size < 1 or patience <= 0:
             raise ArgumentError("batch_size and patience must be positive")
         self.topic = topic
         self.stats = Stats()
-        self._bootstrap = servers
         self._group = group
         self._by_batch = commit == "batch" and group is not None
+        self._start_log = None if log_id is None else read_log_id(log_id)
         self._missing: Missing = missing
         self._skip_malformed = malformed == "skip"
         self._limit = batch_size
@@ -104,6 +111,9 @@ class Stream(Generic[R]):
         self._busy = False
         self._failure: ClientError | None = None
         self._log: Log | None = None
+        self._log_id: LogId | None = None
+        self._replaced = False
+        self._parts: list[Part] | None = None
         self._partitions: list[int] = []
         self._position: dict[int, int] = {}
         self._ends: dict[int, int] | None = None
@@ -226,6 +236,11 @@ class Stream(Generic[R]):
         """By partition, the offset behind the last record that was handed out: `start=` for whoever goes on."""
         return dict(sorted((self._position | self._batch.progress(self._handed)).items()))
 
+    @property
+    def log_id(self) -> str | None:
+        """Which log `position` is of (`"CLUSTER/TOPIC"`), for `log_id=` of who goes on; `None` before `open`."""
+        return None if self._log_id is None else str(self._log_id)
+
     async def commit(self) -> None:
         """Commit `position` for the group: everything handed out so far, the record in hand included.
 
@@ -251,7 +266,7 @@ class Stream(Generic[R]):
         """
         mine = self._reader.assigned or set(self._position)
         position = self.position
-        unknown = {p: at for p, at in (await self._committed(mine - position.keys())).items() if at is not None}
+        unknown = {p: at for p, at in (await self._committed(mine - position.keys())).items() if isinstance(at, int)}
         ends = await self._reader.ends(mine)
         return {p: max(0, ends[p] - at) for p, at in sorted((unknown | position).items()) if p in ends}
 
@@ -288,17 +303,44 @@ class Stream(Generic[R]):
 
     async def _connect(self) -> None:
         reader = Log(self._bootstrap, self.topic, group=self._group, options=self._options, revoked=self._taken_away)
-        self._partitions = await reader.open()
+        partitions = await reader.open()
         self._log = reader
+        if self._log_id is not None and self._log_id.differs(reader.id):
+            self._forget(reader.id)
+        if self._log_id is None or self._group is not None or not isinstance(self._start, Offsets):
+            self._partitions = partitions
+        else:
+            self._partitions = [p for p in self._partitions if p in partitions]
+        self._log_id = reader.id
         if self._group is not None:
             await reader.join()
-            await self._place(self._done_or(dict(await reader.committed(reader.assigned))))
+            await self._place(self._done_or(await reader.committed(reader.assigned)))
 
-    def _done_or(self, committed: dict[int, int | None]) -> dict[int, int | None]:
+    def _forget(self, now: LogId) -> None:
+        """Another log stands behind the topic's name: nothing that is known of places and records holds for it."""
+        log.warning(
+            "%s: the topic was deleted and made again, or the cluster is another one: it is read from its start (its"
+            " log is %s, before %s)",
+            *(self.topic, now, self._log_id),
+        )
+        self.stats.replaced += 1
+        self._replaced = True
+        self._parts = None
+        self._backlog.clear()
+        self._position.clear()
+        self._uncommitted.clear()
+        self._batch.ends.clear()
+        self._repeats.forget()
+
+    def _done_or(self, committed: Mapping[int, Committed]) -> dict[int, Committed]:
         """Where to go on: behind what is done, whether its commit was confirmed or waits still."""
-        waiting = self._uncommitted
-        self._uncommitted = {p: at for p, at in waiting.items() if p in committed and at > (committed[p] or 0)}
-        return committed | self._uncommitted
+        waiting, self._uncommitted = self._uncommitted, {}
+        for p, at in waiting.items():
+            if p in committed:
+                known = committed[p]
+                if known is None or (isinstance(known, int) and at > known):
+                    self._uncommitted[p] = at
+        return {**committed, **self._uncommitted}
 
     async def _stand(self) -> None:
         """Outside of a group: find out where to begin and to end, and begin."""
@@ -306,7 +348,7 @@ class Stream(Generic[R]):
         named = isinstance(self._start, Offsets)
         if not named and isinstance(self._end, Offsets):
             self._partitions = sorted(self._end.by_partition.keys() & set(self._partitions))
-        plans = await holdings.plans(self._start, self._partitions)
+        plans = await self._plans(self._partitions)
         self._partitions = sorted(plans)
         if self._end is not None:
             self._ends = await holdings.ends(self._end, self._partitions, named=named)
@@ -316,32 +358,73 @@ class Stream(Generic[R]):
             self._begin(p, plan)
         self._finish()
 
-    async def _place(self, places: Mapping[int, int | None]) -> None:
+    async def _plans(self, partitions: list[int]) -> dict[int, Plan]:
+        """Where `start` is: at the log's beginning, if the offsets that it names are of another log.
+
+        Raises:
+            RangeError: what was asked for is gone.
+        """
+        reader = self._reader
+        if self._start_log is None or not self._start_log.differs(reader.id):
+            return await self._holdings().plans(self._start, partitions)
+        said = f"start's offsets are of another log ({self._start_log}) than {self.topic} is now ({reader.id})"
+        if self._end is not None:
+            raise RangeError(f"{said}: what they are of is gone")
+        log.warning("%s: it is read from its start", said)
+        self.stats.replaced += 1
+        assert isinstance(self._start, Offsets), "looked at by __init__"
+        return {
+            p: Plan(at) for p, at in (await reader.begins(self._start.by_partition.keys() & set(partitions))).items()
+        }
+
+    async def _place(self, places: Mapping[int, Committed]) -> None:
         """Begin in partitions at their offsets, or at `start` where the group has none, which is then its first.
+
+        Where the group's place is in another log, begin at the start of this one.
 
         Raises:
             RangeError: an offset is gone.
         """
         reader, holdings = self._reader, self._holdings()
-        if fresh := [p for p, offset in places.items() if offset is None]:
+        # A topic that is deleted takes the group's places with it.
+        another = [p for p, at in places.items() if at is Stands.IN_ANOTHER_LOG or (at is None and self._replaced)]
+        if fresh := [p for p, at in places.items() if at is None and p not in another]:
             if isinstance(self._start, Offsets) and set(fresh) - self._start.by_partition.keys():
                 raise ArgumentError(f"start: a group reads all partitions: name all of {self._partitions}")
             named = isinstance(self._start, Offsets)
-            plans = await holdings.plans(self._start, self._partitions if named else fresh)
+            plans = await self._plans(self._partitions if named else fresh)
             for p in fresh:
                 self._begin(p, plans[p])
             # From here on the group stands somewhere, so that a member that dies before its first batch loses nothing.
             await reader.commit({p: plans[p].first for p in fresh})
-        begins = await reader.begins(p for p, offset in places.items() if offset is not None)
-        ends = await reader.ends(begins)
-        for p, begin in begins.items():
-            offset = places[p]
-            assert offset is not None
+        offsets = {p: at for p, at in places.items() if isinstance(at, int)}
+        begins = await reader.begins([*offsets, *another])
+        ends = await reader.ends(offsets)
+        for p, offset in offsets.items():
             if offset > ends[p]:
                 log.warning("%s/%d was made anew: it ends at %d, before %d", self.topic, p, ends[p], offset)
-                self._begin(p, Plan(begin))
+                self.stats.replaced += 1
+                self._begin(p, Plan(begins[p]))
             else:
-                self._begin(p, holdings.plan(p, offset, begin))
+                self._begin(p, holdings.plan(p, offset, begins[p]))
+        if another:
+            await self._begin_anew({p: begins[p] for p in another})
+
+    async def _begin_anew(self, begins: Mapping[int, int]) -> None:
+        """Begin at the log's start in partitions in which the group stood in another log, and have it stand here."""
+        if not self._replaced:
+            log.warning(
+                "%s: group %s stood in another log in partitions %s: the topic was deleted and made again, or the"
+                " cluster is another one: they are read from their start",
+                *(self.topic, self._group, ", ".join(map(str, sorted(begins)))),
+            )
+            self.stats.replaced += 1
+        for p, begin in begins.items():
+            self._begin(p, Plan(begin))
+        try:
+            await self._reader.commit(begins)
+        except KafkaError as error:
+            log.warning("%s: not committed yet: %r", self.topic, error)
 
     def _begin(self, partition: int, plan: Plan) -> None:
         """Read a partition as planned: the archive's part first, the log being held until it is through."""
@@ -372,7 +455,7 @@ class Stream(Generic[R]):
     def _holdings(self) -> Holdings:
         return Holdings(self._reader, self._older, self._missing)
 
-    async def _committed(self, partitions: set[int]) -> dict[int, int | None]:
+    async def _committed(self, partitions: set[int]) -> dict[int, Committed]:
         return await self._reader.committed(partitions) if self._group is not None and partitions else {}
 
     async def _next(self) -> bool:
@@ -433,10 +516,7 @@ class Stream(Generic[R]):
             self._finish()
             return self._decoded([], "archive")
         try:
-            parts = await self._reader.fetch(_WAIT_SECONDS, self._limit)
-        except UnplacedError as error:
-            await self._place(error.places)
-            return None
+            parts = await self._fetched()
         except LostError as error:
             await self._reconnect(error)
             return None
@@ -445,6 +525,48 @@ class Stream(Generic[R]):
             moved = await self._reader.positions()
             parts = [Part(p, [], at) for p, at in moved.items() if at > self._position.get(p, at)]
         return self._decoded(parts, "log") if parts else None
+
+    async def _fetched(self) -> list[Part]:
+        """What has come of this log; a caller that gives up waiting finds it when it asks again.
+
+        Raises:
+            LostError: as `Log.fetch`.
+        """
+        if self._parts is None:
+            try:
+                self._parts = await self._reader.fetch(_WAIT_SECONDS, self._limit)
+            except UnplacedError as error:
+                placed = await self._confirm()
+                if self._state == "open":
+                    await self._place({p: at for p, at in error.places.items() if p not in placed})
+                return []
+        if self._state == "open" and self._reader.doubtful:
+            await self._confirm()
+        parts, self._parts = self._parts, None
+        return parts or []
+
+    async def _confirm(self) -> set[int]:
+        """Make sure which log is read; gives the partitions that had to be placed anew in it.
+
+        Raises:
+            LostError: it is another one, or nobody says where the group stands.
+        """
+        reader = self._reader
+        await reader.confirm()
+        if self._state != "open":  # closed by another task
+            return set()
+        looked_at = reader.fresh & reader.assigned
+        try:
+            committed = await self._committed(looked_at)
+            another = {p: at for p, at in committed.items() if at is Stands.IN_ANOTHER_LOG}
+            if another:
+                await self._place(another)
+        except NoBrokerError as error:
+            raise LostError(str(error)) from error
+        reader.fresh -= looked_at
+        if self._parts is not None:
+            self._parts = [part for part in self._parts if part.partition not in another]
+        return set(another)
 
     async def _pulled(self, reading: Iterator[list[Any]]) -> list[Any] | None:
         """The next records of an archive; a caller that gives up waiting finds them when it asks again."""
@@ -462,6 +584,9 @@ class Stream(Generic[R]):
         """Make the consumer anew, and go on from where it stood."""
         log.warning("%s: connecting anew: %s", self.topic, cause)
         self.stats.reconnected += 1
+        self._parts = None  # they come again
+        if isinstance(cause, ReplacedError):
+            self._uncommitted.clear()  # nothing of the log before is to be committed while its consumer is closed
         began = time.monotonic()
         if self._committer is not None:
             self._committer.cancel()  # it may wait for what is no more; what it had comes again
@@ -472,18 +597,43 @@ class Stream(Generic[R]):
                 return
             try:
                 await self._connect()
+                if self._group is None:
+                    await self._go_on()
             except (NoBrokerError, NoTopicError):
                 if self._ends is not None and time.monotonic() - began > self._patience:
                     raise
                 await asyncio.sleep(_BACKOFF[min(attempt, len(_BACKOFF) - 1)])
             else:
-                break
-        if self._group is None:
-            going = {p: at for p, at in self._position.items() if self._ends is None or p in self._ends}
-            waiting = {partition: place for partition, place, _ in self._backlog}
-            self._reader.read(going | waiting)
-            for partition in waiting:
-                self._reader.pause(partition)
+                return
+
+    async def _go_on(self) -> None:
+        """Outside of a group: read on with a new consumer.
+
+        Raises:
+            RangeError: the range that was read is of a log that is gone.
+        """
+        if self._replaced:
+            await self._renew()
+            begins = await self._reader.begins(self._partitions)
+            self._reader.read(begins)
+            self._position = begins
+            self._finish()
+            self._replaced = False
+            return
+        going = {p: at for p, at in self._position.items() if self._ends is None or p in self._ends}
+        waiting = {partition: place for partition, place, _ in self._backlog}
+        self._reader.read(going | waiting)
+        for partition in waiting:
+            self._reader.pause(partition)
+
+    async def _renew(self) -> None:
+        """Outside of a group, another log is about to be read from its start.
+
+        Raises:
+            RangeError: there is a range, which ends in the one before.
+        """
+        if self._ends is not None:
+            raise RangeError(f"{self.topic} was replaced by another log while its range was read: the rest is gone")
 
     def _decoded(self, parts: Sequence[Part], source: Source) -> Batch[R]:
         """The records that the caller gets."""
@@ -553,6 +703,8 @@ class Stream(Generic[R]):
             self._batch.ends.pop(partition, None)
             self._uncommitted.pop(partition, None)
             self._committing.pop(partition, None)
+        if self._parts is not None:
+            self._parts = [part for part in self._parts if part.partition not in partitions]
         self._backlog = deque(entry for entry in self._backlog if entry[0] not in partitions)
 
     async def _commit_behind(self) -> None:
@@ -611,6 +763,16 @@ class Stream(Generic[R]):
         if raises:
             raise NoBrokerError(said)
         log.warning("%s", said)
+
+
+def _servers(bootstrap: str | Iterable[str]) -> str:
+    servers = bootstrap if isinstance(bootstrap, str) else ",".join(bootstrap)
+    if not servers:
+        raise ArgumentError("bootstrap: name a broker: '127.0.0.1:9092'")
+    if "@" in servers or "://" in servers:
+        # Not quoted, here or by what fails later: it may hold a password.
+        raise ArgumentError("bootstrap: HOST:PORT[,HOST:PORT] and no more: a user and a password are options=")
+    return servers
 
 
 def _one_of(argument: str, given: str, choice: tuple[str, ...]) -> None:

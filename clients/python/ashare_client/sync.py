@@ -117,6 +117,11 @@ class Reader(Generic[R]):
         """By partition, the offset behind the last record that was handed out."""
         return self._reader.position
 
+    @property
+    def log_id(self) -> str | None:
+        """Which log `position` is of."""
+        return self._reader.log_id
+
     def commit(self) -> None:
         """Commit `position` for the group."""
         self._run(self._reader.commit())

@@ -14,12 +14,12 @@ import pytest
 from ashare_client.archive import Archive, Span
 from consumers.archive.kinds import kinds
 from consumers.archive.run import Added, Request, from_store
-from consumers.archive.stored import NAMES, QuestDbTicks, SqliteTicks, StoredDays
 from deploy.embedded import QuestDB
-from processors.stores.columns import NAMES as COLUMNS
-from processors.stores.urls import QuestDbUrl, parse
 from schemas import UsageError, encode
 from schemas.topics import TICKS
+from stores import TickReader, open_store
+from stores.questdb import QuestDbStore
+from stores.urls import QuestDbUrl, parse
 from tests.consumers.archive.records import DAY, LATER, MIDNIGHT, NEXT, chunk, keep, raw, records, tick
 from tests.stores.places import QuestDbPlace, SqlitePlace, batch, fresh_table, write
 
@@ -27,7 +27,7 @@ TODAY = [tick(n, side="sell" if n % 3 else None, seq=n if n % 2 else None) for n
 TOMORROW = [tick(n, time=MIDNIGHT + n, volume=12.5, source='行情,"a"') for n in range(300, 340)]
 
 
-def archived(directory: Path, days: StoredDays, now: int = LATER) -> list[Added]:
+def archived(directory: Path, days: TickReader, now: int = LATER) -> list[Added]:
     return from_store(Request(directory, TICKS, kinds()["tick"], now=now), days)
 
 
@@ -41,18 +41,9 @@ def place(tmp_path: Path) -> SqlitePlace:
     return place
 
 
-def sqlite_days(place: SqlitePlace) -> StoredDays:
-    return StoredDays(SqliteTicks(place.directory))
-
-
-def test_names() -> None:
-    """The columns are those of the stores' public table."""
-    assert NAMES == COLUMNS
-
-
 def test_sqlite(place: SqlitePlace, tmp_path: Path) -> None:
     """Each stored tick, at its place, as the JSON that the pipeline writes; only offsets that the store has."""
-    first, second = archived(tmp_path / "archive", sqlite_days(place))
+    first, second = archived(tmp_path / "archive", place.reader())
     assert (first.date, first.rows, first.closed) == (DAY, 300, True)
     assert (second.date, second.rows, second.closed) == (NEXT, 40, True)
     archive = Archive(tmp_path / "archive")
@@ -65,7 +56,7 @@ def test_sqlite(place: SqlitePlace, tmp_path: Path) -> None:
         encode(one) for one in [*TODAY[200:], *TOMORROW]
     ]
     assert {part.source for day in archive.manifests(TICKS) for part in day.parts} == {"store"}
-    assert archived(tmp_path / "archive", sqlite_days(place)) == []
+    assert archived(tmp_path / "archive", place.reader()) == []
 
 
 def test_where_the_log_was_archived(place: SqlitePlace, tmp_path: Path) -> None:
@@ -73,7 +64,7 @@ def test_where_the_log_was_archived(place: SqlitePlace, tmp_path: Path) -> None:
     directory = tmp_path / "archive"
     odd = (encode(TODAY[30]) or b"").replace(b"{", b'{"x":1,')
     keep(directory, [chunk([raw(TODAY[30], value=odd), *map(raw, TODAY[31:100])], partition=2, start=100)])
-    archived(directory, sqlite_days(place))
+    archived(directory, place.reader())
     assert Archive(directory).spans(TICKS)[2] == [Span(70, 270)]
     found = records(directory, partition=2)
     assert [record.value for record in found] == [odd if n == 30 else encode(one) for n, one in enumerate(TODAY[:200])]
@@ -88,7 +79,7 @@ def test_where_the_log_was_archived(place: SqlitePlace, tmp_path: Path) -> None:
 def test_a_day_that_is_not_over(place: SqlitePlace, tmp_path: Path) -> None:
     """It waits; ticks of other topics are none of this one's."""
     asyncio.run(write(place, [batch([tick(999)], partition=2, offset=5, topic="replayed")]))
-    (added,) = archived(tmp_path / "archive", sqlite_days(place), now=MIDNIGHT)
+    (added,) = archived(tmp_path / "archive", place.reader(), now=MIDNIGHT)
     assert (added.date, added.rows) == (DAY, 300)
 
 
@@ -96,7 +87,7 @@ def test_two_ticks_of_one_place(place: SqlitePlace, tmp_path: Path) -> None:
     """A store that went through two topics of one name can't be told apart by offsets: refused, nothing is kept."""
     asyncio.run(write(place, [batch([tick(999)], partition=2, offset=75, topic=TICKS)]))
     with pytest.raises(UsageError, match=f"two ticks of {DAY} under one offset of partition 2"):
-        archived(tmp_path / "archive", sqlite_days(place))
+        archived(tmp_path / "archive", place.reader())
     assert Archive(tmp_path / "archive").topics() == []
 
 
@@ -105,15 +96,15 @@ def test_wrong_files(place: SqlitePlace, tmp_path: Path) -> None:
     path = place.directory / "ticks-2026-11-19.sqlite"
     path.write_text("no database " * 100)
     with pytest.raises(UsageError, match=r"ticks-2026-11-19.sqlite: file is not a database"):
-        archived(tmp_path / "archive", sqlite_days(place))
+        archived(tmp_path / "archive", place.reader())
     path.unlink()
     with closing(sqlite3.connect(path)) as other:
         other.execute("CREATE TABLE ticks (x)")
     with pytest.raises(UsageError, match=r"ticks-2026-11-19.sqlite: no such column"):
-        archived(tmp_path / "archive", sqlite_days(place))
+        archived(tmp_path / "archive", place.reader())
     path.unlink()
     path.touch()
-    assert len(archived(tmp_path / "archive", sqlite_days(place))) == 2
+    assert len(archived(tmp_path / "archive", place.reader())) == 2
 
 
 @pytest.fixture
@@ -131,21 +122,19 @@ def test_questdb(questdb_place: QuestDbPlace, place: SqlitePlace, tmp_path: Path
     ]
     asyncio.run(write(questdb_place, batches))
     asyncio.run(questdb_place.rows())
-    days = StoredDays(
-        QuestDbTicks(questdb_place.url.http, table=questdb_place.table, headers=questdb_place.url.headers)
-    )
+    days = questdb_place.reader()
     assert days.days() == [DAY, NEXT]
     archived(tmp_path / "one", days)
-    archived(tmp_path / "other", sqlite_days(place))
+    archived(tmp_path / "other", place.reader())
     for partition in (2, 5):
         assert records(tmp_path / "one", partition=partition) == records(tmp_path / "other", partition=partition)
-    assert sum(one.num_rows for one in days.batches(DAY)) == 300
+    assert sum(map(len, days.rows(DAY))) == 300
 
 
 def test_no_questdb(tmp_path: Path) -> None:
     """Nobody at the address, and an answer that is an error, are said in one line."""
     with pytest.raises(UsageError, match=r"no QuestDB answers at http://127.0.0.1:1 .*: start it"):
-        archived(tmp_path, StoredDays(QuestDbTicks("http://127.0.0.1:1")))
+        archived(tmp_path, open_store("questdb://127.0.0.1:1"))
 
 
 def test_questdb_without_ticks(questdb: QuestDB, tmp_path: Path) -> None:
@@ -153,4 +142,4 @@ def test_questdb_without_ticks(questdb: QuestDB, tmp_path: Path) -> None:
     address = parse(questdb.url)
     assert isinstance(address, QuestDbUrl)
     with pytest.raises(UsageError, match=r"QuestDB: .*nowhere"):
-        archived(tmp_path, StoredDays(QuestDbTicks(address.http, table="nowhere", headers=address.headers)))
+        archived(tmp_path, QuestDbStore(address, table="nowhere"))

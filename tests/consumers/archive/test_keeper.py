@@ -28,6 +28,7 @@ ELSEWHERE = chunk(ticks(20, first=100, time=MIDNIGHT), partition=1)
 # directory made, each file opened to be written or taken away.
 KILLED = """
 import os, shutil, signal, sys
+import pandas  # before the forks: Arrow would import it in each
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from tests.consumers.archive.test_keeper import AFTER, ELSEWHERE

@@ -10,10 +10,12 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from consumers.archive.kinds import kinds
 from consumers.archive.sql import query
-from consumers.archive.stored import SqliteTicks, StoredDays
 from schemas import UsageError
 from schemas.topics import TICKS
+from stores import duckdb
+from stores.columns import NAMES
 from tests.consumers.archive.records import DAY, LATER, MIDNIGHT, NEXT, chunk, keep, raw, tick
 from tests.stores.places import SqlitePlace, batch, write
 
@@ -23,9 +25,14 @@ COUNT = "SELECT count(*), min(n), max(n), count(DISTINCT n) FROM ticks"
 
 
 def ask(archive: Path, store: SqlitePlace | None, sql: str, days: Sequence[str] = ()) -> list[tuple[Any, ...]]:
-    live = StoredDays(SqliteTicks(store.directory)) if store else None
-    with query(archive, live, sql, days) as result:
+    with query(archive, store.reader() if store else None, sql, days) as result:
         return [tuple(row) for row in result.rows]
+
+
+def test_stored_and_archived_columns_are_of_one_type() -> None:
+    """A store's rows and the archive's have the same columns in DuckDB, whichever a query reads."""
+    schema = kinds()["tick"].schema
+    assert list(duckdb.SCHEMA) == [schema.field(name) for name in NAMES]
 
 
 @pytest.fixture
@@ -96,7 +103,7 @@ def test_days(archive: Path, store: SqlitePlace) -> None:
     assert ask(archive, store, COUNT, [NEXT])[0][0] == 60
     with pytest.raises(UsageError, match="neither store nor archive has ticks of 2020-01-01"):
         ask(archive, store, COUNT, ["2020-01-01"])
-    with query(archive, StoredDays(SqliteTicks(store.directory)), COUNT) as result:
+    with query(archive, store.reader(), COUNT) as result:
         assert result.note == f"1 day from the archive {archive}, {NEXT} from the store"
 
 

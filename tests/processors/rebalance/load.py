@@ -45,6 +45,7 @@ class Load:
         self._prices = {code: self._rng.randrange(900, 1_100) for code in self.codes}
         self._homes = {code: partition_of(code, _PARTITIONS) for code in self.codes}
         self._marks = {code: array("q") for code in self.codes}
+        self._one_at_a_time = asyncio.Lock()
         self._run = time.time_ns() // 1_000_000
         self._producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", linger_ms=0)
 
@@ -86,11 +87,12 @@ class Load:
         Args:
             codes: which of them; all by default.
         """
-        by_partition: dict[int, list[Tick]] = {}
-        for _ in range(ticks):
-            tick = self._tick(self._rng.choice(codes or self.codes))
-            by_partition.setdefault(self._homes[tick.code], []).append(tick)
-        await asyncio.gather(*(self._send(partition, some) for partition, some in by_partition.items()))
+        async with self._one_at_a_time:
+            by_partition: dict[int, list[Tick]] = {}
+            for _ in range(ticks):
+                tick = self._tick(self._rng.choice(codes or self.codes))
+                by_partition.setdefault(self._homes[tick.code], []).append(tick)
+            await asyncio.gather(*(self._send(partition, some) for partition, some in by_partition.items()))
 
     async def _send(self, partition: int, some: Sequence[Tick]) -> None:
         batch = self._producer.create_batch()

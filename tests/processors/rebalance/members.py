@@ -13,6 +13,8 @@ from pathlib import Path
 from deploy.embedded.server import HOST, free_port
 from deploy.local.groups import groups_of
 from deploy.local.part import Part
+from schemas.topics import TICKS
+from selfcheck.log import LogReader
 
 ALL = "snapshots,storage,changes"
 THRESHOLD = "2ticks"
@@ -85,15 +87,21 @@ async def up(some: Iterable[Member]) -> list[str]:
     return await asyncio.to_thread(groups_of, urls)
 
 
-async def answering(some: Sequence[Member]) -> list[str]:
-    """Wait until members answer, well or not yet; gives the groups that they are in."""
-    async with asyncio.timeout(UP_SECONDS):
+async def begun(bootstrap: str, some: Sequence[Member]) -> list[str]:
+    """Wait until all groups of the members have begun to commit, well or not yet; gives the groups."""
+    groups: list[str] = []
+    before: dict[str, int] = {}
+    async with asyncio.timeout(UP_SECONDS), LogReader(bootstrap) as reader:
         while True:
             for member in some:
                 member.part.check()
             with contextlib.suppress(OSError):
-                return await asyncio.to_thread(groups_of, [member.url for member in some])
-            await asyncio.sleep(0.1)
+                groups = groups or await asyncio.to_thread(groups_of, [member.url for member in some])
+            done = {name: sum((await reader.committed([name], TICKS)).values()) for name in groups}
+            before = before or done
+            if groups and all(done[name] > before[name] for name in groups):
+                return groups
+            await asyncio.sleep(0.05)
 
 
 async def stopped(some: Iterable[Member]) -> None:

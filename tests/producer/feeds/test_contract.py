@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from producer.feeds.provider import Units
-from producer.numbering import Numbering
-from producer.quality import Gate
+from producer.pipeline.numbering import Numbering
+from producer.pipeline.quality import Gate
 from schemas import Tick, bounds
 from tests.producer.feeds.genuine import RECEIVED, TIME, feed
 from tests.producer.feeds.pushes import FIELDS, NAMES, decode, frame, tick

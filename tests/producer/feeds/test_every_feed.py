@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 import orjson
@@ -12,8 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import producer.feeds as package
 from producer.feeds import feeds, provider
+from producer.feeds.broken import documents
 from producer.feeds.decoded import Decoded, Frame
+from producer.feeds.errors import LimitError, PackedError, UnreadableError
+from producer.feeds.json_feed import JsonFeed
 from producer.feeds.provider import Feed, Units
 from schemas import UsageError
 from tests.producer.feeds.genuine import GENUINE, RECEIVED, TIME, feed
@@ -49,7 +55,8 @@ def checked(decoded: Decoded, payload: bytes) -> None:
         assert answer.text.isprintable()
         assert len(answer.text) <= 300
     said = decoded.ticks or decoded.letters or decoded.answers or decoded.repeats or decoded.unpriced or decoded.packet
-    assert said or orjson.loads(payload) is not None  # an empty array of ticks is the only frame that says nothing
+    # Empty arrays of ticks, one or several, are the only frames that give nothing.
+    assert said or all(orjson.loads(one) is not None for one in documents(payload) or [payload])
 
 
 def hold(name: str, payload: bytes, binary: bool, *, foreign: bool = False) -> None:
@@ -63,6 +70,28 @@ def test_a_provider_is_known_by_the_name_of_its_row() -> None:
     assert all(provider(name).name == name for name in NAMES)
     with pytest.raises(UsageError, match="--feed sina is none of: post, alltick"):
         provider("sina")
+
+
+def test_every_feed_reads_its_values_by_one_base() -> None:
+    """A provider names its fields; code, price, time and the optional fields are read in one place for all of them."""
+    for name in NAMES:
+        kind = type(feed(name))
+        assert issubclass(kind, JsonFeed)
+        assert kind.read is JsonFeed.read
+        assert kind._leniently is JsonFeed._leniently
+
+
+def test_every_error_of_the_feeds_has_one_base() -> None:
+    """Whoever calls a reader of values or frames catches ``UnreadableError`` and what msgspec raises, and no more."""
+    modules = [import_module(f"producer.feeds.{module.name}") for module in iter_modules(package.__path__)]
+    errors = {
+        value
+        for module in modules
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, Exception) and value.__module__ == module.__name__
+    }
+    assert errors == {UnreadableError, LimitError, PackedError}
+    assert all(issubclass(error, UnreadableError) for error in errors)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -290,7 +319,7 @@ def test_an_index_passes_with_foreign_alone(name: str) -> None:
         frames.append(Frame(orjson.dumps(message), binary=False, received=RECEIVED))
     strict, open_ = feed(name), feed(name, foreign=True)
     (letter,) = strict.decode(frames[0]).letters
-    assert "000001.SSE is no A share; --foreign lets it through" in letter.reason
+    assert "000001.SSE is not an A share; --foreign lets it through" in letter.reason
     assert [tick.code for frame in frames for tick in open_.decode(frame).ticks] == ["000001.SSE", "000001"]
 
 

@@ -132,7 +132,7 @@ def test_dead_letters_of_a_minute_are_rationed_by_number_and_by_size() -> None:
 
 def test_every_bound_that_leaves_something_out_has_its_words() -> None:
     """They are the reason of the event ``limited``."""
-    assert set(POLICIES) == {"documents", "parts", "ticks", "answers", "letters"}
+    assert set(POLICIES) == {"documents", "parts", "ticks", "answers", "letters", "codes"}
 
 
 def judged(guard: Guard, good: int, bad: int, at: float, before: int = 0) -> bool:

@@ -12,7 +12,7 @@ import pytest
 from market.times import EARLIEST, LATEST
 from producer.feeds import provider
 from producer.feeds.provider import Units
-from producer.numbering import Numbering
+from producer.pipeline.numbering import Numbering
 from schemas import Tick
 from tests.producer.feeds.genuine import RECEIVED, feed
 from tests.producer.feeds.pushes import FIELDS, NAMES, decode, frame, tick
@@ -88,6 +88,20 @@ def test_code_price_and_time_refuse_a_tick_as_it_came(name: str, field: str, raw
     (letter,) = decoded.letters
     assert raw in letter.payload
     assert letter.payload in payload
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("raw", [b"NaN", b"-Infinity"])
+def test_a_field_that_nobody_reads_costs_nothing(name: str, raw: bytes) -> None:
+    """Beside the ticks or within one: what stands there is not JSON, and ticks are those of the frame without it."""
+    push = frame(name, tick(name))
+    plain = decode(feed(name), name, push)
+    within = push.replace(b"{", b'{"more":' + raw + b",", 1)
+    beside = push[:-1] + b',"more":' + raw + push[-1:]
+    for payload in (within,) if push.startswith(b"[") else (within, beside):
+        decoded = decode(feed(name), name, payload)
+        assert not decoded.letters
+        assert decoded.ticks == plain.ticks
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in {"alltick", "itick", "infoway"}])

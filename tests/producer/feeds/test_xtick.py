@@ -71,7 +71,7 @@ def test_a_key_has_its_suffix_or_its_subscriptions_exchange(
 def test_the_same_digits_of_an_index_class_are_no_bank(live: Feed) -> None:
     """000001 under ``tick.SH.10`` is the index: refused without ``foreign``, and never 000001 of Shenzhen."""
     frame = packet({"000001": snapshot()}, name="tick.SH.10")
-    assert "000001.SSE is no A share" in read(live, frame, binary=True).letters[0].reason
+    assert "000001.SSE is not an A share" in read(live, frame, binary=True).letters[0].reason
     assert read(feed("xtick", foreign=True), frame, binary=True).ticks[0].code == "000001.SSE"
 
 

@@ -1,0 +1,125 @@
+"""The producer's HTTP on this machine: health, counters, and the watchlist to read and to change.
+
+Only for this machine: it listens on 127.0.0.1, and answers no request that names another host, so that a page in the
+user's browser can't reach it through a name of its own. A change from a page of another origin is refused, and where
+there is a token (``--http-token``), one without it: without a token, whoever has an account on this machine may change
+the list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from aiohttp import web
+
+from broker.http_guard import GuardedRunner, Rules, answer, guard
+from producer.line.driver import Line
+from producer.supervisor import Supervisor
+from producer.watchlist.http import WatchlistRoutes
+from producer.watchlist.watch import Watch
+from schemas import UsageError
+
+HOST = "127.0.0.1"
+_LARGEST = 8 << 20
+
+
+class LocalServer:
+    """Serves one producer; ``port`` is where, once it is started."""
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        watch: Watch,
+        counters: Callable[[], Mapping[str, float]],
+        port: int,
+        *,
+        token: str | None = None,
+    ) -> None:
+        """Nothing listens yet.
+
+        Args:
+            counters: of the whole producer, by name.
+            port: 0 for any that is free.
+            token: what changes need; ``None``: nothing.
+        """
+        self._rules = Rules(token=token, secret="ASHARE_FEED_HTTP_TOKEN_FILE names its file")  # noqa: S106 - a name
+        self.port = port
+        self._supervisor = supervisor
+        self._watchlist = WatchlistRoutes(watch)
+        self._counters = counters
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            UsageError: the port is taken.
+        """
+        application = web.Application(middlewares=[guard(self._rules)], client_max_size=_LARGEST)
+        application.router.add_get("/health", self._health)
+        application.router.add_get("/metrics", self._metrics)
+        self._watchlist.add_to(application)
+        self._runner = GuardedRunner(application)
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, HOST, self.port).start()
+        except OSError as error:
+            await self.stop()
+            raise UsageError(
+                f"port {self.port} is taken ({error.strerror}): give --http-port another, or 0 for any"
+            ) from error
+        self.port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def _health(self, _request: web.Request) -> web.Response:
+        """200 while every line is subscribed (or has nothing to do) and can be read, 503 with the reasons else."""
+        lines = [status(line) for line in self._supervisor.lines]
+        well = all(line["state"] in {"subscribed", "idle"} and line["readable"] for line in lines)
+        return answer(200 if well else 503, {"status": "ok" if well else "unavailable", "lines": lines})
+
+    async def _metrics(self, _request: web.Request) -> web.Response:
+        """The counters in Prometheus' text form."""
+        text = "\n".join([*_exposed(self._counters(), self._supervisor.lines), ""])
+        return web.Response(text=text, content_type="text/plain", charset="utf-8")
+
+
+def status(line: Line) -> dict[str, Any]:
+    """What a line is doing."""
+    subscription = line.subscription
+    return {
+        "line": line.name,
+        "state": line.state,
+        "problem": line.problem or line.unreadable,
+        "readable": line.unreadable is None,
+        "codes": "all" if subscription.wanted is None else len(subscription.wanted),
+        "refused": len(subscription.refused),
+        "unseen": len(subscription.unseen),
+        "unread": dict(line.guard.unread),
+        "beyond": line.guard.beyond,
+    }
+
+
+def _exposed(counters: Mapping[str, float], lines: list[Line]) -> Iterator[str]:
+    announced = ""
+    for name, value in sorted(counters.items(), key=lambda item: (item[0].partition("{")[0], item[0])):
+        family = name.partition("{")[0]
+        if family != announced:
+            announced = family
+            yield f"# TYPE ashare_producer_{family} {'counter' if family.endswith('_total') else 'gauge'}"
+        yield f"ashare_producer_{name} {value:.15g}"
+    yield "# TYPE ashare_producer_line_subscribed gauge"
+    for line in lines:
+        yield f'ashare_producer_line_subscribed{{line="{line.name}"}} {int(line.state == "subscribed")}'
+    yield "# TYPE ashare_producer_line_readable gauge"
+    for line in lines:
+        yield f'ashare_producer_line_readable{{line="{line.name}"}} {int(line.unreadable is None)}'
+    for what in ("refused", "unseen"):
+        yield f"# TYPE ashare_producer_line_{what}_codes gauge"
+        for line in lines:
+            yield f'ashare_producer_line_{what}_codes{{line="{line.name}"}} {status(line)[what]}'

@@ -1,0 +1,353 @@
+"""The quality gate: what the trading rules, the watchlist and the clock hold against a tick. No I/O.
+
+Which layer judges what:
+
+- *The decoder* (``producer/feeds/``) refuses what a record of the contract cannot hold, whatever the gate is set to: a
+  price that is none (0, negative, text that is not a number), a code that names nothing (or is not an A share, without
+  ``--foreign``), a time before 1992 or after 2099. These are dead letters, byte for byte. Any other field that can't be
+  read is null, and the tick goes on with ``unread_FIELD`` in its ``quality``, whatever the gate is set to.
+- *The gate* judges ticks that were read, on the stream that goes to the topic, so after two lines have become one. By
+  setting they pass with their flaws as ``quality``, or go to the dead letters with the flaws as the reason.
+
+The flaws, as ``quality`` names them (a text, comma between several; a reader takes one that it does not know for
+unknown, since more may be added):
+
+- ``unknown_code``: not among the codes that were asked for, where a list was, or of a range that the exchange does not
+  use any more;
+- ``off_grid``: the price is not a multiple of the tick size. Judged of A and B shares, funds and convertible bonds, in
+  1/10,000 yuan, so that the noise of a float is no flaw;
+- ``outside_limits``: the price is outside of the day's limit band, which needs a previous close of that day. Judged of
+  A shares, once a tick of the day has carried one. The first days of a listing have no limit, and a listing's day is
+  not known here: its ticks are marked then;
+- ``future``: the time is more than ``FUTURE_MS`` ahead of the receipt. Where the feed has a clock of its own (a
+  recording, a simulator; either may run ahead of ours), the time is later than the end of the trading day that follows
+  the stream's clock, and is not confirmed: ticks of ``CONFIRMING`` codes, without one in between that is not ahead,
+  turn the stream's clock to theirs, forth or back;
+- ``stale``: the tick came long after its own time. On the mainland's exchanges: the time is more than
+  ``PAST_MS`` behind the receipt, and either more than ``PAST_MS`` of continuous trading have passed since, or nothing
+  traded at that time. So what a feed pushes from its cache in the evening, before the opening or over lunch, the last
+  session's end, is not stale, and 02:00 at 10:00 is, as of a feed that writes UTC. Elsewhere, whose hours are not known
+  here: more than a day. Not judged where the feed has a clock of its own;
+- ``backwards``: the time is before that of an earlier tick of the code;
+- ``off_session``: the exchange is closed at that time, or it is lunch. Judged of A shares; ``GRACE_MS`` are given to
+  prints that a session's end leaves behind.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from market.calendar import known_until
+from market.codes import EXCHANGES, Board, Instrument, Kind, UnknownCode, a_share_prefixes, instrument, normalise
+from market.prices import SCALE, to_e4
+from market.rules import limit_band_e4, tick_size_e4
+from market.sessions import Phase, sessions
+from market.times import DAY_MS, SHANGHAI_MS, day_start, shanghai_date
+from producer.feeds.decoded import FeedTick
+from producer.feeds.limits import CODES
+from producer.pipeline.stream_clock import StreamClock
+
+UNKNOWN_CODE = "unknown_code"
+OFF_GRID = "off_grid"
+OUTSIDE_LIMITS = "outside_limits"
+FUTURE = "future"
+STALE = "stale"
+BACKWARDS = "backwards"
+OFF_SESSION = "off_session"
+
+FUTURE_MS = 60_000
+PAST_MS = 3_600_000
+GRACE_MS = 60_000
+"""The closing print is stamped up to 3 s after the close, and some vendors stamp the push instead of the trade."""
+
+Flaws = Mapping[int, str]
+"""By index of the tick in its frame; what is not in it is well."""
+
+_REVIEW_MS = 3_600_000
+_STRETCHES = 256
+_EVER = 1 << 62
+_LOOKED_BACK = 30
+"""Days without trading; no holiday is longer."""
+_ALL_PRICES = (0, _EVER)
+_NO_PRICE = (_EVER, 0)
+_WITH_GRID = frozenset({Kind.A_SHARE, Kind.B_SHARE, Kind.FUND, Kind.CONVERTIBLE})
+
+
+class _Quick:
+    """What a tick that is well is compared with, side by side: of 5,000 codes, most are in no cache.
+
+    Attributes:
+        last: the latest time so far, ms since the epoch.
+        until: times from ``last`` to before this are in the stretch of trading that ``last`` is in.
+        price: the last one that was well, in yuan; ``None`` before the first, and when the rules change.
+        low, high: 1/10,000 yuan; prices that are well lie between them, and none does while the code is unknown.
+        grid: the tick size, 1/10,000 yuan; 1 where it is not judged.
+        close: the previous close, in yuan, that the band was made of.
+        beside: what the gate's user keeps beside a code.
+    """
+
+    __slots__ = ("beside", "close", "grid", "high", "last", "low", "price", "until")
+
+    last: int
+    until: int
+    price: float | None
+    low: int
+    high: int
+    grid: int
+    close: float | None
+    beside: Any
+
+
+class Row(_Quick):
+    """What is known of a code.
+
+    Attributes:
+        code: as its first tick had it.
+        band: the day's limits, 1/10,000 yuan; ``None`` where they are not known, or there are none.
+        day: days since the epoch, in Shanghai.
+    """
+
+    __slots__ = ("band", "board", "code", "day", "exchange", "share", "unknown")
+
+    def __init__(self, code: str, named: Instrument | None, grid: int) -> None:
+        """A code before its first tick."""
+        self.code = code
+        self.share = named is not None and named.a_share
+        self.exchange = named.exchange if named else ""
+        self.board = named.board if named else Board.OTHER
+        self.grid = grid
+        self.last = self.until = 0
+        self.day = -1
+        self.unknown = True
+        self.close = None
+        self.band: tuple[int, int] | None = None
+        self.beside = None
+        self.bound()
+
+    def begin(self, day: int) -> None:
+        """Start a day: its close, and so its band, is not known yet."""
+        self.day = day
+        self.close = self.band = None
+        self.bound()
+
+    def learn(self, close: float, on: date) -> None:
+        """Take a previous close of the row's day."""
+        self.close = close
+        self.band = limit_band_e4(to_e4(close), self.board, on) if self.share else None
+        self.bound()
+
+    def bound(self) -> None:
+        """Make ``low`` and ``high`` of what is known."""
+        self.price = None
+        self.low, self.high = _NO_PRICE if self.unknown else self.band or _ALL_PRICES
+
+
+class Gate:
+    """Judges the ticks of one stream, in its order.
+
+    Attributes:
+        quarantine: whether a flawed tick is kept out of the topic; otherwise it passes with its flaws.
+        counts: flawed ticks by flaw; one with two flaws counts for both.
+    """
+
+    def __init__(
+        self, *, quarantine: bool = False, codes: Iterable[str] | None = None, clock_of_its_own: bool = False
+    ) -> None:
+        """A gate that has seen nothing yet.
+
+        Args:
+            codes: those asked for, ``None`` for a whole market.
+            clock_of_its_own: the feed's times are not compared with the local clock, but with the stream's own.
+        """
+        self.quarantine = quarantine
+        self.counts: Counter[str] = Counter()
+        self._own = StreamClock() if clock_of_its_own else None
+        self._fresh: dict[tuple[str, Board], tuple[int, int]] = {}
+        self._rows: dict[str, Row] = {}
+        self._wanted: frozenset[str] | None = None
+        self._stretches: dict[tuple[date, str, Board], tuple[tuple[int, int], ...]] = {}
+        self._review_at = 0
+        self.expect(codes)
+        # The calendar takes a second to load: before there is a socket that waits.
+        self._known_until = day_start(known_until()) + DAY_MS
+
+    def expect(self, codes: Iterable[str] | None) -> None:
+        """Take a new list of the codes asked for, in any form that ``market.codes.normalise`` reads."""
+        self._wanted = None if codes is None else frozenset(map(_canonical, codes))
+        self._review_at = 0
+
+    def judge(self, ticks: Sequence[FeedTick], received: int) -> tuple[list[Row], Flaws]:
+        """The row of each tick, and the flaws of those that have any; ``received`` is µs since the epoch.
+
+        A tick that is well takes a handful of comparisons; whatever they can't decide is judged by every rule.
+        """
+        now = received // 1000
+        if now >= self._review_at:
+            self._review(now)
+        known, own = self._rows, self._own
+        earliest, latest = (now - PAST_MS, now + FUTURE_MS) if own is None else (own.floor, own.ceiling)
+        flaws: dict[int, str] = {}
+        rows: list[Row] = []
+        add = rows.append
+        for tick in ticks:
+            row = known.get(tick.code)
+            if row is None:
+                row = self._row(tick.code)
+            add(row)
+            time = tick.time
+            # A day's first previous close is for the rules to learn from, at whatever price it comes.
+            if (
+                row.last <= time < row.until
+                and earliest <= time <= latest
+                and (row.close or tick.previous_close is None)
+            ):
+                price = tick.price
+                if price == row.price:
+                    row.last = time
+                    continue
+                if row.low <= (e4 := round(price * SCALE)) <= row.high and not e4 % row.grid:
+                    row.last = time
+                    row.price = price
+                    continue
+            found = self._examine(tick, row, now)
+            if found:
+                flaws[len(rows) - 1] = ",".join(found)
+        if own is not None and own.apart:
+            own.judged(len(rows))
+        return rows, flaws
+
+    def _examine(self, tick: FeedTick, row: Row, now: int) -> list[str]:
+        """Judge a tick by every rule, and learn from it what the quick way needs."""
+        time = tick.time
+        day = (time + SHANGHAI_MS) // DAY_MS
+        timed = self._timed(time, row, now)
+        believed = FUTURE not in timed and STALE not in timed
+        unknown = self._unknown(tick.code, time)
+        if believed and day >= row.day:
+            if day > row.day:
+                row.begin(day)
+            if unknown is not row.unknown:
+                row.unknown = unknown
+                row.bound()
+            if tick.previous_close is not None and tick.previous_close != row.close:
+                row.learn(tick.previous_close, shanghai_date(time))
+        found = [UNKNOWN_CODE] if unknown else []
+        found += self._priced(tick.price, row, row.band if day == row.day else None)
+        # Which holidays there will be in a wrong year is not known, nor worth a warning.
+        beyond = FUTURE in timed and time > self._known_until
+        stretch = row.until if beyond else self._stretch(row, time)
+        if stretch is None:
+            timed.append(OFF_SESSION)
+        elif not timed:
+            row.until = stretch
+        if believed and time > row.last:
+            row.last = time
+        found += timed
+        self.counts.update(found)
+        return found
+
+    def _timed(self, time: int, row: Row, now: int) -> list[str]:
+        found = []
+        if self._own is not None:
+            if self._own.ahead(row.code, time, len(self._rows)):
+                found.append(FUTURE)
+        elif time > now + FUTURE_MS:
+            found.append(FUTURE)
+        elif time < now - PAST_MS and self._stale(row, time, now):
+            found.append(STALE)
+        if time < row.last:
+            found.append(BACKWARDS)
+        return found
+
+    def _stale(self, row: Row, time: int, now: int) -> bool:
+        """Whether a time that is more than ``PAST_MS`` behind is not that of the latest trading there was."""
+        if row.exchange not in EXCHANGES:
+            return time < now - DAY_MS
+        if time < self._fresh_since(row, now):
+            return True
+        day = shanghai_date(time)
+        return not any(start <= time < end for start, end in self._stretches_of(day, row.exchange, row.board))
+
+    def _fresh_since(self, row: Row, now: int) -> int:
+        """From when on no more than ``PAST_MS`` of continuous trading have passed; looked up once a minute."""
+        known = self._fresh.get((row.exchange, row.board))
+        if known is not None and known[0] == now // 60_000:
+            return known[1]
+        left, since, day = PAST_MS, now - _LOOKED_BACK * DAY_MS, shanghai_date(now)
+        for _ in range(_LOOKED_BACK):
+            midnight = day_start(day)
+            open_ = [s for s in sessions(day, row.exchange, row.board) if s.phase.continuous]
+            for start, end in [(midnight + s.start, min(midnight + s.end, now)) for s in reversed(open_)]:
+                if end - start >= left:
+                    self._fresh[row.exchange, row.board] = now // 60_000, end - left
+                    return end - left
+                left -= max(0, end - start)
+            day = date.fromordinal(day.toordinal() - 1)
+        return since
+
+    @staticmethod
+    def _priced(price: float, row: Row, band: tuple[int, int] | None) -> list[str]:
+        found = []
+        e4 = to_e4(price)
+        if e4 % row.grid:
+            found.append(OFF_GRID)
+        if band is not None and not band[0] <= e4 <= band[1]:
+            found.append(OUTSIDE_LIMITS)
+        return found
+
+    def _unknown(self, code: str, time: int) -> bool:
+        if self._wanted is not None and code not in self._wanted:
+            return True
+        try:
+            named = instrument(code)
+        except UnknownCode:
+            return True
+        return named.a_share and not any(code.startswith(r.prefix) for r in a_share_prefixes(shanghai_date(time)))
+
+    def _stretch(self, row: Row, time: int) -> int | None:
+        """The end of the stretch of trading that a time is in, ``None`` where there is none."""
+        day = shanghai_date(time)
+        if not row.share:
+            return day_start(day) + DAY_MS
+        stretches = self._stretches_of(day, row.exchange, row.board)
+        return max((end for start, end in stretches if start <= time < end), default=None)
+
+    def _stretches_of(self, day: date, exchange: str, board: Board) -> tuple[tuple[int, int], ...]:
+        """When an exchange trades on a day, ms since the epoch, each with ``GRACE_MS`` after its end."""
+        key = (day, exchange, board)
+        stretches = self._stretches.get(key)
+        if stretches is None:
+            if len(self._stretches) >= _STRETCHES:
+                self._stretches.clear()
+            midnight = day_start(day)
+            open_ = [s for s in sessions(day, exchange, board) if s.phase not in {Phase.CLOSED, Phase.LUNCH}]
+            stretches = tuple((midnight + s.start, midnight + s.end + GRACE_MS) for s in open_)
+            self._stretches[key] = stretches
+        return stretches
+
+    def _row(self, code: str) -> Row:
+        if len(self._rows) >= CODES:
+            self._rows.clear()
+        try:
+            named = instrument(code)
+        except UnknownCode:
+            named = None
+        grid = tick_size_e4(code) if named and named.kind in _WITH_GRID else 1
+        row = self._rows[code] = Row(code, named, grid)
+        return row
+
+    def _review(self, now: int) -> None:
+        """Let each code's next tick be judged by every rule, now and then: what was recent has become long past."""
+        self._review_at = now + _REVIEW_MS
+        for row in self._rows.values():
+            row.until = 0
+
+
+def _canonical(code: str) -> str:
+    try:
+        return normalise(code.strip())
+    except UnknownCode:
+        return code.strip()

@@ -1,0 +1,33 @@
+"""Where ticks are kept: the embedded SQLite, or a QuestDB server, behind one contract for writing, reading and SQL."""
+
+from __future__ import annotations
+
+from stores.base import Database, Result, StoreError, TickBatch, TickReader, TickStore, UnstorableError, without
+from stores.questdb import QuestDbStore
+from stores.sqlite import SqliteStore
+from stores.urls import SqliteUrl, parse
+
+__all__ = [
+    "Database",
+    "Result",
+    "StoreError",
+    "TickBatch",
+    "TickReader",
+    "TickStore",
+    "UnstorableError",
+    "open_store",
+    "without",
+]
+
+
+def open_store(url: str, known: int | None = None) -> Database:
+    """The store at ``sqlite:///DIR``, ``sqlite:////abs/DIR`` or ``questdb://HOST:9000``, not opened yet.
+
+    Args:
+        known: the ``identity`` of what was written before, where this store goes on with it.
+
+    Raises:
+        UsageError: another address; the text says what is possible.
+    """
+    address = parse(url)
+    return SqliteStore(address.directory) if isinstance(address, SqliteUrl) else QuestDbStore(address, known=known)

@@ -1,0 +1,65 @@
+"""Ticks as InfluxDB line protocol, the way QuestDB reads it: symbols first, then fields, then the designated timestamp.
+
+Null is a field left out. A number without suffix is a DOUBLE, with ``i`` a LONG. Times are in ms (``precision=ms``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec.structs import astuple
+
+from stores.base import TickBatch
+
+_SYMBOL = str.maketrans({character: f"\\{character}" for character in " ,=\\\n\r"})
+_CACHED = 65_536  # prefixes kept per topic: codes × sources × sides × qualities
+
+
+def symbol(text: str) -> str:
+    """A symbol's value, escaped. It can't be empty: an empty one is read as null."""
+    return text.translate(_SYMBOL)
+
+
+def encoder(table: str) -> Callable[[TickBatch], bytes]:
+    """What turns batches into lines, one line a tick; it keeps what it escaped."""
+    topics: dict[str, dict[tuple[str | None, ...], str]] = {}
+
+    def encode(batch: TickBatch) -> bytes:
+        if len(topics) > 1:
+            topics.clear()  # one store, one topic, as a rule
+        prefixes = topics.setdefault(batch.topic, {})
+        if len(prefixes) > _CACHED:
+            prefixes.clear()
+        partition = batch.partition
+        lines = []
+        for tick, offset, timestamp in zip(batch.ticks, batch.offsets, batch.timestamps, strict=True):
+            code, exchange, price, time, received, source, run, n, volume, turnover, side, seq, close, quality = (
+                astuple(tick)
+            )
+            key = (code, exchange, source, side, quality)
+            prefix = prefixes.get(key)
+            if prefix is None:
+                symbols = {"code": code, "exchange": exchange, "source": source, "side": side, "quality": quality}
+                prefix = prefixes[key] = _prefix(table, symbols | {"kafka_topic": batch.topic})
+            optional = "" if volume is None else f"volume={volume!r},"
+            if turnover is not None:
+                optional += f"turnover={turnover!r},"
+            if seq is not None:
+                optional += f"seq={seq}i,"
+            if close is not None:
+                optional += f"previous_close={close!r},"
+            lines.append(
+                f"{prefix}price={price!r},time={time}i,received={received}i,run={run}i,n={n}i,{optional}"
+                f"kafka_partition={partition}i,kafka_offset={offset}i,kafka_timestamp={timestamp}i {time}\n"
+            )
+        return "".join(lines).encode()
+
+    return encode
+
+
+def _prefix(table: str, symbols: dict[str, str | None]) -> str:
+    """The line up to its first number."""
+    given = "".join(f",{name}={symbol(text)}" for name, text in symbols.items() if text)
+    # An empty text is one only as a field.
+    empty = "".join(f'{name}="",' for name, text in symbols.items() if text is not None and not text)
+    return f"{table}{given} {empty}"
