@@ -72,7 +72,7 @@ class Answers:
 def test_what_the_brokers_told_too_long_ago_says_nothing_and_their_silence_is_told() -> None:
     """A broker that is away makes no fetch stuck; that it is away is a complaint of its own."""
     answers, seen = Answers(), list[Found]()
-    watch = LogWatch(answers, ["ticks", "events"], "ticks", seen.append)  # type: ignore[arg-type]
+    watch = LogWatch(answers, ["ticks", "events"], ["ticks"], seen.append)  # type: ignore[arg-type]
     watch.look()
     now = time.monotonic()
     assert watch.ends(now) == {FIRST: 7}

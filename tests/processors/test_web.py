@@ -239,7 +239,7 @@ async def test_a_reader_that_hangs_up_in_its_answer_leaves_no_traceback(
     alone: Worker, asked: bytes, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of whatever route; the next reader is answered."""
-    monkeypatch.setattr("processors.web._PART", 1)
+    monkeypatch.setattr("processors.http.routes._PART", 1)
     for reads in (True, False):
         reader, writer = await asyncio.open_connection("127.0.0.1", alone.port)
         body = b"{}" if asked.startswith(b"POST") else b""

@@ -18,7 +18,6 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -46,6 +45,7 @@ from schemas.topics import (
     topics,
 )
 from selfcheck.log import LogReader
+from tests.jobs.chunks import NINE_THIRTY
 
 FILE = Path(__file__).with_name("recording.json.xz")
 GROUP = "ashare-snapshots-storage-changes"
@@ -136,7 +136,7 @@ class Market:
         """In the morning of a trading day."""
         self.rng = random.Random(20_261_130)
         self.prices = {code: self.rng.randrange(900, 1_100) for code in CODES}
-        self.run = int(time.time() * 1000)
+        self.run = NINE_THIRTY + 1_800_000
         self.now = self.run * 1000
         self.sent: list[Tick] = []
 
@@ -161,7 +161,7 @@ async def record(ashare: str) -> None:
     market = Market()
     with tempfile.TemporaryDirectory() as folder, KafkaBroker(Path(folder) / "kafka") as broker:
         directory, bootstrap = Path(folder), broker.bootstrap
-        await admin.apply(bootstrap)
+        await admin.apply(bootstrap, {name: _kept(topic) for name, topic in topics().items()})
         await write(bootstrap, "board:STAR", "20bp")
         publisher = Publisher(bootstrap, client_id="recording")
         await publisher.start(*topics())
