@@ -36,6 +36,7 @@ _COLUMNS = "SELECT \"column\", type, designated, upsertKey FROM table_columns('{
 _SUSPENDED = "SELECT suspended FROM wal_tables() WHERE name = '{}'"
 _REFUSED = {HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR}  # the latter for a time beyond the year 9999
 _FORBIDDEN = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+_BODY_AT_ONCE = 1 << 20  # bytes; aiohttp warns of a larger body that it gets whole, as that holds up the loop
 _SYMBOLS = {"code": 8192}  # distinct values that QuestDB prepares for; it grows beyond, at a price
 
 MOST_ROWS = 1_000_000  # an answer is read whole, and this many rows of all columns are some 200 MB
@@ -279,10 +280,11 @@ class QuestDbStore:
     async def _request(
         self, session: aiohttp.ClientSession, method: str, path: str, query: dict[str, str], body: bytes | None
     ) -> tuple[int, bytes]:
+        data = io.BytesIO(body) if body is not None and len(body) > _BODY_AT_ONCE else body
         try:
             # No redirect is followed: the password is for this server alone.
             async with session.request(
-                method, self._url.http + path, params=query, data=body and io.BytesIO(body), allow_redirects=False
+                method, self._url.http + path, params=query, data=data, allow_redirects=False
             ) as response:
                 return response.status, await response.read()
         except TimeoutError as error:
