@@ -26,10 +26,10 @@ def command(
     web_hosts: Annotated[str, option("web_hosts")] = default("web_hosts"),
     peer_secret: Annotated[str | None, option("peer_secret")] = default("peer_secret"),
 ) -> None:
-    """Run a worker: snapshots, storage and price changes, or some of them.
+    """Run a worker: snapshots, storage and price changes, or some of them, and agents of your own (MODULE:CLASS).
 
-    Workers with the same agents share the partitions; each set of agents reads the ticks with a consumer group of its
-    own. Serves GET /snapshots/CODE, /snapshots (POST for many codes), /health and /status on --web-port.
+    Each agent has a consumer group of its own, ashare-AGENT: all workers that run it share the partitions. Serves GET
+    /snapshots/CODE, /snapshots (POST for many codes), /health and /status on --web-port.
 
     Example:
 

@@ -1,6 +1,6 @@
 """The consumer group of an agent, and what it takes over from the groups of earlier versions.
 
-Until version 0.2 the agents of a worker shared one group, which was named after all of them, such as
+Up to version 0.1 the agents of a worker shared one group, which was named after all of them, such as
 ``ashare-snapshots-storage-changes``. An agent's own group begins where the furthest of those groups that it was part of
 has committed. So an upgrade reads nothing again and passes nothing over.
 """
