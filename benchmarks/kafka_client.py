@@ -33,7 +33,7 @@ from schemas.topics import TICKS, topics
 
 PARTITIONS = topics()[TICKS].partitions
 _GATHER_SECONDS, _GATHER_TICKS, _HELD_WAIT_MS, _IDLE_WAIT_MS = 0.003, 500, 20, 250
-"""As in ``processors.transport.client``."""
+"""As in ``processors.streaming.client``."""
 _BEHIND = "full speed"
 
 

@@ -14,8 +14,8 @@ FIRST = 3
 """Times that one line of code may say something in a period."""
 PERIOD_SECONDS = 10.0
 _LOGGERS = (
-    *("aiokafka", "broker.fetching", "broker.producing"),
-    *("processors.agents.all", "processors.gap_marks", "processors.run_time_thresholds"),
+    *("aiokafka", "broker.chunk", "broker.fetching", "broker.producing"),
+    *("processors.feed_events", "processors.run_time_thresholds", "processors.streaming.dead_letters"),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 from collections.abc import Iterator
 
@@ -10,6 +11,7 @@ from aiokafka import client, conn
 from aiokafka.consumer import fetcher, group_coordinator
 from aiokafka.producer import sender
 
+from broker import quiet
 from broker.quiet import FIRST, PERIOD_SECONDS, Limit
 
 
@@ -66,3 +68,24 @@ def test_every_logger_of_aiokafka_is_limited() -> None:
     """A filter on a parent would not hold for them."""
     for module in (client, conn, fetcher, group_coordinator, sender):
         assert any(isinstance(one, Limit) for one in module.log.filters), module.__name__
+
+
+@pytest.mark.parametrize("name", quiet._LOGGERS)
+def test_what_is_limited_is_there(name: str) -> None:
+    """A module that gets another name must not log a line for each record of a stranger's again."""
+    assert importlib.util.find_spec(name) is not None
+
+
+def test_what_a_stranger_can_cause_by_each_record_is_limited(written: Written) -> None:
+    """Ticks that are not usable, ticks that a job fails on, events and thresholds that are neither."""
+    limited = {"broker.chunk", "processors.feed_events", "processors.run_time_thresholds"}
+    assert limited | {"processors.streaming.dead_letters"} <= set(quiet._LOGGERS)
+    quiet.install()
+    log = logging.getLogger("processors.streaming.dead_letters")
+    log.addHandler(written)
+    try:
+        for n in range(100):
+            log.error("a record can't be worked on: %d", n)
+    finally:
+        log.removeHandler(written)
+    assert len(written.lines) <= FIRST

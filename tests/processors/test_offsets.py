@@ -138,7 +138,7 @@ def test_committable_never_passes_a_chunk_that_is_not_done(data: st.DataObject) 
     partitions = [Partition() for _ in range(3)]
     fetches: list[tuple[Fetch, list[tuple[Partition, Delivery]]]] = []
     begun: list[tuple[Partition, Delivery]] = []
-    for _ in range(data.draw(st.integers(1, 50))):
+    for _ in range(data.draw(st.integers(1, 30))):
         step = data.draw(st.sampled_from(["fetch", "begin", "ack", "drop"]))
         if step == "fetch":
             some = []
