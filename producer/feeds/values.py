@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Literal
 
+from market.prices import SCALE
 from market.times import EARLIEST, LATEST, TimeError, parse_time, shanghai_date, shanghai_time
 from producer.feeds.errors import UnreadableError
 from producer.feeds.provider import TimeUnit
 from schemas.bounds import INT64, MAX_PRICE, MAX_TURNOVER, MAX_VOLUME
 
-LOWEST_PRICE, HIGHEST_PRICE = 0.0001, MAX_PRICE
+LOWEST_PRICE, HIGHEST_PRICE = 1 / SCALE, MAX_PRICE
 """Yuan. The smallest is the unit in which prices are compared."""
 
 Side = Literal["buy", "sell"]
@@ -79,10 +80,9 @@ def read_previous_close(value: float | str, *, yuan: bool = True) -> float | Non
         UnreadableError: not a number, or out of range.
     """
     if isinstance(value, str):
-        text = _optional(value, "previous_close")
-        if text is None:
+        if not value.strip():
             return None
-        value = text
+        value = number(value, "previous_close")
     if LOWEST_PRICE <= value <= HIGHEST_PRICE:
         return read_price(value) if yuan else value
     if value == 0:
@@ -129,10 +129,9 @@ def read_shares(value: float | str, per_unit: int) -> int | float | None:
         UnreadableError: not a number, negative or too large.
     """
     if isinstance(value, str):
-        text = _optional(value, "volume")
-        if text is None:
+        if not value.strip():
             return None
-        value = text
+        value = number(value, "volume")
     if not 0 <= value <= MAX_VOLUME:
         raise _outside("volume", value, f"0 to {MAX_VOLUME:.0e} shares")
     whole = int(value)
@@ -157,10 +156,9 @@ def read_turnover(value: float | str) -> float | None:
         UnreadableError: not a number, negative or too large.
     """
     if isinstance(value, str):
-        text = _optional(value, "turnover")
-        if text is None:
+        if not value.strip():
             return None
-        value = text
+        value = number(value, "turnover")
     if not 0 <= value <= MAX_TURNOVER:
         raise _outside("turnover", value, f"0 to {MAX_TURNOVER:.0e} yuan")
     return value
@@ -212,11 +210,6 @@ def short(value: object) -> str:
         return repr(value)[:60]
     except ValueError:  # Python does not print an integer of thousands of digits
         return "a number"
-
-
-def _optional(text: str, field: str) -> float | None:
-    """The number that a text spells, ``None`` for an empty one."""
-    return number(text, field) if text.strip() else None
 
 
 def _outside(field: str, value: float, limits: str) -> UnreadableError:
