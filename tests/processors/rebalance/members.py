@@ -10,6 +10,8 @@ import urllib.request
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from aiokafka.errors import KafkaError
+
 from deploy.embedded.server import HOST, free_port
 from deploy.local.groups import groups_of
 from deploy.local.part import Part
@@ -95,12 +97,13 @@ async def begun(bootstrap: str, some: Sequence[Member]) -> list[str]:
         while True:
             for member in some:
                 member.part.check()
-            with contextlib.suppress(OSError):
+            # A broker whose first group this is has no coordinator yet.
+            with contextlib.suppress(OSError, KafkaError):
                 groups = groups or await asyncio.to_thread(groups_of, [member.url for member in some])
-            done = {name: sum((await reader.committed([name], TICKS)).values()) for name in groups}
-            before = before or done
-            if groups and all(done[name] > before[name] for name in groups):
-                return groups
+                done = {name: sum((await reader.committed([name], TICKS)).values()) for name in groups}
+                before = before or done
+                if all(done[name] > before[name] for name in groups):
+                    return groups
             await asyncio.sleep(0.05)
 
 
