@@ -1,6 +1,6 @@
 """Records to Kafka in wide batches: in order per partition, acknowledged by all replicas, never silently dropped.
 
-One lane per partition holds what waits and the one batch in flight; load makes the batches bigger by itself. A batch
+One queue per partition holds what waits and the one batch in flight; load makes the batches bigger by itself. A batch
 that fails, or whose acknowledgement stays away, leaves an idempotent producer with a hole in its sequence that no
 later batch gets over. So the client is then closed, a new one made, and what is unconfirmed sent again, in order: a
 record may arrive twice, and readers recognise it by its identity.
@@ -28,13 +28,13 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from broker.background import discard, ended
 from broker.errors import AbandonedError, DeliveryError, RecordTooLargeError
 from broker.gate import Gate
-from broker.partition_queue import Headers, Lane
+from broker.partition_queue import Headers, PartitionQueue
 from broker.producing import Producing
 from broker.refusals import Refusal, Verdict, refusal_of
 from schemas import UsageError
 from schemas.topics import topics
 
-__all__ = ["AbandonedError", "DeliveryError", "Headers", "Lane", "Publisher", "RecordTooLargeError"]
+__all__ = ["AbandonedError", "DeliveryError", "Headers", "PartitionQueue", "Publisher", "RecordTooLargeError"]
 
 log = logging.getLogger(__name__)
 
@@ -84,14 +84,14 @@ class Publisher:
         self._client_id = client_id
         self._limit = limit_bytes
         self._deadline = deadline
-        self._lanes: dict[tuple[str, int], Lane] = {}
-        self._ready: set[Lane] = set()
+        self._queues: dict[tuple[str, int], PartitionQueue] = {}
+        self._ready: set[PartitionQueue] = set()
         self._scheduled = False
-        self._by_aiokafka: deque[tuple[Lane, BatchBuilder]] = deque()
+        self._by_aiokafka: deque[tuple[PartitionQueue, BatchBuilder]] = deque()
         self._work = asyncio.Event()
         self._drained = asyncio.Event()
         self._client: AIOKafkaProducer | None = None
-        self._producing: Producing[Lane] | None = None
+        self._producing: Producing[PartitionQueue] | None = None
         self._gate: Gate | None = None
         self._generation = 0
         self._broken: str | None = None
@@ -122,12 +122,12 @@ class Publisher:
             task.add_done_callback(self._ended)
         self._send_soon()
 
-    def lane(self, topic: str, partition: int) -> Lane:
-        """The lane of a partition, always the same object."""
+    def queue(self, topic: str, partition: int) -> PartitionQueue:
+        """The queue of a partition, always the same object."""
         try:
-            return self._lanes[topic, partition]
+            return self._queues[topic, partition]
         except KeyError:
-            return self._lanes.setdefault((topic, partition), Lane(self, topic, partition))
+            return self._queues.setdefault((topic, partition), PartitionQueue(self, topic, partition))
 
     @property
     def full(self) -> bool:
@@ -162,8 +162,8 @@ class Publisher:
         What is added from now on is sent as ever.
         """
         self.abandoned += 1
-        in_flight = any(lane.in_flight_since is not None for lane in self._lanes.values())
-        dropped = sum(lane.abandon() for lane in self._lanes.values())
+        in_flight = any(queue.in_flight_since is not None for queue in self._queues.values())
+        dropped = sum(queue.abandon() for queue in self._queues.values())
         self.unacknowledged_bytes = 0
         self._by_aiokafka.clear()
         self._ready.clear()
@@ -176,9 +176,9 @@ class Publisher:
         return dropped
 
     async def flush(self) -> None:
-        """Wait until everything added so far is acknowledged; raises what ``Lane.delivered`` does."""
-        unacknowledged = [lane for lane in self._lanes.values() if lane.unacknowledged]
-        await asyncio.gather(*(lane.delivered(lane.added) for lane in unacknowledged))
+        """Wait until everything added so far is acknowledged; raises what ``PartitionQueue.delivered`` does."""
+        unacknowledged = [queue for queue in self._queues.values() if queue.unacknowledged]
+        await asyncio.gather(*(queue.delivered(queue.added) for queue in unacknowledged))
 
     async def stop(self, patience: float = 30.0) -> None:
         """Deliver everything in hand and close. A second call does nothing.
@@ -192,7 +192,7 @@ class Publisher:
             async with asyncio.timeout(patience):
                 await self.flush()
         except TimeoutError:
-            left = sum(lane.unacknowledged for lane in self._lanes.values())
+            left = sum(queue.unacknowledged for queue in self._queues.values())
             raise DeliveryError(
                 f"{left:,} records were not acknowledged by {self.bootstrap} in {patience:g} s"
             ) from None
@@ -203,9 +203,9 @@ class Publisher:
             self._tasks = []
             await self._discard()
 
-    def wake(self, lane: Lane) -> None:
-        """Have the lane's next batch sent (for ``Lane``)."""
-        self._ready.add(lane)
+    def wake(self, queue: PartitionQueue) -> None:
+        """Have the queue's next batch sent (for ``PartitionQueue``)."""
+        self._ready.add(queue)
         self._send_soon()
 
     async def _connect(self) -> None:
@@ -273,25 +273,25 @@ class Publisher:
         except Exception as error:  # noqa: BLE001 - nobody else would hear of it
             self._fail(error)
 
-    def _send_batches(self, producing: Producing[Lane]) -> None:
-        """A batch of each lane that is ready, unless its node owes an answer: then it goes with the next request."""
+    def _send_batches(self, producing: Producing[PartitionQueue]) -> None:
+        """A batch of each queue that is ready, unless its node owes an answer: then it goes with the next request."""
         assert self._client is not None
         ready, self._ready = self._ready, set()
-        batches: dict[int, list[tuple[Lane, BatchBuilder]]] = {}
-        for lane in ready:
-            if (seconds := lane.resting) > 0:
-                asyncio.get_running_loop().call_later(seconds, self.wake, lane)
+        batches: dict[int, list[tuple[PartitionQueue, BatchBuilder]]] = {}
+        for queue in ready:
+            if (seconds := queue.resting) > 0:
+                asyncio.get_running_loop().call_later(seconds, self.wake, queue)
                 continue
-            node = producing.node(lane)
+            node = producing.node(queue)
             if node in producing.busy:
-                self._ready.add(lane)
-            elif (batch := lane.next_batch(self._client)) is None:
+                self._ready.add(queue)
+            elif (batch := queue.next_batch(self._client)) is None:
                 continue
             elif node is None:
-                self._by_aiokafka.append((lane, batch))
+                self._by_aiokafka.append((queue, batch))
                 self._work.set()
             else:
-                batches.setdefault(node, []).append((lane, batch))
+                batches.setdefault(node, []).append((queue, batch))
         for node, some in batches.items():
             producing.send(node, some)
 
@@ -307,17 +307,19 @@ class Publisher:
             while self._by_aiokafka and self._broken is None:
                 some = [self._by_aiokafka.popleft() for _ in range(len(self._by_aiokafka))]
                 # All at once: one for a topic that is gone is waited for as long as a batch may take.
-                await asyncio.gather(*(self._hand_over(client, generation, lane, batch) for lane, batch in some))
+                await asyncio.gather(*(self._hand_over(client, generation, queue, batch) for queue, batch in some))
 
-    async def _hand_over(self, client: AIOKafkaProducer, generation: int, lane: Lane, batch: BatchBuilder) -> None:
+    async def _hand_over(
+        self, client: AIOKafkaProducer, generation: int, queue: PartitionQueue, batch: BatchBuilder
+    ) -> None:
         """Have aiokafka send a batch."""
         try:
-            sent = await self._unless_broken(client.send_batch(batch, lane.topic, partition=lane.partition))
+            sent = await self._unless_broken(client.send_batch(batch, queue.topic, partition=queue.partition))
         except Exception as error:  # noqa: BLE001 - in any case the batch did not leave
             if generation == self._generation and self._broken is None:
-                self._turned_down(lane, error)
+                self._turned_down(queue, error)
         else:
-            sent.add_done_callback(partial(self._completed, generation, lane))
+            sent.add_done_callback(partial(self._completed, generation, queue))
 
     async def _unless_broken(self, sending: Coroutine[Any, Any, _T]) -> _T:
         """The outcome of a call of the client, which may wait for a task that the client has lost.
@@ -335,19 +337,19 @@ class Publisher:
             call.cancel()
             broke.cancel()
 
-    def _completed(self, generation: int, lane: Lane, sent: asyncio.Future[object] | None) -> None:
+    def _completed(self, generation: int, queue: PartitionQueue, sent: asyncio.Future[object] | None) -> None:
         if generation != self._generation:
             return
         if sent is not None and (sent.cancelled() or sent.exception() is not None):
-            self._turned_down(lane, None if sent.cancelled() else sent.exception())
+            self._turned_down(queue, None if sent.cancelled() else sent.exception())
             return
-        records, size = lane.acknowledge()
+        records, size = queue.acknowledge()
         self.acknowledged += records
         self.unacknowledged_bytes -= size
         if not self.full:
             self._drained.set()
-        if lane.ready:
-            self._ready.add(lane)
+        if queue.ready:
+            self._ready.add(queue)
         if self._ready:
             self._send_soon()
 
@@ -365,27 +367,27 @@ class Publisher:
             log.critical("the publisher failed", exc_info=error)
             self._failure = DeliveryError(f"the publisher failed: {error!r}")
             self._failure.__cause__ = error
-        for lane in self._lanes.values():
-            lane.fail(self._failure)
+        for queue in self._queues.values():
+            queue.fail(self._failure)
         self._drained.set()
 
-    def _turned_down(self, lane: Lane, error: BaseException | None) -> None:
+    def _turned_down(self, queue: PartitionQueue, error: BaseException | None) -> None:
         """A batch was refused, or not sent: what to do about it stands in ``broker.refusals``."""
         refusal = refusal_of(error)
         if refusal is not None and refusal.verdict is Verdict.NEVER:
-            self._fail(DeliveryError(self._refusal(lane, refusal)))
+            self._fail(DeliveryError(self._refusal(queue, refusal)))
             return
         if refusal is not None and refusal.verdict is Verdict.LATER and self._broken is None:
-            said = self._refusal(lane, refusal)
-            seconds = max(other.rest() for other in self._lanes.values() if other.topic == lane.topic)
+            said = self._refusal(queue, refusal)
+            seconds = max(other.rest() for other in self._queues.values() if other.topic == queue.topic)
             log.error("%s; they are sent again in %g s", said, seconds)
-        self._break(f"{lane.topic}/{lane.partition}: {error!r}")
+        self._break(f"{queue.topic}/{queue.partition}: {error!r}")
 
-    def _refusal(self, lane: Lane, refusal: Refusal) -> str:
-        dates = [timestamp / 1000 for _, _, timestamp, _, _ in lane.in_flight]
+    def _refusal(self, queue: PartitionQueue, refusal: Refusal) -> str:
+        dates = [timestamp / 1000 for _, _, timestamp, _, _ in queue.in_flight]
         latest = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(max(dates, default=0.0)))
         return (
-            f"{self.bootstrap} refuses {len(dates):,} records of {lane.topic}, dated up to {latest} UTC,"
+            f"{self.bootstrap} refuses {len(dates):,} records of {queue.topic}, dated up to {latest} UTC,"
             f" {refusal.words} ({refusal.name})"
         )
 
@@ -400,17 +402,17 @@ class Publisher:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(min(1.0, self._deadline / 4))
-            in_flight = [(since, lane) for lane in self._lanes.values() if (since := lane.in_flight_since)]
-            oldest, lane = min(in_flight, key=itemgetter(0), default=(None, None))
-            if oldest is not None and lane is not None and time.monotonic() - oldest > self._deadline:
-                self._overdue(lane)
+            in_flight = [(since, queue) for queue in self._queues.values() if (since := queue.in_flight_since)]
+            oldest, queue = min(in_flight, key=itemgetter(0), default=(None, None))
+            if oldest is not None and queue is not None and time.monotonic() - oldest > self._deadline:
+                self._overdue(queue)
             if self._client is not None and (dead := ended(self._client)):
                 self._break(dead)
 
-    def _overdue(self, lane: Lane) -> None:
+    def _overdue(self, queue: PartitionQueue) -> None:
         """No acknowledgement came in time; of a topic that is gone aiokafka never says that it is."""
-        if self._client is not None and self._client.client.cluster.partitions_for_topic(lane.topic) is None:
-            self._turned_down(lane, UnknownTopicOrPartitionError())
+        if self._client is not None and self._client.client.cluster.partitions_for_topic(queue.topic) is None:
+            self._turned_down(queue, UnknownTopicOrPartitionError())
         else:
             self._break(f"a batch got no acknowledgement for {self._deadline:g} s")
 
@@ -419,19 +421,19 @@ class Publisher:
         log.warning("the Kafka client is replaced: %s", self._broken)
         await self._discard()
         self._by_aiokafka.clear()
-        self.resent += sum(lane.requeue() for lane in self._lanes.values())
+        self.resent += sum(queue.requeue() for queue in self._queues.values())
         for delay in chain(_BACKOFF, iter(lambda: _BACKOFF[-1], None)):
             try:
                 await self._connect()
                 break
             except (KafkaError, OSError) as error:
-                held = sum(lane.unacknowledged for lane in self._lanes.values())
+                held = sum(queue.unacknowledged for queue in self._queues.values())
                 log.warning("%s does not answer, %s records wait in memory: %s", self.bootstrap, f"{held:,}", error)
                 await asyncio.sleep(delay)
         self.rebuilt += 1
         self._broken = None
         self._broke.clear()
-        self._ready.update(lane for lane in self._lanes.values() if lane.ready)
+        self._ready.update(queue for queue in self._queues.values() if queue.ready)
         self._send_soon()
 
     def _shut(self) -> None:

@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError
 
 from broker import groups
 from broker.chunk import Chunk
-from broker.publisher import Lane
+from broker.publisher import PartitionQueue
 from processors.streaming.groups import group_of
 from schemas import DeadLetter, UsageError, dead_letters
 from schemas.bounds import LATEST_US
@@ -73,13 +73,13 @@ class DeadLetters:
     """One agent's way to the dead letters.
 
     Attributes:
-        lane: where they go.
+        queue: where they go.
         count: how many were published.
     """
 
-    def __init__(self, lane: Lane, group: str, responsible: Responsibility) -> None:
+    def __init__(self, queue: PartitionQueue, group: str, responsible: Responsibility) -> None:
         """A way of the consumer group ``group``, which becomes the letters' source."""
-        self.lane = lane
+        self.queue = queue
         self.count = 0
         self._group = group
         self._responsible = responsible
@@ -112,5 +112,5 @@ class DeadLetters:
     def _letter(self, payload: bytes, reason: str, received: int, timestamp: int | None = None) -> None:
         letter = DeadLetter(payload, reason, "tick", self._group, 0, received)
         value, headers = dead_letters.to_kafka(letter)
-        self.lane.add(None, value, received // 1000 if timestamp is None else timestamp, headers)
+        self.queue.add(None, value, received // 1000 if timestamp is None else timestamp, headers)
         self.count += 1

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Iterable
 from typing import NamedTuple
 
-from broker.publisher import Lane
+from broker.publisher import PartitionQueue
 from processors.streaming.agent import StateRow
 from processors.streaming.offsets import Delivery
 from processors.streaming.watchdog import fatal
@@ -36,7 +36,7 @@ class _Waiting(NamedTuple):
 class Effects:
     """One partition's effects, conflated while an earlier round is on its way."""
 
-    def __init__(self, name: str, partition: int, state: Lane | None, every: float) -> None:
+    def __init__(self, name: str, partition: int, state: PartitionQueue | None, every: float) -> None:
         """Effects that end in state rows, where the agent has a table.
 
         Args:
@@ -45,7 +45,7 @@ class Effects:
                 partitions fall on the same beat: few enough not to stop everything else, and most go in one request.
         """
         self._name, self._partition, self._state, self._every = name, partition, state, every
-        self._before: set[Lane] = set()
+        self._before: set[PartitionQueue] = set()
         self._waiting: deque[_Waiting] = deque()
         self._rows: set[StateRow] = set()
         self._records = 0
@@ -60,17 +60,17 @@ class Effects:
         self,
         delivery: Delivery,
         rows: Iterable[StateRow],
-        lanes: Iterable[Lane],
+        queues: Iterable[PartitionQueue],
         done: Awaitable[object] | None,
         records: int,
     ) -> None:
-        """Enter a chunk that was handled, and whose records are in the lanes that are to be confirmed first.
+        """Enter a chunk that was handled, and whose records are in the queues that are to be confirmed first.
 
         After ``cancel`` it changes nothing: the chunk comes again.
         """
         if self._cancelled:
             return
-        self._before.update(lanes)
+        self._before.update(queues)
         self._waiting.append(_Waiting(delivery, done))
         self._records += records
         self._rows.update(rows)
@@ -136,8 +136,8 @@ class Effects:
         self._records = 0
         # The rows are read now: what later chunks do to them must not go out before those chunks' records.
         rows = [made for row in touched if (made := self._published(row)) is not None]
-        for lane in before:
-            await lane.delivered()
+        for queue in before:
+            await queue.delivered()
         for one in waiting:
             if one.done is not None:
                 await one.done

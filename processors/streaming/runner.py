@@ -13,7 +13,7 @@ from faust.types import TP
 
 from broker.chunk import Chunk
 from broker.probe import LogId
-from broker.publisher import DeliveryError, Lane, Publisher
+from broker.publisher import DeliveryError, PartitionQueue, Publisher
 from broker.shared import SharedBatches
 from processors import losses
 from processors.events import Teller
@@ -77,11 +77,11 @@ class AgentRunner:
         if agent.outputs and agent.table is not None:
             self.records_publisher = Publisher(bootstrap, client_id=f"{self.group}-records", may_send=self._may_act)
         responsible = Responsibility(bootstrap, agent.name, beside)
-        self.dead_letters = DeadLetters(self.publisher.lane(DEAD_LETTERS, 0), self.group, responsible)
+        self.dead_letters = DeadLetters(self.publisher.queue(DEAD_LETTERS, 0), self.group, responsible)
         self.events = Teller(self.publisher, self.group, place)
         self._effects: dict[int, Effects] = {}
         self._unpublished: dict[int, set[StateRow]] = {}
-        self._places: dict[tuple[str, bytes], Lane] = {}
+        self._places: dict[tuple[str, bytes], PartitionQueue] = {}
         self._working: asyncio.Task[None] | None = None
         self._build()
 
@@ -175,15 +175,15 @@ class AgentRunner:
             assert chunk is not None
             effects = self._effects_of(chunk.partition)
             await effects.room()
-            lanes: set[Lane] = set()
+            queues: set[PartitionQueue] = set()
             if chunk.topic == TICKS and chunk.bad and await self.dead_letters.take(chunk, chunk.bad):
-                lanes.add(self.dead_letters.lane)
+                queues.add(self.dead_letters.queue)
             records, rows, done = await self.agent.handle(chunk)
             if self.dead_letters.failed(chunk):
-                lanes.add(self.dead_letters.lane)
+                queues.add(self.dead_letters.queue)
             if records:
-                self._publish(records, lanes, chunk.partition if self.agent.keyed_alike else None)
-            effects.submit(delivery, rows, lanes, done, len(chunk))
+                self._publish(records, queues, chunk.partition if self.agent.keyed_alike else None)
+            effects.submit(delivery, rows, queues, done, len(chunk))
             delivery.chunk = None
             self.handled += len(chunk)
             self.chunks += 1
@@ -191,24 +191,26 @@ class AgentRunner:
             if end is not None and chunk.end >= end:
                 self.current[chunk.partition] = time.monotonic()
 
-    def _publish(self, records: Sequence[Message], lanes: set[Lane], partition: int | None) -> None:
-        places, lane, of = self._places, None, ""
+    def _publish(self, records: Sequence[Message], queues: set[PartitionQueue], partition: int | None) -> None:
+        places, queue, of = self._places, None, ""
         for topic, key, value, timestamp, headers in records:
             if partition is None:
-                lane = places.get((topic, key)) or self._place(topic, key)
-                lanes.add(lane)
-            elif lane is None or topic != of:
-                lane, of = self.records_publisher.lane(topic, partition), topic
-                lanes.add(lane)
-            lane.add(key, value, timestamp, headers)
+                queue = places.get((topic, key)) or self._place(topic, key)
+                queues.add(queue)
+            elif queue is None or topic != of:
+                queue, of = self.records_publisher.queue(topic, partition), topic
+                queues.add(queue)
+            queue.add(key, value, timestamp, headers)
         self.published += len(records)
 
-    def _place(self, topic: str, key: bytes) -> Lane:
+    def _place(self, topic: str, key: bytes) -> PartitionQueue:
         if len(self._places) >= _PLACES:
             self._places.clear()
-        lane = self.records_publisher.lane(topic, partition_of(key.decode("utf-8", "replace"), self.partitions(topic)))
-        self._places[topic, key] = lane
-        return lane
+        queue = self.records_publisher.queue(
+            topic, partition_of(key.decode("utf-8", "replace"), self.partitions(topic))
+        )
+        self._places[topic, key] = queue
+        return queue
 
     def partitions(self, topic: str) -> int:
         """How many partitions a topic has: as declared, or as the broker says."""
@@ -219,7 +221,7 @@ class AgentRunner:
         effects = self._effects.get(partition)
         if effects is None:
             table = self.agent.table
-            state = None if table is None else self.publisher.lane(table.topic, partition)
+            state = None if table is None else self.publisher.queue(table.topic, partition)
             every = 0.0 if table is None else table.every
             effects = self._effects[partition] = Effects(self.agent.name, partition, state, every)
         return effects

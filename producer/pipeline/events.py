@@ -32,7 +32,7 @@ class Events:
         """Events are numbered from 1."""
         self.numbering = numbering
         self.previous: PreviousRun | None = None
-        self._partition = publisher.lane(FEED_EVENTS, 0)
+        self._partition = publisher.queue(FEED_EVENTS, 0)
         self._count = 0
 
     def publish(self, event: Event) -> None:

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import msgspec
 
-from broker.publisher import Lane, Publisher
+from broker.publisher import PartitionQueue, Publisher
 from producer.clock import now
 from producer.feeds.decoded import FeedTick, Letter
 from producer.feeds.limits import CODES
@@ -79,8 +79,8 @@ class Pipeline:
         self._publisher = publisher
         self._trades_only = trades_only
         self._partitions = topics()[TICKS].partitions
-        self._routes: dict[str, tuple[bytes, Lane]] = {}
-        self._letters = publisher.lane(DEAD_LETTERS, 0)
+        self._routes: dict[str, tuple[bytes, PartitionQueue]] = {}
+        self._letters = publisher.queue(DEAD_LETTERS, 0)
 
     @property
     def n(self) -> int:
@@ -181,16 +181,16 @@ class Pipeline:
         well = [index for index in range(len(ticks)) if index not in flaws]
         return [ticks[index] for index in well], [rows[index] for index in well], {}
 
-    def _beside(self, row: Row) -> tuple[bytes, Lane]:
+    def _beside(self, row: Row) -> tuple[bytes, PartitionQueue]:
         """Key and partition of a code, remembered with the gate."""
         row.beside = route = self._route(row.code)
         return route
 
-    def _route(self, code: str) -> tuple[bytes, Lane]:
+    def _route(self, code: str) -> tuple[bytes, PartitionQueue]:
         """Key and partition of a code, remembered."""
         if len(self._routes) >= CODES:
             self._routes.clear()
-        partition = self._publisher.lane(TICKS, partition_of(code, self._partitions))
+        partition = self._publisher.queue(TICKS, partition_of(code, self._partitions))
         self._routes[code] = route = (code.encode(), partition)
         return route
 

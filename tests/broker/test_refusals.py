@@ -55,24 +55,24 @@ def test_pauses_grow_up_to_a_bound() -> None:
 async def test_the_publisher_does_as_the_table_says(code: int, caplog: pytest.LogCaptureFixture) -> None:
     """It ends, or it makes its client anew, at once or after a pause of that topic's partitions, which is said."""
     publisher = Publisher("127.0.0.1:1", client_id="test")
-    lane, sibling, other = (publisher.lane(topic, n) for topic, n in (("a", 0), ("a", 1), ("b", 0)))
-    lane.add(None, b"1", 1)
+    queue, sibling, other = (publisher.queue(topic, n) for topic, n in (("a", 0), ("a", 1), ("b", 0)))
+    queue.add(None, b"1", 1)
     refusal = refusal_of(for_code(code)())
     assert refusal is not None
-    publisher._turned_down(lane, for_code(code)())
+    publisher._turned_down(queue, for_code(code)())
     match refusal.verdict:
         case Verdict.NEVER:
             with pytest.raises(DeliveryError, match=refusal.name):
                 publisher.check()
             with pytest.raises(DeliveryError, match=refusal.name):
-                await lane.delivered()
+                await queue.delivered()
             assert publisher._broken is None
         case Verdict.LATER:
             assert "are sent again in 1 s" in caplog.text
-            assert lane.resting > 0
+            assert queue.resting > 0
             assert sibling.resting > 0
         case Verdict.AGAIN:
-            assert lane.resting <= 0
+            assert queue.resting <= 0
     if refusal.verdict is not Verdict.NEVER:
         publisher.check()
         assert publisher._broken
@@ -95,14 +95,14 @@ async def test_what_never_heals_ends_the_publisher_in_plain_words(
         await admin.apply(bootstrap, {topic.name: topic, other.name: other})
         publisher = Publisher(bootstrap, client_id="test")
         await publisher.start(topic.name)
-        lane = publisher.lane(topic.name, 0)
+        queue = publisher.queue(topic.name, 0)
         async with asyncio.timeout(60):
             if later:
-                lane.add(b"key", b"right", 1)
-                await lane.delivered()
-            lane.add(key, b"x" * size, 2)
+                queue.add(b"key", b"right", 1)
+                await queue.delivered()
+            queue.add(key, b"x" * size, 2)
             with pytest.raises(DeliveryError, match=rf"refuses 1 records of {topic.name}.*{said}"):
-                await lane.delivered()
+                await queue.delivered()
             with pytest.raises(DeliveryError, match="refuses"):
                 await publisher.stop()
         assert publisher.rebuilt == 0
@@ -114,11 +114,11 @@ async def test_what_somebody_may_mend_is_sent_again_and_said(bootstrap: str, cap
     await admin.apply(bootstrap, {topic.name: topic, other.name: other})
     publisher = Publisher(bootstrap, client_id="test", deadline=2.0)
     await publisher.start()
-    gone, there = publisher.lane(topic.name, 0), publisher.lane(other.name, 0)
+    gone, there = publisher.queue(topic.name, 0), publisher.queue(other.name, 0)
     async with asyncio.timeout(90):
-        for lane in (gone, there):
-            lane.add(None, b"1", 1)
-            await lane.delivered()
+        for queue in (gone, there):
+            queue.add(None, b"1", 1)
+            await queue.delivered()
         client = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
         await client.start()
         await client.delete_topics([topic.name])
@@ -141,14 +141,14 @@ async def test_a_user_without_the_right_is_waited_for(bootstrap: str, caplog: py
     await admin.apply(bootstrap, {topic.name: topic})
     publisher = Publisher(bootstrap, client_id="test")
     await publisher.start()
-    lane = publisher.lane(topic.name, 0)
-    lane.add(None, b"1", 1)
+    queue = publisher.queue(topic.name, 0)
+    queue.add(None, b"1", 1)
     sent: asyncio.Future[object] = asyncio.get_running_loop().create_future()
     sent.set_exception(for_code(29)(topic.name))
-    publisher._completed(publisher._generation, lane, sent)
+    publisher._completed(publisher._generation, queue, sent)
     async with asyncio.timeout(60):
-        lane.add(None, b"2", 2)
-        await lane.delivered()
+        queue.add(None, b"2", 2)
+        await queue.delivered()
         await publisher.stop()
     assert "grant WRITE on it (TOPIC_AUTHORIZATION_FAILED); they are sent again in 1 s" in caplog.text
     assert publisher.rebuilt == 1

@@ -162,7 +162,7 @@ async def test_agents_of_another_team_lose_and_double_nothing_under_kills(bootst
     try:
         for part in range(4):
             for tick in ticks[part * COUNT // 4 : (part + 1) * COUNT // 4]:
-                publisher.lane(TICKS, partition_of(tick.code, PARTITIONS)).add(
+                publisher.queue(TICKS, partition_of(tick.code, PARTITIONS)).add(
                     tick.code.encode(), encode(tick), tick.received // 1000
                 )
             await publisher.flush()

@@ -43,7 +43,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> Groups:
     return made
 
 
-class Lane:
+class PartitionQueue:
     """Notes the letters."""
 
     def __init__(self) -> None:
@@ -52,15 +52,15 @@ class Lane:
         self.timestamps: list[int] = []
 
     def add(self, _key: bytes | None, value: bytes | None, timestamp: int, headers: Any = ()) -> None:
-        """As a publisher's lane."""
+        """As a publisher's queue."""
         self.values.append(letters.from_kafka(value or b"", headers).payload if headers else value or b"")
         self.timestamps.append(timestamp)
 
 
-def way(agent: str, beside: Collection[str]) -> tuple[DeadLetters, Lane]:
+def way(agent: str, beside: Collection[str]) -> tuple[DeadLetters, PartitionQueue]:
     """An agent's way to the dead letters, in a process with these agents."""
-    lane = Lane()
-    return DeadLetters(cast("Any", lane), f"ashare-{agent}", Responsibility("nowhere", agent, beside)), lane
+    queue = PartitionQueue()
+    return DeadLetters(cast("Any", queue), f"ashare-{agent}", Responsibility("nowhere", agent, beside)), queue
 
 
 def spoilt() -> Chunk:
@@ -89,11 +89,11 @@ async def test_each_record_is_a_letter_once_whoever_reads_it(known: Groups, proc
     for process in processes:
         agents = process.split(",")
         for agent in agents:
-            made, lane = way(agent, agents)
+            made, queue = way(agent, agents)
             taken = await made.take(spoilt(), spoilt().bad)
-            assert taken == bool(lane.values)
-            seen[agent] = max(seen.get(agent, 0), len(lane.values))
-            assert made.count == len(lane.values)
+            assert taken == bool(queue.values)
+            seen[agent] = max(seen.get(agent, 0), len(queue.values))
+            assert made.count == len(queue.values)
     mine = [agent for agent, count in seen.items() if count]
     if known.running & set(AGENTS):
         assert len(mine) == 1
@@ -109,7 +109,7 @@ async def test_an_agent_that_ends_leaves_its_letters_to_the_next(
     now = [1_000.0]
     monkeypatch.setattr("processors.streaming.dead_letters.time.monotonic", lambda: now[0])
     known.running = {"snapshots"}
-    made, lane = way("storage", ["storage"])
+    made, queue = way("storage", ["storage"])
     assert not await made.take(spoilt(), spoilt().bad)
     known.running = set()
     assert not await made.take(spoilt(), spoilt().bad)
@@ -119,17 +119,17 @@ async def test_an_agent_that_ends_leaves_its_letters_to_the_next(
     known.running = {"snapshots"}
     now[0] += dead_letters._KNOWN_SECONDS + 1
     assert not await made.take(spoilt(), spoilt().bad)
-    assert len(lane.values) == 2
+    assert len(queue.values) == 2
 
 
 async def test_where_no_broker_tells_twice_is_better_than_never(known: Groups) -> None:
     """Asked again with the next one, since nothing is known."""
     known.away = True
-    made, lane = way("changes", ["changes"])
+    made, queue = way("changes", ["changes"])
     assert await made.take(spoilt(), spoilt().bad)
     known.away, known.running = False, {"snapshots"}
     assert not await made.take(spoilt(), spoilt().bad)
-    assert len(lane.values) == 2
+    assert len(queue.values) == 2
 
 
 async def test_nothing_is_asked_while_every_record_is_right(known: Groups) -> None:
@@ -145,13 +145,13 @@ async def test_nothing_is_asked_while_every_record_is_right(known: Groups) -> No
 async def test_what_a_job_failed_on_is_its_agents_own(known: Groups) -> None:
     """Whoever else runs: no other agent knows of it."""
     known.running = {"snapshots"}
-    made, lane = way("changes", ["snapshots", "changes"])
+    made, queue = way("changes", ["snapshots", "changes"])
     failed = chunk([tick(n, 10.0) for n in range(1, 5)], start=100)
     assert not made.failed(failed)
     failed.fail(102, ValueError("no"))
     assert made.failed(failed)
-    assert lane.values == [failed.values[2]]
-    assert lane.timestamps == [failed.timestamps[2]]
+    assert queue.values == [failed.values[2]]
+    assert queue.timestamps == [failed.timestamps[2]]
 
 
 def test_the_order_of_agents_is_the_same_for_all() -> None:

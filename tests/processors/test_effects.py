@@ -10,25 +10,27 @@ from typing import Any, cast
 import pytest
 
 from broker import admin
-from broker.publisher import Lane, Publisher
+from broker.publisher import PartitionQueue, Publisher
 from jobs.changes import ChangeRow
 from jobs.thresholds import parse
 from processors.streaming import effects
 from processors.streaming.effects import Effects
 from schemas.topics import Topic
 
+Pair = tuple[PartitionQueue, PartitionQueue]
+
 
 class Acked:
     """Notes what was confirmed at the moment of the ack."""
 
-    def __init__(self, *lanes: Lane) -> None:
+    def __init__(self, *queues: PartitionQueue) -> None:
         """Not acknowledged yet."""
-        self.lanes = lanes
+        self.queues = queues
         self.left: list[int] | None = None
 
     def ack(self) -> None:
         """As a delivery's."""
-        self.left = [lane.unacknowledged for lane in self.lanes]
+        self.left = [queue.unacknowledged for queue in self.queues]
 
 
 def row(code: str = "600519", price: int = 100_000) -> ChangeRow:
@@ -40,10 +42,10 @@ def row(code: str = "600519", price: int = 100_000) -> ChangeRow:
 
 
 def submit(
-    effects: Effects, event: Acked, rows: set[ChangeRow], *lanes: Lane, done: Any = None, records: int = 1
+    effects: Effects, event: Acked, rows: set[ChangeRow], *queues: PartitionQueue, done: Any = None, records: int = 1
 ) -> None:
     """Enter a chunk."""
-    effects.submit(cast("Any", event), rows, lanes, done, records)
+    effects.submit(cast("Any", event), rows, queues, done, records)
 
 
 @pytest.fixture
@@ -56,13 +58,13 @@ async def publisher(bootstrap: str) -> AsyncIterator[Publisher]:
 
 
 @pytest.fixture
-async def lanes(bootstrap: str, publisher: Publisher) -> tuple[Lane, Lane]:
+async def queues(bootstrap: str, publisher: Publisher) -> Pair:
     """Where state rows go, and where changes go."""
     names = [f"effects-{kind}-{uuid.uuid4().hex}" for kind in ("state", "changes")]
     await admin.apply(
         bootstrap, {n: Topic(n, "none", "none", "test", 1, 1, {"cleanup.policy": "delete"}) for n in names}
     )
-    return publisher.lane(names[0], 0), publisher.lane(names[1], 0)
+    return publisher.queue(names[0], 0), publisher.queue(names[1], 0)
 
 
 async def until_acked(*events: Acked) -> None:
@@ -72,9 +74,9 @@ async def until_acked(*events: Acked) -> None:
             await asyncio.sleep(0.005)
 
 
-async def test_an_ack_follows_the_changes_and_the_rows(lanes: tuple[Lane, Lane]) -> None:
+async def test_an_ack_follows_the_changes_and_the_rows(queues: Pair) -> None:
     """When the chunk is acknowledged, the broker has confirmed both; the rows went out after the changes."""
-    state, changes = lanes
+    state, changes = queues
     made = Effects("test", 0, state, 0.0)
     event = Acked(state, changes)
     changes.add(b"600519", b"a change", 1)
@@ -86,9 +88,11 @@ async def test_an_ack_follows_the_changes_and_the_rows(lanes: tuple[Lane, Lane])
     made.cancel()
 
 
-async def test_rows_wait_for_what_must_be_done_and_the_ack_for_both(lanes: tuple[Lane, Lane]) -> None:
+async def test_rows_wait_for_what_must_be_done_and_the_ack_for_both(
+    queues: Pair,
+) -> None:
     """Records, then what the agent asked to be done, then rows, then the acknowledgement."""
-    state, changes = lanes
+    state, changes = queues
     made, event = Effects("test", 0, state, 0.0), Acked(state, changes)
     done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     changes.add(b"600519", b"a change", 1)
@@ -105,9 +109,9 @@ async def test_rows_wait_for_what_must_be_done_and_the_ack_for_both(lanes: tuple
     made.cancel()
 
 
-async def test_rounds_fall_on_a_beat_and_write_a_row_once(lanes: tuple[Lane, Lane]) -> None:
+async def test_rounds_fall_on_a_beat_and_write_a_row_once(queues: Pair) -> None:
     """What comes between two beats goes out together, and of a row only its latest state."""
-    state, _ = lanes
+    state, _ = queues
     made = Effects("test", 0, state, 0.3)
     moved, events = row(), [Acked(state) for _ in range(5)]
     clock = asyncio.get_running_loop().time
@@ -120,9 +124,9 @@ async def test_rounds_fall_on_a_beat_and_write_a_row_once(lanes: tuple[Lane, Lan
     made.cancel()
 
 
-async def test_a_hurried_round_does_not_wait_for_its_beat(lanes: tuple[Lane, Lane]) -> None:
+async def test_a_hurried_round_does_not_wait_for_its_beat(queues: Pair) -> None:
     """Partitions that are about to leave wait for what is in hand, not for a clock."""
-    state, _ = lanes
+    state, _ = queues
     made, event = Effects("test", 0, state, 3_600.0), Acked(state)
     submit(made, event, {row()})
     await asyncio.sleep(0.05)
@@ -133,11 +137,11 @@ async def test_a_hurried_round_does_not_wait_for_its_beat(lanes: tuple[Lane, Lan
 
 
 async def test_too_many_ticks_hold_the_agent_until_a_round_is_done(
-    lanes: tuple[Lane, Lane], monkeypatch: pytest.MonkeyPatch
+    queues: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The bound counts ticks, however many chunks they came in."""
     monkeypatch.setattr(effects, "LIMIT", 100)
-    state, _ = lanes
+    state, _ = queues
     made = Effects("test", 0, state, 0.2)
     events = [Acked(state) for _ in range(3)]
     submit(made, events[0], {row()}, records=60)
@@ -151,9 +155,9 @@ async def test_too_many_ticks_hold_the_agent_until_a_round_is_done(
     made.cancel()
 
 
-async def test_what_was_cancelled_is_never_acknowledged(lanes: tuple[Lane, Lane]) -> None:
+async def test_what_was_cancelled_is_never_acknowledged(queues: Pair) -> None:
     """Its chunks come again, to whoever has the partition now."""
-    state, _ = lanes
+    state, _ = queues
     made, event = Effects("test", 0, state, 0.1), Acked(state)
     submit(made, event, {row()})
     made.cancel()
@@ -162,12 +166,10 @@ async def test_what_was_cancelled_is_never_acknowledged(lanes: tuple[Lane, Lane]
     assert state.added == 0
 
 
-async def test_what_was_cancelled_keeps_nobody_waiting(
-    lanes: tuple[Lane, Lane], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_was_cancelled_keeps_nobody_waiting(queues: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     """An agent that is held back because too much waits goes on when that is given up, whenever it asked."""
     monkeypatch.setattr(effects, "LIMIT", 10)
-    state, _ = lanes
+    state, _ = queues
     made = Effects("test", 0, state, 3_600.0)
     never: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     submit(made, Acked(), {row()}, done=never, records=60)
@@ -183,9 +185,9 @@ async def test_what_was_cancelled_keeps_nobody_waiting(
         await made.room()
 
 
-async def test_rows_without_a_chunk_are_published_on_their_own(lanes: tuple[Lane, Lane]) -> None:
+async def test_rows_without_a_chunk_are_published_on_their_own(queues: Pair) -> None:
     """A gap mark changes a row and no chunk stands behind it. Until it is on its way it can be asked for."""
-    state, _ = lanes
+    state, _ = queues
     made, touched = Effects("test", 0, state, 3_600.0), row()
     made.touch({touched})
     assert made.rows == {touched}
@@ -202,7 +204,7 @@ async def test_rows_without_a_chunk_are_published_on_their_own(lanes: tuple[Lane
 
 
 async def test_a_row_that_makes_no_record_holds_up_none_of_the_others(
-    lanes: tuple[Lane, Lane], caplog: pytest.LogCaptureFixture
+    queues: Pair, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is told of, and stays as it was."""
 
@@ -212,7 +214,7 @@ async def test_a_row_that_makes_no_record_holds_up_none_of_the_others(
         def record(self) -> Any:
             raise ValueError("no record")
 
-    state, _ = lanes
+    state, _ = queues
     made, event = Effects("test", 0, state, 0.0), Acked(state)
     broken = Broken("000001", parse("0.01"), 0)
     broken.renew("line", 1, 1, 1)
@@ -223,9 +225,11 @@ async def test_a_row_that_makes_no_record_holds_up_none_of_the_others(
     made.cancel()
 
 
-async def test_an_agent_without_a_table_acknowledges_when_its_records_are_confirmed(lanes: tuple[Lane, Lane]) -> None:
+async def test_an_agent_without_a_table_acknowledges_when_its_records_are_confirmed(
+    queues: Pair,
+) -> None:
     """And at once where there is nothing to confirm."""
-    _, changes = lanes
+    _, changes = queues
     made, first, second = Effects("test", 0, None, 0.0), Acked(changes), Acked(changes)
     changes.add(b"600519", b"a change", 1)
     submit(made, first, set(), changes)

@@ -1,4 +1,4 @@
-"""One agent at work, over lanes that a test confirms and a consumer that it plays: nothing connects to a broker."""
+"""One agent at work, over queues that a test confirms and a consumer that it plays: nothing connects to a broker."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from faust.types import TP
 
 from broker.chunk import Chunk
-from broker.publisher import Lane
+from broker.publisher import PartitionQueue
 from processors.streaming import consumer as consumer_module
 from processors.streaming import effects as effects_module
 from processors.streaming import runner as runner_module
@@ -48,16 +48,16 @@ class Rig:
         self.consumer.fetches.append(fetch)
         return fetch
 
-    def lane(self, topic: str, partition: int) -> Lane:
-        """The lane of state rows and dead letters, or of records."""
+    def queue(self, topic: str, partition: int) -> PartitionQueue:
+        """The queue of state rows and dead letters, or of records."""
         publisher = self.runner.records_publisher if topic == OUT else self.runner.publisher
-        return publisher.lane(topic, partition)
+        return publisher.queue(topic, partition)
 
-    def confirm(self, lane: Lane) -> None:
-        """A broker takes what waits in a lane."""
-        while lane._waiting:
-            lane._in_flight.append(lane._waiting.popleft())
-        lane.acknowledge()
+    def confirm(self, queue: PartitionQueue) -> None:
+        """A broker takes what waits in a queue."""
+        while queue._backlog:
+            queue._in_flight.append(queue._backlog.popleft())
+        queue.acknowledge()
 
     def committable(self, partition: int) -> int | None:
         """What may be committed of a partition."""
@@ -99,7 +99,7 @@ async def test_records_then_what_must_be_done_then_rows_then_the_acknowledgement
     agent.done = asyncio.get_running_loop().create_future()
     await rig.runner._work(rig.fetched(some(3)))
     rig.runner.hurry()
-    records, rows = rig.lane(OUT, rig.partition_of("600519")), rig.lane(SNAPSHOTS, 3)
+    records, rows = rig.queue(OUT, rig.partition_of("600519")), rig.queue(SNAPSHOTS, 3)
     await asyncio.sleep(0.02)
     assert (records.added, rows.added, rig.committable(3)) == (3, 0, None)
     rig.confirm(records)
@@ -130,7 +130,7 @@ async def test_giving_up_ends_a_chunk_in_the_middle_and_leaves_the_rest_of_its_f
     working = asyncio.create_task(rig.runner._work(fetch))
     await until(lambda: len(agent.seen) == 4)
     for partition in (1, 2, 3):
-        assert rig.lane(SNAPSHOTS, partition).added == 0
+        assert rig.queue(SNAPSHOTS, partition).added == 0
     monkeypatch.setattr(consumer_module, "DRAIN_PATIENCE", 0.2)
     await asyncio.wait_for(rig.consumer.wait_empty(), 5)
     await asyncio.wait_for(working, 5)
@@ -139,8 +139,8 @@ async def test_giving_up_ends_a_chunk_in_the_middle_and_leaves_the_rest_of_its_f
     assert agent.seen[3:] == [(1, 3)], "no further chunk of the fetch was begun"
     assert len(agent.applied) == 3
     assert agent.revocations == 1
-    assert [rig.lane(SNAPSHOTS, partition).added for partition in (1, 2, 3)] == [0, 0, 0]
-    assert rig.lane(OUT, rig.partition_of("600519")).unacknowledged == 0, "what was not sent is not sent any more"
+    assert [rig.queue(SNAPSHOTS, partition).added for partition in (1, 2, 3)] == [0, 0, 0]
+    assert rig.queue(OUT, rig.partition_of("600519")).unacknowledged == 0, "what was not sent is not sent any more"
     assert rig.consumer.abandoned, "rows are restored before the chunks come again"
     assert rig.consumer.queues == {}
     assert not rig.fatal
@@ -173,10 +173,10 @@ async def test_a_rebalance_does_not_wait_for_what_lies_in_a_streams_buffer(rig: 
     draining = asyncio.create_task(rig.consumer.wait_empty())
     await asyncio.sleep(0.05)
     assert not draining.done(), "the first fetch's effects are not confirmed"
-    rig.confirm(rig.lane(OUT, rig.partition_of("600519")))
-    await until(lambda: rig.lane(SNAPSHOTS, 1).added and rig.lane(SNAPSHOTS, 2).added)
+    rig.confirm(rig.queue(OUT, rig.partition_of("600519")))
+    await until(lambda: rig.queue(SNAPSHOTS, 1).added and rig.queue(SNAPSHOTS, 2).added)
     for partition in (1, 2):
-        rig.confirm(rig.lane(SNAPSHOTS, partition))
+        rig.confirm(rig.queue(SNAPSHOTS, partition))
     await asyncio.wait_for(draining, 2)
     assert rig.consumer.played.commits[-1] == {TP(TICKS, 1): 3, TP(TICKS, 2): 3}
     assert not rig.consumer.abandoned
@@ -192,7 +192,7 @@ async def test_without_a_lease_nothing_is_waited_for(rig: Rig) -> None:
     await asyncio.wait_for(rig.consumer.wait_empty(), 2)
     assert asyncio.get_running_loop().time() - began < 1.0
     assert rig.consumer.abandoned
-    assert rig.lane(OUT, rig.partition_of("600519")).unacknowledged == 0
+    assert rig.queue(OUT, rig.partition_of("600519")).unacknowledged == 0
     assert not rig.runner.publisher._may_send()
     assert not rig.runner.records_publisher._may_send()
 
@@ -211,10 +211,10 @@ async def test_rows_that_changed_without_a_chunk_shortly_before_a_rebalance_are_
     held[3]["600003"] = Row("600003")  # restored: what assigns it marks it anew
     await runner._assigned()
     runner.hurry()
-    await until(lambda: rig.lane(SNAPSHOTS, 1).added)
+    await until(lambda: rig.queue(SNAPSHOTS, 1).added)
     await asyncio.sleep(0.05)
-    assert [rig.lane(SNAPSHOTS, partition).added for partition in (1, 2, 3)] == [1, 0, 0]
-    rig.confirm(rig.lane(SNAPSHOTS, 1))
+    assert [rig.queue(SNAPSHOTS, partition).added for partition in (1, 2, 3)] == [1, 0, 0]
+    rig.confirm(rig.queue(SNAPSHOTS, 1))
     await until(lambda: runner.idle)
 
 
@@ -224,9 +224,9 @@ async def test_a_rebalance_waits_for_rows_that_changed_without_a_chunk(rig: Rig)
     agent_of(rig).table.rows(1)["600001"] = row
     rig.runner._publish_rows(1, [row])
     draining = asyncio.create_task(rig.consumer.wait_empty())
-    await until(lambda: rig.lane(SNAPSHOTS, 1).added)
+    await until(lambda: rig.queue(SNAPSHOTS, 1).added)
     assert not draining.done()
-    rig.confirm(rig.lane(SNAPSHOTS, 1))
+    rig.confirm(rig.queue(SNAPSHOTS, 1))
     await asyncio.wait_for(draining, 2)
     assert not rig.consumer.abandoned
 
@@ -241,7 +241,7 @@ async def test_rows_that_were_given_up_are_not_published_later(rig: Rig) -> None
     await rig.runner._assigned()
     rig.runner.hurry()
     await asyncio.sleep(0.05)
-    assert rig.lane(SNAPSHOTS, 1).added == 0
+    assert rig.queue(SNAPSHOTS, 1).added == 0
 
 
 async def test_an_agent_that_fails_ends_the_process(rig: Rig) -> None:
@@ -262,14 +262,14 @@ async def test_a_record_that_a_job_fails_on_is_a_dead_letter_and_the_others_go_o
     dear = chunk([tick(1, 10.0), tick(2, 2_000_000.0), tick(3, 10.0), b"hello"], partition=1)
     await rig.runner._work(rig.fetched(dear))
     rig.runner.hurry()
-    rig.confirm(rig.lane(OUT, rig.partition_of("600519")))
+    rig.confirm(rig.queue(OUT, rig.partition_of("600519")))
     await asyncio.sleep(0.02)
     letters = rig.runner.dead_letters
-    assert (letters.count, rig.lane(DEAD_LETTERS, 0).added) == (2, 2)
-    assert rig.lane(SNAPSHOTS, 1).added == 0
-    rig.confirm(rig.lane(DEAD_LETTERS, 0))
-    await until(lambda: rig.lane(SNAPSHOTS, 1).added)
-    rig.confirm(rig.lane(SNAPSHOTS, 1))
+    assert (letters.count, rig.queue(DEAD_LETTERS, 0).added) == (2, 2)
+    assert rig.queue(SNAPSHOTS, 1).added == 0
+    rig.confirm(rig.queue(DEAD_LETTERS, 0))
+    await until(lambda: rig.queue(SNAPSHOTS, 1).added)
+    rig.confirm(rig.queue(SNAPSHOTS, 1))
     await until(lambda: rig.committable(1) == 4)
 
 
@@ -307,7 +307,7 @@ async def test_a_loss_that_is_told_while_everything_is_given_up_does_not_end_the
     consumer.begins = {TP(TICKS, 1): 10}
     consumer.brought = [(0, {TP(TICKS, 1): some(1, start=10)})]
     getting = asyncio.create_task(consumer.next_fetch())
-    events = rig.lane(FEED_EVENTS, 0)
+    events = rig.queue(FEED_EVENTS, 0)
     await until(lambda: events.added)
     await runner.abandon()
     assert await asyncio.wait_for(getting, 5) == []

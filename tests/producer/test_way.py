@@ -38,7 +38,7 @@ class Kept:
         """Nothing yet."""
         self.records: dict[str, list[bytes]] = {}
 
-    def lane(self, topic: str, _partition: int) -> Any:
+    def queue(self, topic: str, _partition: int) -> Any:
         """A partition."""
         kept = self.records.setdefault(topic, [])
 

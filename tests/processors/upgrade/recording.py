@@ -95,7 +95,7 @@ class Recording:
         await publisher.start(*self.topics)
         for name, entries in self.topics.items():
             for partition, timestamp, key, value, headers in entries:
-                publisher.lane(name, partition).add(
+                publisher.queue(name, partition).add(
                     _bytes(key), _bytes(value), timestamp, [(title, text.encode()) for title, text in headers]
                 )
         await publisher.stop()
@@ -116,7 +116,7 @@ class Recording:
         await publisher.start(TICKS)
         for code, value in self.rest:
             received = json.loads(value)["received"]
-            publisher.lane(TICKS, partition_of(code, PARTITIONS)).add(code.encode(), value.encode(), received // 1000)
+            publisher.queue(TICKS, partition_of(code, PARTITIONS)).add(code.encode(), value.encode(), received // 1000)
         await publisher.stop()
 
 
@@ -168,18 +168,18 @@ async def record(ashare: str) -> None:
 
         def push(ticks: Sequence[Tick]) -> None:
             for tick in ticks:
-                lane = publisher.lane(TICKS, partition_of(tick.code, PARTITIONS))
-                lane.add(tick.code.encode(), encode(tick), tick.received // 1000)
+                queue = publisher.queue(TICKS, partition_of(tick.code, PARTITIONS))
+                queue.add(tick.code.encode(), encode(tick), tick.received // 1000)
 
         worker = started(ashare, bootstrap, directory)
         while not await committed(bootstrap):
             push(market.ticks(1))
             await asyncio.sleep(0.05)
-        publisher.lane(TICKS, 0).add(b"600519", SPOILT, market.now // 1000)
+        publisher.queue(TICKS, 0).add(b"600519", SPOILT, market.now // 1000)
         gap = FeedEvent(
             "gap", "load", market.run, 1, market.now, start=market.now - 5, end=market.now, codes=GAPPED, id="1"
         )
-        publisher.lane(FEED_EVENTS, 0).add(b"load", encode(gap), market.now // 1000)
+        publisher.queue(FEED_EVENTS, 0).add(b"load", encode(gap), market.now // 1000)
         for step in range(200):
             push(market.ticks(8))
             if step == 60:
@@ -190,7 +190,7 @@ async def record(ashare: str) -> None:
         worker.send_signal(signal.SIGKILL)
         worker.wait()
         push(market.ticks(300))
-        publisher.lane(TICKS, 0).add(b"600519", SPOILT, market.now // 1000)
+        publisher.queue(TICKS, 0).add(b"600519", SPOILT, market.now // 1000)
         await publisher.stop()
         async with LogReader(bootstrap) as reader:
             found = {topic: await entries(reader, topic) for topic in TOPICS}

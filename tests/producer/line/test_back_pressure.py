@@ -108,10 +108,10 @@ async def test_with_kafka_away_no_effect_of_a_frame_goes_beyond_the_limit(
             waits = pipeline.counters.held_back
             for topic in (TICKS, DEAD_LETTERS, FEED_EVENTS):
                 for partition in range(12):
-                    lane = publisher.lane(topic, partition)
-                    assert lane.unacknowledged == len(lane._waiting)
-                    lane._waiting.clear()
-                    lane._acknowledged = lane._added
+                    queue = publisher.queue(topic, partition)
+                    assert queue.unacknowledged == len(queue._backlog)
+                    queue._backlog.clear()
+                    queue._acknowledged = queue._added
             publisher.unacknowledged_bytes = 0
             publisher._drained.set()
             await post.until(lambda waits=waits: pipeline.counters.held_back > waits, seconds=60)
