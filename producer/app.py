@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 REPORT_SECONDS = 10.0
 STOP_SECONDS = 10.0
-"""How long frames in hand may take into the publisher after the word to stop; delivering them has its own limit."""
+"""How long frames in flight may take into the publisher after a stop; delivering them has its own limit."""
 
 LOOK_SECONDS = 1.0
 
@@ -40,11 +40,11 @@ __all__ = ["Producer", "ProducerOptions", "run"]
 
 
 async def run(options: ProducerOptions) -> None:
-    """Produce until SIGTERM, SIGINT or SIGHUP; then everything in hand has been delivered. A second signal gives it up.
+    """Produce until SIGTERM, SIGINT or SIGHUP; then what is in flight has been delivered. A second signal gives it up.
 
     Raises:
         UsageError: a setting is wrong, no broker answers, a topic is missing, or the feed refuses what it is asked.
-        DeliveryError: the broker did not take what was in hand when it was time to stop, or the publisher failed.
+        DeliveryError: the broker did not take what was in flight when it was time to stop, or the publisher failed.
         Exception: a task of the producer failed or ended; the lines were stopped first.
     """
     what = plan(options)
@@ -132,7 +132,7 @@ class Producer:
                 log.warning("second signal: what is still on the socket is given up")
                 running.cancel()
             else:
-                log.info("stopping: what is in hand is delivered first")
+                log.info("stopping: what is in flight is delivered first")
                 stop.set()
                 loop.call_later(STOP_SECONDS, running.cancel)
 

@@ -1,4 +1,4 @@
-"""``ashare produce``: one upstream connection into Kafka."""
+"""``ashare produce``: a feed's connections into Kafka."""
 
 from __future__ import annotations
 

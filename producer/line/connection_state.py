@@ -14,13 +14,13 @@ class ConnectionState:
     """A connection that is new knows nothing.
 
     Attributes:
-        opened: seconds that only rise, as ``refused_at``, ``in_hand_since`` and ``relisted_at``.
+        opened: seconds that only rise, as ``refused_at``, ``in_flight_since`` and ``relisted_at``.
         heard: a frame has come.
         flowing: a tick has.
         lived: it has brought ticks for long enough to count as a success.
         ticked_at: when ticks came last, µs since the epoch; 0 before the first.
         confirmed_at: when the subscription stood, likewise.
-        in_hand_since: since when an effect of a frame waits to be carried out, ``None`` while none does.
+        in_flight_since: since when an effect of a frame waits to be carried out, ``None`` while none does.
         relisting: another list has been asked for and not been announced; ``relisted_at``: all its requests have gone.
         refusal: the feed's words, if it refused.
         answers: how often each kind of answer came.
@@ -34,7 +34,7 @@ class ConnectionState:
     lived: bool = False
     ticked_at: int = 0
     confirmed_at: int = 0
-    in_hand_since: float | None = None
+    in_flight_since: float | None = None
     relisting: bool = False
     relisted_at: float | None = None
     refusal: str | None = None

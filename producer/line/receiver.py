@@ -53,7 +53,7 @@ class Receiver:
                 ticks += decoded.ticks
                 continue
             if decoded.letters:
-                since = self._state.connection.in_hand_since = self._state.clock()
+                since = self._state.connection.in_flight_since = self._state.clock()
                 yield DeadLetters(decoded.letters, received)
                 self._done(since)
             yield from self._ticks(decoded.ticks, received, decoded.packet, decoded.answers)
@@ -77,7 +77,7 @@ class Receiver:
         state = self._state
         before, came = state.position(), state.clock()
         if ticks:
-            state.connection.in_hand_since = came
+            state.connection.in_flight_since = came
             yield Ticks(ticks, received, state.filtered)
             self._done(came)
         for answer in answers:
@@ -104,7 +104,7 @@ class Receiver:
 
     def _done(self, since: float) -> None:
         """An effect has been carried out; the time that it waited for Kafka is not the feed's silence."""
-        self._state.connection.in_hand_since = None
+        self._state.connection.in_flight_since = None
         at = self._state.clock()
         if at - since > LOOK_SECONDS:
             self._state.watchdog.rearm(at)

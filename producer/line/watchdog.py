@@ -50,7 +50,7 @@ class Watchdog:
         """
         if not outgoing.logged_in and at - connection.opened > LOGIN_SECONDS:
             return Close(f"the login was not answered in {LOGIN_SECONDS:g} s")
-        if connection.in_hand_since is not None and at - connection.in_hand_since > LOOK_SECONDS:
+        if connection.in_flight_since is not None and at - connection.in_flight_since > LOOK_SECONDS:
             self.rearm(at)  # it is Kafka that is waited for
         if self._subscription.confirmed and behind >= OUTRUN_SECONDS:
             return Close(f"nothing for {behind:.0f} s of what another line brings", "silence", connection.last_known)
