@@ -31,6 +31,7 @@ from producer.feeds.values import (
     read_shares,
     read_turnover,
     time_reader,
+    without_noise,
 )
 
 
@@ -55,6 +56,8 @@ class JsonFeed(ABC):
         """See ``Feed``."""
         self._options = options
         self._units = options.units or self.capabilities.units
+        self._rule = self._units.turnover
+        self._sides, self._yuan = self.sides, self.yuan  # once a tick: those of an instance are found sooner
         self._listings = Listings(self._units, foreign=options.foreign, home=self.capabilities.home)
         self._time = time_reader(self._units.time)
         self._earliest, self._latest = ms_between(self._units.time)
@@ -144,9 +147,11 @@ class JsonFeed(ABC):
             UnreadableError: code, price or time can't be read; the text names which.
         """
         listing = self._listings.get(code) or self._listings.find(code)
-        value = read_price(price, yuan=self.yuan)
+        value = read_price(price)
         if not value:
             return None
+        if self._yuan:
+            value = without_noise(value)
         if not (isinstance(time, int) and self._earliest <= time < self._latest):
             time = self._time(time, received)
         shares = which = number = close = unread = None
@@ -155,7 +160,7 @@ class JsonFeed(ABC):
                 shares = read_shares(volume, listing.shares)
             amount = self.turnover(value, shares, turnover)
             if side is not None:
-                which = self.sides[side]
+                which = self._sides[side]
             if seq is not None:
                 number = read_sequence(seq)
             if previous_close is not None:
@@ -164,7 +169,7 @@ class JsonFeed(ABC):
             self._counted, field = False, Fields()
             shares = field("volume", read_shares, volume, listing.shares)
             amount = field("turnover", self.turnover, value, shares, turnover)
-            which = field("side", self.sides.__getitem__, side)
+            which = field("side", self._sides.__getitem__, side)
             number = field("seq", read_sequence, seq)
             close = field("previous_close", self.previous_close, previous_close)
             unread = field.unread
@@ -176,7 +181,7 @@ class JsonFeed(ABC):
         Raises:
             UnreadableError: what was given is not one.
         """
-        rule = self._units.turnover
+        rule = self._rule
         if rule == "computed":
             return computed_turnover(price, shares)
         return None if given is None or rule == "none" else read_turnover(given)
@@ -187,7 +192,8 @@ class JsonFeed(ABC):
         Raises:
             UnreadableError: what was given is not one.
         """
-        return read_previous_close(given, yuan=self.yuan)
+        close = read_previous_close(given)
+        return without_noise(close) if close is not None and self._yuan else close
 
     def enter(self, tick: FeedTick | None, decoded: Decoded, received: int) -> None:  # noqa: ARG002 - for snapshots
         """Put a tick into the result, or count it as what it is instead: without a price, or sent before."""

@@ -40,9 +40,10 @@ class SingleFeed(JsonFeed):
 
     def strict(self, payload: bytes, received: int) -> Decoded:
         """One tick."""
-        decoded = Decoded([], [], [])
-        self.enter(self.tick(self._envelope(payload).data, received), decoded, received)
-        return decoded
+        tick = self.tick(self._envelope(payload).data, received)
+        if tick is None:
+            return Decoded([], [], [], unpriced=1)
+        return Decoded([], [], [], repeats=1) if self.repeated(tick) else Decoded([tick], [], [])
 
     def lenient(self, payload: bytes, received: int, error: Exception) -> Decoded:
         """An answer, or a tick whose optional fields hold something strange."""

@@ -45,7 +45,7 @@ class SnapshotFeed(JsonFeed):
         volume, yuan = traded
         unread = tick.unread
         try:
-            amount = super().turnover(price, volume, yuan)
+            amount = JsonFeed.turnover(self, price, volume, yuan)
         except UnreadableError:
             amount, unread, self._counted = None, with_unread(unread, "turnover"), False
         decoded.ticks.append(

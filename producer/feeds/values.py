@@ -54,12 +54,8 @@ def number(text: str, field: str) -> float:
     return value
 
 
-def read_price(value: float | str, *, yuan: bool = True) -> float:
+def read_price(value: float | str) -> float:
     """A price; 0 where there is none.
-
-    Args:
-        yuan: free it of what binary floats leave behind: 1700.010009765625 is 1700.01. The exchanges' tick sizes are
-            not enforced here; the quality gate does that.
 
     Raises:
         UnreadableError: not a number, or out of range.
@@ -67,14 +63,22 @@ def read_price(value: float | str, *, yuan: bool = True) -> float:
     if isinstance(value, str):
         value = number(value, "price")
     if LOWEST_PRICE <= value <= HIGHEST_PRICE:
-        return round(value, _DECIMALS if value > 1 else _DECIMALS + 1) if yuan else value
+        return value
     if value == 0:
         return 0.0
     raise _outside("price", value, _PRICES)
 
 
-def read_previous_close(value: float | str, *, yuan: bool = True) -> float | None:
-    """A previous close, ``None`` for 0 and an empty text; ``yuan`` as in ``read_price``.
+def without_noise(yuan: float) -> float:
+    """A price without what binary floats leave behind: 1700.010009765625 is 1700.01.
+
+    The exchanges' tick sizes are not enforced here; the quality gate does that.
+    """
+    return round(yuan, _DECIMALS if yuan > 1 else _DECIMALS + 1)
+
+
+def read_previous_close(value: float | str) -> float | None:
+    """A previous close, ``None`` for 0 and an empty text.
 
     Raises:
         UnreadableError: not a number, or out of range.
@@ -84,7 +88,7 @@ def read_previous_close(value: float | str, *, yuan: bool = True) -> float | Non
             return None
         value = number(value, "previous_close")
     if LOWEST_PRICE <= value <= HIGHEST_PRICE:
-        return read_price(value) if yuan else value
+        return value
     if value == 0:
         return None
     raise _outside("previous_close", value, _PRICES)
