@@ -16,7 +16,8 @@ from deploy.embedded import KafkaBroker, QuestDB
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Records of tests bear the times of a market of some past day, and are not to be forgotten whatever today is.
-KafkaBroker.extra = {"log.retention.check.interval.ms": "86400000"}
+# The first look comes half a minute after the start, whatever the interval is.
+KafkaBroker.extra = {"log.retention.check.interval.ms": "86400000", "log.initial.task.delay.ms": "86400000"}
 
 
 @pytest.fixture(scope="session")
