@@ -6,14 +6,14 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import cast
 
 from broker.chunk import Chunk
 from processors.streaming.lease import Lease
 from processors.streaming.watchdog import fatal
 from schemas import Tick, UsageError
-from stores.base import StoreError, TickBatch, TickStore, UnstorableError
+from stores import StoreError, TickBatch, TickStore, UnstorableError, without
 
 log = logging.getLogger(__name__)
 
@@ -206,21 +206,6 @@ class StoreWriter:
         if self.failing_since is not None:
             log.warning("the store takes writes again after %.1f s", time.monotonic() - self.failing_since)
         self.failing = self.failing_since = None
-
-
-def without(batches: Sequence[TickBatch], partition: int, offset: int) -> list[TickBatch]:
-    """The batches but for one tick."""
-    kept: list[TickBatch] = []
-    for batch in batches:
-        if batch.partition == partition and offset in batch.offsets:
-            at = batch.offsets.index(offset)
-            lists = (batch.offsets, batch.timestamps, batch.ticks)
-            offsets, timestamps, ticks = ([*entries[:at], *entries[at + 1 :]] for entries in lists)
-            values = None if batch.values is None else [*batch.values[:at], *batch.values[at + 1 :]]
-            batch = TickBatch(batch.topic, batch.partition, offsets, timestamps, ticks, values)  # noqa: PLW2901
-        if batch.ticks:
-            kept.append(batch)
-    return kept
 
 
 def batch_of(chunk: Chunk) -> TickBatch:
