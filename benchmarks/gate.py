@@ -1,4 +1,4 @@
-"""What the quality gate costs: the producer's way from a frame to the publisher's lanes, with it and without.
+"""What the quality gate costs: the producer's way from a frame to the publisher's queues, with it and without.
 
 ``python -m benchmarks.gate``: frames of the post's protocol through ``Intake.take``, 50 ticks each unless told. Every
 variant takes the same frames in turn, round after round, and the figure is the median of the rounds' CPU times, since
@@ -43,7 +43,7 @@ class Nowhere:
         """Nothing came."""
         self.bytes = 0
 
-    def lane(self, topic: str, partition: int) -> Nowhere:
+    def queue(self, topic: str, partition: int) -> Nowhere:
         """Itself."""
         del topic, partition
         return self

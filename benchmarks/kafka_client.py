@@ -89,14 +89,14 @@ async def produced(bootstrap: str, rate: int, seconds: float) -> dict[str, Value
     """One tick at a time through the publisher."""
     out = Publisher(bootstrap, client_id="bench-publisher")
     await out.start()
-    lanes = [out.lane(publishing.TOPIC, partition) for partition in range(publishing.PARTITIONS)]
+    queues = [out.queue(publishing.TOPIC, partition) for partition in range(publishing.PARTITIONS)]
     try:
-        for lane in lanes:
-            lane.add(None, b"", 1)
+        for queue in queues:
+            queue.add(None, b"", 1)
         await out.flush()
         used = Used()
         used.begin()
-        count = await paced(rate, seconds, lambda record: lanes[record[0]].add(*record[1:]))
+        count = await paced(rate, seconds, lambda record: queues[record[0]].add(*record[1:]))
         await out.flush()
         return used.values(count)
     finally:
@@ -181,8 +181,8 @@ async def feed(bootstrap: str, rate: int, ticks: int) -> None:
     """Publish so many ticks evenly (in a process of its own)."""
     out = Publisher(bootstrap, client_id="bench-feed")
     await out.start()
-    lanes = [out.lane(TICKS, partition) for partition in range(PARTITIONS)]
-    await paced(rate, ticks / rate, lambda record: lanes[record[0]].add(*record[1:]))
+    queues = [out.queue(TICKS, partition) for partition in range(PARTITIONS)]
+    await paced(rate, ticks / rate, lambda record: queues[record[0]].add(*record[1:]))
     await out.stop()
 
 

@@ -77,10 +77,10 @@ class Load:
         publisher = Publisher(bootstrap, client_id="bench-load", limit_bytes=32 << 20)
         await publisher.start(TICKS)
         count = topics()[TICKS].partitions
-        lanes = [publisher.lane(TICKS, partition) for partition in range(count)]
+        queues = [publisher.queue(TICKS, partition) for partition in range(count)]
         try:
             for n, tick in enumerate(self.draw()):
-                lanes[partition_of(tick.code, count)].add(tick.code.encode(), encode(tick), tick.received // 1000)
+                queues[partition_of(tick.code, count)].add(tick.code.encode(), encode(tick), tick.received // 1000)
                 if not n % 1000 and publisher.full:
                     await publisher.room()
                 elif not n % 1000:

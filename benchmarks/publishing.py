@@ -42,10 +42,10 @@ async def publisher(bootstrap: str, ready: list[Record]) -> None:
     """The project's: wide batches, one in flight a partition."""
     out = Publisher(bootstrap, client_id="bench-publisher")
     await out.start()
-    lanes = [out.lane(TOPIC, partition) for partition in range(PARTITIONS)]
+    queues = [out.queue(TOPIC, partition) for partition in range(PARTITIONS)]
     try:
         for at, (partition, key, value, timestamp) in enumerate(ready):
-            lanes[partition].add(key, value, timestamp)
+            queues[partition].add(key, value, timestamp)
             # As frames come: many ticks at a time, and the loop is free between them.
             if not at % 500:
                 await asyncio.sleep(0)

@@ -27,15 +27,15 @@ _RECORD_OVERHEAD = 128
 """More than Kafka's framing of a record with key and value takes."""
 
 
-class Lane:
+class PartitionQueue:
     """One partition's queue: records that wait, and the one batch that is in flight."""
 
     def __init__(self, publisher: Publisher, topic: str, partition: int) -> None:
-        """Made by ``Publisher.lane``."""
+        """Made by ``Publisher.queue``."""
         self.topic = topic
         self.partition = partition
         self._publisher = publisher
-        self._waiting: deque[_Entry] = deque()
+        self._backlog: deque[_Entry] = deque()
         self._in_flight: list[_Entry] = []
         self._in_flight_bytes = 0
         self._sent_at = 0.0
@@ -62,12 +62,12 @@ class Lane:
             size += len(name) + len(content or b"") + 4  # a foreign record's header may have no value
         if size > self._limit:
             raise RecordTooLargeError(f"{self.topic}: a record of {size:,} bytes, the topic takes {self._limit:,}")
-        waiting, publisher = self._waiting, self._publisher
-        waiting.append((key, value, timestamp_ms, headers, size + _RECORD_OVERHEAD))
+        backlog, publisher = self._backlog, self._publisher
+        backlog.append((key, value, timestamp_ms, headers, size + _RECORD_OVERHEAD))
         self._added += 1
         publisher.unacknowledged_bytes += size + _RECORD_OVERHEAD
         # What waits behind another record was woken for it.
-        if len(waiting) == 1 and not self._in_flight:
+        if len(backlog) == 1 and not self._in_flight:
             publisher.wake(self)
 
     def extend(
@@ -82,7 +82,7 @@ class Lane:
         Raises:
             RecordTooLargeError: as for ``add``.
         """
-        put, before, total = self._waiting.append, len(self._waiting), 0
+        put, before, total = self._backlog.append, len(self._backlog), 0
         try:
             for key, value, timestamp, some in zip(keys, values, timestamps_ms, headers, strict=True):
                 size = (len(value) if value else 0) + (len(key) if key else 0)
@@ -96,7 +96,7 @@ class Lane:
                 put((key, value, timestamp, some, size))
                 total += size
         finally:
-            self._added += len(self._waiting) - before
+            self._added += len(self._backlog) - before
             self._publisher.unacknowledged_bytes += total
             if not self._in_flight:
                 self._publisher.wake(self)
@@ -144,17 +144,17 @@ class Lane:
 
     def next_batch(self, client: AIOKafkaProducer) -> BatchBuilder | None:
         """Fill the next batch from what waits; ``None`` when there is nothing, or a batch is in flight."""
-        if self._in_flight or not self._waiting:
+        if self._in_flight or not self._backlog:
             return None
         batch: BatchBuilder = client.create_batch()
         # The builder inside takes one call a record; the one around it takes three.
-        append, waiting, in_flight = batch._builder.append, self._waiting, self._in_flight
+        append, backlog, in_flight = batch._builder.append, self._backlog, self._in_flight
         size = 0
-        while waiting:
-            key, value, timestamp, headers, weight = entry = waiting[0]
+        while backlog:
+            key, value, timestamp, headers, weight = entry = backlog[0]
             if append(len(in_flight), timestamp, key, value, headers) is None:
                 break
-            waiting.popleft()
+            backlog.popleft()
             in_flight.append(entry)
             size += weight
         batch._relative_offset = len(in_flight)
@@ -177,14 +177,14 @@ class Lane:
     def requeue(self) -> int:
         """The batch in flight has an unknown outcome: it goes first again. Gives its number of records."""
         returned = len(self._in_flight)
-        self._waiting.extendleft(reversed(self._in_flight))
+        self._backlog.extendleft(reversed(self._in_flight))
         self._in_flight = []
         return returned
 
     def abandon(self) -> int:
         """Drop what waits and what is in flight; those who wait for it get an error. Gives the number of records."""
         dropped = self.unacknowledged
-        self._waiting.clear()
+        self._backlog.clear()
         self._in_flight = []
         # Records that were acknowledged before count as abandoned too: ``delivered`` can't tell them apart later.
         self._acknowledged = self._abandoned = self._added
@@ -201,4 +201,4 @@ class Lane:
     @property
     def ready(self) -> bool:
         """Whether a batch could leave."""
-        return bool(self._waiting) and not self._in_flight
+        return bool(self._backlog) and not self._in_flight

@@ -1,6 +1,6 @@
 """Records to Kafka in wide batches: in order per partition, acknowledged by all replicas, never silently dropped.
 
-One lane per partition holds what waits and the one batch in flight; load makes the batches bigger by itself. A batch
+One queue per partition holds what waits and the one batch in flight; load makes the batches bigger by itself. A batch
 that fails, or whose acknowledgement stays away, leaves an idempotent producer with a hole in its sequence that no
 later batch gets over. So the client is then closed, a new one made, and what is unconfirmed sent again, in order: a
 record may arrive twice, and readers recognise it by its identity.
@@ -27,12 +27,12 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from broker.background import discard, ended
 from broker.errors import AbandonedError, DeliveryError, RecordTooLargeError
 from broker.gate import Gate
-from broker.partition_queue import Headers, Lane
+from broker.partition_queue import Headers, PartitionQueue
 from broker.producing import Producing
 from schemas import UsageError
 from schemas.topics import topics
 
-__all__ = ["AbandonedError", "DeliveryError", "Headers", "Lane", "Publisher", "RecordTooLargeError"]
+__all__ = ["AbandonedError", "DeliveryError", "Headers", "Publisher", "RecordTooLargeError"]
 
 log = logging.getLogger(__name__)
 
@@ -80,14 +80,14 @@ class Publisher:
         self._client_id = client_id
         self._limit = limit_bytes
         self._deadline = deadline
-        self._lanes: dict[tuple[str, int], Lane] = {}
-        self._ready: set[Lane] = set()
+        self._queues: dict[tuple[str, int], PartitionQueue] = {}
+        self._ready: set[PartitionQueue] = set()
         self._scheduled = False
-        self._by_aiokafka: deque[tuple[Lane, BatchBuilder]] = deque()
+        self._by_aiokafka: deque[tuple[PartitionQueue, BatchBuilder]] = deque()
         self._work = asyncio.Event()
         self._drained = asyncio.Event()
         self._client: AIOKafkaProducer | None = None
-        self._producing: Producing[Lane] | None = None
+        self._producing: Producing[PartitionQueue] | None = None
         self._gate: Gate | None = None
         self._generation = 0
         self._broken: str | None = None
@@ -118,12 +118,12 @@ class Publisher:
             task.add_done_callback(self._ended)
         self._send_soon()
 
-    def lane(self, topic: str, partition: int) -> Lane:
-        """The lane of a partition, always the same object."""
+    def queue(self, topic: str, partition: int) -> PartitionQueue:
+        """The queue of a partition, always the same object."""
         try:
-            return self._lanes[topic, partition]
+            return self._queues[topic, partition]
         except KeyError:
-            return self._lanes.setdefault((topic, partition), Lane(self, topic, partition))
+            return self._queues.setdefault((topic, partition), PartitionQueue(self, topic, partition))
 
     @property
     def full(self) -> bool:
@@ -158,8 +158,8 @@ class Publisher:
         What is added from now on is sent as ever.
         """
         self.abandoned += 1
-        in_flight = any(lane.in_flight_since is not None for lane in self._lanes.values())
-        dropped = sum(lane.abandon() for lane in self._lanes.values())
+        in_flight = any(queue.in_flight_since is not None for queue in self._queues.values())
+        dropped = sum(queue.abandon() for queue in self._queues.values())
         self.unacknowledged_bytes = 0
         self._by_aiokafka.clear()
         self._ready.clear()
@@ -172,9 +172,9 @@ class Publisher:
         return dropped
 
     async def flush(self) -> None:
-        """Wait until everything added so far is acknowledged; raises what ``Lane.delivered`` does."""
-        unacknowledged = [lane for lane in self._lanes.values() if lane.unacknowledged]
-        await asyncio.gather(*(lane.delivered(lane.added) for lane in unacknowledged))
+        """Wait until everything added so far is acknowledged; raises what ``PartitionQueue.delivered`` does."""
+        unacknowledged = [queue for queue in self._queues.values() if queue.unacknowledged]
+        await asyncio.gather(*(queue.delivered(queue.added) for queue in unacknowledged))
 
     async def stop(self, patience: float = 30.0) -> None:
         """Deliver everything in hand and close. A second call does nothing.
@@ -188,7 +188,7 @@ class Publisher:
             async with asyncio.timeout(patience):
                 await self.flush()
         except TimeoutError:
-            left = sum(lane.unacknowledged for lane in self._lanes.values())
+            left = sum(queue.unacknowledged for queue in self._queues.values())
             raise DeliveryError(
                 f"{left:,} records were not acknowledged by {self.bootstrap} in {patience:g} s"
             ) from None
@@ -199,9 +199,9 @@ class Publisher:
             self._tasks = []
             await self._discard()
 
-    def wake(self, lane: Lane) -> None:
-        """Have the lane's next batch sent (for ``Lane``)."""
-        self._ready.add(lane)
+    def wake(self, queue: PartitionQueue) -> None:
+        """Have the queue's next batch sent (for ``PartitionQueue``)."""
+        self._ready.add(queue)
         self._send_soon()
 
     async def _connect(self) -> None:
@@ -268,22 +268,22 @@ class Publisher:
         except Exception as error:  # noqa: BLE001 - nobody else would hear of it
             self._fail(error)
 
-    def _send_batches(self, producing: Producing[Lane]) -> None:
-        """A batch of each lane that is ready, unless its node owes an answer: then it goes with the next request."""
+    def _send_batches(self, producing: Producing[PartitionQueue]) -> None:
+        """A batch of each queue that is ready, unless its node owes an answer: then it goes with the next request."""
         assert self._client is not None
         ready, self._ready = self._ready, set()
-        batches: dict[int, list[tuple[Lane, BatchBuilder]]] = {}
-        for lane in ready:
-            node = producing.node(lane)
+        batches: dict[int, list[tuple[PartitionQueue, BatchBuilder]]] = {}
+        for queue in ready:
+            node = producing.node(queue)
             if node in producing.busy:
-                self._ready.add(lane)
-            elif (batch := lane.next_batch(self._client)) is None:
+                self._ready.add(queue)
+            elif (batch := queue.next_batch(self._client)) is None:
                 continue
             elif node is None:
-                self._by_aiokafka.append((lane, batch))
+                self._by_aiokafka.append((queue, batch))
                 self._work.set()
             else:
-                batches.setdefault(node, []).append((lane, batch))
+                batches.setdefault(node, []).append((queue, batch))
         for node, some in batches.items():
             producing.send(node, some)
 
@@ -297,13 +297,13 @@ class Publisher:
             client, generation = self._client, self._generation
             assert client is not None
             while self._by_aiokafka:
-                lane, batch = self._by_aiokafka.popleft()
+                queue, batch = self._by_aiokafka.popleft()
                 try:
-                    sent = await self._unless_broken(client.send_batch(batch, lane.topic, partition=lane.partition))
+                    sent = await self._unless_broken(client.send_batch(batch, queue.topic, partition=queue.partition))
                 except Exception as error:  # noqa: BLE001 - in any case the batch did not leave
-                    self._break(f"{lane.topic}/{lane.partition}: {error!r}")
+                    self._break(f"{queue.topic}/{queue.partition}: {error!r}")
                     break
-                sent.add_done_callback(partial(self._completed, generation, lane))
+                sent.add_done_callback(partial(self._completed, generation, queue))
 
     async def _unless_broken(self, sending: Coroutine[Any, Any, _T]) -> _T:
         """The outcome of a call of the client, which may wait for a task that the client has lost.
@@ -321,22 +321,22 @@ class Publisher:
             call.cancel()
             broke.cancel()
 
-    def _completed(self, generation: int, lane: Lane, sent: asyncio.Future[object] | None) -> None:
+    def _completed(self, generation: int, queue: PartitionQueue, sent: asyncio.Future[object] | None) -> None:
         if generation != self._generation:
             return
         if sent is not None and (sent.cancelled() or sent.exception() is not None):
             if not sent.cancelled() and isinstance(sent.exception(), InvalidTimestampError):
-                self._fail(self._misdated(lane))  # sent again, it would be refused again
+                self._fail(self._misdated(queue))  # sent again, it would be refused again
                 return
-            self._break(f"{lane.topic}/{lane.partition}: {None if sent.cancelled() else sent.exception()!r}")
+            self._break(f"{queue.topic}/{queue.partition}: {None if sent.cancelled() else sent.exception()!r}")
             return
-        records, size = lane.acknowledge()
+        records, size = queue.acknowledge()
         self.acknowledged += records
         self.unacknowledged_bytes -= size
         if not self.full:
             self._drained.set()
-        if lane.ready:
-            self._ready.add(lane)
+        if queue.ready:
+            self._ready.add(queue)
         if self._ready:
             self._send_soon()
 
@@ -354,16 +354,16 @@ class Publisher:
             log.critical("the publisher failed", exc_info=error)
             self._failure = DeliveryError(f"the publisher failed: {error!r}")
             self._failure.__cause__ = error
-        for lane in self._lanes.values():
-            lane.fail(self._failure)
+        for queue in self._queues.values():
+            queue.fail(self._failure)
         self._drained.set()
 
-    def _misdated(self, lane: Lane) -> DeliveryError:
+    def _misdated(self, queue: PartitionQueue) -> DeliveryError:
         """The error of records whose dates the broker does not take."""
-        dates = [timestamp / 1000 for _, _, timestamp, _, _ in lane.in_flight]
+        dates = [timestamp / 1000 for _, _, timestamp, _, _ in queue.in_flight]
         latest = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(max(dates, default=0.0)))
         return DeliveryError(
-            f"{self.bootstrap} refuses {len(dates):,} records of {lane.topic}, dated up to {latest} UTC, as too far"
+            f"{self.bootstrap} refuses {len(dates):,} records of {queue.topic}, dated up to {latest} UTC, as too far"
             " from its own clock: set the clocks of this machine and of the broker (NTP), and start again; `ashare"
             " topics apply` sets the topic's message.timestamp.after.max.ms"
         )
@@ -379,7 +379,7 @@ class Publisher:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(min(1.0, self._deadline / 4))
-            oldest = min((since for lane in self._lanes.values() if (since := lane.in_flight_since)), default=None)
+            oldest = min((since for queue in self._queues.values() if (since := queue.in_flight_since)), default=None)
             if oldest is not None and time.monotonic() - oldest > self._deadline:
                 self._break(f"a batch got no acknowledgement for {self._deadline:g} s")
             if self._client is not None and (dead := ended(self._client)):
@@ -390,19 +390,19 @@ class Publisher:
         log.warning("the Kafka client is replaced: %s", self._broken)
         await self._discard()
         self._by_aiokafka.clear()
-        self.resent += sum(lane.requeue() for lane in self._lanes.values())
+        self.resent += sum(queue.requeue() for queue in self._queues.values())
         for delay in chain(_BACKOFF, iter(lambda: _BACKOFF[-1], None)):
             try:
                 await self._connect()
                 break
             except (KafkaError, OSError) as error:
-                held = sum(lane.unacknowledged for lane in self._lanes.values())
+                held = sum(queue.unacknowledged for queue in self._queues.values())
                 log.warning("%s does not answer, %s records wait in memory: %s", self.bootstrap, f"{held:,}", error)
                 await asyncio.sleep(delay)
         self.rebuilt += 1
         self._broken = None
         self._broke.clear()
-        self._ready.update(lane for lane in self._lanes.values() if lane.ready)
+        self._ready.update(queue for queue in self._queues.values() if queue.ready)
         self._send_soon()
 
     def _shut(self) -> None:

@@ -63,5 +63,5 @@ async def write(bootstrap: str, scope: str, threshold: str | None) -> None:
     publisher = Publisher(bootstrap, client_id="ashare-threshold")
     await publisher.start(THRESHOLDS)
     value = None if threshold is None else encode(Threshold(scope, threshold))
-    publisher.lane(THRESHOLDS, 0).add(scope.encode(), value, time.time_ns() // 1_000_000)
+    publisher.queue(THRESHOLDS, 0).add(scope.encode(), value, time.time_ns() // 1_000_000)
     await publisher.stop()

@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from broker.chunk import Chunk
-from broker.publisher import Lane, Publisher
+from broker.partition_queue import PartitionQueue
+from broker.publisher import Publisher
 from jobs.changes import ChangeRow, Changes
 from jobs.snapshots import SnapshotRow, Snapshots
 from processors.app import StreamApp
@@ -38,9 +39,9 @@ Handler = Callable[[Any, Chunk], Awaitable[None]]
 class DeadLetterBox:
     """Where records of the tick topic that are no ticks go, once per worker."""
 
-    def __init__(self, lane: Lane, group: str) -> None:
+    def __init__(self, queue: PartitionQueue, group: str) -> None:
         """A box of the consumer group ``group``, which becomes the letters' source."""
-        self.lane = lane
+        self.queue = queue
         self.buried = 0
         self._group = group
 
@@ -65,7 +66,7 @@ class DeadLetterBox:
                 received=min(max(timestamp, 0) * 1000, LATEST_US),
             )
             value, headers = dead_letters.to_kafka(letter)
-            self.lane.add(None, value, timestamp, headers)
+            self.queue.add(None, value, timestamp, headers)
             self.buried += 1
             log.error(
                 "a record of the tick topic is no usable tick and went to %s: %s: %s", DEAD_LETTERS, place, reason
@@ -76,7 +77,7 @@ class DeadLetterBox:
         place = f"{topic}/{error.partition}/{error.offset}"
         letter = DeadLetter(b"", f"{place}: {error}", "tick", self._group, 0, time.time_ns() // 1000)
         value, headers = dead_letters.to_kafka(letter)
-        self.lane.add(None, value, letter.received // 1000, headers)
+        self.queue.add(None, value, letter.received // 1000, headers)
         self.buried += 1
         log.error("a tick can't be stored: %s: %s", place, error)
 
@@ -89,7 +90,7 @@ class SnapshotsAgent:
         self.published = 0
         self._table, self._job, self._letters = table, job, letters
         self._effects: EffectsByPartition[SnapshotRow] = EffectsByPartition(
-            lambda partition: Effects(publisher.lane(SNAPSHOTS, partition), letters.lane, every=SNAPSHOT_SECONDS)
+            lambda partition: Effects(publisher.queue(SNAPSHOTS, partition), letters.queue, every=SNAPSHOT_SECONDS)
         )
 
     async def handle(self, event: Any, chunk: Chunk) -> None:
@@ -128,9 +129,9 @@ class ChangesAgent:
         self._thresholds = thresholds
         self._effects: EffectsByPartition[ChangeRow] = EffectsByPartition(
             lambda partition: Effects(
-                state.lane(PRICE_CHANGES_STATE, partition),
-                changes.lane(PRICE_CHANGES, partition),
-                letters.lane,
+                state.queue(PRICE_CHANGES_STATE, partition),
+                changes.queue(PRICE_CHANGES, partition),
+                letters.queue,
                 every=STATE_SECONDS,
             )
         )
@@ -141,10 +142,10 @@ class ChangesAgent:
         in_force = await self._thresholds.of(chunk.partition)
         changes, touched = self._job.apply(self._table.rows(chunk.partition), chunk, in_force)
         self._letters.bury(chunk)
-        lane = self._publisher.lane(PRICE_CHANGES, chunk.partition)
+        queue = self._publisher.queue(PRICE_CHANGES, chunk.partition)
         for change in changes:
             headers = cloudevents.headers(change, chunk.topic)
-            lane.add(change.code.encode(), encode(change), change.received // 1000, headers)
+            queue.add(change.code.encode(), encode(change), change.received // 1000, headers)
         self.emitted += len(changes)
         await self._effects.of(chunk.partition).submit(event, touched, len(chunk))
 
@@ -166,7 +167,7 @@ class StorageAgent:
         """Enter one chunk."""
         self._letters.bury(chunk)
         if chunk.bad:
-            await self._letters.lane.delivered()
+            await self._letters.queue.delivered()
         await self._writer.submit(event, chunk)
 
     def forget(self) -> None:

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Generic, Protocol, TypeVar
 
-from broker.publisher import Lane
+from broker.partition_queue import PartitionQueue
 from processors.watchdog import fatal
 from schemas import Record, encode
 from schemas.outside import printable
@@ -49,12 +49,12 @@ R = TypeVar("R", bound=StateRow)
 class Effects(Generic[R]):
     """One partition's effects of one agent, conflated while an earlier round is on its way."""
 
-    def __init__(self, state: Lane, *before: Lane, every: float = 0.0) -> None:
+    def __init__(self, state: PartitionQueue, *before: PartitionQueue, every: float = 0.0) -> None:
         """Effects that end in state rows.
 
         Args:
             state: where rows go.
-            before: lanes whose records must be confirmed before the rows that count on them.
+            before: queues whose records must be confirmed before the rows that count on them.
             every: seconds between two rounds, unless half of ``LIMIT`` waits before. Rounds of a quarter of the
                 partitions fall on the same beat: few enough not to stop everything else, and most go in one request.
         """
@@ -71,7 +71,7 @@ class Effects(Generic[R]):
         self._task = asyncio.create_task(self._run(), name=f"effects-{state.topic}-{state.partition}")
 
     async def submit(self, event: Acknowledgeable, touched: Iterable[R], ticks: int) -> None:
-        """Enter a chunk that was applied, and whose records are in the lanes before; waits while too many wait."""
+        """Enter a chunk that was applied, and whose records are in the queues before; waits while too many wait."""
         self._events.append(event)
         self._ticks += ticks
         self._touched.update(touched)
@@ -116,8 +116,8 @@ class Effects(Generic[R]):
         self._ticks = 0
         # The rows are read now: what later chunks do to them must not go out before those chunks' changes.
         rows = [made for row in touched if (made := _published(row)) is not None]
-        for lane in self._before:
-            await lane.delivered()
+        for queue in self._before:
+            await queue.delivered()
         for key, value, timestamp in rows:
             self._state.add(key, value, timestamp)
         await self._state.delivered()

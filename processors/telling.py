@@ -45,8 +45,8 @@ class Teller:
             fields["codes"] = "all"
         name = f"{self.source}/{self._run}/{self._count}"
         told = FeedEvent(event, self.source, self._run, 0, at, reason=masked(reason)[:MAX_TEXT], id=name, **fields)
-        self._publisher.lane(FEED_EVENTS, 0).add(self.source.encode(), encode(told), at // 1000)
+        self._publisher.queue(FEED_EVENTS, 0).add(self.source.encode(), encode(told), at // 1000)
 
     async def told(self) -> None:
         """Wait until everything that was announced is acknowledged."""
-        await self._publisher.lane(FEED_EVENTS, 0).delivered()
+        await self._publisher.queue(FEED_EVENTS, 0).delivered()

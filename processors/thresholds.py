@@ -139,11 +139,11 @@ class RunTimeThresholds:
         for number, in_force in partitions.items():
             due, complete = in_force.due(self._wanted, self._committed(number))
             settled.append((number, in_force, due, complete))
-            lane = self._publisher.lane(THRESHOLD_MARKS, number)
+            queue = self._publisher.queue(THRESHOLD_MARKS, number)
             for row in due:
-                lane.add(row.key, encode(row.record()), time.time_ns() // 1_000_000)
-        lanes = [self._publisher.lane(THRESHOLD_MARKS, number) for number, _, due, _ in settled if due]
-        await asyncio.gather(*(lane.delivered() for lane in lanes))
+                queue.add(row.key, encode(row.record()), time.time_ns() // 1_000_000)
+        queues = [self._publisher.queue(THRESHOLD_MARKS, number) for number, _, due, _ in settled if due]
+        await asyncio.gather(*(queue.delivered() for queue in queues))
         for _, in_force, due, complete in settled:
             in_force.take(due)
             if complete:

@@ -123,7 +123,7 @@ class Worker:
         self.publisher = Publisher(options.bootstrap, client_id=self.group)
         # A client has one request on its way: changes must not wait behind rows.
         self.changes_publisher = Publisher(options.bootstrap, client_id=f"{self.group}-changes")
-        self.letters = DeadLetterBox(self.publisher.lane(DEAD_LETTERS, 0), self.group)
+        self.letters = DeadLetterBox(self.publisher.queue(DEAD_LETTERS, 0), self.group)
         self.teller = Teller(self.publisher, self.group, f"{socket.gethostname()}:{options.web_port}")
         self.losses = losses.Losses(self.group)
         self._repeats_told: dict[str, float] = {}

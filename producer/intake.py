@@ -1,4 +1,4 @@
-"""From frames to Kafka: numbered ticks, dead letters and feed events, each on its lane, each counted.
+"""From frames to Kafka: numbered ticks, dead letters and feed events, each on its queue, each counted.
 
 On their way, in this order: ticks without a trade are dropped where that was asked for; the arbiter, where several
 lines bring the same codes, lets on what none of the others has brought; the gate, where there is one, judges what goes
@@ -17,7 +17,8 @@ from typing import Protocol
 
 import msgspec
 
-from broker.publisher import Lane, Publisher
+from broker.partition_queue import PartitionQueue
+from broker.publisher import Publisher
 from producer.arbitration import Admitted, Arbiter
 from producer.clock import now
 from producer.coverage import Coverage, Span
@@ -137,9 +138,9 @@ class Intake:
         self._decoder = decoder
         self._trades_only = trades_only
         self._partitions = topics()[TICKS].partitions
-        self._routes: dict[str, tuple[bytes, Lane]] = {}
-        self._letters = publisher.lane(DEAD_LETTERS, 0)
-        self._events = publisher.lane(FEED_EVENTS, 0)
+        self._routes: dict[str, tuple[bytes, PartitionQueue]] = {}
+        self._letters = publisher.queue(DEAD_LETTERS, 0)
+        self._events = publisher.queue(FEED_EVENTS, 0)
 
     async def take(self, frame: Frame) -> Decoded:
         """Read a frame, and send on all that it holds."""
@@ -249,15 +250,15 @@ class Intake:
         if self.gate is None:
             routes = self._routes
             for tick, value in zip(ticks, self.numbering.stamp(ticks, received), strict=True):
-                key, lane = routes.get(tick.code) or self._route(tick.code)
-                lane.add(key, value, milliseconds)
+                key, queue = routes.get(tick.code) or self._route(tick.code)
+                queue.add(key, value, milliseconds)
         else:
             rows, flaws = self.gate.judge(ticks, received)
             if flaws:
                 ticks, rows, flaws = self._sift(ticks, rows, flaws, received)
             for row, value in zip(rows, self.numbering.stamp(ticks, received, flaws), strict=True):
-                key, lane = row.beside or self._beside(row)
-                lane.add(key, value, milliseconds)
+                key, queue = row.beside or self._beside(row)
+                queue.add(key, value, milliseconds)
         self.counters.ticks += len(ticks)
 
     def _sift(
@@ -276,17 +277,17 @@ class Intake:
         well = [index for index in range(len(ticks)) if index not in flaws]
         return [ticks[index] for index in well], [rows[index] for index in well], {}
 
-    def _beside(self, row: Row) -> tuple[bytes, Lane]:
-        """Key and lane of a code, remembered with the gate."""
+    def _beside(self, row: Row) -> tuple[bytes, PartitionQueue]:
+        """Key and queue of a code, remembered with the gate."""
         row.beside = route = self._route(row.code)
         return route
 
-    def _route(self, code: str) -> tuple[bytes, Lane]:
-        """Key and lane of a code, remembered."""
+    def _route(self, code: str) -> tuple[bytes, PartitionQueue]:
+        """Key and queue of a code, remembered."""
         if len(self._routes) >= CODES:
             self._routes.clear()
-        lane = self._publisher.lane(TICKS, partition_of(code, self._partitions))
-        self._routes[code] = route = (code.encode(), lane)
+        queue = self._publisher.queue(TICKS, partition_of(code, self._partitions))
+        self._routes[code] = route = (code.encode(), queue)
         return route
 
     def _traded(self, ticks: list[FeedTick]) -> list[FeedTick]:

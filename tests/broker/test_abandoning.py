@@ -98,12 +98,12 @@ async def test_nothing_leaves_while_sending_is_not_allowed(requests: list[Reques
     allowed = True
     out = Publisher("nowhere:1", client_id="test", may_send=lambda: allowed)
     await out.start()
-    lane = out.lane("t", 0)
-    lane.add(None, b"1", 1)
+    queue = out.queue("t", 0)
+    queue.add(None, b"1", 1)
     await until(lambda: requests[0].sent)
     allowed = False
-    lane.add(None, b"2", 1)
-    out.lane("t", 1).add(None, b"3", 1)
+    queue.add(None, b"2", 1)
+    out.queue("t", 1).add(None, b"3", 1)
     requests[0].acknowledge()
     await asyncio.sleep(0.2)
     assert requests[0].sent == []
@@ -119,14 +119,14 @@ async def test_a_client_that_is_made_anew_sends_nothing_again_while_it_may_not(r
     allowed = True
     out = Publisher("nowhere:1", client_id="test", deadline=0.1, may_send=lambda: allowed)
     await out.start()
-    lane = out.lane("t", 0)
-    lane.add(None, b"1", 1)
+    queue = out.queue("t", 0)
+    queue.add(None, b"1", 1)
     await until(lambda: requests[0].sent)
     allowed = False
     await until(lambda: len(requests) == 2)
     await asyncio.sleep(0.2)
     assert requests[1].sent == []
-    assert lane.unacknowledged == 1
+    assert queue.unacknowledged == 1
     allowed = True
     await until(lambda: requests[1].sent)
     requests[1].acknowledge()
@@ -137,7 +137,7 @@ async def test_what_is_abandoned_is_gone_and_what_comes_after_is_sent(requests: 
     """In all partitions, in flight or waiting; a late answer to it counts for nothing."""
     out = Publisher("nowhere:1", client_id="test", limit_bytes=1)
     await out.start()
-    first, second = out.lane("t", 0), out.lane("t", 1)
+    first, second = out.queue("t", 0), out.queue("t", 1)
     first.add(None, b"in flight", 1)
     await until(lambda: requests[0].sent)
     first.add(None, b"behind it", 1)
@@ -172,14 +172,14 @@ async def test_abandoning_what_only_waits_keeps_the_client(requests: list[Reques
     allowed = False
     out = Publisher("nowhere:1", client_id="test", may_send=lambda: allowed)
     await out.start()
-    lane = out.lane("t", 0)
-    lane.add(None, b"1", 1)
+    queue = out.queue("t", 0)
+    queue.add(None, b"1", 1)
     await asyncio.sleep(0.1)
     out.abandon()
     allowed = True
-    lane.add(None, b"2", 1)
+    queue.add(None, b"2", 1)
     await until(lambda: requests[0].sent)
-    assert requests[0].sent == [[(lane, [b"2"])]]
+    assert requests[0].sent == [[(queue, [b"2"])]]
     requests[0].acknowledge()
     await out.stop()
     assert len(requests) == 1
@@ -197,28 +197,28 @@ async def test_a_batch_that_was_lost_on_its_way_is_not_sent_again_behind_a_close
     out = Publisher(bootstrap, client_id="test", may_send=lambda: allowed)
     await out.start(topic)
     try:
-        lane = out.lane(topic, 0)
-        lane.add(None, b"0", 1)
-        await lane.delivered()
+        queue = out.queue(topic, 0)
+        queue.add(None, b"0", 1)
+        await queue.delivered()
         client = out._client
         assert client is not None
         # From here on what is written is lost.
         for connection in list(client.client._conns.values()):
             monkeypatch.setattr(connection._writer, "write", lambda _data: None)
-        lane.add(None, b"1", 1)
-        await until(lambda: lane.in_flight_since is not None)
+        queue.add(None, b"1", 1)
+        await until(lambda: queue.in_flight_since is not None)
         await asyncio.sleep(0.05)
         allowed = False
         for connection in list(client.client._conns.values()):
             connection.close()
-        lane.add(None, b"2", 1)
+        queue.add(None, b"2", 1)
         await asyncio.sleep(0.5)
         assert await records(bootstrap, topic) == [b"0"]
         if abandoned:
             assert out.abandon() == 2
         allowed = True
-        lane.add(None, b"3", 1)
-        await lane.delivered()
+        queue.add(None, b"3", 1)
+        await queue.delivered()
         await asyncio.sleep(0.3)
         assert await records(bootstrap, topic) == ([b"0", b"3"] if abandoned else [b"0", b"1", b"2", b"3"])
         assert out.rebuilt == (1 if abandoned else 0)

@@ -84,18 +84,18 @@ async def test_a_publisher_that_lost_a_task_of_its_clients_makes_it_anew(
     publisher = Publisher(bootstrap, client_id="test", deadline=60.0)
     await publisher.start(topic)
     try:
-        lane = publisher.lane(topic, 0)
-        lane.add(None, b"before", 1)
-        await lane.delivered()
+        queue = publisher.queue(topic, 0)
+        queue.add(None, b"before", 1)
+        await queue.delivered()
         OF_A_PRODUCER[name](publisher._client).cancel()
         await asyncio.sleep(0)
         assert publisher._client is not None
         for connection in list(publisher._client.client._conns.values()):
             connection.close()
         publisher._client.client.cluster._partitions.clear()
-        lane.add(None, b"after", 1)
+        queue.add(None, b"after", 1)
         async with asyncio.timeout(20):
-            await lane.delivered()
+            await queue.delivered()
         assert publisher.rebuilt == 1
     finally:
         await publisher.stop()

@@ -53,7 +53,7 @@ async def test_both_modes_carry_the_same_records_and_only_one_packs_requests(
         reading = asyncio.create_task(read())
         for n, value in enumerate(sent):
             for number in (0, 1):
-                publisher.lane(topic, number).add(None, value, 1_000 + n)
+                publisher.queue(topic, number).add(None, value, 1_000 + n)
             if n % 7 == 0:
                 await publisher.flush()
         async with asyncio.timeout(60):

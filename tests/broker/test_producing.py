@@ -46,10 +46,10 @@ async def test_what_gets_no_answer_is_sent_again_once_and_in_order(
     publisher = Publisher(bootstrap, client_id="test")
     await publisher.start(topic)
     try:
-        lane = publisher.lane(topic, 0)
+        queue = publisher.queue(topic, 0)
         sent = []
         for turn in range(20):
-            lane.add(None, b"%d" % turn, 1_000 + turn)
+            queue.add(None, b"%d" % turn, 1_000 + turn)
             sent.append(b"%d" % turn)
             if turn % 5 == 4:
                 publisher._send_ready()  # it is on its way
@@ -59,10 +59,10 @@ async def test_what_gets_no_answer_is_sent_again_once_and_in_order(
                     client.client.cluster._partitions.pop(topic, None)
                 for connection in list(client.client._conns.values()):
                     connection.close()
-            await lane.delivered()
+            await queue.delivered()
         assert publisher.rebuilt == 0
         assert publisher._producing is not None
-        assert plain() or publisher._producing.node(lane) is not None, "batches leave from here again"
+        assert plain() or publisher._producing.node(queue) is not None, "batches leave from here again"
     finally:
         await publisher.stop()
     assert await records(bootstrap, topic) == sent

@@ -45,19 +45,19 @@ async def values(bootstrap: str, name: str, partition: int = 0) -> list[bytes]:
 
 
 async def test_records_arrive_in_order_with_key_time_and_headers(bootstrap: str) -> None:
-    """Through many batches of one lane."""
+    """Through many batches of one queue."""
     declared = topic()
     await admin.apply(bootstrap, {declared.name: declared})
     publisher = Publisher(bootstrap, client_id="test")
     await publisher.start(declared.name)
-    lane = publisher.lane(declared.name, 0)
+    queue = publisher.queue(declared.name, 0)
     sent = [b"%d" % n + b"." * 300 for n in range(5_000)]
     for n, value in enumerate(sent):
-        lane.add(b"key", value, 1_000 + n, [("h", b"1")] if n == 0 else [])
+        queue.add(b"key", value, 1_000 + n, [("h", b"1")] if n == 0 else [])
         if n % 500 == 0:
             await asyncio.sleep(0)
-    await lane.delivered()
-    assert lane.unacknowledged == 0
+    await queue.delivered()
+    assert queue.unacknowledged == 0
     assert publisher.unacknowledged_bytes == 0
     assert publisher.acknowledged == len(sent)
     await publisher.stop()
@@ -69,8 +69,8 @@ async def test_an_oversize_record_is_refused_before_it_is_sent(bootstrap: str) -
     publisher = Publisher(bootstrap, client_id="test")
     await publisher.start(TICKS)
     with pytest.raises(RecordTooLargeError, match="bytes"):
-        publisher.lane(TICKS, 0).add(b"k", b"x" * 1_100_000, 1)
-    large = publisher.lane(DEAD_LETTERS, 0)
+        publisher.queue(TICKS, 0).add(b"k", b"x" * 1_100_000, 1)
+    large = publisher.queue(DEAD_LETTERS, 0)
     value, headers = to_kafka(
         DeadLetter(b"x" * 16_000_000, reason="large", part="frame", source="test", run=1, received=1)
     )
@@ -93,9 +93,9 @@ async def test_a_full_publisher_makes_its_caller_wait(bootstrap: str) -> None:
     await admin.apply(bootstrap, {declared.name: declared})
     publisher = Publisher(bootstrap, client_id="test", limit_bytes=10_000)
     await publisher.start()
-    lane = publisher.lane(declared.name, 0)
+    queue = publisher.queue(declared.name, 0)
     for n in range(200):
-        lane.add(None, b"%03d" % n + b"." * 200, 1)
+        queue.add(None, b"%03d" % n + b"." * 200, 1)
     assert publisher.full
     async with asyncio.timeout(20):
         await publisher.room()
@@ -112,11 +112,11 @@ async def test_a_broker_killed_under_load_loses_and_reorders_nothing(tmp_path: P
     try:
         await admin.apply(broker.bootstrap, {declared.name: declared})
         await publisher.start()
-        lanes = [publisher.lane(declared.name, p) for p in range(2)]
+        queues = [publisher.queue(declared.name, p) for p in range(2)]
         down: asyncio.Task[None] | None = None
         for n in range(3_000):
-            for lane in lanes:
-                lane.add(None, b"%d" % n, 1)
+            for queue in queues:
+                queue.add(None, b"%d" % n, 1)
             if n == 1_000:
                 broker.kill()
                 down = asyncio.create_task(asyncio.to_thread(_start_again, broker))
@@ -151,7 +151,7 @@ async def test_stopping_without_a_broker_says_how_much_was_not_delivered(tmp_pat
         await admin.apply(broker.bootstrap)
         await publisher.start()
         broker.kill()
-        publisher.lane(TICKS, 0).add(b"k", b"v", 1)
+        publisher.queue(TICKS, 0).add(b"k", b"v", 1)
         with pytest.raises(DeliveryError, match="1 records"):
             await publisher.stop(patience=2.0)
     finally:
@@ -164,14 +164,14 @@ async def test_records_dated_too_far_ahead_end_the_publisher_in_plain_words(boot
     await admin.apply(bootstrap, {declared.name: declared})
     publisher = Publisher(bootstrap, client_id="test")
     await publisher.start(declared.name)
-    lane = publisher.lane(declared.name, 0)
-    lane.add(b"key", b"right", time.time_ns() // 1_000_000)
-    await lane.delivered()
+    queue = publisher.queue(declared.name, 0)
+    queue.add(b"key", b"right", time.time_ns() // 1_000_000)
+    await queue.delivered()
     for n in range(3):
-        lane.add(b"key", b"%d" % n, time.time_ns() // 1_000_000 + 2 * HOUR_MS)
+        queue.add(b"key", b"%d" % n, time.time_ns() // 1_000_000 + 2 * HOUR_MS)
     async with asyncio.timeout(60):
         with pytest.raises(DeliveryError, match=r"refuses 3 records of .*, dated up to 20.* UTC.*set the clocks"):
-            await lane.delivered()
+            await queue.delivered()
         with pytest.raises(DeliveryError, match="set the clocks"):
             publisher.check()
         with pytest.raises(DeliveryError, match="set the clocks"):
@@ -190,8 +190,8 @@ async def test_what_is_made_of_a_tick_may_be_dated_ahead_of_the_broker(bootstrap
     ahead = time.time_ns() // 1_000_000 + 2 * HOUR_MS - 60_000
     async with asyncio.timeout(60):
         for name in sorted(own, key=lambda name: TICKS in name):  # the ticks are the last
-            publisher.lane(name, 0).add(b"key", b"", ahead)
+            publisher.queue(name, 0).add(b"key", b"", ahead)
             if TICKS not in name:
-                await publisher.lane(name, 0).delivered()
+                await publisher.queue(name, 0).delivered()
         with pytest.raises(DeliveryError, match=TICKS):
             await publisher.stop()

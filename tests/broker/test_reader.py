@@ -40,7 +40,7 @@ async def topic(bootstrap: str, name: str) -> str:
     for partition, count in ((0, COUNT), (1, COUNT // 10)):
         for offset in range(count):
             value = b"%d/%d" % (partition, offset) + b"." * 300
-            publisher.lane(name, partition).add(b"key", value, 1_000_000 + offset, [("offset", b"%d" % offset)])
+            publisher.queue(name, partition).add(b"key", value, 1_000_000 + offset, [("offset", b"%d" % offset)])
             if not offset % 500:
                 await asyncio.sleep(0.01)
     await publisher.stop()
@@ -148,7 +148,7 @@ async def test_an_offset_that_is_gone_is_an_error(bootstrap: str) -> None:
     publisher = Publisher(bootstrap, client_id="test")
     await publisher.start(name)
     for n in range(20):
-        publisher.lane(name, 0).add(None, b"0/%d." % n, 1_000_000 + n)
+        publisher.queue(name, 0).add(None, b"0/%d." % n, 1_000_000 + n)
     await publisher.stop()
     client = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await client.start()

@@ -97,21 +97,21 @@ async def test_records_go_and_come_over_secured_connections(
             await out.start(topic)
             consumer.assign([tp])
             fetching = Fetching(consumer._fetcher, lambda: 50)
-            lane = out.lane(topic, 0)
+            queue = out.queue(topic, 0)
             for turn, size in enumerate((10, 200_000, 10, 300_000)):
                 if turn == 2:
                     for client in (consumer._client, out._client.client):  # type: ignore[union-attr]
                         for connection in list(client._conns.values()):
                             connection._writer.transport.abort()
                 sent.append(b"%d" % turn * size)
-                lane.add(None, sent[-1], 1_000)
-                await lane.delivered()
+                queue.add(None, sent[-1], 1_000)
+                await queue.delivered()
                 while len(found) < len(sent):
                     found += [r.value for r in (await consumer.getmany(timeout_ms=500)).get(tp, [])]
                     fetching.ask()
             assert fetching._loops, "what came was asked for from here"
             assert out._producing is not None
-            assert out._producing.node(lane) is not None, "what went was sent from here"
+            assert out._producing.node(queue) is not None, "what went was sent from here"
     finally:
         await out.stop()
         await consumer.stop()

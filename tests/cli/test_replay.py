@@ -103,7 +103,7 @@ def ticks(bootstrap: str) -> list[Tick]:
         publisher = Publisher(bootstrap, client_id="test")
         await publisher.start(TICKS)
         for tick in made:
-            publisher.lane(TICKS, _partition(tick.code)).add(tick.code.encode(), encode(tick), tick.received // 1000)
+            publisher.queue(TICKS, _partition(tick.code)).add(tick.code.encode(), encode(tick), tick.received // 1000)
         await publisher.stop()
 
     with ThreadPoolExecutor(1) as pool:
@@ -265,7 +265,7 @@ def test_a_terminal_obeys_no_record_and_a_file_gets_every_byte(bootstrap: str, t
         publisher = Publisher(bootstrap, client_id="test")
         await publisher.start(name)
         for value in values:
-            publisher.lane(name, 0).add(b"k", value, TIME)
+            publisher.queue(name, 0).add(b"k", value, TIME)
         await publisher.stop()
 
     with ThreadPoolExecutor(1) as pool:

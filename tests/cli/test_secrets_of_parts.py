@@ -366,8 +366,8 @@ async def send_a_tick(bootstrap: str, number: int) -> None:
     await publisher.start(TICKS)
     now = time.time_ns() // 1_000_000
     sent = tick(number, code="600519", source="secrets", run=now, time=now, received=now * 1000)
-    lane = publisher.lane(TICKS, partition_of("600519", topics()[TICKS].partitions))
-    lane.add(b"600519", encode(sent), now)
+    queue = publisher.queue(TICKS, partition_of("600519", topics()[TICKS].partitions))
+    queue.add(b"600519", encode(sent), now)
     await publisher.stop()
 
 

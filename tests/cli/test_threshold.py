@@ -98,7 +98,7 @@ def test_a_record_that_somebody_else_wrote_wrongly_is_shown_as_such(own_broker: 
     async def scribble() -> None:
         publisher = Publisher(own_broker, client_id="scribble")
         await publisher.start(THRESHOLDS)
-        publisher.lane(THRESHOLDS, 0).add(b"board:STAR", b'{"scope":"board:STAR"}', 1)
+        publisher.queue(THRESHOLDS, 0).add(b"board:STAR", b'{"scope":"board:STAR"}', 1)
         await publisher.stop()
 
     asyncio.run(scribble())

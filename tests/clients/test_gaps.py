@@ -69,7 +69,7 @@ async def test_a_reader_tells_the_gaps_of_its_codes(bootstrap: str) -> None:
     at = 1_795_138_200_000_000
     for codes in (["920999"], ["920998"]):
         announced = Announced("gap", f"client-{codes[0]}", 7, 0, at, "lost", at - 10, at, codes)
-        publisher.lane(FEED_EVENTS, 0).add(announced.source.encode(), encode(announced), at // 1000)
+        publisher.queue(FEED_EVENTS, 0).add(announced.source.encode(), encode(announced), at // 1000)
     await publisher.flush()
     await publisher.stop()
     reader = PriceChanges(bootstrap, codes="920999", start="earliest")

@@ -101,7 +101,7 @@ class Written:
     def add(self, key: str, value: bytes, timestamp: int, with_headers: list[tuple[str, bytes]] | None = None) -> None:
         """Hand one record to the publisher."""
         partition = partition_of(key, self._partitions)
-        self._publisher.lane(self.name, partition).add(key.encode(), value, timestamp, with_headers or [])
+        self._publisher.queue(self.name, partition).add(key.encode(), value, timestamp, with_headers or [])
 
     async def close(self) -> None:
         """Stop writing."""

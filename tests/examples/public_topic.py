@@ -107,8 +107,8 @@ def send(bootstrap: str, topic: str, records: Iterable[tuple[str, bytes, Headers
         publisher = Publisher(bootstrap, client_id="examples")
         await publisher.start(topic)
         for key, value, headers in records:
-            lane = publisher.lane(topic, partition_of(key, topics()[topic].partitions))
-            lane.add(key.encode(), value, time.time_ns() // 1_000_000, headers)
+            queue = publisher.queue(topic, partition_of(key, topics()[topic].partitions))
+            queue.add(key.encode(), value, time.time_ns() // 1_000_000, headers)
         await publisher.stop()
 
     # In a thread of its own: pytest-asyncio's event loop belongs to the tests.

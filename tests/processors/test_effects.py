@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from broker import admin
-from broker.publisher import Lane, Publisher
+from broker.partition_queue import PartitionQueue
+from broker.publisher import Publisher
 from jobs.changes import ChangeRow
 from jobs.thresholds import parse
 from processors import effects
@@ -20,14 +21,14 @@ from schemas.topics import Topic
 class Acked:
     """Notes what was confirmed at the moment of the ack."""
 
-    def __init__(self, *lanes: Lane) -> None:
+    def __init__(self, *queues: PartitionQueue) -> None:
         """Not acknowledged yet."""
-        self.lanes = lanes
+        self.queues = queues
         self.left: list[int] | None = None
 
     def ack(self) -> bool:
         """As an event's."""
-        self.left = [lane.unacknowledged for lane in self.lanes]
+        self.left = [queue.unacknowledged for queue in self.queues]
         return True
 
 
@@ -49,13 +50,13 @@ async def publisher(bootstrap: str) -> AsyncIterator[Publisher]:
 
 
 @pytest.fixture
-async def lanes(bootstrap: str, publisher: Publisher) -> tuple[Lane, Lane]:
+async def queues(bootstrap: str, publisher: Publisher) -> tuple[PartitionQueue, PartitionQueue]:
     """Where state rows go, and where changes go."""
     names = [f"effects-{kind}-{uuid.uuid4().hex}" for kind in ("state", "changes")]
     await admin.apply(
         bootstrap, {n: Topic(n, "none", "none", "test", 1, 1, {"cleanup.policy": "delete"}) for n in names}
     )
-    return publisher.lane(names[0], 0), publisher.lane(names[1], 0)
+    return publisher.queue(names[0], 0), publisher.queue(names[1], 0)
 
 
 async def until_acked(*events: Acked) -> None:
@@ -65,9 +66,9 @@ async def until_acked(*events: Acked) -> None:
             await asyncio.sleep(0.005)
 
 
-async def test_an_ack_follows_the_changes_and_the_rows(lanes: tuple[Lane, Lane]) -> None:
+async def test_an_ack_follows_the_changes_and_the_rows(queues: tuple[PartitionQueue, PartitionQueue]) -> None:
     """When the event is acknowledged, the broker has confirmed both; the rows went out after the changes."""
-    state, changes = lanes
+    state, changes = queues
     made = Effects[ChangeRow](state, changes)
     event = Acked(state, changes)
     changes.add(b"600519", b"a change", 1)
@@ -78,9 +79,9 @@ async def test_an_ack_follows_the_changes_and_the_rows(lanes: tuple[Lane, Lane])
     made.cancel()
 
 
-async def test_rounds_fall_on_a_beat_and_write_a_row_once(lanes: tuple[Lane, Lane]) -> None:
+async def test_rounds_fall_on_a_beat_and_write_a_row_once(queues: tuple[PartitionQueue, PartitionQueue]) -> None:
     """What comes between two beats goes out together, and of a row only its latest state."""
-    state, _ = lanes
+    state, _ = queues
     made = Effects[ChangeRow](state, every=0.3)
     moved, events = row(), [Acked(state) for _ in range(5)]
     clock = asyncio.get_running_loop().time
@@ -94,11 +95,11 @@ async def test_rounds_fall_on_a_beat_and_write_a_row_once(lanes: tuple[Lane, Lan
 
 
 async def test_too_many_ticks_hold_the_agent_until_a_round_is_done(
-    lanes: tuple[Lane, Lane], monkeypatch: pytest.MonkeyPatch
+    queues: tuple[PartitionQueue, PartitionQueue], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The bound counts ticks, however many chunks they came in."""
     monkeypatch.setattr(effects, "LIMIT", 100)
-    state, _ = lanes
+    state, _ = queues
     made = Effects[ChangeRow](state, every=0.2)
     events = [Acked(state) for _ in range(3)]
     await made.submit(events[0], {row()}, 60)
@@ -108,9 +109,9 @@ async def test_too_many_ticks_hold_the_agent_until_a_round_is_done(
     made.cancel()
 
 
-async def test_what_was_revoked_is_never_acknowledged(lanes: tuple[Lane, Lane]) -> None:
+async def test_what_was_revoked_is_never_acknowledged(queues: tuple[PartitionQueue, PartitionQueue]) -> None:
     """Its chunks come again, to whoever has the partition now."""
-    state, _ = lanes
+    state, _ = queues
     by_partition = EffectsByPartition[ChangeRow](lambda _: Effects(state, every=0.1))
     event = Acked(state)
     await by_partition.of(0).submit(event, {row()}, 1)

@@ -85,7 +85,7 @@ async def load(bootstrap: str) -> AsyncIterator[Publisher]:
                 code=code, exchange="SSE", price=10 + n % 7 / 100, time=now // 1000, received=now, source="load",
                 run=run, n=n, volume=100, turnover=1000.0,
             )  # fmt: skip
-            publisher.lane(TICKS, partition_of(code, partitions)).add(code.encode(), encode(tick), now // 1000)
+            publisher.queue(TICKS, partition_of(code, partitions)).add(code.encode(), encode(tick), now // 1000)
             await asyncio.sleep(0.01)
 
     pushing = asyncio.create_task(push())

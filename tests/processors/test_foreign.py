@@ -78,7 +78,7 @@ async def good(publisher: Publisher, now: int, n: int, price: float) -> None:
         code=CODE, exchange="SSE", price=price, time=now + n, received=(now + n) * 1000, source="line", run=now, n=n,
         volume=100,
     )  # fmt: skip
-    publisher.lane(TICKS, PARTITION).add(CODE.encode(), encode(tick), now + n)
+    publisher.queue(TICKS, PARTITION).add(CODE.encode(), encode(tick), now + n)
     await publisher.flush()
 
 
@@ -118,7 +118,7 @@ async def test_a_worker_goes_on_over_whatever_is_written_into_its_topics(broker:
     await publisher.start(*topics())
     wrong = ticks(now)
     for value in wrong:
-        publisher.lane(TICKS, PARTITION).add(CODE.encode(), value, now)
+        publisher.queue(TICKS, PARTITION).add(CODE.encode(), value, now)
     await good(publisher, now, 1, 10.0)
     await good(publisher, now, 2, 11.0)
     forged = {"source": "line", "run": LATEST_MS, "n": EXACT}
@@ -137,7 +137,7 @@ async def test_a_worker_goes_on_over_whatever_is_written_into_its_topics(broker:
     for topic, key, values in written:
         partition = 0 if topic in {THRESHOLDS, FEED_EVENTS} else PARTITION
         for value in values:
-            publisher.lane(topic, partition).add(key, value, now)
+            publisher.queue(topic, partition).add(key, value, now)
     await publisher.flush()
     for topic, key in [(TICKS, CODE.encode()), *((topic, key) for topic, key, _ in written)]:
         headers = [(name, None if n % 2 else b"x") for n, name in enumerate(foreign.NO_TEXT)]
@@ -154,7 +154,7 @@ async def test_a_worker_goes_on_over_whatever_is_written_into_its_topics(broker:
         await committed(worker)
         await asyncio.to_thread(worker.kill)
         for topic in (SNAPSHOTS, PRICE_CHANGES_STATE):
-            publisher.lane(topic, PARTITION).add(CODE.encode(), b"hello", now)
+            publisher.queue(topic, PARTITION).add(CODE.encode(), b"hello", now)
         await publisher.flush()
         emitted = await ends(broker.bootstrap, PRICE_CHANGES)
         worker.start()

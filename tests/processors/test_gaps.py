@@ -37,7 +37,7 @@ class Feed:
         for code in CODES:
             self._ticks += 1
             tick = Tick(code, "SSE", 10.0, RUN + self._ticks, now, "line", RUN, self._ticks, volume=100)
-            self._publisher.lane(TICKS, partition_of(code, PARTITIONS)).add(code.encode(), encode(tick), now // 1000)
+            self._publisher.queue(TICKS, partition_of(code, PARTITIONS)).add(code.encode(), encode(tick), now // 1000)
         await self._publisher.flush()
 
     async def say(self, event: Any, **fields: Any) -> FeedEvent:
@@ -46,7 +46,7 @@ class Feed:
         said = FeedEvent(
             event, "line", RUN, self._ticks, time.time_ns() // 1000, id=f"line/{RUN}/{self._events}", **fields
         )
-        self._publisher.lane(FEED_EVENTS, 0).add(b"line", encode(said), said.at // 1000)
+        self._publisher.queue(FEED_EVENTS, 0).add(b"line", encode(said), said.at // 1000)
         await self._publisher.flush()
         return said
 

@@ -97,9 +97,9 @@ async def push(publisher: Publisher, rng: random.Random) -> list[Tick]:
                 code=code, exchange="SSE", price=prices[code] / 100, time=now // 1000, received=now, source="load",
                 run=run, n=len(sent) + 1, volume=100, turnover=float(prices[code]),
             )  # fmt: skip
-            lane = publisher.lane(TICKS, partition_of(code, PARTITIONS))
+            queue = publisher.queue(TICKS, partition_of(code, PARTITIONS))
             for _ in range(2 if rng.random() < 0.02 else 1):
-                lane.add(code.encode(), encode(tick), now // 1000)
+                queue.add(code.encode(), encode(tick), now // 1000)
             sent.append(tick)
         await asyncio.sleep(0.005)
     await publisher.flush()

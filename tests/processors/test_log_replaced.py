@@ -45,7 +45,7 @@ class Log:
                 code=code, exchange="SSE", price=10 + n % 7 / 100, time=now // 1000, received=now, source="load",
                 run=self._run, n=n, volume=100, turnover=1000.0,
             )  # fmt: skip
-            publisher.lane(TICKS, partition_of(code, PARTITIONS)).add(code.encode(), encode(tick), now // 1000)
+            publisher.queue(TICKS, partition_of(code, PARTITIONS)).add(code.encode(), encode(tick), now // 1000)
         await publisher.stop()
         self.pushed += ticks
 

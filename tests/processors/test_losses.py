@@ -89,8 +89,8 @@ class Log:
             received = time.time_ns() // 1000
             for code in CODES:
                 tick = Tick(code, "SSE", 10.0, RUN + self._n, received, "line", run, self._n, volume=100)
-                lane = self._publisher.lane(TICKS, partition_of(code, PARTITIONS))
-                lane.add(code.encode(), encode(tick), received // 1000)
+                queue = self._publisher.queue(TICKS, partition_of(code, PARTITIONS))
+                queue.add(code.encode(), encode(tick), received // 1000)
         await self._publisher.flush()
 
 

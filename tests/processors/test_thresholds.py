@@ -72,7 +72,7 @@ class Market:
                 code=code, exchange="SSE", price=cents / 100, time=now // 1000, received=now, source="load",
                 run=self._run, n=self.sent, volume=100,
             )  # fmt: skip
-            self._publisher.lane(TICKS, partition_of(code, PARTITIONS)).add(code.encode(), encode(tick), now // 1000)
+            self._publisher.queue(TICKS, partition_of(code, PARTITIONS)).add(code.encode(), encode(tick), now // 1000)
 
     async def run(self, seconds: float) -> None:
         """Push at a steady pace."""
@@ -196,8 +196,8 @@ async def test_what_was_set_is_in_force_for_a_worker_that_starts_and_stays_after
         worker.kill()
         await write(broker.bootstrap, "board:STAR", None)
         await write(broker.bootstrap, "default", "5ticks")
-        lane = publisher.lane(THRESHOLDS, 0)
-        lane.add(b"code:600000", b'{"scope":"code:600000","threshold":"5%"}', 1)
+        queue = publisher.queue(THRESHOLDS, 0)
+        queue.add(b"code:600000", b'{"scope":"code:600000","threshold":"5%"}', 1)
         market.push(2_000)
         await publisher.flush()
         worker.start()

@@ -75,8 +75,8 @@ async def _publish(bootstrap: str) -> None:
     for n, code in enumerate(CODES * 3, 1):
         # Of now: a broker deletes what is older than the topic's retention, while it is read.
         sent = tick(n, 10 + n / 100, code=code, run=run, source=SOURCE, time=run + n, received=(run + n) * 1000)
-        lane = publisher.lane(TICKS, partition_of(code, topics()[TICKS].partitions))
-        lane.add(code.encode(), encode(sent), sent.received // 1000)
+        queue = publisher.queue(TICKS, partition_of(code, topics()[TICKS].partitions))
+        queue.add(code.encode(), encode(sent), sent.received // 1000)
     await publisher.stop()
 
 

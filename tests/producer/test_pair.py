@@ -29,15 +29,15 @@ class Kept:
         """Nothing yet."""
         self.records: dict[str, list[bytes]] = {}
 
-    def lane(self, topic: str, _partition: int) -> Any:
-        """A lane that adds here."""
+    def queue(self, topic: str, _partition: int) -> Any:
+        """A queue that adds here."""
 
-        class Lane:
+        class PartitionQueue:
             @staticmethod
             def add(_key: bytes, value: bytes, _ms: int, _headers: Any = ()) -> None:
                 self.records.setdefault(topic, []).append(value)
 
-        return Lane
+        return PartitionQueue
 
     @property
     def events(self) -> list[FeedEvent]:

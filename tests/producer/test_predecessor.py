@@ -293,7 +293,7 @@ async def test_a_run_ahead_of_the_clock_is_followed_by_one_above_it(
     ahead = time.time_ns() // 1_000_000 + 3_600_000
     async with writing(bootstrap) as publisher:
         stopped = FeedEvent("stopped", source, ahead, 0, ahead * 1000, id=f"{source}/{ahead}/1")
-        publisher.lane(FEED_EVENTS, 0).add(source.encode(), encode(stopped), time.time_ns() // 1_000_000)
+        publisher.queue(FEED_EVENTS, 0).add(source.encode(), encode(stopped), time.time_ns() // 1_000_000)
 
     async def push(server: ServerConnection) -> None:
         await server.send(post.frame({"code": "600519", "price": 10.5, "time": 1_795_138_201}))
@@ -321,7 +321,7 @@ async def test_a_run_of_days_ahead_stops_the_start(bootstrap: str, source: str, 
     async with writing(bootstrap) as publisher:
         tick = Tick("600519", "SSE", 10.0, received, received * 1000, source, ahead, 1)
         partition = partition_of("600519", topics()[TICKS].partitions)
-        publisher.lane(TICKS, partition).add(b"600519", encode(tick), time.time_ns() // 1_000_000)
+        publisher.queue(TICKS, partition).add(b"600519", encode(tick), time.time_ns() // 1_000_000)
     async with (
         post.Server(post.stay) as feed,
         producing("--bootstrap", bootstrap, "--url", feed.url, "--source", source) as process,
@@ -351,14 +351,14 @@ async def test_a_tail_behind_many_others_is_found(bootstrap: str, source: str, m
     run = time.time_ns() // 1_000_000 - 5_000
     async with writing(bootstrap) as publisher:
         for event in ("started", "subscribed"):
-            publisher.lane(FEED_EVENTS, 0).add(b"k", encode(FeedEvent(event, source, run, 0, run * 1000)), run)
+            publisher.queue(FEED_EVENTS, 0).add(b"k", encode(FeedEvent(event, source, run, 0, run * 1000)), run)
         for n in range(1, 41):
-            lane = publisher.lane(TICKS, n % 2)
-            lane.add(b"k", encode(Tick("600519", "SSE", 10.0, run, run * 1000 + n, source, run, n)), run)
+            queue = publisher.queue(TICKS, n % 2)
+            queue.add(b"k", encode(Tick("600519", "SSE", 10.0, run, run * 1000 + n, source, run, n)), run)
         for n in range(1, 501):
             other = f"{source}-other"
-            lane = publisher.lane(TICKS, n % 2)
-            lane.add(b"k", encode(Tick("600519", "SSE", 10.0, run, run * 1000 + n, other, run, n)), run)
-            publisher.lane(FEED_EVENTS, 0).add(b"k", encode(FeedEvent("connected", other, run, n, run * 1000)), run)
+            queue = publisher.queue(TICKS, n % 2)
+            queue.add(b"k", encode(Tick("600519", "SSE", 10.0, run, run * 1000 + n, other, run, n)), run)
+            publisher.queue(FEED_EVENTS, 0).add(b"k", encode(FeedEvent("connected", other, run, n, run * 1000)), run)
     found = (await predecessor.look(bootstrap, [source]))[source]
     assert (found.run, found.since) == (run, run * 1000 + 40)

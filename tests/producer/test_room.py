@@ -106,10 +106,10 @@ async def test_with_kafka_away_no_effect_of_a_frame_goes_beyond_the_limit(
             waits = intake.counters.held_back
             for topic in (TICKS, DEAD_LETTERS, FEED_EVENTS):
                 for partition in range(12):
-                    lane = publisher.lane(topic, partition)
-                    assert lane.unacknowledged == len(lane._waiting)
-                    lane._waiting.clear()
-                    lane._acknowledged = lane._added
+                    queue = publisher.queue(topic, partition)
+                    assert queue.unacknowledged == len(queue._backlog)
+                    queue._backlog.clear()
+                    queue._acknowledged = queue._added
             publisher.unacknowledged_bytes = 0
             publisher._drained.set()
             await post.until(lambda waits=waits: intake.counters.held_back > waits, seconds=60)
@@ -130,6 +130,6 @@ async def test_a_decoder_that_fails_costs_the_frame(caplog: pytest.LogCaptureFix
     for payload in (b"x" * 2_000, b'{"ticks":[]}'):
         await intake.take(Frame(payload, binary=False, received=NOON * 1000))
         feed.decode = real
-    assert publisher.lane(DEAD_LETTERS, 0).unacknowledged == 1
+    assert publisher.queue(DEAD_LETTERS, 0).unacknowledged == 1
     assert "the decoder failed over a frame of 2000 bytes" in caplog.text
     assert intake.counters.causes == {"decoder": 1}

@@ -43,16 +43,16 @@ class Nowhere:
         self.unacknowledged_bytes = self.acknowledged = self.resent = self.rebuilt = 0
         self.failure: Exception | None = None
 
-    def lane(self, topic: str, partition: int) -> Any:  # noqa: ARG002 - all partitions are one
-        """A lane of it."""
+    def queue(self, topic: str, partition: int) -> Any:  # noqa: ARG002 - all partitions are one
+        """A queue of it."""
         nowhere = self
 
-        class Lane:
+        class PartitionQueue:
             def add(self, key: Any, value: bytes, timestamp: int, headers: Any = ()) -> None:  # noqa: ARG002
                 if topic == FEED_EVENTS:
                     nowhere.events.append(value)
 
-        return Lane()
+        return PartitionQueue()
 
     def check(self) -> None:
         """As the publisher's."""

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from itertools import repeat
 
 from broker import admin
-from broker.publisher import Lane, Publisher, RecordTooLargeError
+from broker.partition_queue import PartitionQueue
+from broker.publisher import Publisher, RecordTooLargeError
 from consumers.replay.merge import Batch
 from consumers.replay.selection import END_HEADER
 from schemas import UsageError
@@ -62,7 +63,7 @@ class ToTopic:
         self._id = (ID_HEADER, replay_id.encode())
         self._say = say
         self._publisher = Publisher(bootstrap, client_id="ashare-replay", limit_bytes=_LIMIT_BYTES)
-        self._lanes: dict[int, Lane] = {}
+        self._queues: dict[int, PartitionQueue] = {}
         self._given: Counter[int] = Counter()
         self._last = 0
 
@@ -87,7 +88,7 @@ class ToTopic:
         elif found.records:
             self._say(f"topic {self._name} holds {found.records:,} records already; this replay's are behind them")
         await self._publisher.start(self._name)
-        self._lanes = {p: self._publisher.lane(self._name, p) for p in partitions}
+        self._queues = {p: self._publisher.queue(self._name, p) for p in partitions}
 
     async def write(self, batch: Batch) -> None:
         """As ``Output.write``."""
@@ -107,12 +108,12 @@ class ToTopic:
                     [*some, identity, (ORIGIN_HEADER, origin % offset)]
                     for some, offset in zip(own, batch.offsets, strict=True)
                 ]
-                self._lanes[batch.partition].extend(batch.keys, batch.values, batch.timestamps, headers)
+                self._queues[batch.partition].extend(batch.keys, batch.values, batch.timestamps, headers)
                 return
             rows = zip(batch.partitions, batch.offsets, batch.keys, batch.values, batch.timestamps, own, strict=True)
             for partition, offset, key, value, timestamp, some in rows:
                 mine = [*some, identity, (ORIGIN_HEADER, b"%d:%d" % (partition, offset))]
-                self._lanes[partition].add(key, value, timestamp, mine)
+                self._queues[partition].add(key, value, timestamp, mine)
         except RecordTooLargeError as error:
             raise UsageError(f"--to-topic {self._name}: {error}") from error
 
@@ -121,10 +122,10 @@ class ToTopic:
 
     async def close(self, *, complete: bool) -> None:
         """As ``Output.close``: an end marker in every partition, empty, behind the last record."""
-        if not self._lanes:
+        if not self._queues:
             return
         word = b"complete" if complete else b"interrupted"
-        for partition, lane in self._lanes.items():
+        for partition, queue in self._queues.items():
             count = (COUNT_HEADER, b"%d" % self._given[partition])
-            lane.add(None, b"", self._last, [self._id, (END_HEADER, word), count])
+            queue.add(None, b"", self._last, [self._id, (END_HEADER, word), count])
         await self._publisher.stop()

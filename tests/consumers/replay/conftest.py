@@ -76,7 +76,7 @@ async def record(bootstrap: str, ticks: Sequence[Tick]) -> Recorded:
     written, ends = [], dict.fromkeys(range(PARTITIONS), 0)
     for tick in ticks:
         partition = partition_of(tick.code, PARTITIONS)
-        publisher.lane(name, partition).add(tick.code.encode(), encode(tick), tick.received // 1000)
+        publisher.queue(name, partition).add(tick.code.encode(), encode(tick), tick.received // 1000)
         written.append(Written(tick, partition, ends[partition]))
         ends[partition] += 1
     await publisher.stop()

@@ -248,7 +248,7 @@ async def test_a_tick_that_is_none_is_left_out_of_columns_and_kept_in_lines(
 
     publisher = Publisher(recorded.bootstrap, client_id="test")
     await publisher.start(recorded.topic)
-    publisher.lane(recorded.topic, 0).add(b"600519", b'{"code":"600519"}', NINE_THIRTY)
+    publisher.queue(recorded.topic, 0).add(b"600519", b'{"code":"600519"}', NINE_THIRTY)
     await publisher.stop()
     got = await lines(play, recorded)
     assert len(got) == 901

@@ -59,8 +59,8 @@ async def publish(bootstrap: str, ticks: list[Tick]) -> None:
     publisher = Publisher(bootstrap, client_id="first")
     await publisher.start(TICKS)
     for tick in ticks:
-        lane = publisher.lane(TICKS, partition_of(tick.code, PARTITIONS))
-        lane.add(tick.code.encode(), encode(tick), tick.received // 1000)
+        queue = publisher.queue(TICKS, partition_of(tick.code, PARTITIONS))
+        queue.add(tick.code.encode(), encode(tick), tick.received // 1000)
     await publisher.stop()
 
 
