@@ -19,7 +19,9 @@ log = logging.getLogger(__name__)
 
 
 class Writer:
-    """A stream's writer whose errors are all an ``OSError``."""
+    """A stream's writer whose errors are all an ``OSError``; ``guarded`` says so, whoever made it so."""
+
+    guarded = True
 
     def __init__(self, writer: Any) -> None:
         """Write through ``writer``."""
@@ -73,7 +75,7 @@ class Connection(conn.AIOKafkaConnection):  # type: ignore[misc]
 
     @_writer.setter
     def _writer(self, writer: Any) -> None:
-        self._guarded = writer if writer is None or isinstance(writer, Writer) else Writer(writer)
+        self._guarded = writer if writer is None or getattr(writer, "guarded", False) else Writer(writer)
 
     async def connect(self) -> Any:
         """Connect and shake hands.

@@ -10,8 +10,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
-from ashare_client import PriceChanges
-from ashare_client.upkeep import close, commit_as_member, ended
+from ashare_client import PriceChanges, upkeep
+from ashare_client.upkeep import close, commit_as_member, ended, guard
+from broker import boundary  # its connections are guarded from the import on
 from tests.clients.topics import change, written
 
 TASKS: dict[str, Callable[[Any], Any]] = {
@@ -106,3 +107,17 @@ async def test_nothing_is_committed_without_a_generation(bootstrap: str) -> None
     finally:
         await close(consumer, 10.0)
     await topic.close()
+
+
+async def test_a_writer_is_wrapped_once_where_two_libraries_guard_it(bootstrap: str) -> None:
+    """The archive and replays have both in one process: wrapped at each request, a writer would end in recursion."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    guard(consumer._client)
+    await consumer.start()
+    try:
+        for _ in range(20):
+            await consumer._client.fetch_all_metadata()
+        for connection in consumer._client._conns.values():
+            assert not isinstance(connection._writer._stream, (boundary.Writer, upkeep._Writer))
+    finally:
+        await consumer.stop()

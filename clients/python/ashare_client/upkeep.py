@@ -25,7 +25,9 @@ _OF_A_MEMBER = ("_heartbeat_task", "_commit_refresh_task")
 
 
 class _Writer:
-    """A stream's writer whose errors are all an `OSError`."""
+    """A stream's writer whose errors are all an `OSError`; `guarded` says so, whoever made it so."""
+
+    guarded = True
 
     def __init__(self, writer: Any) -> None:
         self._stream = writer
@@ -62,7 +64,7 @@ def guard(client: Any) -> None:
             client.force_metadata_update()
             return None
         writer = None if connection is None else connection._writer
-        if writer is not None and not isinstance(writer, _Writer):
+        if writer is not None and not getattr(writer, "guarded", False):
             connection._writer = _Writer(writer)
         return connection
 
