@@ -90,9 +90,9 @@ def _deaf(worker: Worker) -> None:
     fetching = client(worker)._fetching
     fetching.ask = lambda: None
     fetching._fetcher._proc_fetch_request = forever
-    for conversation in fetching._conversations.values():
-        conversation.forget()
-        conversation.ask = lambda: None
+    for loop in fetching._loops.values():
+        loop.forget()
+        loop.ask = lambda: None
 
 
 def end(task: str) -> Callable[[Worker], None]:
