@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import uuid
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import (
     GroupCoordinatorNotAvailableError,
     GroupLoadInProgressError,
@@ -20,6 +22,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from broker import groups
 from schemas import UsageError
+from schemas.topics import TICKS
 
 PLACE = TopicPartition("ticks", 3)
 
@@ -123,3 +126,17 @@ async def test_a_refusal_is_an_error_and_a_group_that_is_not_there_has_no_member
     admin.fetching = [30]
     with pytest.raises(UsageError):
         await groups.committed("nowhere", "ashare-")
+
+
+async def test_the_members_of_several_groups_are_told(bootstrap: str) -> None:
+    """By a real broker: an answer about several groups is another than several answers about one."""
+    names = [f"groups-{number}-{uuid.uuid4().hex}" for number in range(3)]
+    consumers = [AIOKafkaConsumer(TICKS, bootstrap_servers=bootstrap, group_id=name) for name in names[:2]]
+    async with contextlib.AsyncExitStack() as stack:
+        for consumer in consumers:
+            await consumer.start()
+            stack.push_async_callback(consumer.stop)
+        async with asyncio.timeout(60):
+            while not all(consumer.assignment() for consumer in consumers):  # noqa: ASYNC110 - looked at, not told
+                await asyncio.sleep(0.1)
+        assert await groups.members(bootstrap, names) == dict(zip(names, (1, 1, 0), strict=True))

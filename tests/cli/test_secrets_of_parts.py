@@ -353,7 +353,8 @@ async def everything_in(bootstrap: str) -> str:
             for batch in (await consumer.getmany(timeout_ms=500)).values():
                 found += [f"{record.key!r} {record.headers!r} {record.value!r}" for record in batch]
         groups = [name for name, _ in await admin.list_consumer_groups()]
-        found += [repr(answer) for answer in await admin.describe_consumer_groups(groups)]
+        # One by one: aiokafka reads an answer about several groups wrongly.
+        found += [repr(await admin.describe_consumer_groups([name])) for name in groups]
     finally:
         await consumer.stop()
         await admin.close()
