@@ -156,6 +156,7 @@ class Parts:
             "groups": [agent["group"] for agent in every],
             "recovered": all(agent["recovered"] for agent in every),
             "ticks": max(agent["handled"] for agent in every),
+            "chunks": max(agent["chunks"] for agent in every),
             "stored": sum(agent.get("stored", 0) for agent in every),
             "changes": sum(agent.get("changes", 0) for agent in every),
             "snapshots": sum(agent.get("snapshots", 0) for agent in every),
