@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
@@ -112,7 +113,21 @@ class Worker:
             override_logging=False,
         )
         worker.spinner = None
-        loop.run_until_complete(self.start())
+        starting = loop.create_task(self.start())
+
+        def asked_to_stop() -> None:
+            # Faust's own handlers come when its worker starts; the web server answers before that.
+            if starting.done():
+                worker._on_sigterm()
+            else:
+                starting.cancel()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, asked_to_stop)
+        try:
+            loop.run_until_complete(starting)
+        except asyncio.CancelledError:
+            return 0
         worker.last = self.stop
         try:
             worker.execute_from_commandline()
