@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterable
@@ -19,6 +20,8 @@ from processors.options import WorkerOptions, parse_agents
 __all__ = ["Worker", "WorkerOptions", "parse_agents"]
 
 log = logging.getLogger(__name__)
+
+_LEAVE_SECONDS = 15.0
 
 
 class _Supervisor(FaustWorker):
@@ -37,6 +40,28 @@ class _Supervisor(FaustWorker):
             log.exception("stopping failed")
         super()._shutdown_loop()
 
+    def _on_sigterm(self) -> None:
+        if self.begun():
+            super()._on_sigterm()
+        else:
+            self._leaving = self._leaving or asyncio.ensure_future(self._leave())
+
+    _on_sigint = _on_sigterm
+
+    async def _leave(self) -> None:
+        """End before any agent had work in hand: Faust waits for ever where an app is stopped while it starts."""
+        try:
+            async with asyncio.timeout(_LEAVE_SECONDS):
+                await self.last()
+        except Exception:
+            log.exception("stopping failed")
+        finally:
+            for stream in (sys.stdout, sys.stderr):
+                stream.flush()
+            os._exit(0)
+
+    _leaving: asyncio.Future[None] | None = None
+    begun: Callable[[], bool]
     last: Callable[[], Awaitable[None]]
 
 
@@ -113,6 +138,8 @@ class Worker:
             override_logging=False,
         )
         worker.spinner = None
+        worker.last = self.stop
+        worker.begun = lambda: any(runner.handled or runner.recovered for runner in self.parts.runners)
         starting = loop.create_task(self.start())
 
         def asked_to_stop() -> None:
@@ -128,7 +155,6 @@ class Worker:
             loop.run_until_complete(starting)
         except asyncio.CancelledError:
             return 0
-        worker.last = self.stop
         try:
             worker.execute_from_commandline()
         except SystemExit as stop:
