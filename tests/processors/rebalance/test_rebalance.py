@@ -10,8 +10,9 @@ import asyncio
 import contextlib
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,6 +35,14 @@ PAUSE = 15.0
 """Most seconds that a partition may stand still beyond what was done to it. The session of a member that is gone ends
 after 10 s; a drain that waits for what can't come gives up after 20 s."""
 SESSION = 10.0
+IN_FLIGHT = 200
+"""Most rows of the requests that were on their way when a member lost its partitions, one a partition."""
+
+
+def on_its_way_apart(wrong: Mapping[Any, int]) -> dict[str, int]:
+    """What is wrong, but for rows of requests that were on their way: "When a worker may act" in the decisions."""
+    return {what: count for what, count in wrong.items() if what != "rows_went_back" or count > IN_FLIGHT}
+
 
 layouts = pytest.mark.parametrize("agents", [TOGETHER, APART], ids=["together", "apart"])
 pytestmark = pytest.mark.timeout(300)
@@ -118,7 +127,7 @@ async def test_a_member_that_stood_still_past_its_session_publishes_and_serves_n
                     await ask(frozen[0].url, load.codes[::8], watch.lowest, served, go_on)
                 await up(group)
                 found = await judged(broker.bootstrap, load, groups, group, store=tmp_path / "store", served=served)
-            assert not found.wrong, found.examples
+            assert not on_its_way_apart(found.wrong), found.examples
             assert not longer_than(SESSION + PAUSE, watch)
 
 
@@ -185,7 +194,7 @@ async def test_a_member_joins_while_no_produce_is_taken(broker: GatedBroker, tmp
                 await up(group)
                 await asyncio.sleep(1.0)
             found = await judged(broker.bootstrap, load, groups, group, store=tmp_path / "store")
-            assert not found.wrong, found.examples
+            assert not on_its_way_apart(found.wrong), found.examples
 
 
 async def test_a_store_that_takes_nothing_holds_back_its_own_agent_alone(broker: GatedBroker, tmp_path: Path) -> None:
