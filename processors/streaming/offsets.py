@@ -83,18 +83,16 @@ class Fetch:
     dropped, and comes again.
     """
 
-    __slots__ = ("_at", "_deliveries", "begun", "dropped")
+    __slots__ = ("_at", "_deliveries", "dropped")
 
     def __init__(self, deliveries: Sequence[Delivery]) -> None:
         """It waits in the stream's buffer."""
         self._deliveries = deliveries
         self._at = 0
-        self.begun = False
         self.dropped = False
 
     def __iter__(self) -> Iterator[Delivery]:
         """The deliveries, one after the other, until the fetch is dropped."""
-        self.begun = True
         while self._at < len(self._deliveries) and not self.dropped:
             self._at += 1
             yield self._deliveries[self._at - 1]
