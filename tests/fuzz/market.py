@@ -68,23 +68,23 @@ class HostileMarket:
 
     async def _push(self, connection: ServerConnection) -> None:
         begun = time.monotonic()
-        while True:
-            if not self.quiet:
-                await connection.send(self._tick())
-                for _ in range(6):
-                    payload, binary = next(self._bad)
-                    await self._bytes(connection, payload, text=not binary)
-                if self._floods:
-                    flood = self._floods.pop()
-                    self.attacks.append(f"a frame of {len(flood):,} bytes: {flood[:20]!r}")
-                    await self._bytes(connection, flood, text=True)
-                elif time.monotonic() - begun > _ENDING_EVERY:
-                    # Whoever has answered this has read all that came before it.
-                    await asyncio.wait_for(await connection.ping(), 120.0)
-                    await asyncio.sleep(0.5)
-                    await next(self._endings)(connection)  # type: ignore[misc]
-                    return
+        while not self.quiet:
+            await connection.send(self._tick())
+            for _ in range(6):
+                payload, binary = next(self._bad)
+                await self._bytes(connection, payload, text=not binary)
+            if self._floods:
+                flood = self._floods.pop()
+                self.attacks.append(f"a frame of {len(flood):,} bytes: {flood[:20]!r}")
+                await self._bytes(connection, flood, text=True)
+            elif time.monotonic() - begun > _ENDING_EVERY:
+                # Whoever has answered this has read all that came before it.
+                await asyncio.wait_for(await connection.ping(), 120.0)
+                await asyncio.sleep(0.5)
+                await next(self._endings)(connection)  # type: ignore[misc]
+                return
             await asyncio.sleep(_ROUND)
+        await connection.wait_closed()
 
     async def _bytes(self, connection: ServerConnection, payload: bytes, *, text: bool) -> None:
         """As text only where it is UTF-8: what is none ends a connection, by the protocol."""
