@@ -64,9 +64,13 @@ def _how(task: asyncio.Task[Any]) -> str:
 
 async def leave(consumer: Any) -> None:
     """Tell a group that a consumer whose tasks may be dead leaves it, so that the others need not wait for it."""
-    leaving: asyncio.Task[None] = consumer._coordinator.maybe_leave_group()
+    coordinator = consumer._coordinator
+    # aiokafka has no member leave that has a name of its own in the group.
+    name, coordinator._group_instance_id = coordinator._group_instance_id, None
+    leaving: asyncio.Task[None] = coordinator.maybe_leave_group()
     await asyncio.wait([leaving], timeout=_CLOSE_SECONDS)
     leaving.cancel()
+    coordinator._group_instance_id = name
 
 
 async def discard(owner: Any) -> None:

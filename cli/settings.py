@@ -211,6 +211,13 @@ _DECLARED = (
         "what the workers of a group share, to ask each other over the network; without it, only on one machine",
         secret=True,
     ),
+    Setting(
+        "group_instance_id",
+        "--group-instance-id",
+        "ASHARE_GROUP_INSTANCE_ID",
+        "what this worker is called in its consumer groups, no other may be; started again under it within 6 s, it gets"
+        " its partitions back without a rebalance; default: HOSTNAME-WEB_PORT",
+    ),
     Setting("archive", "--archive", "ASHARE_ARCHIVE", "archive directory; default: data/archive, where there is one"),
 )
 SETTINGS: Mapping[str, Setting] = {setting.name: setting for setting in _DECLARED}

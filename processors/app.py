@@ -19,6 +19,7 @@ from processors.http.server import WebServer
 from processors.options import WorkerOptions, make_agents
 from processors.streaming.checks import AgentChecks
 from processors.streaming.logs import LogWatch
+from processors.streaming.membership import instance_id
 from processors.streaming.runner import AgentRunner
 from processors.streaming.watchdog import Watchdog
 from schemas.topics import FEED_EVENTS
@@ -38,6 +39,7 @@ class Parts:
         """
         check_own(options.web_url)
         agents = make_agents(options)
+        member = instance_id(options.group_instance_id, options.web_port)
         address = announced(options.web_url, options.peer_secret)
         place = f"{socket.gethostname()}:{options.web_port}"
         names = [agent.name for agent in agents]
@@ -49,6 +51,7 @@ class Parts:
                 options.bootstrap,
                 address=address,
                 place=place,
+                member=member,
                 beside=names,
                 shared=shared.get(agent.input),
             )

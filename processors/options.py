@@ -31,6 +31,7 @@ class WorkerOptions:
         web_url: where other workers reach this one.
         web_hosts: further names that its HTTP is asked by.
         peer_secret: what the workers of the group share.
+        group_instance_id: what this worker is called in its groups; default: by its host and port.
     """
 
     bootstrap: str
@@ -42,6 +43,7 @@ class WorkerOptions:
     web_url: str
     web_hosts: tuple[str, ...] = ()
     peer_secret: str | None = field(default=None, repr=False)
+    group_instance_id: str | None = None
 
 
 def parse_agents(text: str) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ def command(
     web_url: Annotated[str | None, option("web_url")] = default("web_url"),
     web_hosts: Annotated[str, option("web_hosts")] = default("web_hosts"),
     peer_secret: Annotated[str | None, option("peer_secret")] = default("peer_secret"),
+    group_instance_id: Annotated[str | None, option("group_instance_id")] = default("group_instance_id"),
 ) -> None:
     """Run a worker: snapshots, storage and price changes, or some of them, and agents of your own (MODULE:CLASS).
 
@@ -54,6 +55,7 @@ def command(
         web_url=web_url or f"http://{web_host}:{web_port}",
         web_hosts=tuple(filter(None, web_hosts.split(","))),
         peer_secret=secret("peer_secret", peer_secret or None),
+        group_instance_id=group_instance_id or None,
     )
     code = Worker(options).run()
     if code:

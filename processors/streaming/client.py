@@ -36,10 +36,11 @@ from faust.transport.consumer import ensure_TPset
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from broker.background import commit_as_member, discard, ended, leave
+from broker.background import commit_as_member, discard, ended, is_member, leave
 from broker.chunk import Chunk, drain
 from broker.fetching import Fetching
 from broker.probe import LogId, Probe, ProbeError
+from processors.streaming.membership import leave_at_stop, uncovered
 from processors.streaming.watchdog import fatal
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         """As Faust makes it."""
         self.seeks = self.rebuilt = 0
         self.rebuilding = False
+        self._covered = False
         self.logs: dict[str, LogId] = {}
         self._wanted: str | None = None
         self._calls: set[asyncio.Future[Any]] = set()
@@ -132,6 +134,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             self._upkeep.cancel()
         if self._consumer is None:
             return
+        leave_at_stop(self._consumer._coordinator)
         stopping = asyncio.ensure_future(self._consumer.stop())
         await asyncio.wait([stopping], timeout=_STOP_SECONDS)
         if not stopping.done() or stopping.cancelled() or stopping.exception() is not None:
@@ -152,7 +155,9 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             await discard(consumer)
             raise
         commit_as_member(consumer)
-        cast("Any", self.app).runner.lease.follow(consumer._coordinator)
+        runner = cast("Any", self.app).runner
+        runner.lease.follow(consumer._coordinator)
+        runner.membership.follow(consumer._coordinator)
         fetcher = consumer._fetcher
         # Changelogs are assigned too, and restored by a reader of their own: nobody would take what came of them.
         self._fetching = Fetching(
@@ -177,10 +182,28 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
                 continue
             # A group's coordinator starts and stops some of its tasks: what has ended is looked at twice.
             before, seen = seen, ended(self._ensure_consumer())
+            if not self._covered:
+                await self._cover()
             why = self._wanted or (seen if seen == before else None)
             if why is not None:
                 await self._rebuild(why)
                 seen = self._wanted = None
+
+    async def _cover(self) -> None:
+        """Join anew, once, where the place that this member came back to lacks topics or partitions."""
+        consumer = self._ensure_consumer()
+        coordinator, cluster = consumer._coordinator, consumer._client.cluster
+        assignor = cast("Any", self.app.assignor)
+        subscription = consumer._subscription.subscription
+        if subscription is None or subscription.assignment is None or not is_member(coordinator):
+            return
+        self._covered = True
+        counts = {topic: len(cluster.partitions_for_topic(topic) or ()) for topic in subscription.topics}
+        members, tables = assignor.external_topics_metadata(), assignor.tables_metadata()
+        topic = uncovered(counts, [*members.values(), *tables.values()])
+        if topic is not None or str(self.app.conf.canonical_url) not in members:
+            log.warning("what this worker was is not what it is now: it joins its group anew")
+            await leave(consumer)
 
     async def _rebuild(self, why: str) -> None:
         """Replace the client; to Faust, its partitions are revoked, and assigned again when the new one has joined."""
@@ -193,7 +216,6 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             topics, assigned = old.subscription(), ensure_TPset(old.assignment())
             app.on_rebalance_start()
             await self.on_partitions_revoked(assigned)
-            await leave(old)
             await discard(old)
             await self._reconnect()
         finally:

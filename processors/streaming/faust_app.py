@@ -56,11 +56,12 @@ class StreamApp(faust.App):
         return table
 
 
-def make_app(bootstrap: str, group: str, *, address: str, runner: AgentRunner) -> StreamApp:
+def make_app(bootstrap: str, group: str, *, address: str, member: str, runner: AgentRunner) -> StreamApp:
     """The app of one agent.
 
     Args:
         address: where the other members of the group reach this process.
+        member: the name that this process has in the group.
     """
     servers = bootstrap.split(",")
     app = StreamApp(
@@ -86,6 +87,7 @@ def make_app(bootstrap: str, group: str, *, address: str, runner: AgentRunner) -
         broker_commit_interval=0.5,
         broker_commit_every=1_000_000_000,
         consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=member,
         # Stock: 20 minutes, for which a dead broker would block every commit.
         producer_request_timeout=30.0,
         worker_redirect_stdouts=False,

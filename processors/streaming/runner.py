@@ -24,6 +24,7 @@ from processors.streaming.effects import Effects
 from processors.streaming.faust_app import SESSION_SECONDS, StreamApp, make_app
 from processors.streaming.groups import group_of, take_over
 from processors.streaming.lease import Lease
+from processors.streaming.membership import Membership
 from processors.streaming.offsets import Fetch
 from processors.streaming.watchdog import fatal
 from schemas.topics import DEAD_LETTERS, FEED_EVENTS, TICKS, partition_of, topics
@@ -51,6 +52,7 @@ class AgentRunner:
         *,
         address: str,
         place: str,
+        member: str,
         beside: Collection[str] = (),
         shared: SharedBatches | None = None,
     ) -> None:
@@ -59,6 +61,7 @@ class AgentRunner:
         Args:
             address: where the other members of the group reach this process.
             place: names this process in what it announces.
+            member: names it in the group (``streaming.membership``).
             beside: the agents of the same process.
             shared: what those of them that read the same topic have taken apart and decoded.
         """
@@ -69,8 +72,9 @@ class AgentRunner:
         self.handled = self.chunks = self.published = self.logs_replaced = 0
         self.current: dict[int, float] = {}
         self.lease = Lease(SESSION_SECONDS)
+        self.membership = Membership(self.group, member)
         self.losses = losses.Losses(self.group, agent.name)
-        self.app: StreamApp = make_app(bootstrap, self.group, address=address, runner=self)
+        self.app: StreamApp = make_app(bootstrap, self.group, address=address, member=member, runner=self)
         self.publisher = Publisher(bootstrap, client_id=self.group, may_send=self._may_act)
         # A client has one request on its way: records must not wait behind rows.
         self.records_publisher = self.publisher

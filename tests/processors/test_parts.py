@@ -170,7 +170,7 @@ class Waiting(Agent):
 @pytest.fixture
 async def checked() -> tuple[AgentRunner, AgentChecks, Any]:
     """An agent's runner with a consumer, and its checks; the logs end where a test says."""
-    runner = AgentRunner(Waiting(), "127.0.0.1:9", address="http://127.0.0.1:1", place="host:1")
+    runner = AgentRunner(Waiting(), "127.0.0.1:9", address="http://127.0.0.1:1", place="host:1", member="host-1")
     logs = SimpleNamespace(ends=lambda _: {})
     return runner, AgentChecks(runner, cast("Any", logs)), logs
 

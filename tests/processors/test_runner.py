@@ -30,7 +30,7 @@ class Rig:
         """Nothing was fetched."""
         self.agent = agent
         monkeypatch.setattr(runner_module.AgentRunner, "_build", lambda _: None)
-        self.runner = AgentRunner(agent, "127.0.0.1:9", address="http://127.0.0.1:1", place="host:1")
+        self.runner = AgentRunner(agent, "127.0.0.1:9", address="http://127.0.0.1:1", place="host:1", member="host-1")
         self.runner.publisher.partitions[OUT] = 12
         self.consumer = PlayedConsumer(self.runner)
         cast("Any", self.runner.app)._consumer = self.consumer

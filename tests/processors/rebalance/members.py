@@ -29,14 +29,14 @@ STOP_SECONDS = 15.0
 class Member:
     """One ``ashare process``, which can be started again on its port."""
 
-    def __init__(self, bootstrap: str, directory: Path, agents: str = ALL) -> None:
+    def __init__(self, bootstrap: str, directory: Path, agents: str = ALL, *options: str) -> None:
         """Started at once."""
         self.agents = agents
         self.port = free_port()
         self._log = directory / f"{self.port}.log"
         self._arguments = [
             *("process", "--bootstrap", bootstrap, "--agents", agents, "--threshold", THRESHOLD),
-            *("--store", f"sqlite:///{directory / 'store'}", "--web-port", str(self.port)),
+            *("--store", f"sqlite:///{directory / 'store'}", "--web-port", str(self.port), *options),
         ]
         self.start()
 
@@ -60,12 +60,12 @@ class Member:
 
 
 @contextlib.contextmanager
-def members(bootstrap: str, directory: Path, agents: Sequence[str]) -> Iterator[list[Member]]:
+def members(bootstrap: str, directory: Path, agents: Sequence[str], *options: str) -> Iterator[list[Member]]:
     """Workers that share the partitions; whichever are in the list at the end are ended, and so leave their groups."""
     started: list[Member] = []
     try:
         for some in agents:
-            started.append(Member(bootstrap, directory, some))  # noqa: PERF401 - what has started is ended
+            started.append(Member(bootstrap, directory, some, *options))  # noqa: PERF401 - what has started is ended
         yield started
     finally:
         for member in started:

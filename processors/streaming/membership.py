@@ -1,0 +1,99 @@
+"""A worker's place in its consumer groups, under a name that it keeps when it is started again (KIP-345).
+
+A worker that was killed is back before its session ends: the group gives it the partitions that it had, and none of the
+others stops for it. What aiokafka 0.14.0 and Faust 0.15.3 lack for that is added here:
+
+- two processes of one name would take the place from each other for ever: aiokafka joins under a new member id when its
+  own is refused. Here the id that it had goes along, so that the broker can tell, and the later process stays.
+- a member that gets its place back is not told that it leads, so nobody would see that a topic got partitions
+  meanwhile, or that this version reads more topics. What is assigned to the group is compared with what is due.
+- a worker that is asked to end leaves, so that the others need not wait for its session's end.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import socket
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from aiokafka.protocol.group import JoinGroupRequest
+
+from processors.streaming.watchdog import fatal
+from schemas import UsageError
+
+log = logging.getLogger(__name__)
+
+_FENCED_INSTANCE_ID, _UNKNOWN_MEMBER_ID = 82, 25
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,249}")
+"""What Kafka's own client takes for a ``group.instance.id``."""
+
+
+def instance_id(given: str | None, web_port: int) -> str:
+    """The name of this process in its groups: as given, or from host and port, which no other process has.
+
+    Raises:
+        UsageError: it is not a name that Kafka takes.
+    """
+    if not given:
+        return f"{re.sub('[^A-Za-z0-9._-]', '_', socket.gethostname())[:200]}-{web_port}"
+    if not _NAME.fullmatch(given):
+        raise UsageError(
+            f"--group-instance-id {given!r} is not a name: give up to 249 letters, digits, dots, dashes and underscores"
+        )
+    return given
+
+
+class Membership:
+    """In one group.
+
+    Attributes:
+        name: of this process; the broker's ``group.instance.id``.
+    """
+
+    def __init__(self, group: str, name: str) -> None:
+        """Not a member yet."""
+        self.group, self.name = group, name
+        self._member_id = ""
+
+    def follow(self, coordinator: Any) -> None:
+        """Have an aiokafka group coordinator join as the member that it was."""
+        send = coordinator._send_req
+
+        async def send_req(request: Any) -> Any:
+            if not isinstance(request, JoinGroupRequest):
+                return await send(request)
+            if not request._member_id:
+                request._member_id = self._member_id
+            response = await send(request)
+            if response.error_code == _FENCED_INSTANCE_ID:
+                log.critical(
+                    "another process has joined the consumer group %s as %s: give each worker a name of its own"
+                    " (--group-instance-id)",
+                    *(self.group, self.name),
+                )
+                fatal("another process has taken its place")
+            if response.error_code in {0, _UNKNOWN_MEMBER_ID}:
+                self._member_id = response.member_id if response.error_code == 0 else ""
+            return response
+
+        coordinator._send_req = send_req
+
+
+def leave_at_stop(coordinator: Any) -> None:
+    """Have a group coordinator leave its group when it stops, as a member without a name would."""
+    coordinator._group_instance_id = None
+
+
+def uncovered(partitions: Mapping[str, int], distribution: Iterable[Mapping[str, Collection[int]]]) -> str | None:
+    """A topic of which some partition is no member's; ``None`` if there is none.
+
+    Args:
+        partitions: how many each topic has, of those that this member reads.
+        distribution: for each member, its partitions by topic.
+    """
+    assigned = {(topic, number) for member in distribution for topic in member for number in member[topic]}
+    return next(
+        (topic for topic, count in partitions.items() if any((topic, n) not in assigned for n in range(count))), None
+    )
