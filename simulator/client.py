@@ -37,7 +37,7 @@ class Client:
         since: when its subscription last changed, by the monotonic clock.
         counted: it is one of its token's connections.
         tricks: how frames are changed, each up to a time of the loop's clock, or once (0).
-        recent: the last tick of each code that went out, where tricks may be played.
+        recent: the last tick of each code that went out and can be read, where tricks may be played.
     """
 
     def __init__(
@@ -168,11 +168,12 @@ class Client:
         for kind, _ in tricks:
             session.form = kind.form(session.form)
         sent = session.encode(mine)
-        for one in mine:
-            recent.pop(one.code, None)  # so that the dict is in the order of the last ticks
-            recent[one.code] = one
         for kind, _ in tricks:
             sent = kind.frames(sent, session, recent, self._provider, draw)
+        # A round that nobody can read must not come again: its ticks are not in the ledger.
+        for one in mine if any(frame.ticks for frame in sent) else ():
+            recent.pop(one.code, None)  # so that the dict is in the order of the last ticks
+            recent[one.code] = one
         session.form = _PLAIN
         return sent
 
