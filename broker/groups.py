@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.coordinator.protocol import ConsumerProtocol
 from aiokafka.errors import (
     CommitFailedError,
     GroupCoordinatorNotAvailableError,
@@ -48,6 +49,25 @@ async def members(bootstrap: str, groups: Iterable[str], *, patience: float = PA
                     _check(group["error_code"])
                     found[group["group"]] = len(group["members"])
         return found
+
+    return await _told(bootstrap, patience, ask)
+
+
+async def assigned(bootstrap: str, group: str, *, patience: float = PATIENCE) -> set[TopicPartition] | None:
+    """What the members of a group have between them; ``None`` while it is being shared out.
+
+    Raises:
+        UsageError: no broker answers, or it does not tell.
+    """
+
+    async def ask(admin: AIOKafkaAdminClient) -> set[TopicPartition] | None:
+        (answer,) = await admin.describe_consumer_groups([group])
+        (found,) = answer.to_object()["groups"]
+        _check(found["error_code"])
+        if found["state"] != "Stable":
+            return None
+        shares = [ConsumerProtocol.ASSIGNMENT.decode(member["member_assignment"]) for member in found["members"]]
+        return {TopicPartition(*place) for share in shares for place in share.partitions()}
 
     return await _told(bootstrap, patience, ask)
 

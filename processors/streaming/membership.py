@@ -15,9 +15,10 @@ from __future__ import annotations
 import logging
 import re
 import socket
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
+from aiokafka import TopicPartition
 from aiokafka.protocol.group import JoinGroupRequest
 
 from processors.streaming.watchdog import fatal
@@ -86,14 +87,13 @@ def leave_at_stop(coordinator: Any) -> None:
     coordinator._group_instance_id = None
 
 
-def uncovered(partitions: Mapping[str, int], distribution: Iterable[Mapping[str, Collection[int]]]) -> str | None:
-    """A topic of which some partition is no member's; ``None`` if there is none.
+def covered(partitions: Mapping[str, int], assigned: Collection[TopicPartition]) -> bool:
+    """Whether some member has each partition of the topics that this one reads, and no member any other topic.
 
     Args:
-        partitions: how many each topic has, of those that this member reads.
-        distribution: for each member, its partitions by topic.
+        partitions: how many each topic has.
+        assigned: what the group has shared out.
     """
-    assigned = {(topic, number) for member in distribution for topic in member for number in member[topic]}
-    return next(
-        (topic for topic, count in partitions.items() if any((topic, n) not in assigned for n in range(count))), None
-    )
+    return {TopicPartition(topic, number) for topic, count in partitions.items() for number in range(count)} == {
+        *assigned
+    }

@@ -8,11 +8,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka import TopicPartition
 from aiokafka.protocol.group import HeartbeatRequest, JoinGroupRequest
 
 from deploy.embedded import KafkaBroker
 from processors.streaming import membership
-from processors.streaming.membership import Membership, instance_id, uncovered
+from processors.streaming.membership import Membership, covered, instance_id
 from processors.streaming.watchdog import EXIT_STUCK
 from schemas import UsageError
 from tests.processors.rebalance.members import Member, members, up
@@ -97,17 +98,20 @@ def test_a_name_that_kafka_does_not_take_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("members_", "topic"),
+    ("assigned", "whole"),
     [
-        ([{"ticks": [0, 1], "rows": [0]}, {"ticks": [2], "rows": [1]}], None),
-        ([{"ticks": [0, 1]}, {"rows": [0, 1]}, {}], "ticks"),
-        ([{"ticks": [0, 1, 2]}], "rows"),
-        ([], "ticks"),
+        ([("ticks", 0), ("ticks", 1), ("rows", 0)], True),
+        ([("ticks", 0), ("rows", 0)], False),  # partitions were added meanwhile
+        ([("ticks", 0), ("ticks", 1)], False),  # this version reads one topic more
+        ([("ticks", 0), ("ticks", 1), ("rows", 0), ("old", 0)], False),  # it reads one less
+        ([], False),
     ],
 )
-def test_a_topic_of_which_a_partition_is_nobodys_is_found(members_: list[dict[str, list[int]]], topic: str) -> None:
-    """One that has got partitions meanwhile, or that no member read before."""
-    assert uncovered({"ticks": 3, "rows": 2}, members_) == topic
+def test_a_place_is_whole_when_the_group_has_what_this_worker_reads(
+    assigned: list[tuple[str, int]], whole: bool
+) -> None:
+    """Neither less nor more."""
+    assert covered({"ticks": 2, "rows": 1}, [TopicPartition(*place) for place in assigned]) is whole
 
 
 async def watched(member: Member, until: asyncio.Event) -> int:

@@ -11,8 +11,9 @@ from websockets.protocol import State
 
 from simulator.client import Client
 from simulator.feeds import PROVIDERS
+from simulator.feeds.prints import Tape
 from simulator.misbehaviour.frames import CachedSnapshot, Unreadable
-from tests.simulator.test_roundtrip import Tape, market, subscribed
+from tests.simulator.test_roundtrip import market, subscribed
 
 FOREVER = float("inf")
 
