@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
 import uvloop
@@ -32,6 +32,18 @@ class _Supervisor(FaustWorker):
         for service in self.services:
             service.beacon.reattach(self.beacon)
         return super().on_init_dependencies()
+
+    async def on_start(self) -> None:
+        """As Faust's; the apps start at once, not one when the partitions of the one before are taken up."""
+        await super().on_start()
+        await asyncio.gather(*(app.maybe_start() for app in self._children))
+
+    async def _stop_children(self) -> None:
+        """As Faust's, which ends one after the other: each may take its time to finish what it holds."""
+        ended = await asyncio.gather(*(asyncio.shield(app.stop()) for app in self._children), return_exceptions=True)
+        for error in ended:
+            if isinstance(error, Exception):
+                log.error("stopping failed", exc_info=error)
 
     def _shutdown_loop(self) -> None:
         try:
@@ -65,6 +77,17 @@ class _Supervisor(FaustWorker):
     last: Callable[[], Awaitable[None]]
 
 
+async def _all(starting: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Wait until all are done; when one fails the others are cancelled, and its error is raised."""
+    tasks = [asyncio.ensure_future(one) for one in starting]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 class Worker:
     """Starts and stops the parts."""
 
@@ -87,8 +110,7 @@ class Worker:
         parts.loop = asyncio.get_running_loop()
         await parts.server.start()
         try:
-            for runner in parts.runners:
-                await runner.start()
+            await _all(runner.start() for runner in parts.runners)
             await parts.feed_events.start()
         except BaseException:
             await self.stop()
@@ -106,8 +128,7 @@ class Worker:
             self._looking.cancel()
             await asyncio.gather(self._looking, return_exceptions=True)
         await parts.feed_events.stop()
-        for runner in parts.runners:
-            await runner.stop()
+        await asyncio.gather(*(runner.stop() for runner in parts.runners))
         await parts.server.stop()
 
     def run(self) -> int:

@@ -228,6 +228,8 @@ class BulkRecovery(Recovery):
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_partition_fetch_bytes=4 << 20,
+            # Where the logs end is asked behind a fetch, which would wait for records that never come.
+            fetch_max_wait_ms=20,
         )
         await asyncio.wait_for(reader.start(), RECOVERY_PATIENCE)
         damage: dict[str, Damage] = {tp.topic: Damage() for tp in fresh}
@@ -317,6 +319,11 @@ class StateTableManager(TableManager):
     """Faust's table manager with the recovery above."""
 
     logger = logging.getLogger("faust.tables")
+
+    async def on_start(self) -> None:
+        """As Faust's, which waits a second for tables that are still to come: here all are there before the start."""
+        await self._update_channels()
+        await self.recovery.start()
 
     @property
     def recovery(self) -> Recovery:
