@@ -8,11 +8,13 @@ a client therefore call ``ended`` once a second, and replace a client that has l
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
-from aiokafka.errors import IllegalGenerationError, KafkaConnectionError
+from aiokafka.client import ConnectionGroup
+from aiokafka.errors import IllegalGenerationError, KafkaConnectionError, KafkaError
 from aiokafka.protocol.commit import OffsetCommitRequest
-from aiokafka.protocol.group import JoinGroupRequest
+from aiokafka.protocol.group import JoinGroupRequest, LeaveGroupRequest
 
 _CLOSE_SECONDS = 2.0
 _OF_A_MEMBER = ("heartbeat", "commit_refresh")
@@ -62,15 +64,24 @@ def _how(task: asyncio.Task[Any]) -> str:
     return "has ended" if error is None else f"failed: {error!r}"
 
 
-async def leave(consumer: Any) -> None:
-    """Tell a group that a consumer whose tasks may be dead leaves it, so that the others need not wait for it."""
-    coordinator = consumer._coordinator
-    # aiokafka has no member leave that has a name of its own in the group.
-    name, coordinator._group_instance_id = coordinator._group_instance_id, None
-    leaving: asyncio.Task[None] = coordinator.maybe_leave_group()
-    await asyncio.wait([leaving], timeout=_CLOSE_SECONDS)
-    leaving.cancel()
-    coordinator._group_instance_id = name
+async def leave(consumer: Any, *, for_good: bool = False) -> None:
+    """Have a consumer leave its group at once, so that the others need not wait for its session's end.
+
+    aiokafka's own asks over the coordinator's connection, where it waits behind a join that waits for others. And a
+    member that has a name of its own in the group never leaves there.
+
+    Args:
+        for_good: it does not join again.
+    """
+    coordinator, client = consumer._coordinator, _client(consumer)
+    if for_good and not coordinator._closing.done():
+        coordinator._closing.set_result(None)
+    if is_member(coordinator) and coordinator.coordinator_id is not None:
+        request = LeaveGroupRequest(coordinator.group_id, coordinator.member_id)
+        with contextlib.suppress(KafkaError, OSError, TimeoutError):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await client.send(coordinator.coordinator_id, request, group=ConnectionGroup.DEFAULT)
+    coordinator.reset_generation()
 
 
 async def discard(owner: Any) -> None:

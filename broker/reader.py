@@ -30,15 +30,25 @@ class ChunkReader:
     caller holds; the next is asked for when that one is taken.
     """
 
-    def __init__(self, bootstrap: str, *, client_id: str, headers: bool = False, fetch_bytes: int = 1 << 20) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        *,
+        client_id: str,
+        headers: bool = False,
+        fetch_bytes: int = 1 << 20,
+        patience: float = PATIENCE,
+    ) -> None:
         """Nothing connects before ``async with``.
 
         Args:
             headers: whether chunks carry the records' headers.
             fetch_bytes: the most that one fetch brings of one partition.
+            patience: seconds for which a broker that has stopped answering is waited for.
         """
         self._bootstrap = bootstrap
         self._headers = headers
+        self._patience = patience
         self._ends: dict[TopicPartition, int] = {}
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=bootstrap.split(","),
@@ -120,10 +130,10 @@ class ChunkReader:
         records is possible, where compaction or transactions left none.
 
         Raises:
-            ReadError: an offset is not there any more, the log is damaged, or nothing came for ``PATIENCE`` seconds.
+            ReadError: an offset is not there any more, the log is damaged, or nothing came for ``patience`` seconds.
         """
         fetcher = self._consumer._fetcher
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + self._patience
         while True:
             mine = self.left if wanted is None else self.left & set(wanted)
             if not mine:
@@ -142,7 +152,7 @@ class ChunkReader:
                 return [self._clipped(chunk) for chunk in chunks]
             if time.monotonic() > deadline:
                 places = ", ".join(f"{tp.topic}/{tp.partition}" for tp in sorted(mine)[:3])
-                raise ReadError(f"{self._bootstrap} brought nothing of {places} for {PATIENCE:g} s")
+                raise ReadError(f"{self._bootstrap} brought nothing of {places} for {self._patience:g} s")
 
     def _clipped(self, chunk: Chunk) -> Chunk:
         """The chunk up to the end of its range; a partition that is through is not read on."""

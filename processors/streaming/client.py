@@ -41,7 +41,7 @@ from broker.background import commit_as_member, discard, ended, is_member, leave
 from broker.chunk import Chunk, drain
 from broker.fetching import Fetching
 from broker.probe import LogId, Probe, ProbeError
-from processors.streaming.membership import covered, leave_at_stop
+from processors.streaming.membership import covered
 from processors.streaming.watchdog import fatal
 from schemas import UsageError
 
@@ -61,7 +61,6 @@ START_SECONDS = 30.0
 COVER_SECONDS = 2.0
 """Longest that the group is asked what it has shared out, before the client is looked after again."""
 _UPKEEP_SECONDS = 0.5
-_STOP_SECONDS = 10.0
 _BACKOFF = (0.1, 0.2, 0.5, 1.0, 2.0)
 
 Fetched = tuple[int, dict[TP, Chunk]]
@@ -138,12 +137,12 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             self._upkeep.cancel()
         if self._consumer is None:
             return
-        leave_at_stop(self._consumer._coordinator)
-        stopping = asyncio.ensure_future(self._consumer.stop())
-        await asyncio.wait([stopping], timeout=_STOP_SECONDS)
-        if not stopping.done() or stopping.cancelled() or stopping.exception() is not None:
-            stopping.cancel()
-            await discard(self._consumer)
+        # What is done is committed by now.
+        await leave(self._consumer, for_good=True)
+        await discard(self._consumer)
+
+    def close(self) -> None:
+        """Nothing: Faust calls it where an app stops in a rebalance, and would close the client before it has left."""
 
     async def _connected(self) -> AIOKafkaConsumer:
         """A consumer that is started, whose requests wait as long as they may.

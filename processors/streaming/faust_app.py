@@ -22,7 +22,8 @@ STREAM_BUFFER_FETCHES = 2
 SESSION_SECONDS = 6.0
 """Without a heartbeat for so long, the group gives a member's partitions to others: what a kill costs before anything
 else. Brokers take no less by default (``group.min.session.timeout.ms``)."""
-HEARTBEAT_SECONDS = 1.5
+HEARTBEAT_SECONDS = 0.5
+"""How soon, at most, a member learns that its group shares out anew: all of them stand still until the last has."""
 
 
 class StreamApp(faust.App):

@@ -7,7 +7,6 @@ others stops for it. What aiokafka 0.14.0 and Faust 0.15.3 lack for that is adde
   own is refused. Here the id that it had goes along, so that the broker can tell, and the later process stays.
 - a member that gets its place back is not told that it leads, so nobody would see that a topic got partitions
   meanwhile, or that this version reads more topics. What is assigned to the group is compared with what is due.
-- a worker that is asked to end leaves, so that the others need not wait for its session's end.
 """
 
 from __future__ import annotations
@@ -80,11 +79,6 @@ class Membership:
             return response
 
         coordinator._send_req = send_req
-
-
-def leave_at_stop(coordinator: Any) -> None:
-    """Have a group coordinator leave its group when it stops, as a member without a name would."""
-    coordinator._group_instance_id = None
 
 
 def covered(partitions: Mapping[str, int], assigned: Collection[TopicPartition]) -> bool:

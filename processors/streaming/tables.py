@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any, Protocol, cast
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from faust.stores import memory
 from faust.tables.manager import TableManager
@@ -25,7 +25,8 @@ from faust.tables.table import Table
 from faust.types import TP
 from mode import Service
 
-from broker.reader import ReadError
+from broker.chunk import Chunk
+from broker.reader import ChunkReader, ReadError
 from jobs.room import Room
 from processors.streaming.consumer import BatchConsumer, OvertakenError
 from processors.streaming.rebuilding import Damage, Rebuild, rebuild
@@ -35,6 +36,8 @@ from schemas.topics import TICKS, partition_of
 
 log = logging.getLogger(__name__)
 
+FETCH_BYTES = 4 << 20
+"""Of one partition in one fetch while it is restored."""
 RECOVERY_PATIENCE = 60.0
 """Seconds without a record after which a recovery has failed."""
 
@@ -48,10 +51,6 @@ class Row(Protocol):
 def older(marks: Mapping[str, tuple[int, int]], than: Mapping[str, tuple[int, int]]) -> bool:
     """Whether a row is one from before some of another's ticks."""
     return marks != than and all(mark <= than.get(source, (-1, -1)) for source, mark in marks.items())
-
-
-class RecoveryError(Exception):
-    """A table could not be restored; the worker must not go on with half of its rows."""
 
 
 class _Union(MutableMapping[str, Any]):
@@ -187,20 +186,21 @@ class BulkRecovery(Recovery):
         follows = generation == self._held_generation + 1 and not consumer.abandoned
         kept = self._held & active if follows else frozenset()
         consumer.abandoned = False
-        self._held = frozenset()
         for table in self.tables.values():
             held = cast("StateTable", table).partitions_held
             topic = table.changelog_topic.get_topic_name()
             for partition in [p for p in held if TP(topic, p) not in kept]:
                 del held[partition]
+        # Rows stay as they are until chunks come, so they are right also where another generation overtakes this one.
+        self._held, self._held_generation = kept, generation
         fresh = active - kept
         if fresh:
             self._set_recovery_started()
             await self._restore(fresh)
+        self._held = active
         self._set_recovery_ended()
         if self.signal_recovery_start.is_set() or generation != self.app.consumer_generation_id:
             return
-        self._held, self._held_generation = active, generation
         await self._resume(generation)
 
     async def _resume(self, generation: int) -> None:
@@ -223,20 +223,8 @@ class BulkRecovery(Recovery):
 
     async def _restore(self, fresh: frozenset[TP]) -> None:
         started = time.monotonic()
-        reader = AIOKafkaConsumer(
-            bootstrap_servers=cast("Any", self.app).bootstrap.split(","),
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            max_partition_fetch_bytes=4 << 20,
-            # Where the logs end is asked behind a fetch, which would wait for records that never come.
-            fetch_max_wait_ms=20,
-        )
-        await asyncio.wait_for(reader.start(), RECOVERY_PATIENCE)
         damage: dict[str, Damage] = {tp.topic: Damage() for tp in fresh}
-        try:
-            records = await self._read(reader, fresh, damage)
-        finally:
-            await reader.stop()
+        records = await self._read(fresh, damage)
         await self._rebuild(damage)
         log.info(
             "restored %s partitions from %s records in %.1f s", len(fresh), f"{records:,}", time.monotonic() - started
@@ -263,32 +251,34 @@ class BulkRecovery(Recovery):
         committed = await asyncio.wait_for(consumer._thread._ensure_consumer().committed(place), RECOVERY_PATIENCE)
         return committed or 0
 
-    async def _read(self, reader: AIOKafkaConsumer, fresh: frozenset[TP], damage: Mapping[str, Damage]) -> int:
-        partitions = [TopicPartition(tp.topic, tp.partition) for tp in fresh]
-        reader.assign(partitions)
-        await reader.seek_to_beginning(*partitions)
-        ends = await asyncio.wait_for(reader.end_offsets(partitions), RECOVERY_PATIENCE)
-        left = {tp for tp in partitions if await self._position(reader, tp) < ends[tp]}
-        read, progress = 0, time.monotonic()
-        while left:
-            for tp, records in (await reader.getmany(timeout_ms=500)).items():
-                table = cast("StateTable", self.tables._changelogs[tp.topic])
-                for record in records:
-                    try:
-                        table.apply(tp.partition, record.key, record.value)
-                    except RecordError as error:
-                        damage[tp.topic].unreadable(tp, record.offset, record.key, error)
-                    else:
-                        damage[tp.topic].replaced(tp.partition, record.key)
-                read += len(records)
-                progress = time.monotonic()
-            left = {tp for tp in left if await self._position(reader, tp) < ends[tp]}
-            if time.monotonic() - progress > RECOVERY_PATIENCE:
-                raise RecoveryError(f"no record for {RECOVERY_PATIENCE:g} s, {len(left)} partitions are not restored")
+    async def _read(self, fresh: frozenset[TP], damage: Mapping[str, Damage]) -> int:
+        places = [TopicPartition(tp.topic, tp.partition) for tp in fresh]
+        read = 0
+        async with ChunkReader(
+            cast("Any", self.app).bootstrap,
+            client_id=f"{self.app.conf.id}-recovery",
+            fetch_bytes=FETCH_BYTES,
+            patience=RECOVERY_PATIENCE,
+        ) as reader:
+            async with asyncio.timeout(RECOVERY_PATIENCE):
+                begins, ends = await reader.begins(places), await reader.ends(places)
+            reader.assign({place: (begins[place], ends[place]) for place in places})
+            while chunks := await reader.fetch():
+                for chunk in chunks:
+                    self._apply(chunk, damage[chunk.topic])
+                    read += len(chunk)
+                    await asyncio.sleep(0)
         return read
 
-    async def _position(self, reader: AIOKafkaConsumer, tp: TopicPartition) -> int:
-        return cast("int", await asyncio.wait_for(reader.position(tp), RECOVERY_PATIENCE))
+    def _apply(self, chunk: Chunk, damage: Damage) -> None:
+        table, partition = cast("StateTable", self.tables._changelogs[chunk.topic]), chunk.partition
+        for offset, key, value in zip(chunk.offsets, chunk.keys, chunk.values, strict=True):
+            try:
+                table.apply(partition, key, value)
+            except RecordError as error:
+                damage.unreadable(TopicPartition(chunk.topic, partition), offset, key, error)
+            else:
+                damage.replaced(partition, key)
 
     @Service.task
     async def _restart_recovery(self) -> None:
