@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any, Protocol, cast
 
 from aiokafka import TopicPartition
@@ -30,6 +30,7 @@ from broker.reader import ChunkReader, ReadError
 from jobs.room import Room
 from processors.streaming.consumer import BatchConsumer, OvertakenError
 from processors.streaming.rebuilding import Damage, Rebuild, rebuild
+from processors.streaming.restoring import counting, older
 from processors.streaming.watchdog import fatal
 from schemas import RecordError, UsageError
 from schemas.topics import TICKS, partition_of
@@ -46,11 +47,6 @@ class Row(Protocol):
     """A code's state, changed in place."""
 
     marks: dict[str, tuple[int, int]]
-
-
-def older(marks: Mapping[str, tuple[int, int]], than: Mapping[str, tuple[int, int]]) -> bool:
-    """Whether a row is one from before some of another's ticks."""
-    return marks != than and all(mark <= than.get(source, (-1, -1)) for source, mark in marks.items())
 
 
 class _Union(MutableMapping[str, Any]):
@@ -271,14 +267,23 @@ class BulkRecovery(Recovery):
         return read
 
     def _apply(self, chunk: Chunk, damage: Damage) -> None:
+        indexes = counting(chunk.keys, chunk.values)
+        if not self._apply_some(indexes, chunk, damage) and len(indexes) < len(chunk):
+            self._apply_some(range(len(chunk)), chunk, damage)  # rows before those that can't be read count after all
+
+    def _apply_some(self, indexes: Sequence[int], chunk: Chunk, damage: Damage) -> bool:
         table, partition = cast("StateTable", self.tables._changelogs[chunk.topic]), chunk.partition
-        for offset, key, value in zip(chunk.offsets, chunk.keys, chunk.values, strict=True):
+        whole = True
+        for index in indexes:
+            key = chunk.keys[index]
             try:
-                table.apply(partition, key, value)
+                table.apply(partition, key, chunk.values[index])
             except RecordError as error:
-                damage.unreadable(TopicPartition(chunk.topic, partition), offset, key, error)
+                damage.unreadable(TopicPartition(chunk.topic, partition), chunk.offsets[index], key, error)
+                whole = False
             else:
                 damage.replaced(partition, key)
+        return whole
 
     @Service.task
     async def _restart_recovery(self) -> None:

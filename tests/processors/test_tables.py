@@ -10,7 +10,8 @@ from faust.types import TP
 
 from jobs.room import Room
 from jobs.snapshots import SnapshotRow, Snapshots
-from processors.streaming.tables import BulkRecovery, PartitionedStore, StateTable, older
+from processors.streaming.restoring import older
+from processors.streaming.tables import BulkRecovery, PartitionedStore, StateTable
 from schemas import RecordError, encode
 from schemas.topics import SNAPSHOTS, partition_of, topics
 from tests.jobs.chunks import chunk, tick
