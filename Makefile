@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 PEERS ?= .venv-peers
 LOCKED := $(VENV)/.locked
 READY := $(VENV)/.ready
+ROOMS := schemas market broker stores jobs producer evaluation processors consumers simulator deploy selfcheck cli clients
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
@@ -79,6 +80,7 @@ $(LOCKED): requirements.lock
 
 $(READY): $(LOCKED) pyproject.toml clients/python/pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e clients/python
+	@$(BIN)/python -m compileall -qq $(ROOMS) || true # each process starts sooner, also where none may write bytecode
 	@touch $@
 
 # Only made where it is missing: it is large, and another may be named.

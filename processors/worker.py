@@ -72,6 +72,9 @@ class _Supervisor(FaustWorker):
                 stream.flush()
             os._exit(0)
 
+    async def _sentinel_task(self) -> None:
+        """Nothing: Faust sleeps a second here, when all has ended and others wait for it."""
+
     _leaving: asyncio.Future[None] | None = None
     begun: Callable[[], bool]
     last: Callable[[], Awaitable[None]]
