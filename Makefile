@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 ARGS ?=
+JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS ?= .venv-peers
@@ -20,8 +21,8 @@ help: ## list the targets
 demo: $(READY) ## the whole pipeline on this machine, until Ctrl-C
 	@$(BIN)/ashare demo $(ARGS)
 
-test: $(READY) ## every test, against a real Kafka and a real QuestDB
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(READY) ## every test, against a real Kafka and a real QuestDB; JOBS=0 runs one after the other
+	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(READY) ## style, types, import rules, compose file, Dockerfile
 	@$(BIN)/ruff check --quiet .

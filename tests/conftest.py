@@ -1,4 +1,4 @@
-"""The real parts that tests share: one Kafka broker and one QuestDB for the whole run, made when first asked for."""
+"""The real parts that tests share: a Kafka broker and a QuestDB in each test process, made when first asked for."""
 
 from __future__ import annotations
 
@@ -18,6 +18,24 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # Records of tests bear the times of a market of some past day, and are not to be forgotten whatever today is.
 # The first look comes half a minute after the start, whatever the interval is.
 KafkaBroker.extra = {"log.retention.check.interval.ms": "86400000", "log.initial.task.delay.ms": "86400000"}
+
+
+LONG = (
+    "processors/rebalance", "selfcheck/test_verify", "cli/test_readme_runs", "cli/test_secrets_of_parts", "fuzz/",
+    "processors/test_membership", "processors/test_faults", "processors/test_losses", "processors/test_kill",
+    "evaluation/test_evaluate_feed", "cli/test_demo", "examples/test_price_changes", "processors/test_thresholds",
+    "deploy/test_servers", "clients/test_broker_restart",
+)  # fmt: skip
+"""Files that take a minute or more: they begin first, so that the test processes end at about the same time."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first, in the order of ``LONG``; the others as they were shuffled."""
+    places = {
+        item: next((n for n, name in enumerate(LONG) if f"tests/{name}" in item.nodeid), len(LONG)) for item in items
+    }
+    items.sort(key=lambda item: places[item])
 
 
 @pytest.fixture(scope="session")

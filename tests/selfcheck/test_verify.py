@@ -87,7 +87,7 @@ def test_lines_that_end_lose_what_is_announced_or_nothing_at_all(given: list[str
 def test_what_a_killed_producer_takes_along_is_announced_whatever_its_clock_says() -> None:
     """Each start an hour behind the last: what nobody got lies in announced gaps, nothing that was got is dropped."""
     killing = ("--kill-producer-every", "4", "--clock-step", "-3600")
-    verdict = verified(*killing, "--rate", "400", "--seconds", "22", "--seed", "9")
+    verdict = verified(*killing, "--rate", "400", "--seconds", "30", "--seed", "9")
     assert verdict["ok"]
     assert verdict["gaps_announced"] == verdict["gaps_injected"] > 0
     assert verdict["sent"] - verdict["missing_announced"] == verdict["published"] == verdict["stored"]
