@@ -144,6 +144,7 @@ async def test_a_killed_worker_comes_back_without_the_others_stopping(broker: Ka
     with members(broker.bootstrap, tmp_path, ["changes", "changes"]) as (first, second):
         await up([first, second])
         for killed, other in ((first, second), (second, first)):
+            away, found = float("inf"), 0
             for _ in range(ATTEMPTS):
                 away, found = await restarted(killed, other)
                 if away < SESSION - 1:
