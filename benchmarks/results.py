@@ -110,7 +110,7 @@ class Result:
             samples = [Sample(sample["row"], sample["values"]) for sample in kept.pop("samples")]
             return cls(**kept, samples=samples)
         except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"{path} is no result of a benchmark: {error!r}") from error
+            raise ValueError(f"{path} is not a result of a benchmark: {error!r}") from error
 
 
 def shown(values: Sequence[Value]) -> str:

@@ -94,7 +94,7 @@ class Chunk:
         """A job could not work on the record at an offset: it is a dead letter.
 
         Raises:
-            MemoryError: that was no fault of the record.
+            MemoryError: that was not a fault of the record.
         """
         if isinstance(error, MemoryError):
             raise error

@@ -130,7 +130,7 @@ async def body(request: web.Request) -> bytes:
 
 
 class _Quiet(logging.Filter):
-    """Says nothing of who hangs up while the answer is made or written: that is no fault of the server's.
+    """Says nothing of who hangs up while the answer is made or written: that is not a fault of the server's.
 
     A handler's own connection errors don't come here: ``guard`` answers them.
     """

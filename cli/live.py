@@ -28,7 +28,7 @@ CHANGES = "ashare.price-changes.v1"
 _WINDOW = 10
 """Looks over which rates and latencies are taken, one a second: calm, and still soon to show a change."""
 _PLAIN_SECONDS = 3.0
-"""Seconds between two lines where the output is no terminal."""
+"""Seconds between two lines where the output is not a terminal."""
 
 
 @dataclass(frozen=True)

@@ -165,7 +165,7 @@ def read_through(wanted: Wanted, request: Request) -> Through | None:
     """The job that the ticks go through.
 
     Raises:
-        UsageError: these records are no ticks, or a threshold is none.
+        UsageError: these records are not ticks, or a threshold is none.
     """
     if wanted.through is None:
         return None

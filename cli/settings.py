@@ -112,7 +112,7 @@ _DECLARED = (
         "foreign",
         "--foreign",
         "ASHARE_FEED_FOREIGN",
-        "let through what is no A share (000001.SSE, funds, B shares)",
+        "let through what is not an A share (000001.SSE, funds, B shares)",
         default=False,
     ),
     Setting(

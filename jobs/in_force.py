@@ -150,7 +150,7 @@ class Wanted:
             The scope that it sets or unsets.
 
         Raises:
-            RecordError: it is no threshold; what its scope had before stays in force.
+            RecordError: it is not a threshold; what its scope had before stays in force.
         """
         self.position, self.revision = offset + 1, self.revision + 1
         scope = (key or b"").decode("utf-8", "replace")

@@ -20,7 +20,7 @@ from functools import lru_cache
 
 
 class Board(StrEnum):
-    """The boards that trading rules tell apart; what is no A share is on none of them."""
+    """The boards that trading rules tell apart; what is not an A share is on none of them."""
 
     MAIN = "MAIN"
     CHINEXT = "CHINEXT"
@@ -204,7 +204,7 @@ def _split(text: str) -> tuple[str, str]:
         return glued[2], glued[1]
     first, separator, second = text.replace("$", ".").partition(".")
     if not separator:
-        raise UnknownCode(f"{text[:_SHOWN]!r} is no form of a code that is known here")
+        raise UnknownCode(f"{text[:_SHOWN]!r} is not a form of a code that is known here")
     exchange_first = first in _SPELLINGS or first in _FOREIGN_PREFIXES or (first in {"0", "1"} and _six_digits(second))
     return (second, first) if exchange_first else (first, second)
 

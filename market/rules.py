@@ -107,7 +107,7 @@ def lot(board: Board) -> Lot:
     """The lot of a board's shares.
 
     Raises:
-        ValueError: ``OTHER``, which is no board.
+        ValueError: ``OTHER``, which is not a board.
     """
     try:
         return _LOTS[board]

@@ -93,7 +93,7 @@ def sessions(day: date, exchange: str = "SSE", board: Board = Board.MAIN) -> tup
     Args:
         day: a Shanghai date.
         exchange: SSE, SZSE or BSE.
-        board: of the stock; ``OTHER`` for what is no A share.
+        board: of the stock; ``OTHER`` for what is not an A share.
 
     Raises:
         ValueError: another exchange, whose hours are not known here.

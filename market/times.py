@@ -72,7 +72,7 @@ def parse_time(value: float | str, *, today: date | None = None) -> int:
         raise TimeError(f"a time is a number or a text, not {kind.__name__}")
     if EARLIEST <= ms < LATEST:
         return ms
-    raise TimeError(f"{_shown(value)} is no time between 1992 and 2099")
+    raise TimeError(f"{_shown(value)} is not a time between 1992 and 2099")
 
 
 def trading_date(ms: int) -> str:
@@ -97,13 +97,13 @@ def day_start(day: date | str) -> int:
     """Midnight in Shanghai at the start of a date (YYYY-MM-DD as text), ms since the epoch.
 
     Raises:
-        TimeError: a text that is no date.
+        TimeError: a text that is not a date.
     """
     if isinstance(day, str):
         try:
             day = date.fromisoformat(day)
         except ValueError as error:
-            raise TimeError(f"{_shown(day)} is no date: write it YYYY-MM-DD") from error
+            raise TimeError(f"{_shown(day)} is not a date: write it YYYY-MM-DD") from error
     return (day.toordinal() - _EPOCH_ORDINAL) * DAY_MS - SHANGHAI_MS
 
 
@@ -140,14 +140,14 @@ def _whole(number: int) -> int:
 
 def _fractional(number: float) -> int:
     if not math.isfinite(number) or number < 0:
-        raise TimeError(f"{number} is no time")
+        raise TimeError(f"{number} is not a time")
     return round(number * 1000) if number < _SECONDS_BELOW else _whole(int(number))
 
 
 def _text(text: str, today: date | None) -> int:
     text = text.strip() if len(text) <= _LONGEST else text
     if len(text) > _LONGEST or not text:
-        raise TimeError(f"{_shown(text)} is no time")
+        raise TimeError(f"{_shown(text)} is not a time")
     # A compact date read as a number would be of the year 2612 or later, so it can't be mistaken for one.
     match = _COMPACT.fullmatch(text) or _DATE_AND_TIME.fullmatch(text)
     if match is not None:
@@ -159,7 +159,7 @@ def _text(text: str, today: date | None) -> int:
     if match is not None:
         day = today or datetime.now(UTC).astimezone(SHANGHAI).date()
         return _moment({"year": day.year, "month": day.month, "day": day.day} | match.groupdict(), text)
-    raise TimeError(f"{_shown(text)} is no time: write ms since the epoch, HH:MM:SS or YYYY-MM-DD HH:MM:SS")
+    raise TimeError(f"{_shown(text)} is not a time: write ms since the epoch, HH:MM:SS or YYYY-MM-DD HH:MM:SS")
 
 
 def _moment(parts: dict[str, str | int | None], text: str) -> int:
@@ -169,7 +169,7 @@ def _moment(parts: dict[str, str | int | None], text: str) -> int:
     try:
         moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError as error:
-        raise TimeError(f"{_shown(text)} is no time: {error}") from error
+        raise TimeError(f"{_shown(text)} is not a time: {error}") from error
     days = moment.toordinal() - _EPOCH_ORDINAL
     fraction = int(str(parts.get("fraction") or "0")[:3].ljust(3, "0"))
     utc = days * DAY_MS + ((hour * 60 + minute) * 60 + second) * 1000 + fraction

@@ -183,7 +183,7 @@ class RunTimeThresholds:
             try:
                 scope = self._wanted.take(record.key, record.value, record.offset)
             except RecordError as error:
-                log.error("%s: a record is no threshold, what was set stays in force: %s", THRESHOLDS, error)  # noqa: TRY400
+                log.error("%s: a record is not a threshold, what was set stays in force: %s", THRESHOLDS, error)  # noqa: TRY400
                 continue
             if self._follower.caught_up:
                 log.info("threshold of %s: %s", scope, self.run_time.get(scope, "unset, the setting is in force"))

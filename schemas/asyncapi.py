@@ -149,7 +149,7 @@ def _message(topic: Topic) -> dict[str, Any]:
 
 
 def _schemas() -> dict[str, Schema]:
-    """Every type by its name: the records, what they are made of, and the headers and bytes that are no record."""
+    """Every type by its name: the records, what they are made of, and the headers and bytes that are not a record."""
     schemas: dict[str, Schema] = {"CloudEvent": _cloud_event(), "Unreadable": _UNREADABLE}
     for kind, record in KINDS.items():
         schema = json_schema(kind)

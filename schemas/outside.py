@@ -42,7 +42,7 @@ def printable_json(text: str) -> str:
     r"""A JSON text in one line that means the same and holds nothing that a terminal could obey.
 
     Line ends can only stand between values there, and what is not printable only within texts, as ``\u001b``.
-    What is no JSON becomes harmless as well.
+    What is not JSON becomes harmless as well.
     """
     text = masked(text)
     return text if text.isprintable() else _NOT_PRINTABLE.sub(_json_escaped, text)

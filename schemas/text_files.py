@@ -24,7 +24,7 @@ def decoded(content: bytes) -> str:
 def read_secret(path: Path, named: str) -> str:
     """The one secret that a file holds, without what surrounds it.
 
-    A mark at the beginning is no part of it. What is neither UTF-8 nor marked is refused: read as GBK it might be
+    A mark at the beginning is not part of it. What is neither UTF-8 nor marked is refused: read as GBK it might be
     another secret.
 
     Args:
@@ -45,5 +45,5 @@ def read_secret(path: Path, named: str) -> str:
         why = error.strerror if isinstance(error, OSError) else error
         raise UsageError(f"{named} names a file that can't be read: {why}: {path}") from error
     if not text.isprintable() or len(content) > _LONGEST_SECRET:
-        raise UsageError(f"{named} names a file of several lines or of what is no text: {path} holds one secret")
+        raise UsageError(f"{named} names a file of several lines or of what is not text: {path} holds one secret")
     return text

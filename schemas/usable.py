@@ -59,7 +59,7 @@ def unusable(tick: Tick, timestamp: int = -1) -> str | None:
 
 
 def read_ticks(values: Sequence[bytes | None], timestamps: Sequence[int]) -> tuple[list[Tick | None], list[int]]:
-    """Records of the tick topic as ticks; ``None`` where one is no usable tick, and the indexes of those.
+    """Records of the tick topic as ticks; ``None`` where one is not a usable tick, and the indexes of those.
 
     Nothing is raised, whatever the records hold. ``reason`` tells why one was refused.
     """
@@ -88,7 +88,7 @@ def read_ticks(values: Sequence[bytes | None], timestamps: Sequence[int]) -> tup
 
 
 def reason(value: bytes | None, timestamp: int = -1) -> str:
-    """Why a record is no usable tick; empty if it is one."""
+    """Why a record is not a usable tick; empty if it is one."""
     tick, why = _read(value, timestamp)
     return why if tick is None else ""
 

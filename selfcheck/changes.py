@@ -94,7 +94,7 @@ class ChangeCheck:
 
 
 def change_id(source: str, run: int, n: int) -> str:
-    """``SOURCE/RUN/N`` with what is no letter, digit or ``-._~`` of the source as %XX of its UTF-8."""
+    """``SOURCE/RUN/N`` with what is not a letter, digit or ``-._~`` of the source as %XX of its UTF-8."""
     plain = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
     named = "".join(chr(byte) if byte in plain else f"%{byte:02X}" for byte in source.encode())
     return f"{named}/{run}/{n}"

@@ -61,7 +61,7 @@ def frames(directory: Path, tape: Tape = "sent") -> Iterator[tuple[int | None, l
     """Every frame: when it was entered, where its page says so (µs since the epoch), and its ticks, in order.
 
     Raises:
-        LedgerError: a line is no frame, or there is no page at all.
+        LedgerError: a line is not a frame, or there is no page at all.
     """
     if tape == "doubled":
         files = list(whole_tape(directory))

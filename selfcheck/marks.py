@@ -25,7 +25,7 @@ class Due:
 
     Attributes:
         end: ``None`` while it lasts.
-        ends: the gap that lasted until this was told, which is no gap beside it.
+        ends: the gap that lasted until this was told, which is not a gap beside it.
         vague: since when exactly a code lacks ticks is told by its own last one: between ``start`` and ``at``.
         restart: what a producer tells of the one before, which was killed.
         over: it says only that ``ends`` is over, and since when.

@@ -40,7 +40,7 @@ class Pauses:
 
     A pause begins with the look before the one that first shows a tick waiting at this position, and ends with the look
     that shows the position risen: it is never taken for shorter than it was, and for longer by at most two looks. A
-    position that falls is no progress before it is above its highest again.
+    position that falls is not progress before it is above its highest again.
     """
 
     def __init__(self) -> None:

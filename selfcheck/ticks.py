@@ -106,7 +106,7 @@ class TickCheck:
         self._known: dict[int, set[int]] = {}
 
     def add(self, entry: Entry) -> Json | None:
-        """Take one record; gives what its value reads as, ``None`` if it is no tick."""
+        """Take one record; gives what its value reads as, ``None`` if it is not a tick."""
         self.records += 1
         tick = _read(entry.value)
         partition, offset = entry.partition, entry.offset

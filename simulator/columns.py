@@ -1,7 +1,7 @@
 """The columns of a recording: which of a file's names means which field, and in which unit it is.
 
 Exports of this field name their columns in English or Chinese, with or without a unit in parentheses: ``time``,
-``TradeTime``, ``成交时间``, ``成交量(手)``. A name that is not known is no column of ours and is ignored; where two
+``TradeTime``, ``成交时间``, ``成交量(手)``. A name that is not known is not a column of ours and is ignored; where two
 names mean one field, the field's own name counts, and without it the file is refused.
 """
 

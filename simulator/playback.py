@@ -216,7 +216,7 @@ class PlayedFeed:
         except BaseException:
             file.close()
             raise
-        # What is in no one encoding, as a garbled column of names, is no column of ours.
+        # What is in no one encoding, as a garbled column of names, is not a column of ours.
         return io.TextIOWrapper(file, encoding=codecs.lookup(encoding).name, errors="replace", newline="")
 
     def _lines(self, file: TextIO) -> Iterator[str]:
@@ -260,7 +260,7 @@ class PlayedFeed:
                 value = orjson.loads(line)
             except orjson.JSONDecodeError as error:
                 if not heard and line.strip().isprintable() and line.lstrip()[0] not in '{["':
-                    self._left_out["lines that are no ticks (greetings, answers) are left out"] += 1
+                    self._left_out["lines that are not ticks (greetings, answers) are left out"] += 1
                     continue
                 self._refuse(f"not JSON: {error}")
             heard = True
@@ -274,7 +274,7 @@ class PlayedFeed:
                     self._refuse('a tick is an object like {"code":"600519","time":…,"price":…}')
                 found = self._named(tuple(row))
                 if not framed and "price" not in found and "time" not in found:
-                    self._left_out["lines that are no ticks (greetings, answers) are left out"] += 1
+                    self._left_out["lines that are not ticks (greetings, answers) are left out"] += 1
                     continue
                 yield row
 
@@ -309,7 +309,7 @@ class PlayedFeed:
                 self._left_out["rows of price 0 are left out: nothing was traded yet"] += 1
                 return None
             shown = self._of(row, found, "price")
-            self._refuse(f"{self._name(found, 'price')} {shown!r} is not above 0 (a cancelled order is no tick)")
+            self._refuse(f"{self._name(found, 'price')} {shown!r} is not above 0 (a cancelled order is not a tick)")
         if "side" in found:
             side = self._value("side", found, lambda c: values.side(row.get(c.name)))
             if side:

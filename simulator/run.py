@@ -96,7 +96,7 @@ def with_equal_trades(source: Source, share: float, seed: int) -> Source:
         UsageError: the share is not one of 0 to 0.9.
     """
     if not 0.0 <= share <= _LARGEST_SHARE:
-        raise UsageError(f"--equal-ms {share:g} is no share: give 0 to {_LARGEST_SHARE}, as 0.2 for one fifth")
+        raise UsageError(f"--equal-ms {share:g} is not a share: give 0 to {_LARGEST_SHARE}, as 0.2 for one fifth")
     return EqualTrades(source, share, seed) if share else source
 
 

@@ -104,11 +104,11 @@ def day(value: Any) -> tuple[date, str]:
     written = str(value) if type(value) is int else text(value)
     match = _DATE.fullmatch(written) or _COMPACT_DATE.fullmatch(written)
     if match is None:
-        raise ValueUnreadError(f"{_shown(value)} is no date: write YYYY-MM-DD or YYYYMMDD")
+        raise ValueUnreadError(f"{_shown(value)} is not a date: write YYYY-MM-DD or YYYYMMDD")
     try:
         return date(int(match["year"]), int(match["month"]), int(match["day"])), match["rest"] or ""
     except ValueError as error:
-        raise ValueUnreadError(f"{_shown(value)} is no date: {error}") from error
+        raise ValueUnreadError(f"{_shown(value)} is not a date: {error}") from error
 
 
 def is_day(value: Any) -> bool:
@@ -192,7 +192,7 @@ def _clock(written: str) -> int | None:
 
 def _refused_clock(written: str) -> int:
     raise ValueUnreadError(
-        f"{_shown(written)} is no time of day of a session: write HH:MM:SS[.mmm] or HHMMSS[mmm]; is it a count since"
+        f"{_shown(written)} is not a time of day of a session: write HH:MM:SS[.mmm] or HHMMSS[mmm]; is it a count since"
         " midnight?"
     )
 
@@ -252,7 +252,7 @@ def price(value: Any, of: str, scale: Decimal) -> float | int | None:
     """
     found = number(value, "price", scale)
     if found is not None and found >= _HIGHEST_A_SHARE and of.isdigit():
-        raise ValueUnreadError(f"{_shown(value)} yuan is no price of an A share: is it in 1/10,000 yuan?")
+        raise ValueUnreadError(f"{_shown(value)} yuan is not a price of an A share: is it in 1/10,000 yuan?")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Records as another program may write them: with headers whose keys are no text, which aiokafka itself refuses."""
+"""Records as another program may write them: with headers whose keys are not text, which aiokafka itself refuses."""
 
 from __future__ import annotations
 

@@ -197,7 +197,7 @@ def _archive(directory: Path) -> Archive:
     from ashare_client.archive import Archive
 
     if not directory.is_dir():
-        raise UsageError(f"{directory} is no archive: `ashare archive` makes one, --dir names another")
+        raise UsageError(f"{directory} is not an archive: `ashare archive` makes one, --dir names another")
     return Archive(directory)
 
 
@@ -205,7 +205,7 @@ def _date(text: str) -> str:
     try:
         return date.fromisoformat(text).isoformat()
     except ValueError as error:
-        raise UsageError(f"--date {text!r} is no date: write it YYYY-MM-DD") from error
+        raise UsageError(f"--date {text!r} is not a date: write it YYYY-MM-DD") from error
 
 
 def _spans(parts: list[Part], partition: int) -> str:

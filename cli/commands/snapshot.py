@@ -54,7 +54,7 @@ def _ask(worker: str, codes: list[str]) -> dict[str, dict[str, Any] | str]:
         UsageError: the worker does not answer, or not as a worker.
     """
     if not worker.startswith(("http://", "https://")) or {"@", "?", "#"} & set(worker):
-        raise UsageError(f"--worker {shown_address(worker)!r} is no worker's address: give http://HOST:PORT")
+        raise UsageError(f"--worker {shown_address(worker)!r} is not a worker's address: give http://HOST:PORT")
     found: dict[str, dict[str, Any] | str] = {}
     left = codes
     while left:
@@ -63,7 +63,7 @@ def _ask(worker: str, codes: list[str]) -> dict[str, dict[str, Any] | str]:
         if isinstance(answered, tuple):
             code, why = answered
             wrong = code if code in some else some[0]
-            found[wrong] = f"{wrong!r} is no code: {why}"
+            found[wrong] = f"{wrong!r} is not a code: {why}"
             left = [code for code in left if code != wrong]
             continue
         known = {snapshot["code"]: snapshot for snapshot in answered}

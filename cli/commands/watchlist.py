@@ -150,7 +150,7 @@ class _List:
             raise UsageError(f"the producer does not do that: {_why(error)}") from None
         except (ValueError, TypeError, AttributeError, http.client.HTTPException):
             raise UsageError(
-                f"what answers on port {self._port} is no producer: give the --http-port of the one that runs"
+                f"what answers on port {self._port} is not a producer: give the --http-port of the one that runs"
             ) from None
         except OSError as error:
             if self._file is not None:

@@ -90,7 +90,7 @@ def duration(text: str, *, flag: str) -> int:
         UsageError: not a duration.
     """
     if not _DURATION.fullmatch(text.strip()):
-        raise UsageError(f"{flag} {text!r} is no duration: write 90s, 30m, 2h or 1d")
+        raise UsageError(f"{flag} {text!r} is not a duration: write 90s, 30m, 2h or 1d")
     return round(sum(float(amount) * _UNITS[unit] for amount, unit in _PART.findall(text)))
 
 
@@ -98,7 +98,7 @@ def _offsets(text: str, flag: str) -> Offsets:
     if text.isascii() and text.isdigit():
         return Offsets(every=int(text))
     if not _PLACES.fullmatch(text):
-        raise UsageError(f"{flag}: {text!r} is no offset: write offset:1234, or 3:1234,4:99 by partition")
+        raise UsageError(f"{flag}: {text!r} is not an offset: write offset:1234, or 3:1234,4:99 by partition")
     places: dict[int, int] = {}
     for place in text.split(","):
         partition, _, offset = place.strip().partition(":")

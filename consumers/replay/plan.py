@@ -114,7 +114,7 @@ def resolve(
 
     Args:
         found: for each of ``lookups``, the first offset received from then on, by partition.
-        partial: what neither holds is no fault.
+        partial: what neither holds is not a fault.
     """
     pieces: dict[int, Sequence[Piece]] = {}
     missing: dict[int, Sequence[tuple[int, int]]] = {}

@@ -126,7 +126,7 @@ def read_boards(text: str, kind: str) -> frozenset[Board]:
     names = [name.strip().upper() for name in text.split(",") if name.strip()]
     for name in names:
         if name not in Board.__members__:
-            raise UsageError(f"--boards: {name!r} is no board; there are {', '.join(Board.__members__)}")
+            raise UsageError(f"--boards: {name!r} is not a board; there are {', '.join(Board.__members__)}")
     if names:
         _check(kind, "--boards")
     return frozenset(Board[name] for name in names)

@@ -203,7 +203,7 @@ class Server(ABC):
 
 def _bindable(port: int) -> bool:
     with socket.socket() as probe:
-        # As the server itself does: connections of an earlier run in TIME_WAIT are no obstacle.
+        # As the server itself does: connections of an earlier run in TIME_WAIT are not a obstacle.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))

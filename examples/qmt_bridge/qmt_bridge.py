@@ -51,7 +51,7 @@ _TEXT_TIME = re.compile(r"(\d{8}) ?(\d{2}):?(\d{2}):?(\d{2})(?:\.(\d{1,3}))?", r
 
 
 def code_of(written: str, *, everything: bool = False) -> str | None:
-    """``600519`` for ``600519.SH``, ``000001.SSE`` for the index; ``None`` for what is no A share, or names nothing."""
+    """``600519`` for ``600519.SH``, ``000001.SSE`` for the index, ``None`` for what is not an A share or no name."""
     digits, _, market = str(written).partition(".")
     if market not in EXCHANGES or not (len(digits) == 6 and digits.isascii() and digits.isdigit()):
         return None

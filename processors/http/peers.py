@@ -65,7 +65,9 @@ def check_own(url: str) -> None:
     except ValueError:
         plain = False
     if not plain:
-        raise UsageError(f"--web-url {shown_address(url)!r} is no worker's address: give http://HOST:PORT and no more")
+        raise UsageError(
+            f"--web-url {shown_address(url)!r} is not a worker's address: give http://HOST:PORT and no more"
+        )
 
 
 def checked(url: str, secret: str | None) -> str:
@@ -79,9 +81,13 @@ def checked(url: str, secret: str | None) -> str:
     try:
         plain, host = _plain(root), urlsplit(root).hostname or ""
     except ValueError:
-        raise PeerError(f"a member of the group announces {shown_address(url)[:200]!r}, which is no address") from None
+        raise PeerError(
+            f"a member of the group announces {shown_address(url)[:200]!r}, which is not an address"
+        ) from None
     if not plain:
-        raise PeerError(f"a member of the group announces {shown_address(url)[:200]!r}, which is no worker's address")
+        raise PeerError(
+            f"a member of the group announces {shown_address(url)[:200]!r}, which is not a worker's address"
+        )
     if secret is not None:
         if not hmac.compare_digest(proof.encode(), _proof(root, secret).encode()):
             raise PeerError(f"the member at {root[:200]} does not know this worker's peer secret: {SETTING}")
@@ -168,7 +174,7 @@ class Peers:
         try:
             return _decoder.decode(body).snapshots
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise PeerError(f"what answers at {root} is no worker of this group") from error
+            raise PeerError(f"what answers at {root} is not a worker of this group") from error
 
 
 async def _bounded(response: aiohttp.ClientResponse, root: str) -> bytes:

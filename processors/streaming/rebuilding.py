@@ -29,16 +29,16 @@ class Damage:
         self._told = 0
 
     def unreadable(self, place: TopicPartition, offset: int, key: bytes | None, why: Exception) -> None:
-        """A record is no row: its code has no state, or the one before it."""
+        """A record is not a row: its code has no state, or the one before it."""
         if key is not None:
             self._found.setdefault(place.partition, set()).add(key)
         self._told += 1
         if self._told <= SHOWN:
             log.error(
-                "%s/%d offset %d is no state row, and is passed over: %s", place.topic, place.partition, offset, why
+                "%s/%d offset %d is not a state row, and is passed over: %s", place.topic, place.partition, offset, why
             )
         elif self._told == SHOWN + 1:
-            log.error("%s: more records that are no state rows, and are passed over", place.topic)
+            log.error("%s: more records that are not state rows, and are passed over", place.topic)
 
     def replaced(self, partition: int, key: bytes | None) -> None:
         """A later record of the key could be read."""

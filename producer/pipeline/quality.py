@@ -15,7 +15,7 @@ unknown, since more may be added):
 - ``unknown_code``: not among the codes that were asked for, where a list was, or of a range that the exchange does not
   use any more;
 - ``off_grid``: the price is not a multiple of the tick size. Judged of A and B shares, funds and convertible bonds, in
-  1/10,000 yuan, so that the noise of a float is no flaw;
+  1/10,000 yuan, so that the noise of a float is not a flaw;
 - ``outside_limits``: the price is outside of the day's limit band, which needs a previous close of that day. Judged of
   A shares, once a tick of the day has carried one. The first days of a listing have no limit, and a listing's day is
   not known here: its ticks are marked then;

@@ -11,7 +11,7 @@ _SUFFIXES = {"SSE": "SH", "SZSE": "SZ", "BSE": "BJ"}
 
 @lru_cache(maxsize=32_768)
 def suffixed(code: str, separator: str = ".") -> str:
-    """``600519.SH``, ``000001.SZ``, ``920819.BJ``; what is no A share has its exchange in the code already."""
+    """``600519.SH``, ``000001.SZ``, ``920819.BJ``; what is not an A share has its exchange in the code already."""
     symbol, _, exchange = code.partition(".")
     if not exchange:
         exchange = instrument(code).exchange

@@ -16,7 +16,7 @@ class Kind:
     Attributes:
         name: as ``--misbehave`` takes it.
         loses_ticks: whether there are ticks that no client ever gets; they go to the ledger's withheld pages.
-        survivable: whether a right client goes on with all its codes; what is not is no part of ``all``.
+        survivable: whether a right client goes on with all its codes; what is not is not part of ``all``.
         standing: holds for the whole run, instead of being done now and then.
     """
 

@@ -176,7 +176,7 @@ class TooManyCodes(Kind):
     """A connection takes 20 codes, whatever is documented: what is above is refused, or silently cut off (AllTick).
 
     A right client says which codes were refused, or never seen, and goes on with the others. It never gets the ticks of
-    those, which are in no page of the ledger; so this is no part of ``all``.
+    those, which are in no page of the ledger; so this is not part of ``all``.
     """
 
     name = "too-many-codes"

@@ -95,8 +95,8 @@ class ClockOff(PrintKind):
     """Every time is eight hours behind: the provider writes UTC where Shanghai's time is due.
 
     A right client passes all ticks on, marked by the clock's difference where it goes by the clock, and says in plain
-    words, after a minute, by how much the feed is off. Hours of trading can't be told by such times, so this is no part
-    of ``all``.
+    words, after a minute, by how much the feed is off. Hours of trading can't be told by such times, so this is not
+    part of ``all``.
     """
 
     name = "clock-off"

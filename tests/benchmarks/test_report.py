@@ -71,7 +71,7 @@ def test_a_result_comes_back_as_it_was_kept(tmp_path: Path) -> None:
 def test_a_file_that_is_no_result_is_refused(tmp_path: Path, content: str) -> None:
     """The error names the file."""
     (tmp_path / "x.json").write_text(content, "utf-8")
-    with pytest.raises(ValueError, match=r"x\.json is no result"):
+    with pytest.raises(ValueError, match=r"x\.json is not a result"):
         Result.load(tmp_path / "x.json")
 
 

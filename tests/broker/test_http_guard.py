@@ -245,7 +245,7 @@ async def test_connections_are_bounded_and_the_oldest_idle_one_makes_room() -> N
 async def test_who_hangs_up_leaves_nothing_in_the_log(
     caplog: pytest.LogCaptureFixture, said: bytes, *, waits: bool
 ) -> None:
-    """At whatever moment, whether by a reset or a plain end: it is no fault of the server's, which goes on."""
+    """At whatever moment, whether by a reset or a plain end: it is not a fault of the server's, which goes on."""
     async with served(RULES) as port:
         with caplog.at_level(logging.INFO):
             for reset in (True, False):

@@ -1,4 +1,4 @@
-"""Headers whose keys are no text, and headers without a value, cost no record and no reader."""
+"""Headers whose keys are not text, and headers without a value, cost no record and no reader."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ VALUES = [value for _, value, _ in RECORDS]
 @pytest.mark.parametrize("kind", [Records, lenient._Records])
 @pytest.mark.parametrize("codec", foreign.CODECS)
 def test_every_record_is_read_whatever_its_headers_are(codec: str, kind: Any) -> None:
-    """Keys, values and times as they are; what is no text in a header's key becomes an escape.
+    """Keys, values and times as they are; what is not text in a header's key becomes an escape.
 
     In the client library as in our own readers.
     """

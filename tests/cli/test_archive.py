@@ -88,7 +88,7 @@ def test_verify(tmp_path: Path) -> None:
         (["--topic", "tick"], "did you mean ticks"),
         (["--topic", "price-changes", "--from-store", "sqlite:///x"], "a store holds ticks and nothing else"),
         (["--from-store", "postgres://x"], "'postgres://x' is not a store's address"),
-        (["--date", "20th"], "--date '20th' is no date: write it YYYY-MM-DD"),
+        (["--date", "20th"], "--date '20th' is not a date: write it YYYY-MM-DD"),
         (["--date", "2999-01-01"], "2999-01-01 is not over in Shanghai: --include-today"),
     ],
 )
@@ -96,7 +96,7 @@ def test_wrong_arguments(tmp_path: Path, arguments: list[str], why: str) -> None
     """Said in one line that names the way out."""
     with pytest.raises(UsageError, match=why):
         ashare("archive", "--dir", tmp_path / "archive", *arguments)
-    with pytest.raises(UsageError, match="is no archive: `ashare archive` makes one"):
+    with pytest.raises(UsageError, match="is not an archive: `ashare archive` makes one"):
         ashare("archive", "list", "--dir", tmp_path / "none")
 
 

@@ -122,7 +122,7 @@ def test_the_demo_runs_can_be_read_and_ends_with_ctrl_c_leaving_no_process_behin
         unknown = ashare("snapshot", "689999", "60051", *worker)
         assert unknown.returncode == 1
         assert "689999" in unknown.stderr
-        assert "'60051' is no code" in unknown.stderr
+        assert "'60051' is not a code" in unknown.stderr
 
         parts = children(process.pid)
         for name in ("kafka", "simulate", "process", "produce"):

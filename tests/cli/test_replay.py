@@ -249,7 +249,7 @@ def _drain(descriptor: int) -> None:
 
 
 def test_a_terminal_obeys_no_record_and_a_file_gets_every_byte(bootstrap: str, tmp_path: Path) -> None:
-    """Escape sequences, C1 controls, marks that turn the direction, and what is no text."""
+    """Escape sequences, C1 controls, marks that turn the direction, and what is not text."""
     import pty
 
     name = f"replay.foreign-{time.time_ns()}"

@@ -86,7 +86,7 @@ def test_headers_of_a_slice(tmp_path: Path) -> None:
 
 
 def test_what_is_held(tmp_path: Path) -> None:
-    """Topics, days and spans, as they grow under an archive that is open; nothing is no error."""
+    """Topics, days and spans, as they grow under an archive that is open; nothing is not an error."""
     archive = Archive(tmp_path)
     assert (archive.topics(), archive.days(TICKS), archive.spans(TICKS), archive.at(TICKS, 0)) == ([], [], {}, {})
     keep(tmp_path, [chunk(ticks(10), start=5), chunk(ticks(10, first=50, time=MIDNIGHT), start=30)])
@@ -177,7 +177,7 @@ def test_manifests(tmp_path: Path) -> None:
     with pytest.raises(ArchiveError, match=f"{DAY}.json has version 99, this program reads 1: install a newer one"):
         Archive(tmp_path).spans(TICKS)
     path.write_bytes(b'{"topic":')
-    with pytest.raises(ArchiveError, match=f"{DAY}.json is no manifest of an archive"):
+    with pytest.raises(ArchiveError, match=f"{DAY}.json is not a manifest of an archive"):
         Archive(tmp_path).days(TICKS), Archive(tmp_path).spans(TICKS)
 
 

@@ -35,7 +35,7 @@ def test_any_bytes_are_a_record_or_a_documented_refusal(kind: str, data: st.Data
 
 @given(foreign("tick"), st.sampled_from([-1, NOW, NOW - 10_000_000]))
 def test_a_tick_is_usable_for_both_or_for_neither(value: bytes, timestamp: int) -> None:
-    """One rule: what is a dead letter of the worker is no tick of a client."""
+    """One rule: what is a dead letter of the worker is not a tick of a client."""
     (tick,), _ = read_ticks([value], [timestamp])
     try:
         read = reader(records.Tick)(value, timestamp)

@@ -162,7 +162,7 @@ async def test_a_saved_place_of_another_log_is_that_logs(topic: Written) -> None
 
 
 async def test_a_range_of_a_log_that_is_gone_ends_in_an_error(topic: Written) -> None:
-    """Its rest can't be read, and the new log's records are no part of it."""
+    """Its rest can't be read, and the new log's records are not part of it."""
     await topic.put([change(CODE, n) for n in range(50)])
     reader = PriceChanges(topic.bootstrap, topic=topic.name, start="earliest", end="now", batch_size=5)
     made: list[Written] = []

@@ -1,4 +1,4 @@
-"""A header whose key is no text, or without a value, costs the client library no record."""
+"""A header whose key is not text, or without a value, costs the client library no record."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ async def test_latest_is_the_moment_of_opening(topic: Written) -> None:
 
 
 async def test_only_what_is_asked_for_comes(topic: Written) -> None:
-    """Codes, boards, and the size of a move; a first price is no move."""
+    """Codes, boards, and the size of a move; a first price is not a move."""
     await topic.put(
         [
             change("600519", 0),

@@ -41,7 +41,7 @@ def test_every_golden_sample_is_read_field_for_field(kind: str) -> None:
 
 
 def test_a_value_that_is_not_known_yet_is_taken() -> None:
-    """A range of values may widen within the contract: an event that was invented later is no error."""
+    """A range of values may widen within the contract: an event that was invented later is not an error."""
     event = b'{"event":"invented","source":"a","run":1,"n":0,"at":1}'
     assert msgspec.json.decode(event, type=records.FeedEvent).event == "invented"
 

@@ -68,7 +68,7 @@ def move(change: float | None, basis_points: float | None) -> PriceChange:
 
 
 def test_a_least_move_is_compared_in_whole_units() -> None:
-    """10.23 − 10.22 is one fen, whatever floats make of it; a first price is no move."""
+    """10.23 − 10.22 is one fen, whatever floats make of it; a first price is not a move."""
     fen = least_move(0.01)
     assert fen is not None
     assert fen.reached(move(10.23 - 10.22, 9.78))

@@ -95,7 +95,7 @@ def test_what_cant_be_read_is_said_with_its_most_frequent_reason() -> None:
     """Dead letters where most are, and the fields that are null."""
     meter = connected()
     take(meter, [20.0])
-    letter = Letter(b"", "time: 1795138201 ms is no time between 1992 and 2099", "tick")
+    letter = Letter(b"", "time: 1795138201 ms is not a time between 1992 and 2099", "tick")
     meter.frame(10, Decoded([], [letter] * 9, []), BEGAN)
     meter.took([tick(TEN, unread="unread_side")], BEGAN)
     line = figures(meter)

@@ -95,7 +95,7 @@ def test_the_java_example_names_the_jars_that_it_is_tested_with() -> None:
     ],
 )
 def test_an_example_is_short(file: Path) -> None:
-    """Under 60 lines, so that it is read in one look. The bridge to QMT is no example but a program."""
+    """Under 60 lines, so that it is read in one look. The bridge to QMT is not an example but a program."""
     assert len(file.read_text("utf-8").splitlines()) < 60
 
 

@@ -20,7 +20,7 @@ _VALUE = re.compile(rb'"(?:[^"\\]|\\.)*"(?!\s*:)|-?\d+(?:\.\d+)?|true|false|null
 SECONDS_A_FRAME = 3.0
 """Beyond the size of a frame: what a decoder may take of the CPU."""
 LETTERS_A_FRAME = 100_000
-"""More is no bound at all."""
+"""More is not a bound at all."""
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,7 @@ class HostileMarket:
         await connection.wait_closed()
 
     async def _not_utf8(self, connection: ServerConnection) -> None:
-        self.attacks.append("a text frame that is no UTF-8")
+        self.attacks.append("a text frame that is not UTF-8")
         await connection.send(b'{"ticks":[{"code":"\xff\xfe"}]}', text=True)
         await connection.wait_closed()
 
@@ -151,7 +151,7 @@ class HostileMarket:
         connection.transport.abort()
 
     async def _nonsense(self, connection: ServerConnection) -> None:
-        self.attacks.append("bytes that are no WebSocket frame")
+        self.attacks.append("bytes that are not a WebSocket frame")
         connection.transport.write(self._draw.randbytes(4_096))
         await asyncio.sleep(0.2)
         connection.transport.abort()
@@ -169,7 +169,7 @@ class HostileMarket:
 
 
 def _harmless(payload: bytes, binary: bool) -> bool:
-    """Whether it is no word on which a right client stops: a refused token, a second login."""
+    """Whether it is not a word on which a right client stops: a refused token, a second login."""
     try:
         answers = feed("post").decode(Frame(payload, binary, RECEIVED)).answers
     except Exception:  # noqa: BLE001 - that is for the decoders' part to find, and for the producer to survive

@@ -32,7 +32,7 @@ class Answered:
 
 
 def requests(draw: random.Random) -> list[bytes]:
-    """Each path, method and host with the usual others, some bodies, and bytes that are no request."""
+    """Each path, method and host with the usual others, some bodies, and bytes that are not a request."""
     found = [_request(b"GET", path) for path in _PATHS]
     found += [_request(method, path) for method in _METHODS for path in (b"/snapshots", b"/watchlist", b"/health")]
     found += [_request(b"GET", b"/health", host=host) for host in _HOSTS]

@@ -36,7 +36,7 @@ def test_a_move_of_exactly_the_threshold_does_not_emit() -> None:
 
 
 def test_zero_means_every_change_and_no_repetition() -> None:
-    """An equal price is no change."""
+    """An equal price is not a change."""
     assert [c.price for c in run(job("0"), [tick(1, 10.22), tick(2, 10.22), tick(3, 10.23)])] == [10.22, 10.23]
 
 
@@ -72,7 +72,7 @@ def test_a_tick_sent_again_takes_effect_once() -> None:
 
 
 def test_a_new_run_starts_its_numbers_anew() -> None:
-    """A restarted producer's first tick is no repetition of the old one's."""
+    """A restarted producer's first tick is not a repetition of the old one's."""
     changes = job("0")
     rows: dict[str, ChangeRow] = {}
     run(changes, [tick(7, 10.0, run=1)], rows)

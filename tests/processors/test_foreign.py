@@ -38,7 +38,7 @@ DEEP = b'{"x":' + b"[" * 1_200 + b"]" * 1_200 + b"}"
 
 
 def ticks(now: int) -> list[bytes | None]:
-    """Records that are no usable ticks."""
+    """Records that are not usable ticks."""
 
     def one(**fields: Any) -> bytes:
         tick = {

@@ -91,7 +91,7 @@ RECORDS = st.one_of(
 
 @given(st.lists(RECORDS, max_size=12))
 def test_the_rows_are_those_that_all_records_give(records: list[tuple[bytes | None, bytes | None]]) -> None:
-    """Late copies, rows of two lines, tombstones, and what is no row: in any order."""
+    """Late copies, rows of two lines, tombstones, and what is not a row: in any order."""
     keys, values = [key for key, _ in records], [value for _, value in records]
     assert restored(keys, values) == given_all(keys, values)
 

@@ -185,7 +185,7 @@ async def test_what_was_set_is_in_force_for_a_worker_that_starts_and_stays_after
 ) -> None:
     """Before the first worker it holds from the first tick; set and unset later, from the end of what was judged.
 
-    The worker says what is in force; settings and what is no threshold stay out of it.
+    The worker says what is in force; settings and what is not a threshold stay out of it.
     """
     await write(broker.bootstrap, "board:STAR", "20bp")
     market = Market(publisher, random.Random(1))
@@ -210,7 +210,7 @@ async def test_what_was_set_is_in_force_for_a_worker_that_starts_and_stays_after
         await drained(broker, worker)
     log = (tmp_path / "only.log").read_text("utf-8")
     assert f"thresholds in force: default {THRESHOLD}, board:STAR 20bp (run time)" in log
-    assert "a record is no threshold, what was set stays in force: offset 3: threshold '5%'" in log
+    assert "a record is not a threshold, what was set stays in force: offset 3: threshold '5%'" in log
 
     async with LogReader(broker.bootstrap) as reader:
         marks = await everything(reader, THRESHOLD_MARKS)

@@ -35,7 +35,7 @@ class ScriptedFeed:
         self.guard = Guard()
 
     def address(self, url: str, token: str | None, codes: Codes) -> str:  # noqa: ARG002 - a script knows none
-        """The codes, where they are no request."""
+        """The codes, where they are not a request."""
         return f"{url}/?codes={','.join(codes or ['*'])}" if self.capabilities.changes == "reconnect" else url
 
     def headers(self, token: str | None) -> Mapping[str, str]:

@@ -45,7 +45,7 @@ def test_time_goes_on_while_the_wall_clock_is_set_back(caplog: pytest.LogCapture
 
 
 def test_a_wall_clock_that_is_ahead_is_followed(caplog: pytest.LogCaptureFixture) -> None:
-    """At once: it was wrong before, or the machine slept; a small correction is no news."""
+    """At once: it was wrong before, or the machine slept; a small correction is not news."""
     clocks = Clocks()
     clocks.wall += SECOND // 10
     assert clocks.clock.now() == clocks.wall // 1000

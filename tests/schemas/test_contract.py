@@ -149,7 +149,7 @@ def test_what_is_not_a_record_is_refused_with_the_documented_error(data: bytes) 
 
 
 def test_a_dead_letter_keeps_its_payload_byte_for_byte() -> None:
-    """Bytes that are no JSON and no UTF-8 come back as they were."""
+    """Bytes that are neither JSON nor UTF-8 come back as they were."""
     record = next(lines("", "dead-letter"))
     letter = from_kafka(PAYLOAD, [(name, value.encode()) for name, value in record.items()])
     assert letter.payload == PAYLOAD

@@ -24,7 +24,7 @@ SECRET = "t0ken-9f/é"
     ],
 )
 def test_a_secret_is_what_its_file_holds_whatever_editor_wrote_it(content: bytes, tmp_path: Path) -> None:
-    """A mark, spaces and line ends around it are no part of it."""
+    """A mark, spaces and line ends around it are not part of it."""
     (tmp_path / "file").write_bytes(content)
     assert read_secret(tmp_path / "file", "SETTING") == SECRET
 

@@ -45,7 +45,7 @@ def test_any_bytes_are_a_record_or_the_documented_refusal(kind: str, data: st.Da
 @pytest.mark.parametrize("kind", EVERY_KIND)
 @given(st.data())
 def test_many_are_read_as_one_by_one(kind: str, data: st.DataObject) -> None:
-    """A value that is no record is ``None``, and costs none of the others."""
+    """A value that is not a record is ``None``, and costs none of the others."""
     values = data.draw(st.lists(st.none() | foreign(kind), max_size=6))
     expected: list[Any] = []
     for one in values:
@@ -142,7 +142,7 @@ def test_nesting_is_refused_before_it_is_followed(opening: str, levels: int) -> 
     st.integers(0, 40),
 )
 def test_depth_is_counted_as_json_counts_it(tree: Any, more: int) -> None:
-    """Brackets within texts are no levels."""
+    """Brackets within texts are not levels."""
 
     def depth(one: Any) -> int:
         return 1 + max(map(depth, one), default=0) if isinstance(one, list) else 0

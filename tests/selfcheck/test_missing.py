@@ -117,7 +117,7 @@ def test_missing_ticks_of_the_market_are_told_of_or_lost(tmp_path: Path) -> None
 
 
 def test_older_events_and_others_records_are_read() -> None:
-    """The first version named no event; what is no event is nothing to this check."""
+    """The first version named no event; what is not an event is nothing to this check."""
     old = {"event": "gap", "source": "a", "run": 1, "n": 5, "at": 9}
     values = [None, b"", b"\xff", b"[1]", b"[" * 100_000, b'{"event":"gap"}', json.dumps(old).encode()]
     (event,) = read_events(values)

@@ -27,7 +27,7 @@ def found(*rows: Json) -> int:
 
 
 def test_rows_that_rise_or_stand_are_clean() -> None:
-    """A row is published again with another mark; another line is no step back."""
+    """A row is published again with another mark; another line is not a step back."""
     assert found(row(5, 1, 9), row(5, 1, 9), row(6, 2, 0), row(7, 1, 1, source="b"), row(8, 1, 2, source="b")) == 0
 
 

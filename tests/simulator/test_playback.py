@@ -85,7 +85,7 @@ def test_the_pace_is_the_recording_s(tmp_path: Path) -> None:
 
 
 def test_only_what_traded_counts_as_traded(tmp_path: Path) -> None:
-    """Volume 0 is no trade; a recording without volumes is unknown, not zero."""
+    """Volume 0 is not a trade; a recording without volumes is unknown, not zero."""
     path = write(tmp_path, "a.csv", "code,time,price,volume\n600519,1790000000,1700,0\n600519,1790000000,1700,\n")
     assert PlayedFeed(path).take(0.0, 10).traded == [False, True]
 

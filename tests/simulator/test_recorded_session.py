@@ -29,7 +29,7 @@ SESSION = [
 
 
 def test_a_recorded_session_plays_as_it_was_read(tmp_path: Path) -> None:
-    """Greeting, acknowledgements, pongs and refusals are no ticks to either; the ticks are the same."""
+    """Greeting, acknowledgements, pongs and refusals are not ticks to either; the ticks are the same."""
     file = tmp_path / "session.jsonl"
     file.write_text("".join(f"{line}\n" for line in SESSION), "utf-8")
     live = PostFeed(Options())

@@ -269,7 +269,7 @@ def test_disorder_beyond_what_is_read_ahead_is_an_error(tmp_path: Path, monkeypa
 
 
 def test_a_session_from_the_socket_plays_without_its_greetings(tmp_path: Path) -> None:
-    """Welcome, acknowledgement and pong are no ticks; frames are played as they came."""
+    """Welcome, acknowledgement and pong are not ticks; frames are played as they came."""
     late = OPEN - 90_000
     lines = [
         '{"type":"welcome","msg":"hi"}',
@@ -280,7 +280,7 @@ def test_a_session_from_the_socket_plays_without_its_greetings(tmp_path: Path) -
     ]
     source = PlayedFeed(file(tmp_path, "\n".join(lines) + "\n", name="a.jsonl"))
     assert [orjson.loads(text)["price"] for text in source.take(1.0, 10).texts] == [1, 2]
-    assert source.notes == ["3 lines that are no ticks (greetings, answers) are left out"]
+    assert source.notes == ["3 lines that are not ticks (greetings, answers) are left out"]
 
 
 def test_times_without_any_date_are_told_of(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def test_columns_are_the_records_fields() -> None:
 
 
 async def test_fields_come_back_as_they_went_in(place: Place) -> None:
-    """Nulls, prices that are no binary fraction, the largest integers, fractional shares and any text survive."""
+    """Nulls, prices that are not binary fractions, the largest integers, fractional shares and any text survive."""
     largest, int64 = bounds.EXACT, bounds.INT64
     ticks = [
         tick(0, volume=None),

@@ -242,7 +242,7 @@ def load(path: Path) -> Day:
     try:
         day = msgspec.json.decode(path.read_bytes(), type=Day)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise ArchiveError(f"{path} is no manifest of an archive: {error}") from error
+        raise ArchiveError(f"{path} is not a manifest of an archive: {error}") from error
     if day.version > VERSION:
         raise ArchiveError(f"{path} has version {day.version}, this program reads {VERSION}: install a newer one")
     return day
@@ -370,7 +370,7 @@ class _File:
             plain = pq.read_schema(self._path)
             metadata = plain.metadata or {}
             if FIELDS not in metadata:
-                raise ArchiveError(f"{self._path} is no part of an archive: its metadata lacks {FIELDS.decode()}")
+                raise ArchiveError(f"{self._path} is not part of an archive: its metadata lacks {FIELDS.decode()}")
             self.fields: bytes = metadata[FIELDS]
             plain_columns = columns(_decoded(self.fields))
             texts = [name for name, kind in plain_columns if kind == "text"]

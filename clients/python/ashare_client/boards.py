@@ -29,7 +29,7 @@ BOARDS = (*_PREFIXES, *_GROUPS)
 
 @lru_cache(maxsize=32_768)
 def board(code: str) -> str | None:
-    """The board of a code: `SSE-MAIN`, `SZSE-MAIN`, `CHINEXT`, `STAR` or `BSE`; `None` for what is no A share."""
+    """The board of a code: `SSE-MAIN`, `SZSE-MAIN`, `CHINEXT`, `STAR` or `BSE`; `None` for what is not an A share."""
     if len(code) != _DIGITS or not code.isascii() or not code.isdigit():
         return None
     return _BOARDS.get(code[:3]) or _BOARDS.get(code[:2])

@@ -2,7 +2,7 @@
 
 aiokafka (0.14) decodes the key of each header as UTF-8 and raises over one that is none. A broker takes any bytes
 there, so one such record would end every reader at its offset. Here its batch is read a second time, with an escape
-for each byte that is no text. Only the consumers of this package read so, not others in this process.
+for each byte that is not text. Only the consumers of this package read so, not others in this process.
 """
 
 from __future__ import annotations

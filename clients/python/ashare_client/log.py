@@ -50,7 +50,7 @@ CONFIRM_SECONDS = 5.0
 
 
 class Stands(Enum):
-    """Where a group stands in a partition, if it is no offset."""
+    """Where a group stands in a partition, if it is not an offset."""
 
     IN_ANOTHER_LOG = "in another log"
 

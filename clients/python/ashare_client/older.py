@@ -37,7 +37,7 @@ class Older:
         self._archive: Archive | None = None
         if directory is not None:
             if not Path(directory).is_dir():
-                raise ArgumentError(f"archive: {directory} is no directory")
+                raise ArgumentError(f"archive: {directory} is not a directory")
             self._archive = Archive(directory)
 
     def spans(self, partition: int) -> list[Range]:

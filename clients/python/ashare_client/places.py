@@ -69,14 +69,14 @@ def read_place(argument: str, given: object, words: tuple[str, ...]) -> Place:
         case int():
             if not _MS_FROM <= given < _MS_BELOW:
                 raise ArgumentError(
-                    f"{argument}: {given} is no time in ms since the epoch; offsets are {{partition: n}}"
+                    f"{argument}: {given} is not a time in ms since the epoch; offsets are {{partition: n}}"
                 )
             return Time(given)
         case Mapping():
             return Offsets(_offsets(argument, given))
     shown = ", ".join(repr(word) for word in words)
     raise ArgumentError(
-        f"{argument}: {given!r} is no place: write {shown}, a datetime with a zone, ms since the epoch, or"
+        f"{argument}: {given!r} is not a place: write {shown}, a datetime with a zone, ms since the epoch, or"
         " {partition: offset}"
     )
 
@@ -119,7 +119,7 @@ def _offsets(argument: str, given: Mapping[object, object]) -> dict[int, int]:
     for partition, offset in given.items():
         if type(partition) is not int or type(offset) is not int or partition < 0 or offset < 0:
             raise ArgumentError(
-                f"{argument}: {partition!r}: {offset!r} is no partition with an offset: write {{0: 1500}}"
+                f"{argument}: {partition!r}: {offset!r} is not a partition with an offset: write {{0: 1500}}"
             )
         found[partition] = offset
     if not found:

@@ -197,7 +197,7 @@ class Causes:
 
 
 class States:
-    """Snapshots: as `Origins`, but one whose gap mark is another is no repeat, though no tick has come since.
+    """Snapshots: as `Origins`, but one whose gap mark is another is not a repeat, though no tick has come since.
 
     Nor is one whose lines have gone on, wherever in a topic of ticks its last one lies.
     """

@@ -27,7 +27,9 @@ class Selection:
         named, on = _several("codes", codes), _several("boards", boards)
         for code in named or ():
             if not _CODE.fullmatch(code):
-                raise ArgumentError(f"codes: {code!r} is no code: write 600519, or 000001.SSE for what is no A share")
+                raise ArgumentError(
+                    f"codes: {code!r} is not a code: write 600519, or 000001.SSE for what is not an A share"
+                )
         self.codes = None if named is None else frozenset(named)
         self.boards = None if on is None else expand(on)
         self.everything = self.codes is None and self.boards is None
@@ -78,7 +80,7 @@ def least_move(given: float | str | None) -> Move | None:
         return None
     match = _MOVE.fullmatch(str(given).strip())
     if match is None or isinstance(given, bool):
-        raise ArgumentError(f"min_change: {given!r} is no move: write 0.05 (yuan) or '50bp'")
+        raise ArgumentError(f"min_change: {given!r} is not a move: write 0.05 (yuan) or '50bp'")
     return Move(basis_points=float(match[1])) if match[2] else Move(units=round(float(match[1]) * 10_000))
 
 

@@ -282,7 +282,7 @@ class Stream(Generic[R]):
         return None if received is None else time.time() - received / 1e6
 
     def _keep(self, record: R) -> bool:  # noqa: ARG002 - for sub-classes
-        """Whether the caller wants a record that is no repeat."""
+        """Whether the caller wants a record that is not a repeat."""
         return True
 
     def _gone(self, key: bytes | None, offset: int) -> None:

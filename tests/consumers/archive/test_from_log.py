@@ -65,7 +65,7 @@ async def closed(source: Log, directory: Path, now: int = LATER, **other: object
 
 
 async def test_byte_for_byte(bootstrap: str, tmp_path: Path) -> None:
-    """Keys, values, headers and timestamps are those of the log, also of what is no tick or was written otherwise."""
+    """Keys, values, headers and timestamps are those of the log, also where a record is not a tick."""
     async with log(bootstrap) as source:
         await source.put(ODD)
         await source.put(ODD[::-1], partition=1)
@@ -76,7 +76,7 @@ async def test_byte_for_byte(bootstrap: str, tmp_path: Path) -> None:
 
 
 async def test_headers_without_a_value_and_with_keys_that_are_no_text(bootstrap: str, tmp_path: Path) -> None:
-    """No record is left out for them; a byte of a key that is no text is an escape."""
+    """No record is left out for them; a byte of a key that is not text is an escape."""
     odd = [(name, None if n % 2 else b"x") for n, name in enumerate(foreign.NO_TEXT)]
     rows: list[foreign.Foreign] = [(b"600519", encode(tick(n)), odd[:n]) for n in range(7)]
     async with log(bootstrap) as source:
@@ -192,7 +192,7 @@ async def test_after_retention(bootstrap: str, tmp_path: Path) -> None:
 
 
 async def test_what_a_log_has_no_records_of(bootstrap: str, tmp_path: Path) -> None:
-    """Offsets of transactions' marks are no holes, and are not read again."""
+    """Offsets of transactions' marks are not holes, and are not read again."""
     async with log(bootstrap, partitions=1) as source:
         producer = AIOKafkaProducer(bootstrap_servers=bootstrap, transactional_id=source.topic)
         await producer.start()

@@ -37,7 +37,7 @@ def test_stored_and_archived_columns_are_of_one_type() -> None:
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
-    """The first day, closed, one of its ticks twice and one record that is no tick."""
+    """The first day, closed, one of its ticks twice and one record that is not a tick."""
     directory = tmp_path / "an 'archive'"
     twice = [*map(raw, TODAY), raw(TODAY[7]), raw(TODAY[8], value=b"?")]
     keep(directory, [chunk(twice, partition=4)], now=MIDNIGHT)
@@ -182,7 +182,7 @@ ATTACKS = [
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_no_statement_writes_or_reads_elsewhere(archive: Path, store: SqlitePlace, attack: str) -> None:
-    """Whatever is no SELECT of these tables is refused, and every file is as it was."""
+    """Whatever is not a SELECT of these tables is refused, and every file is as it was."""
 
     def files() -> dict[str, bytes]:
         found = (path for path in archive.parent.rglob("*") if path.is_file())

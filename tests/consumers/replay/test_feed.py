@@ -98,7 +98,7 @@ async def test_subscriptions_are_those_of_the_feed(recorded: Recorded) -> None:
 
 
 async def test_a_tick_that_was_sent_again_goes_out_once(bootstrap: str) -> None:
-    """As the feed sent it; a record that is no tick is left out, and counted."""
+    """As the feed sent it; a record that is not a tick is left out, and counted."""
     ticks = drawn(300)
     recorded = await record(bootstrap, [*ticks[:200], *ticks[150:200], *ticks[200:]])
     async with serving(recorded) as (url, running):

@@ -174,7 +174,7 @@ async def written(kind: str, form: Any, records: Batch) -> tuple[list[bytes], in
 
 
 async def test_a_line_is_always_one_line_of_json() -> None:
-    """A deleted key, a value with line breaks, and one that is no JSON at all."""
+    """A deleted key, a value with line breaks, and one that is not JSON at all."""
     got, _ = await written("snapshot", "json", batch(b'{"a":1}', None, b'{\n"a": 2}', b"no\njson \xff", b""))
     assert [json.loads(line) for line in got] == [
         {"a": 1},

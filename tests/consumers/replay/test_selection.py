@@ -65,7 +65,7 @@ def test_codes_are_read_in_any_spelling_and_boards_in_any_case() -> None:
 def test_what_is_no_code_no_board_or_no_topic_of_codes_is_refused() -> None:
     with pytest.raises(UsageError, match="--codes"):
         read_codes("6005", "tick")
-    with pytest.raises(UsageError, match="--boards: 'NASDAQ' is no board; there are MAIN"):
+    with pytest.raises(UsageError, match="--boards: 'NASDAQ' is not a board; there are MAIN"):
         read_boards("nasdaq", "tick")
     with pytest.raises(UsageError, match="keyed by code"):
         read_codes("600519", "feed-event")

@@ -98,7 +98,7 @@ async def judged(
     own, rows = set(load.codes), RowCheck(ticks, TICKS, findings)
     rows.add(row for row in sqlite_rows(store, findings) if row[0] in own)
     rows.finish()
-    assert changes.records > 100, "a load without changes is no test of them"
+    assert changes.records > 100, "a load without changes is not a test of them"
     return Judgement(dict(findings.counts), findings.examples, changes.records, changes.repeated)
 
 

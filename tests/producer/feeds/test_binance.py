@@ -1,4 +1,4 @@
-"""Binance, message by message: mini tickers bare, in arrays and wrapped; sums of 24 hours that are no traded volume."""
+"""Binance, message by message: mini tickers bare, in arrays and wrapped; 24-hour sums that are not traded volume."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def test_too_many_connections_is_a_kick_only_after_a_subscription(live: Feed) ->
 
 
 def test_a_bad_trade_is_a_dead_letter_and_a_price_of_0_is_counted(live: Feed) -> None:
-    """One names the field, the other is no tick at all."""
+    """One names the field, the other is not a tick at all."""
     assert "price: 'x'" in read(live, infoway(p="x")).letters[0].reason
     assert read(live, infoway(p="0")).unpriced == 1
     assert read(live, {"trace": "a"}).letters

@@ -138,7 +138,7 @@ def test_every_bound_that_leaves_something_out_has_its_words() -> None:
 def judged(guard: Guard, good: int, bad: int, at: float, before: int = 0) -> bool:
     """So many frames came, and it is looked at; times in seconds."""
     for _ in range(bad):
-        guard.keep(Decoded([], [Letter(b"", "code: 600519.XX is no code", "frame")], []), int(at * 1e6))
+        guard.keep(Decoded([], [Letter(b"", "code: 600519.XX is not a code", "frame")], []), int(at * 1e6))
     return guard.judge(before + good + bad, int(at * 1e6))
 
 
@@ -152,7 +152,7 @@ def test_a_line_of_which_most_frames_cant_be_read_is_doubted_by_its_most_frequen
     guard.keep(Decoded([], [Letter(b"", "not JSON: x", "frame")], []), RECEIVED)
     assert judged(guard, 5, 25, 1.0, 1)
     assert guard.doubt is not None
-    assert "26 of the last 31 frames can't be read, most often: code: 600519.XX is no code" in guard.doubt
+    assert "26 of the last 31 frames can't be read, most often: code: 600519.XX is not a code" in guard.doubt
     assert not judged(guard, 0, 5, 2.0, 31)
     assert judged(guard, 100, 0, 40.0, 36)
     assert guard.doubt is None

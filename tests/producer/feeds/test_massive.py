@@ -1,4 +1,4 @@
-"""Massive, message by message: mixed arrays, the token as a frame, instruments that are no A shares."""
+"""Massive, message by message: mixed arrays, the token as a frame, instruments that are not A shares."""
 
 from __future__ import annotations
 

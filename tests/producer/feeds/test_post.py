@@ -275,7 +275,7 @@ def test_what_is_no_a_share_passes_with_foreign_in_its_full_form_only() -> None:
     ],
 )
 def test_an_answer_is_told_from_a_bad_frame(payload: bytes, kind: str, trades_only: bool) -> None:
-    """An acknowledgement, a refusal or a greeting is no dead letter."""
+    """An acknowledgement, a refusal or a greeting is not a dead letter."""
     decoded = read(payload)
     assert not decoded.ticks
     assert not decoded.letters

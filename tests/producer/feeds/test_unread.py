@@ -58,7 +58,7 @@ def test_a_value_that_nothing_understands_costs_its_field_alone(name: str, field
 @pytest.mark.parametrize(("name", "field"), OPTIONAL)
 @pytest.mark.parametrize("raw", RAW)
 def test_what_some_libraries_write_for_a_number_costs_its_field_alone(name: str, field: str, raw: bytes) -> None:
-    """NaN and Infinity are no JSON, and a number of thousands of digits is read by nobody."""
+    """NaN and Infinity are not JSON, and a number of thousands of digits is read by nobody."""
     live = feed(name)
     payload = with_raw(name, field, raw)
     assert raw in payload
@@ -106,7 +106,7 @@ def test_a_field_that_nobody_reads_costs_nothing(name: str, raw: bytes) -> None:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in {"alltick", "itick", "infoway"}])
 def test_neighbours_are_as_they_were(name: str) -> None:
-    """One tick of a frame has a field that is no JSON, one a bad price: the third goes on, and each is told apart."""
+    """One tick of a frame has a field that is not JSON, one a bad price: the third goes on, and each is told apart."""
     codes = {"massive": ["A", "B", "C"], "binance": ["AUSDT", "BUSDT", "CUSDT"]}
     first, second, third = codes.get(name, ["688981.SH", "600519.SH", "600000.SH"])
     bad = tick(name, code=second, price="none")

@@ -139,7 +139,7 @@ def test_a_phantom_code_is_refused(written: str) -> None:
 
 
 def test_codes_are_written_in_the_vendors_form() -> None:
-    """A suffix of two letters; what is no code is an error before it is sent."""
+    """A suffix of two letters; what is not a code is an error before it is sent."""
     assert [suffixed(code) for code in ("600519", "000001", "920819", "000001.SSE", "sh600519", "AAPL.US")] == [
         *("600519.SH", "000001.SZ", "920819.BJ", "000001.SH", "600519.SH", "AAPL.US"),
     ]

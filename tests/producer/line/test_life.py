@@ -195,9 +195,9 @@ async def test_refused_codes_are_announced_and_the_others_live(start: Callable[.
 
 async def test_a_refused_token_stops_the_line_in_plain_words(start: Callable[..., Running]) -> None:
     """By an answer as by the handshake: asked once, and the secret is not repeated."""
-    async with Provider(pushing(answers=({"kind": "unauthorised", "text": "s3cret is no token"},))) as provider:
+    async with Provider(pushing(answers=({"kind": "unauthorised", "text": "s3cret is not a token"},))) as provider:
         running = start(provider.url)
-        with pytest.raises(UsageError, match=r"refused the token \(\*\*\* is no token\)"):
+        with pytest.raises(UsageError, match=r"refused the token \(\*\*\* is not a token\)"):
             await asyncio.wait_for(running.task, 10)
         assert len(provider.heard) == 1
     assert running.pipeline.happenings[-2:] == ["disconnected", "stopped"]

@@ -89,7 +89,9 @@ def test_a_clock_that_is_constantly_off_is_told_of_after_a_minute(off: int, word
 def test_times_that_cant_be_read_at_all_are_a_matter_of_the_clock_too() -> None:
     """Seconds read as ms are dead letters: after a minute the event says in which unit they would be times."""
     one = Watched()
-    why = "time: 1795138201 ms is no time between 1992 and 2099; without --time-unit ms it is 2026-11-20 09:30:01.000"
+    why = (
+        "time: 1795138201 ms is not a time between 1992 and 2099; without --time-unit ms it is 2026-11-20 09:30:01.000"
+    )
     one.passes(100, bad=2, why=why)
     (event,) = one.of("clock")
     assert "2026-11-20" in event.reason

@@ -70,7 +70,7 @@ def test_where_the_list_stands_in_the_address_only_a_new_connection_changes_it(b
 
 @pytest.mark.parametrize(("before", "after"), [("ab", None), (None, "ab"), ("ab", "")])
 def test_to_and_from_the_whole_market_takes_a_new_connection(before: str | None, after: str | None) -> None:
-    """Providers do not say what remains of one when the other is asked for; nothing wanted is no connection."""
+    """Providers do not say what remains of one when the other is asked for; nothing wanted is not a connection."""
     asked = subscription(before)
     asked.begin()
     asked.want(None if after is None else tuple(after))

@@ -60,7 +60,7 @@ def test_what_is_well_passes() -> None:
     ],
 )
 def test_prices_off_the_grid(code: str, price: float, found: str) -> None:
-    """By the tick size of what is traded in ticks that are known; the noise of a float is no flaw."""
+    """By the tick size of what is traded in ticks that are known; the noise of a float is not a flaw."""
     gate = Gate()
     assert flaws(gate, tick(code=code, price=price)) == [found]
     assert flaws(gate, tick(OPEN + 1, code=code, price=price)) == [found]
@@ -240,7 +240,7 @@ def test_prints_out_of_session(time: str, found: str) -> None:
 
 
 def test_sessions_end_between_two_ticks_of_a_code() -> None:
-    """What was well in the morning is not at lunch; holidays are no sessions; other markets' are not known."""
+    """What was well in the morning is not at lunch; holidays are not sessions; other markets' are not known."""
     gate = Gate(clock_of_its_own=True)
     assert flaws(gate, tick(at("11:29:00")), tick(at("12:00:00")), tick(at("13:00:01"))) == ["", "off_session", ""]
     assert flaws(gate, tick(OPEN + DAY_MS)) == ["off_session"]

@@ -55,7 +55,7 @@ def test_a_wrong_key_is_http_401() -> None:
 
 
 def test_volumes_are_the_days_lots_and_the_ledger_has_the_differences(tape: Read) -> None:
-    """A code's first push on a connection has no volume; a snapshot that comes again is no tick."""
+    """A code's first push on a connection has no volume; a snapshot that comes again is not a tick."""
     one = session()
     prints = tape({}, {"volume": 500}, {"volume": 0, "time": 1795150800001, "side": None})
     sent = one.encode(prints)

@@ -50,7 +50,7 @@ def test_the_whole_market_ends_with_any_subscription_that_takes_it() -> None:
 
 
 def test_a_price_of_zero_is_not_withheld(tape: Read) -> None:
-    """It is no tick."""
+    """It is not a tick."""
     one, withheld = gap(None)
     (zero,) = tape({})
     zero.genuine = False
