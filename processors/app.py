@@ -62,6 +62,7 @@ class Parts:
         inputs = list(reading)
         followed = dict.fromkeys((FEED_EVENTS, *(name for agent in agents for name in agent.requires)))
         self.logs = LogWatch(Probe(options.bootstrap), [*inputs, *followed], inputs, self._found)
+        self._checks_of: dict[str, dict[str, str]] = {}
         self.watchdog = Watchdog(self._checks())
         snapshots = next((runner for runner in self.runners if isinstance(runner.agent, SnapshotsAgent)), None)
         routes = Routes(
@@ -84,7 +85,9 @@ class Parts:
             "broker": (self.logs.silence, math.inf),
         }
         for runner in self.runners:
-            checks |= AgentChecks(runner, self.logs).all()
+            of_agent = AgentChecks(runner, self.logs).all()
+            self._checks_of[runner.agent.name] = {f"{runner.agent.name}: {what}": what for what in of_agent}
+            checks |= {f"{runner.agent.name}: {what}": check for what, check in of_agent.items()}
         return checks
 
     def _check_loop(self, now: float) -> str | None:
@@ -137,10 +140,11 @@ class Parts:
         agents: dict[str, Any] = {}
         for runner in self.runners:
             name = runner.agent.name
-            own = {what.removeprefix(f"{name}: "): why for what, why in watched.items() if what.startswith(f"{name}: ")}
+            checks = self._checks_of[name]
+            own = {what: watched.pop(check) for check, what in checks.items() if check in watched}
             own |= runner.complaints()
             agents[name] = {"status": "failing" if own else "ok", "complaints": own, "group": runner.group}
-        complaints = {what: why for what, why in watched.items() if ": " not in what}
+        complaints = watched
         for name, agent in agents.items():
             complaints |= {f"{name}: {what}": why for what, why in agent["complaints"].items()}
         return {"status": "failing" if complaints else "ok", "complaints": complaints, "agents": agents}

@@ -21,15 +21,14 @@ class AgentChecks:
         self._unfetched = Unfetched()
 
     def all(self) -> dict[str, tuple[Check, float]]:
-        """By the agent's name and what is checked: the check, and for how many seconds it may complain."""
-        checks: dict[str, tuple[Check, float]] = {
+        """By what is checked: the check, and for how many seconds it may complain."""
+        return {
             "rebalance": (self.rebalance, 300.0),
             "coordinator": (self.coordinator, 60.0),
             "progress": (self.progress, 120.0),
             "fetch": (self.fetch, 60.0),
             "commit": (self.commit, 120.0),
         }
-        return {f"{self._runner.agent.name}: {name}": check for name, check in checks.items()}
 
     @property
     def _consumer(self) -> BatchConsumer | None:
