@@ -36,14 +36,11 @@ from faust.transport.consumer import ensure_TPset
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from broker import groups
-from broker.background import commit_as_member, discard, ended, is_member, leave
+from broker.background import commit_as_member, discard, ended, leave
 from broker.chunk import Chunk, drain
 from broker.fetching import Fetching
 from broker.probe import LogId, Probe, ProbeError
-from processors.streaming.membership import covered
 from processors.streaming.watchdog import fatal
-from schemas import UsageError
 
 if TYPE_CHECKING:
     from processors.streaming.consumer import BatchConsumer
@@ -58,8 +55,6 @@ GATHER_RECORDS = 500
 COMMIT_SECONDS = 30.0
 """Longest that a commit may take; it is asked for again half a second later."""
 START_SECONDS = 30.0
-COVER_SECONDS = 2.0
-"""Longest that the group is asked what it has shared out, before the client is looked after again."""
 _UPKEEP_SECONDS = 0.5
 _BACKOFF = (0.1, 0.2, 0.5, 1.0, 2.0)
 
@@ -105,7 +100,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         """As Faust makes it."""
         self.seeks = self.rebuilt = 0
         self.rebuilding = False
-        self._covered = False
+        self._placed = False
         self.logs: dict[str, LogId] = {}
         self._wanted: str | None = None
         self._calls: set[asyncio.Future[Any]] = set()
@@ -185,45 +180,19 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
                 continue
             # A group's coordinator starts and stops some of its tasks: what has ended is looked at twice.
             before, seen = seen, ended(self._ensure_consumer())
-            if not self._covered:
-                await self._cover()
+            if not self._placed:
+                membership = cast("Any", self.app).runner.membership
+                self._placed = await membership.check_place(self._ensure_consumer(), self.app)
             why = self._wanted or (seen if seen == before else None)
             if why is not None:
                 await self._rebuild(why)
                 seen = self._wanted = None
 
-    async def _cover(self) -> None:
-        """See, once, that the place that this member came back to is whole; else it joins its group anew."""
-        consumer, app = self._ensure_consumer(), cast("Any", self.app)
-        coordinator, subscription = consumer._coordinator, consumer._subscription.subscription
-        if subscription is None or subscription.assignment is None or not is_member(coordinator):
-            return
-        try:
-            assigned = await groups.assigned(app.bootstrap, app.conf.id, patience=COVER_SECONDS)
-        except (KafkaError, OSError, UsageError) as error:
-            log.warning("what the group has shared out is not known yet: %s", error)
-            return
-        if assigned is None or not is_member(coordinator) or self._ensure_consumer() is not consumer:
-            return
-        self._covered = True
-        counts = {
-            topic: len(consumer._client.cluster.partitions_for_topic(topic) or ()) for topic in subscription.topics
-        }
-        members = app.assignor.external_topics_metadata()
-        moved = bool(members) and str(app.conf.canonical_url) not in members
-        if moved or not covered(counts, assigned):
-            log.warning("this worker came back with another address or other topics: it joins its group anew")
-            await leave(consumer)
-        else:
-            # Who leads is not told so when it comes back: each looks for itself whether a topic gets partitions.
-            coordinator._group_subscription = set(subscription.topics)
-            coordinator._metadata_snapshot = coordinator._get_metadata_snapshot()
-
     async def _rebuild(self, why: str) -> None:
         """Replace the client; to Faust, its partitions are revoked, and assigned again when the new one has joined."""
         log.error("the Kafka client is made anew: %s", why)
         began, app, old = time.monotonic(), self.app, self._ensure_consumer()
-        self.rebuilding, self._covered = True, False
+        self.rebuilding, self._placed = True, False
         try:
             for call in list(self._calls):
                 call.cancel()

@@ -18,14 +18,19 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
 from aiokafka.protocol.group import JoinGroupRequest
 
+from broker import groups
+from broker.background import is_member, leave
 from processors.streaming.watchdog import fatal
 from schemas import UsageError
 
 log = logging.getLogger(__name__)
 
 _FENCED_INSTANCE_ID, _UNKNOWN_MEMBER_ID = 82, 25
+_ASKING_SECONDS = 2.0
+"""Longest that the group is asked what it has shared out, before the client is looked after again."""
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,249}")
 """What Kafka's own client takes for a ``group.instance.id``."""
 
@@ -79,6 +84,35 @@ class Membership:
             return response
 
         coordinator._send_req = send_req
+
+    async def check_place(self, consumer: Any, app: Any) -> bool:
+        """See that the place that a member came back to is whole, and have it join its group anew if not.
+
+        Returns:
+            Whether that could be seen: not while it is no member, or the group shares out its partitions.
+        """
+        coordinator, subscription = consumer._coordinator, consumer._subscription.subscription
+        if subscription is None or subscription.assignment is None or not is_member(coordinator):
+            return False
+        try:
+            assigned = await groups.assigned(app.bootstrap, self.group, patience=_ASKING_SECONDS)
+        except (KafkaError, OSError, UsageError) as error:
+            log.warning("what %s has shared out is not known yet: %s", self.group, error)
+            return False
+        if assigned is None or not is_member(coordinator):
+            return False
+        cluster = consumer._client.cluster
+        counts = {topic: len(cluster.partitions_for_topic(topic) or ()) for topic in subscription.topics}
+        members = app.assignor.external_topics_metadata()
+        moved = bool(members) and str(app.conf.canonical_url) not in members
+        if moved or not covered(counts, assigned):
+            log.warning("this worker came back to %s with another address or other topics: it joins anew", self.group)
+            await leave(consumer)
+        else:
+            # Who leads is not told so when it comes back: each looks for itself whether a topic gets partitions.
+            coordinator._group_subscription = set(subscription.topics)
+            coordinator._metadata_snapshot = coordinator._get_metadata_snapshot()
+        return True
 
 
 def covered(partitions: Mapping[str, int], assigned: Collection[TopicPartition]) -> bool:

@@ -108,3 +108,9 @@ def test_all_records_of_a_key_count_where_one_can_not_be_told(value: bytes | Non
     assert counting([b"600519"] * 3 + [b"000001"] * 2, [record(1), value, record(1, 2), record(1), record(1, 2)]) == [
         0, 1, 2, 4,
     ]  # fmt: skip
+
+
+def test_a_row_that_lacks_a_line_of_the_one_before_it_is_older() -> None:
+    """Though the mark of the line that it has is the same."""
+    values: list[bytes | None] = [two_lines("600519", 2, 1)[1], record(1, 2, source="a")]
+    assert counting([b"600519"] * 2, values) == [0]
