@@ -36,10 +36,11 @@ def older(marks: Marks, than: Marks) -> bool:
 
 
 def counting(keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> list[int]:
-    """Indexes of the records which give the same rows as all of them, in order.
+    """Indexes of the records which give the same rows as all of them, in order, if each of them is a row.
 
-    Of each key that is its latest row, and not a late copy of an older one behind it. All records of a key count where
-    one of them can't be told by its marks: a tombstone, say, or what is not a row.
+    Of a key that is the latest row that holds every tick of all its others. All records of a key count where there is
+    none such, as with rows of different lines, or where one can't be told by its marks: a tombstone, or what is not a
+    row.
     """
     by_key: dict[bytes | None, list[int]] = {}
     for index, key in enumerate(keys):
@@ -53,22 +54,21 @@ def counting(keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> li
 
 
 def _latest(indexes: Sequence[int], values: Sequence[bytes | None]) -> int | None:
-    latest, held = indexes[0], None
-    for index in indexes:
+    latest, held = indexes[0], _marks(values[indexes[0]])
+    for index in indexes[1:]:
         marks = _marks(values[index])
-        if marks is None:
+        if held is None or marks is None:
             return None
-        if held is None or _after(marks, held) or not older(marks, held):
+        if _within(held, marks):
             latest, held = index, marks
+        elif not _within(marks, held):
+            return None
     return latest
 
 
-def _after(marks: Marks, held: Marks) -> bool:
-    """Whether it is plain, as nearly always, that a row is not older than another."""
-    if len(marks) != 1:
-        return False
-    ((source, mark),) = marks.items()
-    return bool(mark > held.get(source, _NOTHING))
+def _within(marks: Marks, others: Marks) -> bool:
+    """Whether one row holds no tick that another does not."""
+    return all(mark <= others.get(source, _NOTHING) for source, mark in marks.items())
 
 
 def _marks(value: bytes | None) -> Marks | None:

@@ -11,7 +11,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from broker import admin, reader
+from broker import admin
 from broker.chunk import Chunk
 from broker.publisher import Publisher
 from broker.reader import ChunkReader, ReadError
@@ -163,12 +163,9 @@ async def test_an_offset_that_is_gone_is_an_error(bootstrap: str) -> None:
         assert places(await rest(source)) == [(0, offset) for offset in range(10, 20)]
 
 
-async def test_a_range_behind_the_end_is_not_waited_for_for_ever(
-    bootstrap: str, topic: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_range_behind_the_end_is_not_waited_for_for_ever(bootstrap: str, topic: str) -> None:
     """A broker that brings nothing is given its time, and then named."""
-    monkeypatch.setattr(reader, "PATIENCE", 0.5)
-    async with ChunkReader(bootstrap, client_id="test") as source:
+    async with ChunkReader(bootstrap, client_id="test", patience=0.5) as source:
         source.assign({at(topic, 2): (0, 1)})
         with pytest.raises(ReadError, match=r"brought nothing of .*/2 for 0\.5 s"):
             await source.fetch()

@@ -68,7 +68,7 @@ class WorkerProcess:
                 session.get(f"http://127.0.0.1:{self.port}/status") as answer,
             ):
                 status: dict[str, Any] = await answer.json()
-                return status
+                return status if answer.status == 200 else None
         except (aiohttp.ClientError, TimeoutError):
             return None
 

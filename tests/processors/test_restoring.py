@@ -114,3 +114,14 @@ def test_a_row_that_lacks_a_line_of_the_one_before_it_is_older() -> None:
     """Though the mark of the line that it has is the same."""
     values: list[bytes | None] = [two_lines("600519", 2, 1)[1], record(1, 2, source="a")]
     assert counting([b"600519"] * 2, values) == [0]
+
+
+def test_what_is_refused_between_two_rows_decides_nothing_between_them() -> None:
+    """A row of another code under this key, whose marks compare with neither."""
+    keys: list[bytes | None] = [b"600519"] * 3
+    values: list[bytes | None] = [
+        two_lines("600519", 1, 2)[1],
+        two_lines("000001", 2, 0)[1],
+        two_lines("600519", 1, 1)[1],
+    ]
+    assert restored(keys, values) == given_all(keys, values)
