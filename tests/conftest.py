@@ -38,6 +38,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: places[item])
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes that can't be shown have their argument's name: packed ones hold the time, and each process packs anew."""
+    return argname if isinstance(val, bytes) and not (val.isascii() and val.decode().isprintable()) else None
+
+
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
     """A running broker without topics. Tests share it: use topics of your own, or tolerate others' records."""
