@@ -97,6 +97,12 @@ class SnapshotRow(Marked):
         )
 
 
+def _scaled(turnover: float) -> int:
+    """A published turnover in 1/10,000 yuan, exactly: the product of a large sum would be off."""
+    whole = int(turnover)
+    return whole * SCALE + round((turnover - whole) * SCALE)
+
+
 class Snapshots:
     """The job over the rows of one partition at a time.
 
@@ -140,7 +146,7 @@ class Snapshots:
             round(p * SCALE) for p in (kept.price, kept.open, kept.high, kept.low)
         )
         row.time, row.received, row.ticks, row.volume = kept.time, kept.received, kept.ticks, kept.volume
-        row.turnover = None if kept.turnover is None else round(kept.turnover * SCALE)
+        row.turnover = None if kept.turnover is None else _scaled(kept.turnover)
         row.close = None if kept.previous_close is None else round(kept.previous_close * SCALE)
         row.offset, row.gap = kept.origin.offset, kept.gap
         row.doubtful, row.quality = kept.doubtful, kept.quality

@@ -95,7 +95,7 @@ def test_places_are_read_once() -> None:
         ({"start": "yesterday"}, "'latest', 'earliest'"),
         ({"start": datetime(2026, 11, 20)}, "zone"),  # noqa: DTZ001 - that is the mistake
         ({"start": 1_795_138_200}, "ms since the epoch"),
-        ({"start": True}, "no place"),
+        ({"start": True}, "not a place"),
         ({"start": {}}, "no partition"),
         ({"start": {0: -1}}, "write {0: 1500}"),
         ({"start": {"0": 1}}, "write {0: 1500}"),
@@ -111,7 +111,7 @@ def test_places_are_read_once() -> None:
         ({"min_change": "2ticks"}, "50bp"),
         ({"min_change": -0.05}, "50bp"),
         ({"batch_size": 0}, "positive"),
-        ({"archive": "no/such/directory"}, "no directory"),
+        ({"archive": "no/such/directory"}, "not a directory"),
     ],
 )
 def test_an_argument_that_cannot_be_meant_names_how_to_write_it(arguments: dict[str, Any], says: str) -> None:

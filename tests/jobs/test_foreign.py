@@ -191,3 +191,16 @@ def test_what_a_job_raises_over_a_record_is_named_and_the_rest_counts() -> None:
     assert rows["600000"].record().price == 11.0
     with pytest.raises(MemoryError):
         made.fail(1, MemoryError())
+
+
+def test_a_large_turnover_is_restored_exactly() -> None:
+    """Its product with 10,000 is more than a float holds."""
+    job, rows = Snapshots(), dict[str, Any]()
+    few, many = (
+        Tick(code="600519", exchange="SSE", price=1.0, time=1_795_138_200_000, received=1_795_138_200_000_000 + n,
+             source="a", run=0, n=n, turnover=turnover)
+        for n, turnover in enumerate((3.0, 1002584496565368.0))
+    )  # fmt: skip
+    job.apply(rows, chunk([few, many]))
+    record = encode(rows["600519"].record())
+    assert encode(Snapshots().restore(record)[1].record()) == record

@@ -35,8 +35,8 @@ def test_a_secret_is_what_its_file_holds_whatever_editor_wrote_it(content: bytes
         ("密码密码".encode("gbk"), "save .* as UTF-8"),
         (codecs.BOM_UTF16_LE + b"a", "save .* as UTF-8"),
         (f"{SECRET}\n{SECRET}\n".encode(), "several lines"),
-        (f"{SECRET}\0".encode(), "no text"),
-        (b"a" * 100_000, "no text"),
+        (f"{SECRET}\0".encode(), "not text"),
+        (b"a" * 100_000, "not text"),
         (None, "can't be read: Is a directory"),
     ],
 )
