@@ -193,8 +193,8 @@ async def test_without_a_lease_nothing_is_waited_for(rig: Rig) -> None:
     assert asyncio.get_running_loop().time() - began < 1.0
     assert rig.consumer.abandoned
     assert rig.queue(OUT, rig.partition_of("600519")).unacknowledged == 0
-    assert not rig.runner.publisher._may_send()
-    assert not rig.runner.records_publisher._may_send()
+    assert not rig.runner.publisher.may_send()
+    assert not rig.runner.records_publisher.may_send()
 
 
 async def test_rows_that_changed_without_a_chunk_shortly_before_a_rebalance_are_published_after_it(rig: Rig) -> None:
