@@ -16,13 +16,15 @@ from pathlib import Path
 import pytest
 
 from broker import admin
+from broker.publisher import Publisher
+from schemas.topics import SNAPSHOTS, topics
 from selfcheck.comparison import CHANGES, TICKS
 from selfcheck.findings import Findings
 from selfcheck.log import LogReader
 from selfcheck.pauses import Pause, PauseWatch
 from selfcheck.served import ServedCheck, ask
 from tests.processors.rebalance.gate import GatedBroker, Kind
-from tests.processors.rebalance.judge import Judgement, judged
+from tests.processors.rebalance.judge import judged
 from tests.processors.rebalance.load import Load
 from tests.processors.rebalance.members import ALL, Member, begun, members, stopped, up
 
@@ -185,6 +187,26 @@ async def test_a_member_joins_while_no_produce_is_taken(broker: GatedBroker, tmp
                     broker.gate.hold()
                 await up(group)
                 await asyncio.sleep(1.0)
+            found = await judged(broker.bootstrap, load, groups, group, store=tmp_path / "store")
+            assert not found.wrong, found.examples
+
+
+async def test_an_owner_that_was_fenced_by_mistake_takes_its_partitions_over_again(
+    broker: GatedBroker, tmp_path: Path
+) -> None:
+    """A process that lost them stood still before it took them over. Its request comes late, and nobody else tells."""
+    async with Load(broker.bootstrap) as load:
+        with members(broker.bootstrap, tmp_path, (ALL,)) as group:
+            groups = await up(group)
+            intruder = Publisher(broker.bootstrap, client_id="intruder")
+            await intruder.start()
+            async with load.running():
+                await asyncio.sleep(2.0)
+                rows = [intruder.queue(SNAPSHOTS, number) for number in range(topics()[SNAPSHOTS].partitions)]
+                await intruder.fences.take_over(rows, "ashare-snapshots", lambda: True)
+                await asyncio.sleep(12.0)
+            await intruder.stop()
+            await up(group)
             found = await judged(broker.bootstrap, load, groups, group, store=tmp_path / "store")
             assert not found.wrong, found.examples
 
