@@ -44,8 +44,11 @@ log = logging.getLogger(__name__)
 
 TAKE_OVER_SECONDS = 60.0
 """Longest that a takeover may take."""
-COORDINATOR_SECONDS = 20.0
-"""Longest that a broker is asked for a transaction coordinator before it is taken for one that has none."""
+COORDINATOR_SECONDS = 30.0
+"""Longest that a broker is asked for a transaction coordinator before it is taken for one that has none: the first to
+ask waits until the topic of the transactions' state is made."""
+_ABSENT_SECONDS = 1.0
+"""The same for a broker that had none before."""
 KEEP_SECONDS = 12 * 3600.0
 _TRANSACTION_MS = 10_000
 """After so long the broker ends an empty transaction that its producer left open: a process that was killed."""
@@ -153,6 +156,8 @@ class Fences:
         self._owner = owner
         self._places: dict[str, Place] = {}
         self._nodes: dict[str, int] = {}
+        self._lookup = asyncio.Lock()
+        self._said = False
         self._renewing: dict[Identity, asyncio.Task[None]] = {}
         self._keeping: asyncio.Task[None] | None = None
 
@@ -279,8 +284,8 @@ class Fences:
             UnavailableError: it never will.
         """
         pause, begun = _BACKOFF, time.monotonic()
+        patience = COORDINATOR_SECONDS if self.available else _ABSENT_SECONDS
         absent: float | None = None
-        said = False
         while True:
             try:
                 client, node = await self._coordinator(name)
@@ -288,6 +293,7 @@ class Fences:
                     answer = await client.send(node, request(), group=ConnectionGroup.COORDINATION)
                     code = next(filter(None, codes(answer)), 0)
                     if not code:
+                        self._said = False
                         return answer
                     self._judge(name, code)
             except (IncompatibleBrokerVersion, NotImplementedError) as error:
@@ -295,10 +301,10 @@ class Fences:
             except (KafkaError, OSError) as error:
                 self._nodes.pop(name, None)
                 absent = (absent or time.monotonic()) if getattr(error, "errno", 0) == _NO_COORDINATOR else None
-                if absent is not None and time.monotonic() - absent > COORDINATOR_SECONDS:
+                if absent is not None and time.monotonic() - absent > patience:
                     raise UnavailableError(_ABSENT) from error
-                if not said and time.monotonic() - begun > _SAY_SECONDS:
-                    said = True
+                if not self._said and time.monotonic() - begun > _SAY_SECONDS:
+                    self._said = True
                     log.warning("the transaction coordinator of %s does not answer yet: %r", name, error)
             await asyncio.sleep(pause)
             pause = min(2 * pause, _BACKOFF_MOST)
@@ -309,9 +315,11 @@ class Fences:
             raise KafkaError("there is no client")
         node = self._nodes.get(name)
         if node is None:
-            # Not on the connection that carries batches: it would wait for their answers.
-            lookup = FindCoordinatorRequest(name, CoordinationType.TRANSACTION)
-            found = await client.send(asked, lookup, group=ConnectionGroup.COORDINATION)
+            request = FindCoordinatorRequest(name, CoordinationType.TRANSACTION)
+            # One at a time: each has the broker make the topic of the transactions' state, as long as it is not there.
+            # And not on the connection that carries batches: it would wait for their answers.
+            async with self._lookup:
+                found = await client.send(asked, request, group=ConnectionGroup.COORDINATION)
             if found.error_code:
                 self._judge(name, found.error_code)
                 raise for_code(found.error_code)

@@ -12,7 +12,7 @@ from typing import Any, cast
 from faust.types import TP
 
 from broker.chunk import Chunk
-from broker.errors import FencedError
+from broker.errors import AbandonedError, FencedError
 from broker.probe import LogId
 from broker.publisher import DeliveryError, PartitionQueue, Publisher
 from broker.shared import SharedBatches
@@ -162,7 +162,7 @@ class AgentRunner:
         for publisher in {self.records_publisher, self.publisher}:
             try:
                 await publisher.stop(_STOP_SECONDS)
-            except DeliveryError as error:
+            except (DeliveryError, AbandonedError) as error:
                 log.error("stopping %s: %s; what they belong to is not committed and comes again", self.group, error)  # noqa: TRY400
 
     # -- a chunk's way -------------------------------------------------------------------------------------------------
@@ -276,6 +276,11 @@ class AgentRunner:
     def idle(self) -> bool:
         """Whether nothing is in hand: all that was handled is confirmed."""
         return (self._working is None or self._working.done()) and all(e.idle for e in self._effects.values())
+
+    @property
+    def an_owner(self) -> bool:
+        """Whether what is in hand can still be finished: the partitions are this member's, as far as it knows."""
+        return self.lease.valid and not self.fenced
 
     def hurry(self) -> None:
         """Partitions are about to leave: do not wait for the next beat."""
