@@ -26,7 +26,7 @@ class Runner:
     def __init__(self) -> None:
         """A member with nothing in hand."""
         self.lost_records: list[tuple[int, int, int]] = []
-        self.lease = SimpleNamespace(valid=True)
+        self.an_owner = True
         self.idle = True
         self.abandonments = 0
 
