@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from aiokafka.protocol.admin import CreateAclsRequest
 from aiokafka.protocol.transaction import AddPartitionsToTxnRequest
 
 from broker import admin, fencing
@@ -239,26 +239,43 @@ async def test_a_process_that_owns_a_partition_no_longer_takes_nothing_over(boot
     assert await records(bootstrap, topic) == [b"0"]
 
 
-async def test_without_a_transaction_coordinator_it_goes_on_with_a_warning(
+async def test_where_the_broker_cannot_fence_a_warning_says_why_and_records_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A broker that is to keep three copies of its transaction state, and is alone, can't fence."""
+    """It is alone and is to keep three copies of its transactions' state, or this user may not use the id."""
 
     class Alone(KafkaBroker):
         """Set up as if there were three."""
 
-        extra = {**KafkaBroker.extra, "transaction.state.log.replication.factor": "3"}  # noqa: RUF012 - as in its base
+        extra = {  # noqa: RUF012 - as in its base
+            **KafkaBroker.extra,
+            "transaction.state.log.replication.factor": "3",
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "allow.everyone.if.no.acl.found": "true",
+        }
 
     monkeypatch.setattr(fencing, "COORDINATOR_SECONDS", 1.0)
     with Alone(tmp_path) as broker:
+        await make_topic(broker.bootstrap, "alone")
         async with publisher(broker.bootstrap) as made:
-            await make_topic(broker.bootstrap, "alone")
-            with caplog.at_level(logging.WARNING):
+            for turn, words in enumerate(("transaction.state.log.replication.factor", "grant WRITE and DESCRIBE")):
+                caplog.clear()
                 [queue] = await owned(made, ("alone", 0))
-            assert not made.fences.available
-            assert "transaction.state.log.replication.factor" in caplog.text
-            await deliver(queue, b"0")
-        assert await records(broker.bootstrap, "alone") == [b"0"]
+                assert [record.levelname for record in caplog.records if words in record.getMessage()] == ["WARNING"]
+                assert not made.fences.available
+                await deliver(queue, b"%d" % turn)
+                await let_another_alone_use(made, "test-alone-0")
+        assert await records(broker.bootstrap, "alone") == [b"0", b"1"]
+
+
+async def let_another_alone_use(made: Publisher, transactional_id: str) -> None:
+    """Grant a transactional id to another user, and so to nobody else."""
+    assert made.client is not None
+    any_host, identifier, literal, write, allow = "*", 5, 3, 4, 3
+    request = CreateAclsRequest(identifier, transactional_id, literal, "User:another", any_host, write, allow)
+    answer = await made.client.send(1, request)
+    assert answer.creation_responses[0][0] == 0
+    await asyncio.sleep(1.0)  # it is in force when the broker has heard of it from its controller
 
 
 async def make_topic(bootstrap: str, name: str) -> None:
