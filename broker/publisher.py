@@ -56,6 +56,7 @@ class Publisher:
     Memory is bounded by the caller: above ``limit_bytes`` unacknowledged, ``full`` is true and ``room()`` waits.
 
     Attributes:
+        may_send: as given; always true by default.
         abandoned: how often ``abandon`` was called.
         partitions: of the topics that ``start`` required.
         fences: has the broker refuse what earlier owners of some partitions send.
@@ -223,6 +224,7 @@ class Publisher:
         if queue.identity is not None:
             queue.identity.lost = True
         self.unacknowledged_bytes -= queue.unacknowledged_bytes
+        self._by_aiokafka = deque(waiting for waiting in self._by_aiokafka if waiting[0] is not queue)
         dropped = queue.abandon(FencedError)
         log.warning("%s/%d is another member's now: %d records are dropped", queue.topic, queue.partition, dropped)
         if not self.full:
@@ -345,9 +347,10 @@ class Publisher:
     ) -> None:
         """Have aiokafka send a batch."""
         try:
-            if queue.identity is not None:
+            if (identity := queue.identity) is not None:
                 await self._unless_broken(client.client._wait_on_metadata(queue.topic))
-                if generation == self._generation and self._producing is not None:
+                # Never under another identity than the one that the queue had when it gave the batch.
+                if generation == self._generation and self._producing is not None and queue.identity is identity:
                     self._producing.pass_on(queue, batch)
                 return
             sent = await self._unless_broken(client.send_batch(batch, queue.topic, partition=queue.partition))
