@@ -11,6 +11,7 @@ class BrokerError(Exception):
     """What was asked of Kafka was not done; the text says what and why.
 
     - ``DeliveryError``, ``AbandonedError``, ``RecordTooLargeError``: of ``broker.publisher``.
+    - ``FencedError``: of ``broker.fencing``.
     - ``ReadError``: of ``broker.reader``.
     - ``ProbeError``: of ``broker.probe``.
     """
@@ -29,3 +30,7 @@ class AbandonedError(BrokerError):
 
     A batch that was in flight then may have arrived all the same; none is sent again.
     """
+
+
+class FencedError(AbandonedError):
+    """Another member has taken the partition over: the broker refuses this one's records, and they were dropped."""

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from aiokafka import AIOKafkaProducer
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from broker.errors import AbandonedError, BrokerError, RecordTooLargeError
+from broker.errors import AbandonedError, BrokerError, FencedError, RecordTooLargeError
+from broker.identity import Identity
 from broker.refusals import pause
 from schemas.topics import topics
 
@@ -29,12 +30,17 @@ _RECORD_OVERHEAD = 128
 
 
 class PartitionQueue:
-    """One partition's queue: records that wait, and the one batch that is in flight."""
+    """One partition's queue: records that wait, and the one batch that is in flight.
+
+    Attributes:
+        identity: the producer that its batches come from; ``None``: the client's own (``broker.fencing``).
+    """
 
     def __init__(self, publisher: Publisher, topic: str, partition: int) -> None:
         """Made by ``Publisher.queue``."""
         self.topic = topic
         self.partition = partition
+        self.identity: Identity | None = None
         self._publisher = publisher
         self._backlog: deque[_Entry] = deque()
         self._in_flight: list[_Entry] = []
@@ -113,8 +119,11 @@ class PartitionQueue:
 
         Raises:
             AbandonedError: they were dropped before they were acknowledged.
+            FencedError: the partition is another member's, whatever was acknowledged before.
             DeliveryError: the publisher itself failed; nothing more will be sent.
         """
+        if self.identity is not None and self.identity.lost:
+            raise FencedError(f"{self.topic}/{self.partition} is another member's now")
         if up_to is None:
             up_to = self._added
         elif 0 < up_to <= self._abandoned:
@@ -134,6 +143,11 @@ class PartitionQueue:
     def unacknowledged(self) -> int:
         """Records added and not yet acknowledged."""
         return self._added - self._acknowledged
+
+    @property
+    def unacknowledged_bytes(self) -> int:
+        """What they take of the publisher's limit."""
+        return sum(entry[-1] for some in (self._in_flight, self._backlog) for entry in some)
 
     @property
     def in_flight(self) -> Sequence[_Entry]:
@@ -197,14 +211,14 @@ class PartitionQueue:
         self._in_flight = []
         return returned
 
-    def abandon(self) -> int:
+    def abandon(self, why: type[AbandonedError] = AbandonedError) -> int:
         """Drop what waits and what is in flight; those who wait for it get an error. Gives the number of records."""
         dropped = self.unacknowledged
         self._backlog.clear()
         self._in_flight = []
         # Records that were acknowledged before count as abandoned too: ``delivered`` can't tell them apart later.
         self._acknowledged = self._abandoned = self._added
-        self.fail(AbandonedError(f"{self.topic}/{self.partition}: {dropped:,} records were abandoned"))
+        self.fail(why(f"{self.topic}/{self.partition}: {dropped:,} records were abandoned"))
         return dropped
 
     def fail(self, error: BrokerError) -> None:

@@ -17,8 +17,10 @@ from struct import Struct
 from typing import Generic, Protocol, TypeVar
 
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import InvalidProducerEpoch
 from aiokafka.producer.message_accumulator import BatchBuilder
 
+from broker.identity import Identity, is_fenced
 from broker.mode import plain
 from broker.wire import BODY, COUNT, Pending, connection_to, count_at, name_at, packed, send, supports
 
@@ -38,6 +40,7 @@ class Partition(Protocol):
 
     topic: str
     partition: int
+    identity: Identity | None
 
 
 P = TypeVar("P", bound=Partition)
@@ -104,12 +107,9 @@ class Producing(Generic[P]):
     def send(self, node: int, batches: list[tuple[P, BatchBuilder]]) -> None:
         """Send one batch for each of several partitions that a node leads."""
         client = self._client
-        sequences = client._txn_manager
         by_topic: dict[str, list[tuple[int, bytes]]] = {}
         for place, batch in batches:
-            tp = TopicPartition(place.topic, place.partition)
-            batch._set_producer_state(sequences.producer_id, sequences.producer_epoch, sequences.sequence_number(tp))
-            sequences.increment_sequence_number(tp, batch.record_count())
+            self._number(place, batch)
             records = bytes(batch._build())
             by_topic.setdefault(place.topic, []).append((place.partition, records))
         pending = Pending(partial(self._answered, node, batches), partial(self._failed, node, batches))
@@ -118,6 +118,20 @@ class Producing(Generic[P]):
         self.busy.add(node)
         body = request_of(by_topic, acks=client._sender._acks, timeout_ms=client._request_timeout_ms)
         send(connection, _PRODUCE, _VERSION, body, pending)
+
+    def pass_on(self, place: P, batch: BatchBuilder) -> None:
+        """Have aiokafka send a batch of a partition that has an identity, and that it knows the leader of."""
+        self._number(place, batch)
+        self._retry(place, batch)
+
+    def _number(self, place: P, batch: BatchBuilder) -> None:
+        """Enter producer and sequence number: the partition's own, or the client's."""
+        if (own := place.identity) is not None:
+            batch._set_producer_state(own.producer_id, own.epoch, own.next_sequence(batch.record_count()))
+            return
+        sequences, tp = self._client._txn_manager, TopicPartition(place.topic, place.partition)
+        batch._set_producer_state(sequences.producer_id, sequences.producer_epoch, sequences.sequence_number(tp))
+        sequences.increment_sequence_number(tp, batch.record_count())
 
     def _answered(self, node: int, batches: list[tuple[P, BatchBuilder]], frame: bytes) -> None:
         if self._closed:
@@ -129,6 +143,8 @@ class Producing(Generic[P]):
             error = errors.get((place.topic, place.partition))
             if error in _ACCEPTED:
                 self._completed(place, None)
+            elif place.identity is not None and is_fenced(error):
+                self._completed(place, _failed(InvalidProducerEpoch()))
             else:
                 refused.append(f"{place.topic}/{place.partition}: error {error}")
                 self._retry(place, batch)
@@ -155,3 +171,9 @@ class Producing(Generic[P]):
             self._completed(place, sent)
 
         queued.future.add_done_callback(over)
+
+
+def _failed(error: Exception) -> asyncio.Future[object]:
+    future = asyncio.get_running_loop().create_future()
+    future.set_exception(error)
+    return future

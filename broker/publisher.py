@@ -7,6 +7,7 @@ record may arrive twice, and readers recognise it by its identity.
 
 A process that may have been replaced meanwhile (a worker that was stopped for longer than its group waits for it) must
 not publish what it still holds: ``may_send`` holds back everything while it is false, ``Publisher.abandon`` drops it.
+What had left before is refused by the broker, where the next owner has taken the partition over (``Publisher.fences``).
 """
 
 from __future__ import annotations
@@ -22,12 +23,15 @@ from operator import itemgetter
 from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from broker.background import discard, ended
-from broker.errors import AbandonedError, DeliveryError, RecordTooLargeError
+from broker.errors import AbandonedError, DeliveryError, FencedError, RecordTooLargeError
+from broker.fencing import Fences
 from broker.gate import Gate
+from broker.identity import is_fenced
 from broker.partition_queue import Headers, PartitionQueue
 from broker.producing import Producing
 from broker.refusals import Refusal, Verdict, refusal_of
@@ -52,8 +56,10 @@ class Publisher:
     Memory is bounded by the caller: above ``limit_bytes`` unacknowledged, ``full`` is true and ``room()`` waits.
 
     Attributes:
+        may_send: as given; always true by default.
         abandoned: how often ``abandon`` was called.
         partitions: of the topics that ``start`` required.
+        fences: has the broker refuse what earlier owners of some partitions send.
     """
 
     def __init__(
@@ -79,7 +85,8 @@ class Publisher:
         self.resent = 0
         self.rebuilt = 0
         self.abandoned = 0
-        self._may_send = may_send or (lambda: True)
+        self.may_send = may_send or (lambda: True)
+        self.fences = Fences(self)
         self.partitions: dict[str, int] = {}
         self._client_id = client_id
         self._limit = limit_bytes
@@ -201,7 +208,27 @@ class Publisher:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
             self._tasks = []
+            await self.fences.close()
             await self._discard()
+
+    @property
+    def client(self) -> AIOKafkaClient | None:
+        """The client in use; ``None`` while it is replaced (for ``Fences``)."""
+        return None if self._client is None else self._client.client
+
+    def fenced(self, queue: PartitionQueue) -> None:
+        """The partition is another member's: drop what the queue holds, and whatever is still added to it.
+
+        Those who wait for it get a ``FencedError``. Other queues go on.
+        """
+        if queue.identity is not None:
+            queue.identity.lost = True
+        self.unacknowledged_bytes -= queue.unacknowledged_bytes
+        self._by_aiokafka = deque(waiting for waiting in self._by_aiokafka if waiting[0] is not queue)
+        dropped = queue.abandon(FencedError)
+        log.warning("%s/%d is another member's now: %d records are dropped", queue.topic, queue.partition, dropped)
+        if not self.full:
+            self._drained.set()
 
     def wake(self, queue: PartitionQueue) -> None:
         """Have the queue's next batch sent (for ``PartitionQueue``)."""
@@ -226,7 +253,7 @@ class Publisher:
             await discard(client)
             raise
         self._client = client
-        self._gate = Gate(client.client, self._may_send)
+        self._gate = Gate(client.client, self.may_send)
         self._producing = Producing(client, partial(self._completed, self._generation))
 
     async def _check(self, required: Sequence[str]) -> None:
@@ -265,7 +292,7 @@ class Publisher:
         if self._producing is None or self._broken is not None or self._failure is not None:
             return
         try:
-            if self._may_send():
+            if self.may_send():
                 self._send_batches(self._producing)
             elif self._ready:
                 self._scheduled = True
@@ -281,6 +308,12 @@ class Publisher:
         for queue in ready:
             if (seconds := queue.resting) > 0:
                 asyncio.get_running_loop().call_later(seconds, self.wake, queue)
+                continue
+            if (identity := queue.identity) is not None and identity.lost:
+                self.fenced(queue)
+                continue
+            if identity is not None and identity.broken:
+                self.fences.renew(queue)
                 continue
             node = producing.node(queue)
             if node in producing.busy:
@@ -314,6 +347,12 @@ class Publisher:
     ) -> None:
         """Have aiokafka send a batch."""
         try:
+            if (identity := queue.identity) is not None:
+                await self._unless_broken(client.client._wait_on_metadata(queue.topic))
+                # Never under another identity than the one that the queue had when it gave the batch.
+                if generation == self._generation and self._producing is not None and queue.identity is identity:
+                    self._producing.pass_on(queue, batch)
+                return
             sent = await self._unless_broken(client.send_batch(batch, queue.topic, partition=queue.partition))
         except Exception as error:  # noqa: BLE001 - in any case the batch did not leave
             if generation == self._generation and self._broken is None:
@@ -373,6 +412,9 @@ class Publisher:
 
     def _turned_down(self, queue: PartitionQueue, error: BaseException | None) -> None:
         """A batch was refused, or not sent: what to do about it stands in ``broker.refusals``."""
+        if queue.identity is not None and is_fenced(error):
+            self.fenced(queue)
+            return
         refusal = refusal_of(error)
         if refusal is not None and refusal.verdict is Verdict.NEVER:
             self._fail(DeliveryError(self._refusal(queue, refusal)))
@@ -421,7 +463,10 @@ class Publisher:
         log.warning("the Kafka client is replaced: %s", self._broken)
         await self._discard()
         self._by_aiokafka.clear()
-        self.resent += sum(queue.requeue() for queue in self._queues.values())
+        for queue in self._queues.values():
+            self.resent += queue.requeue()
+            if queue.identity is not None:
+                queue.identity.broken = True
         for delay in chain(_BACKOFF, iter(lambda: _BACKOFF[-1], None)):
             try:
                 await self._connect()

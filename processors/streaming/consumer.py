@@ -308,12 +308,12 @@ class BatchConsumer(driver.Consumer):
         deadline = time.monotonic() + patience
         runner.hurry()
         # Acknowledgements come by the thousand, and this ends soon: no event is set for each.
-        while not (done := not self.in_hand and runner.idle) and time.monotonic() < deadline and runner.lease.valid:  # noqa: ASYNC110
+        while not (done := not self.in_hand and runner.idle) and time.monotonic() < deadline and runner.an_owner:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         if done:
             await self.commit()
             return
-        why = f"was not done after {patience:g} s" if runner.lease.valid else "may be another member's by now"
+        why = f"was not done after {patience:g} s" if runner.an_owner else "may be another member's by now"
         log.error("%s chunks are given up and come again: what was in hand %s", self.in_hand, why)
         await self.commit()
         self.queues.clear()

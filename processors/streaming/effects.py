@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple
 
+from broker.errors import FencedError
 from broker.publisher import PartitionQueue
 from processors.streaming.agent import StateRow
 from processors.streaming.offsets import Delivery
@@ -36,15 +37,25 @@ class _Waiting(NamedTuple):
 class Effects:
     """One partition's effects, conflated while an earlier round is on its way."""
 
-    def __init__(self, name: str, partition: int, state: PartitionQueue | None, every: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        partition: int,
+        state: PartitionQueue | None,
+        every: float,
+        fenced: Callable[[], object] = lambda: None,
+    ) -> None:
         """Effects that end in state rows, where the agent has a table.
 
         Args:
             state: where rows go.
             every: seconds between two rounds, unless half of ``LIMIT`` waits before. Rounds of a quarter of the
                 partitions fall on the same beat: few enough not to stop everything else, and most go in one request.
+            fenced: called when the broker refused rows, as another member has taken the partition over; nothing of it
+                is acknowledged any more.
         """
         self._name, self._partition, self._state, self._every = name, partition, state, every
+        self._fenced = fenced
         self._before: set[PartitionQueue] = set()
         self._waiting: deque[_Waiting] = deque()
         self._rows: set[StateRow] = set()
@@ -117,6 +128,9 @@ class Effects:
                 self._busy = False
         except asyncio.CancelledError:
             raise
+        except FencedError as error:
+            log.warning("agent %s: what partition %s has in hand comes again: %s", self._name, self._partition, error)
+            self._fenced()
         except Exception:
             log.exception("agent %s: the effects of partition %s failed", self._name, self._partition)
             fatal("effects failed")

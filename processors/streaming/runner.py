@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from faust.types import TP
 
 from broker.chunk import Chunk
+from broker.errors import AbandonedError, FencedError
 from broker.probe import LogId
 from broker.publisher import DeliveryError, PartitionQueue, Publisher
 from broker.shared import SharedBatches
@@ -32,6 +33,7 @@ from schemas.topics import DEAD_LETTERS, FEED_EVENTS, TICKS, partition_of, topic
 log = logging.getLogger(__name__)
 
 _STOP_SECONDS = 10.0
+_FENCED_SECONDS = 0.05
 _PLACES = 200_000
 """Keys whose partition is remembered."""
 
@@ -43,6 +45,7 @@ class AgentRunner:
         handled: records that the agent was given.
         chunks: how many chunks they came in.
         current: monotonic time at which a partition's state was last known to hold all that its log did.
+        fenced: another member has taken one of the partitions over, and this one has not left it yet: it does nothing.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class AgentRunner:
         self.bootstrap = bootstrap
         self.handled = self.chunks = self.published = self.logs_replaced = 0
         self.current: dict[int, float] = {}
+        self.fenced = False
         self.lease = Lease(SESSION_SECONDS)
         self.membership = Membership(self.group, member)
         self.losses = losses.Losses(self.group, agent.name)
@@ -87,6 +91,7 @@ class AgentRunner:
         self._unpublished: dict[int, set[StateRow]] = {}
         self._places: dict[tuple[str, bytes], PartitionQueue] = {}
         self._working: asyncio.Task[None] | None = None
+        self._rejoining: asyncio.TimerHandle | None = None
         self._build()
 
     def _build(self) -> None:
@@ -157,7 +162,7 @@ class AgentRunner:
         for publisher in {self.records_publisher, self.publisher}:
             try:
                 await publisher.stop(_STOP_SECONDS)
-            except DeliveryError as error:
+            except (DeliveryError, AbandonedError) as error:
                 log.error("stopping %s: %s; what they belong to is not committed and comes again", self.group, error)  # noqa: TRY400
 
     # -- a chunk's way -------------------------------------------------------------------------------------------------
@@ -170,6 +175,10 @@ class AgentRunner:
         finally:
             working.cancel()
         if not working.cancelled() and (error := working.exception()) is not None:
+            if isinstance(error, FencedError):
+                log.warning("agent %s: what it has in hand comes again: %s", self.agent.name, error)
+                self._on_fenced()
+                return
             log.critical("agent %s failed", self.agent.name, exc_info=error)
             fatal(f"agent {self.agent.name} failed")
 
@@ -177,6 +186,8 @@ class AgentRunner:
         for delivery in fetch:
             chunk = delivery.chunk
             assert chunk is not None
+            while self.fenced:  # noqa: ASYNC110 - soon this task is cancelled
+                await asyncio.sleep(_FENCED_SECONDS)
             effects = self._effects_of(chunk.partition)
             await effects.room()
             queues: set[PartitionQueue] = set()
@@ -227,7 +238,7 @@ class AgentRunner:
             table = self.agent.table
             state = None if table is None else self.publisher.queue(table.topic, partition)
             every = 0.0 if table is None else table.every
-            effects = self._effects[partition] = Effects(self.agent.name, partition, state, every)
+            effects = self._effects[partition] = Effects(self.agent.name, partition, state, every, self._on_fenced)
         return effects
 
     def _publish_rows(self, partition: int, rows: Iterable[StateRow]) -> None:
@@ -235,10 +246,41 @@ class AgentRunner:
 
     # -- partitions that come and go -----------------------------------------------------------------------------------
 
+    async def take_over(self, places: Collection[TP], owned: Callable[[], bool]) -> None:
+        """Have the broker refuse whatever earlier owners of the tables' partitions still send (``broker.fencing``).
+
+        Raises:
+            FencedError: ``owned`` turned false.
+            TimeoutError: it takes too long.
+        """
+        sides = {table.topic for table in self.agent.side_tables}
+        # Rows of side tables are the agent's to publish.
+        by_publisher: dict[Publisher, list[PartitionQueue]] = {}
+        for tp in places:
+            publisher = self.records_publisher if tp.topic in sides else self.publisher
+            by_publisher.setdefault(publisher, []).append(publisher.queue(tp.topic, tp.partition))
+        await asyncio.gather(
+            *(publisher.fences.take_over(queues, self.group, owned) for publisher, queues in by_publisher.items())
+        )
+
+    def _on_fenced(self) -> None:
+        """Rows were refused. The group tells this member that it lost the partition; else it joins again."""
+        if not self.fenced:
+            self.fenced = self.consumer.abandoned = True
+            self._rejoining = asyncio.get_running_loop().call_later(SESSION_SECONDS, self._rejoin)
+
+    def _rejoin(self) -> None:
+        self.consumer._thread.rebuild("another member has taken a partition over that the group says is this one's")
+
     @property
     def idle(self) -> bool:
         """Whether nothing is in hand: all that was handled is confirmed."""
         return (self._working is None or self._working.done()) and all(e.idle for e in self._effects.values())
+
+    @property
+    def an_owner(self) -> bool:
+        """Whether what is in hand can still be finished: the partitions are this member's, as far as it knows."""
+        return self.lease.valid and not self.fenced
 
     def hurry(self) -> None:
         """Partitions are about to leave: do not wait for the next beat."""
@@ -262,6 +304,10 @@ class AgentRunner:
         self._forget()
 
     def _forget(self) -> None:
+        self.fenced = False
+        if self._rejoining is not None:
+            self._rejoining.cancel()
+            self._rejoining = None
         for partition, effects in self._effects.items():
             if effects.rows:
                 self._unpublished[partition] = set(effects.rows)

@@ -24,6 +24,11 @@ class PlayedThread:
         self.confirms = True
         self.commits: list[dict[TP, int]] = []
         self.places: dict[TP, int] = {}
+        self.wanted: list[str] = []
+
+    def rebuild(self, why: str) -> None:
+        """Noted."""
+        self.wanted.append(why)
 
     async def commit(self, offsets: dict[TP, int]) -> bool:
         """As told."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -26,7 +25,7 @@ class Runner:
     def __init__(self) -> None:
         """A member with nothing in hand."""
         self.lost_records: list[tuple[int, int, int]] = []
-        self.lease = SimpleNamespace(valid=True)
+        self.an_owner = True
         self.idle = True
         self.abandonments = 0
 

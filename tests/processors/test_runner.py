@@ -10,6 +10,8 @@ import pytest
 from faust.types import TP
 
 from broker.chunk import Chunk
+from broker.errors import FencedError
+from broker.identity import Identity
 from broker.publisher import PartitionQueue
 from processors.streaming import consumer as consumer_module
 from processors.streaming import effects as effects_module
@@ -193,8 +195,54 @@ async def test_without_a_lease_nothing_is_waited_for(rig: Rig) -> None:
     assert asyncio.get_running_loop().time() - began < 1.0
     assert rig.consumer.abandoned
     assert rig.queue(OUT, rig.partition_of("600519")).unacknowledged == 0
-    assert not rig.runner.publisher._may_send()
-    assert not rig.runner.records_publisher._may_send()
+    assert not rig.runner.publisher.may_send()
+    assert not rig.runner.records_publisher.may_send()
+
+
+async def test_a_member_whose_rows_are_refused_does_nothing_more_and_is_not_ended(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it holds comes again. If its group does not tell it within a session that it lost the partition, it rejoins.
+
+    What came behind must not be worked on meanwhile: its rows would go out, and hide what comes again.
+    """
+    monkeypatch.setattr(runner_module, "SESSION_SECONDS", 0.2)
+    state = rig.queue(SNAPSHOTS, 1)
+    state.identity = Identity("test")
+    await rig.runner._work(rig.fetched(some(1), some(2)))
+    rig.runner.hurry()
+    rig.confirm(rig.queue(OUT, rig.partition_of("600519")))
+    await until(lambda: state.added)
+    rig.runner.publisher.fenced(state)
+    await until(lambda: rig.runner.fenced)
+    behind = asyncio.create_task(rig.runner._work(rig.fetched(some(2, 3))))
+    await until(lambda: rig.consumer.played.wanted)
+    assert agent_of(rig).applied == [(1, 0), (2, 0)]
+    await asyncio.wait_for(rig.consumer.wait_empty(), 1)
+    await asyncio.wait_for(behind, 1)
+    await rig.runner._revoked()
+    assert agent_of(rig).applied == [(1, 0), (2, 0)]
+    assert rig.consumer.abandoned
+    assert not rig.runner.fenced
+    assert not rig.fatal
+
+
+async def test_a_member_that_learns_that_it_lost_a_partition_does_not_join_twice(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An agent that waits for refused records of its own ends as little as one whose rows are refused."""
+    monkeypatch.setattr(runner_module, "SESSION_SECONDS", 0.2)
+
+    async def refused(_chunk: Chunk) -> Outcome:
+        raise FencedError("another's")
+
+    monkeypatch.setattr(rig.agent, "handle", refused)
+    await rig.runner._work(rig.fetched(some(1)))
+    assert rig.runner.fenced
+    await rig.runner._revoked()
+    await asyncio.sleep(0.4)
+    assert not rig.consumer.played.wanted
+    assert not rig.fatal
 
 
 async def test_rows_that_changed_without_a_chunk_shortly_before_a_rebalance_are_published_after_it(rig: Rig) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from faust.types import TP
 
+from broker.errors import FencedError
 from jobs.room import Room
 from jobs.snapshots import SnapshotRow, Snapshots
+from processors.streaming.consumer import OvertakenError
 from processors.streaming.restoring import older
 from processors.streaming.tables import BulkRecovery, PartitionedStore, StateTable
 from schemas import RecordError, encode
@@ -128,12 +131,14 @@ class PlayedRecovery(BulkRecovery):
     def __init__(self, table: PlayedTable) -> None:
         """Nothing is assigned."""
         self.consumer = SimpleNamespace(abandoned=False)
-        self.app = cast("Any", SimpleNamespace(consumer=self.consumer, consumer_generation_id=0))
+        runner = SimpleNamespace(take_over=self._taken_over)
+        self.app = cast("Any", SimpleNamespace(consumer=self.consumer, consumer_generation_id=0, runner=runner))
         table.changelog_topic = cast("Any", SimpleNamespace(get_topic_name=lambda: SNAPSHOTS))
         self.tables = cast("Any", {"snapshots": table})
         self.restored: list[set[int]] = []
+        self.taken: set[int] = set()
         self._generation_id = 0
-        self.signalled = False
+        self.signalled = self.overtaken = False
 
     @property
     def signal_recovery_start(self) -> Any:
@@ -148,10 +153,17 @@ class PlayedRecovery(BulkRecovery):
         await self._restart_recovery_once()
         return self.restored[-1]
 
+    async def _taken_over(self, places: frozenset[TP], owned: Callable[[], bool]) -> None:
+        if not owned():
+            raise FencedError("another assignment has come")
+        self.taken = {tp.partition for tp in places}
+
     async def _restore(self, fresh: frozenset[TP]) -> None:
+        assert self.taken == {tp.partition for tp in fresh}, "others may still write there"
         self.restored[-1] = {tp.partition for tp in fresh}
         for tp in fresh:
             cast("Any", self.tables["snapshots"]).held[tp.partition] = {"restored": self._generation_id}
+        self.signalled = self.overtaken
 
     async def _resume(self, generation: int) -> None:
         assert generation == self._generation_id
@@ -200,10 +212,18 @@ async def test_rows_that_may_be_ahead_of_what_is_published_are_restored(recovery
 async def test_a_recovery_that_is_overtaken_when_it_is_done_keeps_its_rows(recovery: PlayedRecovery) -> None:
     """No chunk has come since, and nobody else can have changed them."""
     await recovery.assign(1, 1, 2)
-    recovery.signalled = True
+    recovery.overtaken = True
     assert await recovery.assign(2, 1, 2, 3) == {3}
-    recovery.signalled = False
+    recovery.signalled = recovery.overtaken = False
     assert await recovery.assign(3, 1, 2, 3, 4) == {4}
+
+
+async def test_a_recovery_that_is_overtaken_before_it_begins_takes_nothing_over(recovery: PlayedRecovery) -> None:
+    """The partitions may be another member's by now."""
+    recovery.signalled = True
+    with pytest.raises(OvertakenError):
+        await recovery.assign(1, 1, 2)
+    assert not recovery.taken
 
 
 async def test_a_recovery_that_fails_keeps_no_half_of_it(recovery: PlayedRecovery) -> None:
