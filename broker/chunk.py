@@ -197,8 +197,8 @@ def _unpack(records: PartitionRecords, chunk: Chunk, *, headers: bool) -> None:
     batches = records._records
     read_committed = records._isolation_level == 1
     while batches.has_next():
-        batch = batches.memory.next_batch()
-        if records._check_crcs and not batch.validate_crc():
+        batch = batches.next_plain()
+        if records._check_crcs and not batches.intact(batch):
             chunk.corrupt = True
             return
         if read_committed and _aborted(records, batch):
@@ -230,11 +230,11 @@ def _unpack_shared(records: PartitionRecords, chunk: Chunk, shared: SharedBatche
     read_committed = records._isolation_level == 1
     parts = chunk._parts = []
     while batches.has_next():
-        batch = batches.memory.next_batch()
+        batch = batches.next_plain()
         control = batch.is_control_batch
         key = topic, partition, batch.base_offset, batch.crc
         known = None if control else shared.get(key)
-        if known is None and records._check_crcs and not batch.validate_crc():
+        if known is None and records._check_crcs and not batches.intact(batch):
             chunk.corrupt = True
             return
         if read_committed and _aborted(records, batch):

@@ -46,7 +46,7 @@ class Batch:
         self.ticks: list[Tick | None] | None = None
         self.refused: Sequence[int] = ()
         self.left = left
-        self.weight = len(self.offsets) * _OVERHEAD_BYTES + sum(len(value) for value in self.values if value)
+        self.weight = len(self.offsets) * _OVERHEAD_BYTES + sum(map(len, filter(None, self.values)))
 
 
 Part = tuple[Batch, int]

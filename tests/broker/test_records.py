@@ -93,3 +93,25 @@ async def test_no_reader_ends_or_waits(bootstrap: str, topic: str) -> None:
                     held += [record.value for record in records]
                 fetching.ask()
     assert held == expected
+
+
+@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize("codec", foreign.CODECS)
+def test_a_batch_that_is_damaged_anywhere_is_not_intact(
+    codec: str, fast: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each batch is held against its own checksum, as aiokafka holds it, wherever it lies in the answer."""
+    monkeypatch.setattr("broker.records._FAST", fast)
+    batches = [bytes(foreign.batch_of([(b"k", b"%d" % n, [])] * n, n, codec).build()) for n in (1, 2, 30)]
+    for damaged, batch in enumerate(batches):
+        for at in (None, 17, 20, 21, 60, len(batch) // 2, len(batch) - 1):
+            part = bytearray(batch)
+            if at is not None:
+                part[at] ^= 4
+            records = Records(b"".join([*batches[:damaged], part, *batches[damaged + 1 :]]))
+            found = []
+            while records.has_next():
+                one = records.next_plain()
+                found.append(records.intact(one))
+                assert one.validate_crc() == found[-1]
+            assert found == [at is None or n != damaged for n in range(len(batches))]
