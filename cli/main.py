@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -31,31 +32,52 @@ from cli.commands import (
     verify,
     watchlist,
 )
+from cli.help import App
 from schemas import UsageError
 from schemas.outside import printable_lines
 
-app = typer.Typer(
+app = App(
     name="ashare",
-    help="The whole A-share market off one WebSocket, through Kafka, into snapshots, a store and the moves that count.",
+    help="The whole A-share market off one WebSocket: a log of ticks, snapshots, a store, the moves that count."
+    "\n\n`ashare COMMAND -h` describes a command. `ashare demo` shows all of it at work.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for module in (demo, simulate, produce, process, kafka, questdb, verify, bench, tail, replay, snapshot, feeds, config):
-    app.command(module.__name__.rpartition(".")[2])(module.command)
-app.command("evaluate-feed")(evaluate_feed.command)
-app.command("acknowledge")(acknowledge.command)
-app.add_typer(topics.app, name="topics")
-app.add_typer(store.app, name="store")
-app.add_typer(archive.app, name="archive")
-app.add_typer(watchlist.app, name="watchlist")
-app.add_typer(threshold.app, name="threshold")
+_RUNNING, _READING, _CHANGING, _CHECKING = "Run", "Read", "Set up and change", "Check and measure"
+
+for panel, modules in (
+    (_RUNNING, (demo, simulate, produce, process, kafka, questdb)),
+    (_READING, (tail, replay, snapshot, feeds, config)),
+    (_CHANGING, (acknowledge,)),
+    (_CHECKING, (verify, evaluate_feed, bench)),
+):
+    for module in modules:
+        name = module.__name__.rpartition(".")[2].replace("_", "-")
+        app.command(name, rich_help_panel=panel)(module.command)
+app.add_typer(store.app, name="store", rich_help_panel=_READING)
+app.add_typer(archive.app, name="archive", rich_help_panel=_READING)
+app.add_typer(topics.app, name="topics", rich_help_panel=_CHANGING)
+app.add_typer(watchlist.app, name="watchlist", rich_help_panel=_CHANGING)
+app.add_typer(threshold.app, name="threshold", rich_help_panel=_CHANGING)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"ashare {version('ashare-stream')}")
+        raise typer.Exit
 
 
 @app.callback()
-def _before(kafka_client: Annotated[str, settings.option("kafka_client")] = settings.default("kafka_client")) -> None:
+def _before(
+    kafka_client: Annotated[str, settings.option("kafka_client")] = settings.default("kafka_client"),
+    *,
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
     settings.check_environment(os.environ)
     variable = settings.SETTINGS["kafka_client"].env
     if kafka_client != (os.environ.get(variable) or settings.default("kafka_client")):

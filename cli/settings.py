@@ -12,6 +12,7 @@ from typing import Any
 
 import typer
 
+from cli.metavars import SHOWN
 from schemas import UsageError
 from schemas.addresses import address_secrets
 from schemas.secrets import keep
@@ -226,7 +227,8 @@ SETTINGS: Mapping[str, Setting] = {setting.name: setting for setting in _DECLARE
 def option(name: str) -> Any:
     """A setting as a Typer option, to annotate a parameter whose default is ``default(name)``."""
     setting = SETTINGS[name]
-    return typer.Option(setting.flag, envvar=setting.env, help=setting.about)
+    metavar, panel = SHOWN[name]
+    return typer.Option(setting.flag, envvar=setting.env, help=setting.about, metavar=metavar, rich_help_panel=panel)
 
 
 def default(name: str) -> Any:

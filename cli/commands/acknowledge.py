@@ -12,9 +12,13 @@ from schemas import UsageError
 
 def command(
     bootstrap: Annotated[str, option("bootstrap")] = default("bootstrap"),
-    reason: Annotated[str, typer.Option("--reason", help="what was done about it; it is kept in the feed events")] = "",
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="what was done about it; it is kept in the feed events")
+    ] = "",
 ) -> None:
-    """Take note of records that workers lost to retention, so that their /health turns green again.
+    """Take note of records that workers lost to retention.
+
+    The workers' /health turns green again.
 
     The log was deleted before a worker had read it: it was stopped, or behind, for longer than the topic is kept. What
     was made of those ticks lacks them for good; the snapshots bear a gap mark. This changes nothing of that, and names

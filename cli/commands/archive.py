@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import archives
+from cli.help import App
 from cli.progress import progress
 from cli.settings import SETTINGS, default, option
 from schemas import UsageError
@@ -19,12 +20,16 @@ if TYPE_CHECKING:
     from ashare_client.archive import Archive, Part, Span
     from consumers.archive.run import Added, Request
 
-app = typer.Typer(invoke_without_command=True)
+app = App(invoke_without_command=True)
 
 Directory = Annotated[
     Path | None,
     typer.Option(
-        "--dir", "--archive", envvar=SETTINGS["archive"].env, help=f"the archive; default {archives.DIRECTORY}"
+        "--dir",
+        "--archive",
+        metavar="DIR",
+        envvar=SETTINGS["archive"].env,
+        help=f"the archive; default {archives.DIRECTORY}",
     ),
 ]
 
@@ -36,7 +41,11 @@ def command(
     directory: Directory = None,
     topic: Annotated[
         list[str] | None,
-        typer.Option("--topic", help="ticks or price-changes, may be repeated; default: both, or ticks of a store"),
+        typer.Option(
+            "--topic",
+            metavar="TOPIC",
+            help="ticks or price-changes, may be repeated; default: both, or ticks of a store",
+        ),
     ] = None,
     day: Annotated[
         list[str] | None,
@@ -53,13 +62,13 @@ def command(
     store_password_file: Annotated[str | None, option("store_password_file")] = default("store_password_file"),
     bootstrap: Annotated[str, option("bootstrap")] = default("bootstrap"),
 ) -> None:
-    """Keep days that are over as Parquet, for when Kafka has forgotten them.
+    """Keep days that are over as Parquet files.
 
-    A day is that of the records' own time, in Shanghai. Each run adds what the archive does not hold yet, also what
-    came late for a day that it has; so run it every day after midnight there, and twice does no harm. From the topic,
-    records are kept byte for byte; a store has only what it kept: each tick once, and its fields. DuckDB, Polars and
-    pandas read DIR/ticks/date=…/bucket=…/*.parquet as it is; `ashare replay`, the client library and `ashare store
-    query` read it where the log or the store ends.
+    They are there when Kafka has forgotten the records. A day is that of the records' own time, in Shanghai. Each run
+    adds what the archive does not hold yet, also what came late for a day that it has; so run it every day after
+    midnight there, and twice does no harm. From the topic, records are kept byte for byte; a store has only what it
+    kept: each tick once, and its fields. DuckDB, Polars and pandas read DIR/ticks/date=…/bucket=…/*.parquet as it is;
+    `ashare replay`, the client library and `ashare store query` read it where the log or the store ends.
 
     Example: ashare archive --topic ticks --date 2026-11-20
     Example: ashare archive --from-store sqlite:///data/ticks
@@ -93,7 +102,9 @@ def command(
 
 @app.command("list")
 def show(context: typer.Context, *, directory: Directory = None) -> None:
-    """Say what the archive holds: days, rows, bytes, and the offsets of each partition.
+    """Show what the archive holds.
+
+    Its days, with rows, bytes, and the offsets of each partition.
 
     Example: ashare archive list --dir data/archive
     """
@@ -115,7 +126,9 @@ def show(context: typer.Context, *, directory: Directory = None) -> None:
 
 @app.command()
 def verify(context: typer.Context, *, directory: Directory = None) -> None:
-    """Read every file and hold it against its manifest; exit code 1 where something is wrong.
+    """Read every file and hold it against its manifest.
+
+    Exit code 1 where something is wrong.
 
     Example: ashare archive verify --dir data/archive
     """

@@ -13,15 +13,20 @@ _ROOT = Path(__file__).parents[2]
 
 
 def command(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="benchmarks; default: all")] = None,
-    minutes: Annotated[float | None, typer.Option("--minutes", help="that there are; default: about 90")] = None,
-    peers: Annotated[Path, typer.Option("--peers", help="environment of the peers (make peers)")] = Path(".venv-peers"),
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="benchmarks; default: all")] = None,
+    minutes: Annotated[
+        float | None, typer.Option("--minutes", metavar="MINUTES", help="that there are; default: about 90")
+    ] = None,
+    peers: Annotated[Path, typer.Option("--peers", metavar="DIR", help="environment of the peers (make peers)")] = Path(
+        ".venv-peers"
+    ),
     *,
     plan: Annotated[bool, typer.Option("--plan", help="only say what would be run, and for how long")] = False,
 ) -> None:
-    """Measure this project, and its peers on the same work, and write docs/performance.md.
+    """Measure this project and its peers.
 
-    Needs a checkout with its development environment (make bench); nothing else should run on the machine meanwhile.
+    The peers do the same work. The results go into docs/performance.md. Needs a checkout with its development
+    environment (make bench); nothing else should run on the machine meanwhile.
 
     Example: ashare bench changes_job limits --minutes 10
     """

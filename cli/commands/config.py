@@ -84,9 +84,9 @@ def _shown(value: Any) -> Any:
 def command(
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object, by setting")] = False,
 ) -> None:
-    """Print the settings in force, and where each comes from; secrets are masked.
+    """Show the settings in force, and where each comes from.
 
-    A flag of a command beats the environment, which beats the default.
+    Secrets are masked. A flag of a command beats the environment, which beats the default.
 
     Example: ASHARE_THRESHOLD=2ticks ashare config
     """

@@ -19,17 +19,23 @@ _OPENING = 400.0
 
 def command(
     *,
-    data: Annotated[Path, typer.Option("--data", help="where topics, ticks and logs are kept")] = Path("data/demo"),
+    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="where topics, ticks and logs are kept")] = Path(
+        "data/demo"
+    ),
     rate: Annotated[
-        str, typer.Option("--rate", help="ticks a second, or 'opening': 300-400 that calm down")
+        str, typer.Option("--rate", metavar="N|opening", help="ticks a second, or 'opening': 300-400 that calm down")
     ] = "opening",
-    threshold: Annotated[str, typer.Option("--threshold", help="0.05 (yuan), 2ticks or 50bp")] = "0.01",
-    seconds: Annotated[float | None, typer.Option("--seconds", min=1, help="end by itself after so long")] = None,
+    threshold: Annotated[
+        str, typer.Option("--threshold", metavar="THRESHOLD", help="0.05 (yuan), 2ticks or 50bp")
+    ] = "0.01",
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", min=1, metavar="SECONDS", help="end by itself after so long")
+    ] = None,
 ) -> None:
-    """Run the whole pipeline on this machine until Ctrl-C, with a live status.
+    """Run the whole pipeline on this machine, until Ctrl-C.
 
-    Kafka, a simulated market on a WebSocket, the producer and a worker with its store: each its own process, with
-    nothing between them but the socket and Kafka.
+    Shows a live status. Kafka, a simulated market on a WebSocket, the producer and a worker with its store: each its
+    own process, with nothing between them but the socket and Kafka.
 
     Example: ashare demo --rate 2000 --threshold 0.05
     """

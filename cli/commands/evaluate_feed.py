@@ -22,12 +22,12 @@ _LONGEST = 10_000
 
 def command(
     urls: Annotated[
-        list[str] | None, typer.Argument(metavar="URL [URL2]", help="where to dial; default: the provider's own")
+        list[str] | None, typer.Argument(metavar="URL", help="where to dial; default: the provider's own")
     ] = None,
     *,
     feed: Annotated[str, option("feed")] = default("feed"),
     second_feed: Annotated[str | None, option("second_feed")] = default("second_feed"),
-    minutes: Annotated[float, typer.Option("--minutes", help="how long to measure")] = 5.0,
+    minutes: Annotated[float, typer.Option("--minutes", metavar="MINUTES", help="how long to measure")] = 5.0,
     token: Annotated[str | None, option("token")] = default("token"),
     second_token: Annotated[str | None, option("second_token")] = default("second_token"),
     symbols: Annotated[str, option("symbols")] = default("symbols"),
@@ -39,12 +39,15 @@ def command(
         typer.Option("--forms/--no-forms", help="first try array, string and wildcard, on connections of their own"),
     ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
-    html: Annotated[Path | None, typer.Option("--html", help="write a page with plots into this file")] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="write a page with plots into this file")
+    ] = None,
 ) -> None:
-    """Measure a provider before paying for it: latency and its tail, batches, stability. Nothing goes to Kafka.
+    """Measure a provider before paying for it.
 
-    Two addresses are measured over the same time, with who was first on the ticks that both brought. Ctrl-C ends it
-    early, with the report of what was seen. docs/providers.md says how to read it.
+    Latency and its tail, batches, stability. Nothing goes to Kafka. Two addresses are measured over the same time, with
+    who was first on the ticks that both brought. Ctrl-C ends it early, with the report of what was seen.
+    docs/providers.md says how to read it.
 
     Example: ashare evaluate-feed --feed alltick --watchlist codes.txt --minutes 10 --html alltick.html
     Example: ashare evaluate-feed ws://127.0.0.1:8765 ws://127.0.0.1:8766 --own-clock --minutes 1

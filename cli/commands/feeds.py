@@ -103,10 +103,14 @@ def _print(rows: Sequence[Sequence[str]]) -> None:
 
 
 def command(
-    name: Annotated[str | None, typer.Argument(help="one provider, with its address and what else is known")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="one provider, with its address and what else is known")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object, by provider")] = False,
 ) -> None:
-    """Print what each provider can do, as its documentation says; docs/providers.md says what was chosen beyond that.
+    """Show what each provider can do, as its documentation says.
+
+    docs/providers.md says what was chosen beyond that.
 
     Example: ashare feeds alltick
     """

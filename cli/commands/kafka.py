@@ -9,9 +9,13 @@ import typer
 
 
 def command(
-    data: Annotated[Path, typer.Option("--data", help="data directory, made if it is missing")] = Path("data/kafka"),
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="port on 127.0.0.1; 0 takes a free one")] = 9092,
-    heap: Annotated[str, typer.Option("--heap", help="the JVM's heap, as -Xmx takes it")] = "512m",
+    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="data directory, made if it is missing")] = Path(
+        "data/kafka"
+    ),
+    port: Annotated[
+        int, typer.Option("--port", metavar="PORT", min=0, max=65535, help="port on 127.0.0.1; 0 takes a free one")
+    ] = 9092,
+    heap: Annotated[str, typer.Option("--heap", metavar="SIZE", help="the JVM's heap, as -Xmx takes it")] = "512m",
 ) -> None:
     """Run a Kafka broker in the foreground, until Ctrl-C.
 

@@ -27,14 +27,13 @@ def command(
     peer_secret: Annotated[str | None, option("peer_secret")] = default("peer_secret"),
     group_instance_id: Annotated[str | None, option("group_instance_id")] = default("group_instance_id"),
 ) -> None:
-    """Run a worker: snapshots, storage and price changes, or some of them, and agents of your own (MODULE:CLASS).
+    """Run a worker: snapshots, storage and price changes.
 
-    Each agent has a consumer group of its own, ashare-AGENT: all workers that run it share the partitions. Serves GET
-    /snapshots/CODE, /snapshots (POST for many codes), /health and /status on --web-port.
+    It runs all of these agents, or some of them, and agents of your own (MODULE:CLASS). Each agent has a consumer group
+    of its own, ashare-AGENT: all workers that run it share the partitions. Serves GET /snapshots/CODE, /snapshots (POST
+    for many codes), /health and /status on --web-port.
 
-    Example:
-
-        ashare process --agents changes --threshold 0.05 --web-port 6067
+    Example: ashare process --agents changes --threshold 0.05 --web-port 6067
     """
     if not 0 < web_port < 65_536:
         raise UsageError(f"--web-port {web_port} is not a port: give 1 to 65535")

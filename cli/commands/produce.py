@@ -33,10 +33,11 @@ def command(
     http_port: Annotated[int | None, option("http_port")] = default("http_port"),
     http_token: Annotated[str | None, option("http_token")] = default("http_token"),
 ) -> None:
-    """Take ticks off a feed's WebSocket and put them into Kafka, one record a tick, keyed by code.
+    """Take ticks off a feed's WebSocket and put them into Kafka.
 
-    Reconnects and resubscribes by itself; what it missed meanwhile is announced in ashare.feed-events.v1, and what
-    cannot be read goes to ashare.dead-letters.v1. SIGTERM or Ctrl-C stops it once everything in hand is delivered.
+    One record a tick, keyed by code. Reconnects and resubscribes by itself; what it missed meanwhile is announced in
+    ashare.feed-events.v1, and what cannot be read goes to ashare.dead-letters.v1. SIGTERM or Ctrl-C stops it once
+    everything in hand is delivered.
 
     Example: ASHARE_FEED_TOKEN_FILE=token.txt ashare produce --url wss://feed.example/stock --symbols 600519,000001
     Example: ASHARE_FEED_TOKEN_FILE=token.txt ashare produce --feed alltick --watchlist codes.txt --http-port 6070

@@ -9,8 +9,12 @@ import typer
 
 
 def command(
-    data: Annotated[Path, typer.Option("--data", help="data directory, made if it is missing")] = Path("data/questdb"),
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="port on 127.0.0.1; 0 takes a free one")] = 9000,
+    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="data directory, made if it is missing")] = Path(
+        "data/questdb"
+    ),
+    port: Annotated[
+        int, typer.Option("--port", metavar="PORT", min=0, max=65535, help="port on 127.0.0.1; 0 takes a free one")
+    ] = 9000,
 ) -> None:
     """Run a QuestDB in the foreground, until Ctrl-C.
 

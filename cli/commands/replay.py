@@ -10,6 +10,8 @@ import typer
 
 from cli.settings import default, option, secret
 
+_RANGE, _OUTPUT, _SERVE, _JOB = "What to replay", "Where it goes", "As a WebSocket", "Price changes"
+
 
 class Format(StrEnum):
     """How records are written."""
@@ -34,44 +36,112 @@ def command(
     *,
     bootstrap: Annotated[str, option("bootstrap")] = default("bootstrap"),
     start: Annotated[
-        str, typer.Option("--from", help='earliest, offset:1234, 3:1234,4:99, "2026-11-20 09:30" (Shanghai), "last 2h"')
+        str,
+        typer.Option(
+            "--from",
+            metavar="PLACE",
+            rich_help_panel=_RANGE,
+            help='earliest, offset:1234, 3:1234,4:99, "2026-11-20 09:30" (Shanghai), "last 2h"',
+        ),
     ] = "earliest",
-    end: Annotated[str, typer.Option("--to", help="as --from, itself excluded; end: what is there now")] = "end",
-    codes: Annotated[str, typer.Option(help="only these, as 600519,000001")] = "",
-    boards: Annotated[str, typer.Option(help="only these: MAIN, CHINEXT, STAR, BSE, OTHER")] = "",
+    end: Annotated[
+        str,
+        typer.Option(
+            "--to", metavar="PLACE", rich_help_panel=_RANGE, help="as --from, itself excluded; end: what is there now"
+        ),
+    ] = "end",
+    codes: Annotated[
+        str, typer.Option(metavar="CODE[,CODE...]", rich_help_panel=_RANGE, help="only these, as 600519,000001")
+    ] = "",
+    boards: Annotated[
+        str,
+        typer.Option(
+            metavar="BOARD[,BOARD...]", rich_help_panel=_RANGE, help="only these: MAIN, CHINEXT, STAR, BSE, OTHER"
+        ),
+    ] = "",
     pace: Annotated[
-        str | None, typer.Option(help="original, x10, 5000/s or flat; default: flat, but original with --serve")
+        str | None,
+        typer.Option(
+            metavar="PACE",
+            rich_help_panel="Pace",
+            help="original, x10, 5000/s or flat; default: flat, but original with --serve",
+        ),
     ] = None,
     longest_pause: Annotated[
-        str, typer.Option(help="a longer pause, as lunch is, is not waited for: 30m, or none to wait for all")
+        str,
+        typer.Option(
+            metavar="DURATION",
+            rich_help_panel="Pace",
+            help="a longer pause, as lunch is, is not waited for: 30m, or none to wait for all",
+        ),
     ] = "30m",
-    to_file: Annotated[Path | None, typer.Option(help="a new file: .jsonl, .csv, .parquet or .arrow")] = None,
-    form: Annotated[Format | None, typer.Option("--format", help="of --to-file or standard output")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="--to-file may replace a file")] = False,
-    to_topic: Annotated[str | None, typer.Option(help="a topic of your own, made if missing; never a live one")] = None,
+    to_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", rich_help_panel=_OUTPUT, help="a new file: .jsonl, .csv, .parquet or .arrow"),
+    ] = None,
+    form: Annotated[
+        Format | None, typer.Option("--format", rich_help_panel=_OUTPUT, help="of --to-file or standard output")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", rich_help_panel=_OUTPUT, help="--to-file may replace a file")
+    ] = False,
+    to_topic: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TOPIC", rich_help_panel=_OUTPUT, help="a topic of your own, made if missing; never a live one"
+        ),
+    ] = None,
     replay_id: Annotated[
-        str | None, typer.Option(help="name of this replay, in headers and in the last message")
+        str | None,
+        typer.Option(
+            metavar="NAME", rich_help_panel=_OUTPUT, help="name of this replay, in headers and in the last message"
+        ),
     ] = None,
     serve: Annotated[
         int | None,
-        typer.Option(help="port of a WebSocket that speaks the feed's protocol, 0 for any", min=0, max=65535),
+        typer.Option(
+            metavar="PORT",
+            rich_help_panel=_SERVE,
+            help="port of a WebSocket that speaks the feed's protocol, 0 for any",
+            min=0,
+            max=65535,
+        ),
     ] = None,
-    host: Annotated[str, typer.Option(help="address of --serve; 0.0.0.0 for every interface")] = "127.0.0.1",
+    host: Annotated[
+        str,
+        typer.Option(metavar="HOST", rich_help_panel=_SERVE, help="address of --serve; 0.0.0.0 for every interface"),
+    ] = "127.0.0.1",
     token: Annotated[str | None, option("token")] = default("token"),
-    ticks_per_frame: Annotated[int, typer.Option(help="of --serve, at most", min=1, max=10_000)] = 50,
-    through: Annotated[Job | None, typer.Option(help="what this job makes of the ticks, instead of the ticks")] = None,
+    ticks_per_frame: Annotated[
+        int, typer.Option(metavar="N", rich_help_panel=_SERVE, help="of --serve, at most", min=1, max=10_000)
+    ] = 50,
+    through: Annotated[
+        Job | None, typer.Option(rich_help_panel=_JOB, help="what this job makes of the ticks, instead of the ticks")
+    ] = None,
     threshold: Annotated[str, option("threshold")] = default("threshold"),
     thresholds: Annotated[str, option("thresholds")] = default("thresholds"),
     archive: Annotated[Path | None, option("archive")] = default("archive"),
-    partial: Annotated[bool, typer.Option("--partial", help="leave out what neither log nor archive holds")] = False,
+    partial: Annotated[
+        bool, typer.Option("--partial", rich_help_panel=_RANGE, help="leave out what neither log nor archive holds")
+    ] = False,
     scan: Annotated[
-        bool, typer.Option("--scan", help="look for --from in all of the log: times may be days ahead of their receipt")
+        bool,
+        typer.Option(
+            "--scan",
+            rich_help_panel=_RANGE,
+            help="look for --from in all of the log: times may be days ahead of their receipt",
+        ),
     ] = False,
     lateness: Annotated[
-        str | None, typer.Option(help="read this far behind --to for late records; default: to the end of the log")
+        str | None,
+        typer.Option(
+            metavar="DURATION",
+            rich_help_panel=_RANGE,
+            help="read this far behind --to for late records; default: to the end of the log",
+        ),
     ] = None,
 ) -> None:
-    """Give out a range of a topic again, its partitions merged in time order, to wherever it is wanted.
+    """Give out a range of a topic again, in time order.
 
     To standard output, to a file, to a topic of its own, or to a WebSocket as the feed itself would. --through changes
     writes what the changes topic would have been with another threshold. At a terminal, space pauses and the arrows

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from simulator.playback import VolumeUnit
 
 
+_MARKET, _SERVER, _RECORDING, _FAULTS = "Market", "Server", "Recording", "Faults"
+
+
 class Protocol(StrEnum):
     """The providers whose protocols the market speaks."""
 
@@ -45,67 +48,163 @@ class Unit(StrEnum):
 
 def command(
     *,
-    feed: Annotated[Protocol, typer.Option(help="whose protocol it speaks")] = Protocol.POST,
-    host: Annotated[str, typer.Option(help="address to listen on; 0.0.0.0 for every interface")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="port to listen on, 0 for any free one", min=0, max=65535)] = 8765,
+    feed: Annotated[Protocol, typer.Option(rich_help_panel=_SERVER, help="whose protocol it speaks")] = Protocol.POST,
+    host: Annotated[
+        str,
+        typer.Option(metavar="HOST", rich_help_panel=_SERVER, help="address to listen on; 0.0.0.0 for every interface"),
+    ] = "127.0.0.1",
+    port: Annotated[
+        int,
+        typer.Option(
+            metavar="PORT", rich_help_panel=_SERVER, help="port to listen on, 0 for any free one", min=0, max=65535
+        ),
+    ] = 8765,
     rate: Annotated[
-        str, typer.Option(help="ticks a second over all codes; 'opening': 300-400 that calm down; 'flat': no limit")
+        str,
+        typer.Option(
+            metavar="N|opening|flat",
+            rich_help_panel=_MARKET,
+            help="ticks a second over all codes; 'opening': 300-400 that calm down; 'flat': no limit",
+        ),
     ] = "opening",
-    codes: Annotated[int, typer.Option(help="how many stocks the market has")] = 5400,
-    ticks_per_frame: Annotated[int, typer.Option(help="most ticks of one frame", min=1, max=10_000)] = 50,
-    seconds: Annotated[float | None, typer.Option(help="stop pushing after this long; connections stay open")] = None,
-    seed: Annotated[int, typer.Option(help="the market drawn: same seed, same ticks")] = 0,
+    codes: Annotated[
+        int, typer.Option(metavar="N", rich_help_panel=_MARKET, help="how many stocks the market has")
+    ] = 5400,
+    ticks_per_frame: Annotated[
+        int, typer.Option(metavar="N", rich_help_panel=_SERVER, help="most ticks of one frame", min=1, max=10_000)
+    ] = 50,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS", rich_help_panel=_MARKET, help="stop pushing after this long; connections stay open"
+        ),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(metavar="N", rich_help_panel=_MARKET, help="the market drawn: same seed, same ticks")
+    ] = 0,
     start: Annotated[
-        str | None, typer.Option(help="exchange time of the first tick; default: opening of the latest trading day")
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            rich_help_panel=_MARKET,
+            help="exchange time of the first tick; default: opening of the latest trading day",
+        ),
     ] = None,
     token: Annotated[str | None, option("token")] = default("token"),
-    tier: Annotated[Tier, typer.Option(help="'basic' may subscribe codes, but not *")] = Tier.ALL,
+    tier: Annotated[
+        Tier, typer.Option(rich_help_panel=_SERVER, help="'basic' may subscribe codes, but not *")
+    ] = Tier.ALL,
     wait_for_client: Annotated[
-        bool, typer.Option("--wait-for-client", help="begin at the first subscription, as --play does")
+        bool,
+        typer.Option(
+            "--wait-for-client", rich_help_panel=_MARKET, help="begin at the first subscription, as --play does"
+        ),
     ] = False,
-    ledger: Annotated[Path | None, typer.Option(help="write what is sent to each connection into this folder")] = None,
+    ledger: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", rich_help_panel="Files", help="write what is sent to each connection into this folder"
+        ),
+    ] = None,
     market_page: Annotated[
         bool,
-        typer.Option("--market-page", help="with --ledger: write every tick of the market too, whoever is sent it"),
+        typer.Option(
+            "--market-page",
+            rich_help_panel="Files",
+            help="with --ledger: write every tick of the market too, whoever is sent it",
+        ),
     ] = False,
     write_codes: Annotated[
-        Path | None, typer.Option(help="write the market's codes into this file, a watchlist for --watchlist")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            rich_help_panel="Files",
+            help="write the market's codes into this file, a watchlist for --watchlist",
+        ),
     ] = None,
     play: Annotated[
-        Path | None, typer.Option(help="play a recording, CSV or JSON lines: code,time,price[,volume,turnover,side,…]")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            rich_help_panel=_RECORDING,
+            help="play a recording, CSV or JSON lines: code,time,price[,volume,turnover,side,…]",
+        ),
     ] = None,
     speed: Annotated[
-        str, typer.Option(help="of --play: 'original', 'x10' for ten times, 'flat' for no limit")
+        str,
+        typer.Option(
+            metavar="SPEED",
+            rich_help_panel=_RECORDING,
+            help="of --play: 'original', 'x10' for ten times, 'flat' for no limit",
+        ),
     ] = "original",
     volume_unit: Annotated[
         Unit | None,
         typer.Option(
-            help="of --play: what the recording's volumes count; default: what the column's name says, or shares"
+            rich_help_panel=_RECORDING,
+            help="of --play: what the recording's volumes count; default: what the column's name says, or shares",
         ),
     ] = None,
     queue_mib: Annotated[
-        int, typer.Option(help="unsent MiB at which a slow client is closed with 1013", min=1, max=4096)
+        int,
+        typer.Option(
+            metavar="MIB",
+            rich_help_panel=_SERVER,
+            help="unsent MiB at which a slow client is closed with 1013",
+            min=1,
+            max=4096,
+        ),
     ] = 64,
-    compression: Annotated[bool, typer.Option("--compression", help="offer permessage-deflate")] = False,
+    compression: Annotated[
+        bool, typer.Option("--compression", rich_help_panel=_SERVER, help="offer permessage-deflate")
+    ] = False,
     connections: Annotated[
-        int | None, typer.Option(help="connections that a token may have; default: as the provider documents it", min=1)
+        int | None,
+        typer.Option(
+            metavar="N",
+            rich_help_panel=_SERVER,
+            help="connections that a token may have; default: as the provider documents it",
+            min=1,
+        ),
     ] = None,
     equal_ms: Annotated[
-        float, typer.Option(help="share of trades with the ms, price and volume of the one before; Shanghai: 0.2")
+        float,
+        typer.Option(
+            metavar="SHARE",
+            rich_help_panel=_FAULTS,
+            help="share of trades with the ms, price and volume of the one before; Shanghai: 0.2",
+        ),
     ] = 0.0,
     misbehave: Annotated[
-        str | None, typer.Option(help="kinds of misbehaviour, comma-separated, or 'all' that a right client survives")
+        str | None,
+        typer.Option(
+            metavar="KIND[,KIND...]|all",
+            rich_help_panel=_FAULTS,
+            help="kinds of misbehaviour, comma-separated, or 'all' that a right client survives",
+        ),
     ] = None,
-    misbehave_every: Annotated[float, typer.Option(help="seconds from one misbehaviour to the next", min=0.1)] = 1.0,
+    misbehave_every: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS", rich_help_panel=_FAULTS, help="seconds from one misbehaviour to the next", min=0.1
+        ),
+    ] = 1.0,
     kill_line_every: Annotated[
-        float | None, typer.Option(help="reset one connection after the other, one every so many seconds", min=0.1)
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            rich_help_panel=_FAULTS,
+            help="reset one connection after the other, one every so many seconds",
+            min=0.1,
+        ),
     ] = None,
 ) -> None:
-    """A simulated A-share market on a WebSocket, from a seed or from a recording.
+    """Run a simulated A-share market on a WebSocket.
 
-    It speaks the post's protocol, {"action":"subscribe","symbols":["600519","000001"]}, "600519,000001" or "*", or with
-    --feed that of a provider, whose limits it holds: what a subscription looks like there, docs/providers.md tells.
-    With --misbehave it does what providers do on bad days; each fault stands in the ledger's faults.jsonl.
+    Its ticks come from a seed or from a recording. It speaks the post's protocol,
+    {"action":"subscribe","symbols":["600519","000001"]}, "600519,000001" or "*", or with --feed that of a provider,
+    whose limits it holds: what a subscription looks like there, docs/providers.md tells. With --misbehave it does what
+    providers do on bad days; each fault stands in the ledger's faults.jsonl.
 
     Example: ashare simulate --port 8765 --rate 5000 --start "2026-11-20 09:29:50"
     Example: ashare simulate --play ticks.csv --speed x10

@@ -20,16 +20,16 @@ _IN_A_LINE = 500
 
 
 def command(
-    codes: Annotated[list[str], typer.Argument(metavar="CODE…", help="six digits, as 600519")],
+    codes: Annotated[list[str], typer.Argument(metavar="CODE", help="six digits, as 600519")],
     *,
     worker: Annotated[
-        str, typer.Option("--worker", help="a worker's HTTP address")
+        str, typer.Option("--worker", metavar="URL", help="a worker's HTTP address")
     ] = f"http://127.0.0.1:{default('web_port')}",
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object a line")] = False,
 ) -> None:
-    """Show the latest state of stocks and their session, from a worker's memory.
+    """Show the latest state of stocks, from a worker's memory.
 
-    Exit code 1 if one of them is not known.
+    A snapshot holds the day's session. Exit code 1 if one of them is not known.
 
     Example: ashare snapshot 600519 000001
     """

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli import archives
+from cli.help import App
 from cli.settings import default, option
 from cli.terminal import cell, console
 from schemas import UsageError
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from consumers.refill.run import Refilled
     from stores import Result
 
-app = typer.Typer(no_args_is_help=True, help="Read the stored ticks, and write a day of them again.")
+app = App(no_args_is_help=True, help="Read the stored ticks, and write a day of them again.")
 
 _SHOWN = 1000  # rows that a table shows: it is measured whole before it is printed
 
@@ -68,7 +69,7 @@ def command(
     Where there is an archive, it and the store are asked together, in DuckDB's SQL: the days that the archive has
     closed are its, the others the store's. Else the store answers in its own SQL.
 
-    Example: ashare store query "SELECT code, count(*), max(price) FROM ticks GROUP BY code ORDER BY 2 DESC LIMIT 10"
+    Example: ashare store query "SELECT code, max(price) FROM ticks GROUP BY code"
     """
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other")
@@ -107,10 +108,10 @@ def refill(
     archive: Annotated[Path | None, option("archive")] = default("archive"),
     bootstrap: Annotated[str, option("bootstrap")] = default("bootstrap"),
 ) -> None:
-    """Write a day's ticks into the store again, after a table or file of it was lost, damaged or moved away.
+    """Write a day's ticks into the store again.
 
-    Each tick is stored once, however much of the day is there already, so twice does no harm. Workers may go on
-    meanwhile. Of a day that is not over, it writes what there is now.
+    For a table or file that was lost, damaged or moved away. Each tick is stored once, however much of the day is there
+    already, so twice does no harm. Workers may go on meanwhile. Of a day that is not over, it writes what there is now.
 
     Example: ashare store refill --day 2026-11-20 --store sqlite:///data/ticks
     """

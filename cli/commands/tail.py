@@ -24,8 +24,8 @@ def command(
     *,
     bootstrap: Annotated[str, option("bootstrap")] = default("bootstrap"),
     start: Annotated[From, typer.Option("--from", help="the oldest record kept, or only what comes now")] = From.LATEST,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="end after so many records")] = None,
-    codes: Annotated[str, typer.Option("--codes", help="only these, as 600519,000001")] = "",
+    limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="end after so many records")] = None,
+    codes: Annotated[str, typer.Option("--codes", metavar="CODE[,CODE...]", help="only these, as 600519,000001")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="the records as they are, one a line")] = False,
 ) -> None:
     """Print the records of a topic as they come, until Ctrl-C.

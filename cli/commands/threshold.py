@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.help import App
 from cli.settings import default, option
 from schemas import UsageError
 from schemas.outside import printable
@@ -17,8 +18,8 @@ from schemas.outside import printable
 if TYPE_CHECKING:
     from cli.thresholds import Kept
 
-app = typer.Typer(
-    no_args_is_help=True, help="Set, show or unset thresholds at run time; workers apply them within a second."
+app = App(
+    no_args_is_help=True, help="Set, show or unset thresholds at run time.\n\nWorkers apply them within a second."
 )
 
 Bootstrap = Annotated[str, option("bootstrap")]
@@ -53,7 +54,9 @@ def unset(
     words: Annotated[list[str], typer.Argument(metavar="SCOPE", help="600519, board STAR, default")],
     bootstrap: Bootstrap = default("bootstrap"),
 ) -> None:
-    """Take back what was set at run time; the worker's settings are in force again.
+    """Take back what was set at run time.
+
+    The worker's settings are in force again.
 
     Example: ashare threshold unset board STAR
     """

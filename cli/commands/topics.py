@@ -6,21 +6,26 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.help import App
 from cli.settings import default, option
 from cli.terminal import cell, console
 
 if TYPE_CHECKING:
     from broker.admin import TopicState
 
-app = typer.Typer(no_args_is_help=True, help="Make the broker's topics agree with topics.yaml, or show them.")
+app = App(no_args_is_help=True, help="Make the broker's topics as declared, or show them.")
 
 
 @app.command()
 def apply(
     bootstrap: Annotated[str, option("bootstrap")] = default("bootstrap"),
-    agents: Annotated[str | None, typer.Option(help="agents of your own, MODULE:CLASS,…: their topics too")] = None,
+    agents: Annotated[
+        str | None, typer.Option(metavar="MODULE:CLASS[,...]", help="agents of your own: their topics too")
+    ] = None,
 ) -> None:
-    """Make the broker's topics agree with topics.yaml; what agrees already is left alone.
+    """Make the broker's topics agree with topics.yaml.
+
+    What agrees already is left alone.
 
     Example: ashare topics apply --bootstrap 127.0.0.1:9092
     """
@@ -42,7 +47,9 @@ def apply(
 
 @app.command()
 def describe(bootstrap: Annotated[str, option("bootstrap")] = default("bootstrap")) -> None:
-    """Show the topics as the broker has them; records are counted from the first offset to the last.
+    """Show the topics as the broker has them.
+
+    Records are counted from the first offset to the last.
 
     Example: ashare topics describe --bootstrap 127.0.0.1:9092
     """

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from selfcheck.watchlist import Change
 
 
+_LOAD, _PIPELINE, _FAULTS, _CHANGES = "Load", "Pipeline", "Faults", "Changes while it runs"
+
+
 class Store(StrEnum):
     """The stores that a check can run with."""
 
@@ -25,70 +28,184 @@ class Store(StrEnum):
 
 def command(
     *,
-    rate: Annotated[float, typer.Option("--rate", min=1, help="ticks a second that the market pushes")] = 400.0,
-    seconds: Annotated[float, typer.Option("--seconds", min=1, help="how long it pushes")] = 20.0,
-    store: Annotated[Store, typer.Option("--store", help="where the ticks are stored")] = Store.SQLITE,
+    rate: Annotated[
+        float,
+        typer.Option("--rate", metavar="N", rich_help_panel=_LOAD, min=1, help="ticks a second that the market pushes"),
+    ] = 400.0,
+    seconds: Annotated[
+        float, typer.Option("--seconds", metavar="SECONDS", rich_help_panel=_LOAD, min=1, help="how long it pushes")
+    ] = 20.0,
+    store: Annotated[
+        Store, typer.Option("--store", rich_help_panel=_PIPELINE, help="where the ticks are stored")
+    ] = Store.SQLITE,
     codes: Annotated[
-        int | None, typer.Option("--codes", min=1, help="stocks of the market; default: as many as the feed takes")
+        int | None,
+        typer.Option(
+            "--codes",
+            metavar="N",
+            rich_help_panel=_LOAD,
+            min=1,
+            help="stocks of the market; default: as many as the feed takes",
+        ),
     ] = None,
     ticks_per_frame: Annotated[
-        int | None, typer.Option("--ticks-per-frame", min=1, help="most ticks of one WebSocket message")
+        int | None,
+        typer.Option(
+            "--ticks-per-frame", metavar="N", rich_help_panel=_LOAD, min=1, help="most ticks of one WebSocket message"
+        ),
     ] = None,
-    threshold: Annotated[str, typer.Option("--threshold", help="0.05 (yuan), 2ticks or 50bp")] = "0.01",
-    seed: Annotated[int | None, typer.Option("--seed", help="the same seed gives the same ticks")] = None,
+    threshold: Annotated[
+        str,
+        typer.Option("--threshold", metavar="THRESHOLD", rich_help_panel=_PIPELINE, help="0.05 (yuan), 2ticks or 50bp"),
+    ] = "0.01",
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", metavar="N", rich_help_panel=_LOAD, help="the same seed gives the same ticks"),
+    ] = None,
     feed: Annotated[
-        str, typer.Option("--feed", help="protocol between market and producer; see `ashare feeds`")
+        str,
+        typer.Option(
+            "--feed",
+            metavar="NAME",
+            rich_help_panel=_PIPELINE,
+            help="protocol between market and producer; see `ashare feeds`",
+        ),
     ] = "post",
     misbehave: Annotated[
-        str | None, typer.Option("--misbehave", help="what the market does now and then; see `ashare simulate`")
+        str | None,
+        typer.Option(
+            "--misbehave",
+            metavar="KIND[,KIND...]|all",
+            rich_help_panel=_FAULTS,
+            help="what the market does now and then; see `ashare simulate`",
+        ),
     ] = None,
     lines: Annotated[
-        int, typer.Option("--lines", min=1, max=2, help="2: the same ticks on two connections, made one stream")
+        int,
+        typer.Option(
+            "--lines",
+            metavar="N",
+            rich_help_panel=_PIPELINE,
+            min=1,
+            max=2,
+            help="2: the same ticks on two connections, made one stream",
+        ),
     ] = 1,
     kill_line_every: Annotated[
-        float | None, typer.Option("--kill-line-every", min=0.1, help="end a connection every so many seconds")
+        float | None,
+        typer.Option(
+            "--kill-line-every",
+            metavar="SECONDS",
+            rich_help_panel=_FAULTS,
+            min=0.1,
+            help="end a connection every so many seconds",
+        ),
     ] = None,
     equal_ms: Annotated[
-        float | None, typer.Option("--equal-ms", help="share of trades equal to the one before; 0.2 with --lines 2")
+        float | None,
+        typer.Option(
+            "--equal-ms",
+            metavar="SHARE",
+            rich_help_panel=_LOAD,
+            help="share of trades equal to the one before; 0.2 with --lines 2",
+        ),
     ] = None,
     threshold_at: Annotated[
         list[str] | None,
-        typer.Option("--threshold-at", help="set while ticks come: 5=board:STAR=50bp, 8=default=unset; repeatable"),
+        typer.Option(
+            "--threshold-at",
+            metavar="SECONDS=SCOPE=THRESHOLD",
+            rich_help_panel=_CHANGES,
+            help="set while ticks come: 5=board:STAR=50bp, 8=default=unset; repeatable",
+        ),
     ] = None,
     watchlist_at: Annotated[
         list[str] | None,
-        typer.Option("--watchlist-at", help="10:500/400: after 10 s 500 codes leave and 400 come; repeatable"),
+        typer.Option(
+            "--watchlist-at",
+            metavar="SECONDS:OUT/IN",
+            rich_help_panel=_CHANGES,
+            help="10:500/400: after 10 s 500 codes leave and 400 come; repeatable",
+        ),
     ] = None,
     kill_producer_every: Annotated[
         float | None,
-        typer.Option("--kill-producer-every", min=1, help="kill -9 the producer every so many seconds, and start it"),
+        typer.Option(
+            "--kill-producer-every",
+            metavar="SECONDS",
+            rich_help_panel=_FAULTS,
+            min=1,
+            help="kill -9 the producer every so many seconds, and start it",
+        ),
     ] = None,
     clock_step: Annotated[
-        float, typer.Option("--clock-step", help="seconds that each start's clock is further off; -3600: back an hour")
+        float,
+        typer.Option(
+            "--clock-step",
+            metavar="SECONDS",
+            rich_help_panel=_FAULTS,
+            help="seconds that each start's clock is further off; -3600: back an hour",
+        ),
     ] = 0.0,
-    workers: Annotated[int, typer.Option("--workers", min=1, max=12, help="processes that share the partitions")] = 1,
+    workers: Annotated[
+        int,
+        typer.Option(
+            "--workers",
+            metavar="N",
+            rich_help_panel=_PIPELINE,
+            min=1,
+            max=12,
+            help="processes that share the partitions",
+        ),
+    ] = 1,
     kill_worker_every: Annotated[
         float | None,
-        typer.Option("--kill-worker-every", min=1, help="kill -9 a worker every so many seconds, each in turn"),
+        typer.Option(
+            "--kill-worker-every",
+            metavar="SECONDS",
+            rich_help_panel=_FAULTS,
+            min=1,
+            help="kill -9 a worker every so many seconds, each in turn",
+        ),
     ] = None,
     rebalance_every: Annotated[
         float | None,
-        typer.Option("--rebalance-every", min=1, help="end a worker every so many seconds, each in turn, and start it"),
+        typer.Option(
+            "--rebalance-every",
+            metavar="SECONDS",
+            rich_help_panel=_FAULTS,
+            min=1,
+            help="end a worker every so many seconds, each in turn, and start it",
+        ),
     ] = None,
     freeze_worker: Annotated[
         float | None,
-        typer.Option("--freeze-worker", min=1, help="stop a worker for so many seconds (SIGSTOP), then let it go on"),
+        typer.Option(
+            "--freeze-worker",
+            metavar="SECONDS",
+            rich_help_panel=_FAULTS,
+            min=1,
+            help="stop a worker for so many seconds (SIGSTOP), then let it go on",
+        ),
     ] = None,
     partitions: Annotated[
         int | None,
-        typer.Option("--partitions", min=1, max=512, help="of the topics that have several, to measure what they cost"),
+        typer.Option(
+            "--partitions",
+            metavar="N",
+            rich_help_panel=_PIPELINE,
+            min=1,
+            max=512,
+            help="of the topics that have several, to measure what they cost",
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
-    """Push a load through an isolated pipeline and compare everything that came out with what went in.
+    """Push a load through a pipeline of its own, and compare.
 
-    Starts Kafka, the store, a simulated market, the producer and a worker on free ports in a temporary directory. Exit
-    code 0 only if nothing was lost, duplicated, out of order or different; data and logs are kept otherwise.
+    Compares everything that came out with what went in. Starts Kafka, the store, a simulated market, the producer and a
+    worker on free ports in a temporary directory. Exit code 0 only if nothing was lost, duplicated, out of order or
+    different; data and logs are kept otherwise.
 
     Example: ashare verify --rate 5000 --seconds 20
     Example: ashare verify --feed alltick --misbehave all --seconds 60

@@ -11,18 +11,22 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.help import App
 from cli.settings import default, option, secret
 from schemas import UsageError
 from schemas.outside import printable
 
-app = typer.Typer(
-    help="Show and change the codes that a producer subscribes, while it runs or before.", no_args_is_help=True
+app = App(
+    help="Show or change the codes that a producer subscribes.\n\nThe producer may run, or not run yet.",
+    no_args_is_help=True,
 )
 
 File = Annotated[str | None, option("watchlist")]
 Port = Annotated[int | None, option("http_port")]
 Token = Annotated[str | None, option("http_token")]
-Codes = Annotated[list[str], typer.Argument(help="codes, each one argument or with commas: 600519 000001,688981")]
+Codes = Annotated[
+    list[str], typer.Argument(metavar="CODE", help="codes, each one argument or with commas: 600519 000001,688981")
+]
 _TIMEOUT = 10.0
 
 
@@ -74,7 +78,9 @@ def replace(
     http_port: Port = default("http_port"),
     http_token: Token = default("http_token"),
 ) -> None:
-    """Subscribe these codes and no others; @FILE reads them from a file.
+    """Subscribe these codes and no others.
+
+    @FILE reads them from a file.
 
     Example: ashare watchlist replace @tomorrow.txt --watchlist codes.txt
     """
