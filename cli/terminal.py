@@ -17,9 +17,11 @@ import contextlib
 import io
 import json
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Iterator
+from enum import Enum
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
@@ -32,6 +34,13 @@ if TYPE_CHECKING:
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _PLAIN = str.maketrans({"–": "-", "—": "-", "…": "...", "·": "-", "→": "->", "×": "x", "µ": "u", "’": "'", "≤": "<="})
 _ERRORS = "ashare.plain"
+
+
+class Colour(Enum):
+    """A colour, as a terminal's escape sequence names it."""
+
+    RED = 31
+    GREEN = 32
 
 
 @contextlib.contextmanager
@@ -59,6 +68,26 @@ def log_to_stderr(level: int) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter(FORMAT))
     logging.basicConfig(level=level, handlers=[handler])
+
+
+def live(stream: TextIO) -> bool:
+    """Whether a stream is a terminal that lines can be written to anew: a dumb one gets plain lines, as a file does."""
+    return stream.isatty() and os.environ.get("TERM", "").lower() not in {"dumb", "unknown"}
+
+
+def coloured() -> bool:
+    """Whether standard output takes colours: NO_COLOR is respected."""
+    return live(sys.stdout) and not os.environ.get("NO_COLOR")
+
+
+def write(line: str, colour: Colour | None = None) -> None:
+    """Write a line to standard output, made printable, in a colour where it takes colours."""
+    if colour is None or not coloured():
+        sys.stdout.write(f"{line}\n")
+        return
+    stream = sys.stdout
+    raw = stream.raw if isinstance(stream, _Guarded) else stream
+    raw.write(f"\x1b[{colour.value}m{printable_lines(line)}\x1b[0m\n")
 
 
 def console(**options: Any) -> Console:

@@ -93,13 +93,20 @@ class _Measured:
 
 
 async def run(
-    targets: Sequence[Target], seconds: float, *, own_clock: bool = False, forms: bool = True, say: Say
+    targets: Sequence[Target],
+    seconds: float,
+    *,
+    own_clock: bool = False,
+    forms: bool = True,
+    say: Say,
+    lasting: Callable[[str, float], None] | None = None,
 ) -> Report:
     """Evaluate one feed, or two side by side; SIGINT and SIGTERM end it early, with what was seen.
 
     Args:
         forms: whether to try every form of subscribing first.
         say: called with what is being done.
+        lasting: called as ``say``, where it is known how many seconds it takes; default: ``say``.
 
     Raises:
         UsageError: no connection to any of them came about, or all refuse what they are asked.
@@ -114,7 +121,7 @@ async def run(
             if forms and not stop.is_set():
                 await _pause(stop, target.provider.capabilities.reconnect_apart)
         gates = [Gate(codes=target.codes, clock_of_its_own=own_clock) for target in targets]
-        say(f"measuring for {seconds:g} s")
+        (lasting or (lambda text, _: say(text)))(f"measuring for {seconds:g} s", seconds)
         return await _measure(targets, seconds, tried, gates, stop)
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -121,16 +121,22 @@ class Options:
         return ["--feed", self.feed, "--token", _TOKEN, *asked, *(["--arbitrate"] if self.doubled else [])]
 
 
-def verify(options: Options, say: Callable[[str], None] = lambda _: None) -> Verdict:
+def verify(
+    options: Options,
+    say: Callable[[str], None] = lambda _: None,
+    lasting: Callable[[str, float], None] | None = None,
+) -> Verdict:
     """Run a check; the pipeline is gone when this returns, and its data too if everything was clean.
 
     Args:
         say: told what is being done.
+        lasting: told as ``say``, where it is known how many seconds it takes; default: ``say``.
 
     Raises:
         UsageError: the threshold is not understood.
     """
     Rule.parse(options.threshold)
+    timed = lasting or (lambda text, _: say(text))
     verdict = Verdict(asdict(options) | {"kafka_client": os.environ.get("ASHARE_KAFKA_CLIENT") or "direct"})
     directory = Path(tempfile.mkdtemp(prefix="ashare-verify-"))
     codes = directory / "codes.txt"
@@ -149,7 +155,7 @@ def verify(options: Options, say: Callable[[str], None] = lambda _: None) -> Ver
             try:
                 with _timed(verdict, "start"):
                     stack.start(say)
-                asyncio.run(_check(options, stack, relisting, verdict, say))
+                asyncio.run(_check(options, stack, relisting, verdict, say=say, lasting=timed))
             except (PartError, LedgerError, LogError) as error:
                 verdict.error = str(error)
     except BaseException:
@@ -172,7 +178,13 @@ def _timed(verdict: Verdict, phase: str) -> Iterator[None]:
 
 
 async def _check(
-    options: Options, stack: Stack, relisting: Relisting | None, verdict: Verdict, say: Callable[[str], None]
+    options: Options,
+    stack: Stack,
+    relisting: Relisting | None,
+    verdict: Verdict,
+    *,
+    say: Callable[[str], None],
+    lasting: Callable[[str, float], None],
 ) -> None:
     async def published() -> int:
         return sum((await reader.ends(TICKS)).values())
@@ -196,7 +208,7 @@ async def _check(
         restarting = Restarting(options.kill_producer_every, options.clock_step, options.seconds)
         began = 0
         try:
-            say(f"pushing {options.rate:,g} ticks/s for {options.seconds:g} s")
+            lasting(f"pushing {options.rate:,g} ticks/s for {options.seconds:g} s", options.seconds)
             if relisting is not None:
                 relisting.begin()
             restarting.launch(stack)

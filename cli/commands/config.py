@@ -94,11 +94,15 @@ def command(
     if as_json:
         print(json.dumps({row.name: asdict(row) for row in rows}, ensure_ascii=False, indent=2))
         return
-    table = [("setting", "value", "from", "flag", "environment")]
-    table += [(row.name, _text(row.value), row.origin, row.flag, row.environment) for row in rows]
-    widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
-    for cells in table:
-        print("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
+    from cli.tables import Column, show
+
+    columns = [
+        Column("setting"),
+        Column("value"),
+        Column("from"),
+        *(Column(n, below=True) for n in ("flag", "environment")),
+    ]
+    show(columns, [(row.name, _text(row.value), row.origin, row.flag, row.environment) for row in rows])
 
 
 def _text(value: Any) -> str:

@@ -10,7 +10,7 @@ import typer
 from cli.settings import default, option, secret
 from cli.terminal import cell, console, log_to_stderr
 from schemas import UsageError
-from schemas.outside import printable, printable_json
+from schemas.outside import printable_json
 from schemas.secrets import masked
 
 if TYPE_CHECKING:
@@ -53,12 +53,12 @@ def command(
     Example: ashare evaluate-feed ws://127.0.0.1:8765 ws://127.0.0.1:8766 --own-clock --minutes 1
     """
     import logging
-    import sys
 
     import msgspec
     import uvloop
 
     from cli.clear_text import warn_of_clear_text
+    from cli.progress import Steps
     from evaluation.page import page
     from evaluation.run import run
 
@@ -75,10 +75,10 @@ def command(
 
     warn_of_clear_text(*((target.provider.name, target.url, target.token) for target in targets))
 
-    def say(text: str) -> None:
-        print(f"{printable(text)} …", file=sys.stderr, flush=True)
-
-    report = uvloop.run(run(targets, minutes * 60, own_clock=own_clock, forms=forms, say=say))
+    with Steps() as steps:
+        report = uvloop.run(
+            run(targets, minutes * 60, own_clock=own_clock, forms=forms, say=steps, lasting=steps.lasting)
+        )
     if as_json:
         print(printable_json(msgspec.json.encode(report).decode()))
     else:
@@ -150,7 +150,7 @@ def _print(report: Report) -> None:
     from evaluation.table import rows
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column(f"{report.began}, {report.seconds:,.0f} s")
+    table.add_column(f"{report.began}, {report.seconds:,.0f} s", overflow="fold")
     for line in report.lines:
         table.add_column(cell(f"{line.name}: {line.feed}"), overflow="fold")
     for label, cells in rows(report):

@@ -97,9 +97,9 @@ def _plain(value: Any) -> Any:
 
 
 def _print(rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    for cells in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
+    from cli.tables import side_by_side, width
+
+    print("\n\n".join("\n".join(lines) for lines in side_by_side(rows, width())))
 
 
 def command(
@@ -126,6 +126,8 @@ def command(
         # The words for the last rows are too long for eight columns: `ashare feeds NAME` has them.
         rows = [row for row in rows if row[0] not in {"time in", "price is", "sides"}]
     _print(rows)
+    from cli.tables import width, wrapped
+
     for one, can in capabilities.items():
-        more = f"\n  {can.url}\n  to repair a gap: {can.backfill}" if name else ""
-        print(f"\n{one}: {can.about}{more}")
+        more = [f"  {can.url}", *wrapped(f"to repair a gap: {can.backfill}", width(), 2)] if name else []
+        print("\n".join(["", *wrapped(f"{one}: {can.about}", width()), *more]))

@@ -19,7 +19,6 @@ import typer
 from cli import archives
 from cli.help import App
 from cli.settings import default, option
-from cli.terminal import cell, console
 from schemas import UsageError
 from schemas.outside import printable, printable_json
 
@@ -193,17 +192,12 @@ def _plain(value: Any) -> float | str:
 
 
 def _print_table(result: Result) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
+    from cli.tables import Column, show
 
     rows = list(itertools.islice(result.rows, _SHOWN + 1))
-    table = Table(box=SIMPLE_HEAD)
-    for name, numeric in zip(result.columns, _numeric(result.columns, rows), strict=True):
-        table.add_column(cell(name), justify="right" if numeric else "left")
-    for row in rows[:_SHOWN]:
-        table.add_row(*(cell("" if value is None else value) for value in row))
-    # Not on a terminal, nothing is cut or wrapped.
-    console(highlight=False, width=None if sys.stdout.isatty() else 100_000).print(table)
+    numeric = _numeric(result.columns, rows)
+    columns = [Column(printable(name), right) for name, right in zip(result.columns, numeric, strict=True)]
+    show(columns, [["" if value is None else value for value in row] for row in rows[:_SHOWN]])
     if len(rows) > _SHOWN:
         sys.stderr.write(f"ashare: only the first {_SHOWN} rows are shown: --json and --csv print all\n")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,8 +11,8 @@ import typer
 
 from cli.help import App
 from cli.settings import default, option
+from market.times import TimeError, shanghai_time
 from schemas import UsageError
-from schemas.outside import printable
 
 if TYPE_CHECKING:
     from cli.thresholds import Kept
@@ -87,20 +86,20 @@ def show(
     if not kept:
         print("nothing is set at run time: the workers' settings are in force (GET /status of a worker shows them)")
         return
-    rows = [
-        ("scope", "threshold", "set"),
-        *((printable(one.scope), printable(one.threshold), _clock(one.at)) for one in kept),
-    ]
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    for cells in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
+    from cli.tables import Column
+    from cli.tables import show as table
+
+    table(
+        [Column("scope"), Column("threshold"), Column("set (Shanghai time)")],
+        [(one.scope, one.threshold, _clock(one.at)) for one in kept],
+    )
     print("the workers' settings are in force for everything else (GET /status of a worker shows them)")
 
 
 def _clock(milliseconds: int) -> str:
     try:
-        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(milliseconds / 1000))
-    except (OverflowError, ValueError, OSError):  # a stranger's timestamp
+        return shanghai_time(milliseconds)[: len("YYYY-MM-DD HH:MM:SS")]
+    except TimeError:  # a stranger's timestamp
         return str(milliseconds)
 
 

@@ -8,7 +8,6 @@ import typer
 
 from cli.help import App
 from cli.settings import default, option
-from cli.terminal import cell, console
 
 if TYPE_CHECKING:
     from broker.admin import TopicState
@@ -54,28 +53,20 @@ def describe(bootstrap: Annotated[str, option("bootstrap")] = default("bootstrap
     Example: ashare topics describe --bootstrap 127.0.0.1:9092
     """
     import asyncio
-    import sys
-
-    from rich import box
-    from rich.table import Table
 
     from broker import admin
+    from cli.tables import Column, show
     from schemas.topics import topics
 
     _hush()
     found = asyncio.run(admin.describe(bootstrap))
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column("topic", no_wrap=True)
-    table.add_column("partitions", justify="right")
-    table.add_column("policy", no_wrap=True)
-    table.add_column("retention", no_wrap=True)
-    table.add_column("records", justify="right")
-    table.add_column("about")
+    columns = [Column("topic"), Column("partitions", right=True), Column("policy"), Column("retention")]
+    columns += [Column("records", right=True), Column("about", below=True)]
+    rows = []
     for name, declared in topics().items():
         row = _row(found[name]) if name in found else ("–", "missing", "ashare topics apply", "–")
-        table.add_row(name, *map(cell, row), declared.about)
-    # Into a pipe or a file a topic is one line, however long.
-    console(width=None if sys.stdout.isatty() else 200).print(table)
+        rows.append((name, *row, declared.about))
+    show(columns, rows)
 
 
 def _hush() -> None:

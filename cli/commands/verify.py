@@ -218,15 +218,12 @@ def command(
     import signal
     import sys
 
+    from cli.progress import Steps
     from producer.feeds import provider
     from selfcheck.run import Options, verify
 
     def leave(number: int, _frame: object) -> None:
         raise SystemExit(128 + number)
-
-    def say(text: str) -> None:
-        if not as_json or sys.stderr.isatty():
-            print(f"{text} …", file=sys.stderr, flush=True)
 
     signal.signal(signal.SIGTERM, leave)
     if lines == 2 and equal_ms is None:
@@ -262,7 +259,8 @@ def command(
     _check_kills(options, able)
     if watchlist_at:
         _check_changes(options, able)
-    verdict = verify(options, say)
+    with Steps(quiet=as_json and not sys.stderr.isatty()) as steps:
+        verdict = verify(options, steps, steps.lasting)
     print(verdict.as_json() if as_json else verdict.as_text())
     raise typer.Exit(0 if verdict.ok else 1)
 
