@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import sys
 import time
 import urllib.request
 from collections import deque
@@ -18,7 +19,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from cli.terminal import console
+from cli.terminal import console, live
 from selfcheck.latency import Latency, LatencyWatch, summary, watched
 from selfcheck.log import LogReader
 
@@ -119,8 +120,8 @@ def plain(status: Status) -> str:
     )
 
 
-def panel(status: Status | None, where: Sequence[tuple[str, str]], begun: float) -> Group:
-    """The status as a few quiet lines for a terminal, with where to look beneath."""
+def panel(status: Status | None, begun: float) -> Group:
+    """The status as a few quiet lines for a terminal."""
     figures = Table.grid(padding=(0, 3))
     figures.add_column(style="bold")
     figures.add_column(justify="right", min_width=12)
@@ -134,13 +135,8 @@ def panel(status: Status | None, where: Sequence[tuple[str, str]], begun: float)
         figures.add_row(
             "socket to reader", "–" if p50 is None else f"p50 {p50:g} ms", "" if p99 is None else f"p99 {p99:g} ms"
         )
-    look = Table.grid(padding=(0, 3))
-    look.add_column(style="bold")
-    look.add_column(overflow="fold")
-    for what, place in where:
-        look.add_row(what, Text(place))
     title = Text(f"ashare demo · {time.monotonic() - begun:,.0f} s · Ctrl-C ends it", style="dim")
-    return Group(title, Text(), figures, Text(), look)
+    return Group(Text(), title, Text(), figures)
 
 
 async def show(
@@ -148,27 +144,30 @@ async def show(
     where: Sequence[tuple[str, str]],
     check: Callable[[], None],
     stop: asyncio.Event,
-) -> None:
-    """Show the status until told to stop.
+) -> Status | None:
+    """Show the status until told to stop; gives the last one.
+
+    Where to look stands above it, printed once: what is to be copied is not wrapped.
 
     Args:
         where: what is to be found where, a line each.
         check: called every second; what it raises ends the show.
     """
-    out = console()
     begun = time.monotonic()
-    if not out.is_terminal:
-        for what, place in where:
-            print(f"{what:<10} {place}", flush=True)
+    for what, place in where:
+        print(f"{what:<10} {place}", flush=True)
+    status: Status | None = None
+    if not live(sys.stdout):
         said = -_PLAIN_SECONDS
         async for status in _looks(meter, check, stop):
             if time.monotonic() - said >= _PLAIN_SECONDS:
                 said = time.monotonic()
                 print(plain(status), flush=True)
-        return
-    with Live(panel(None, where, begun), console=out, auto_refresh=False, transient=False) as live:
+        return status
+    with Live(panel(None, begun), console=console(), auto_refresh=False, transient=False) as shown:
         async for status in _looks(meter, check, stop):
-            live.update(panel(status, where, begun), refresh=True)
+            shown.update(panel(status, begun), refresh=True)
+    return status
 
 
 async def _looks(meter: Meter, check: Callable[[], None], stop: asyncio.Event) -> AsyncIterator[Status]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -66,6 +65,8 @@ app.add_typer(threshold.app, name="threshold", rich_help_panel=_CHANGING)
 
 def _version(asked: bool) -> None:
     if asked:
+        from importlib.metadata import version
+
         print(f"ashare {version('ashare-stream')}")
         raise typer.Exit
 

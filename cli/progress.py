@@ -10,9 +10,6 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from cli.terminal import live
 from schemas.outside import printable
 
@@ -28,6 +25,9 @@ def progress(what: str, unit: str, *, every: float = EVERY) -> Iterator[Callable
     if not live(sys.stderr):
         yield _plain(what, unit, every)
         return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (TextColumn(what), BarColumn(24), MofNCompleteColumn(), TextColumn(unit), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=None)
@@ -101,6 +101,9 @@ class Steps:
                 if passed < seconds:
                     _write(f"{passed:,.0f} of {seconds:,.0f} s, {left(seconds - passed)} left")
             return
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn
+
         columns = (BarColumn(24), TextColumn("{task.completed:,.0f} of {task.total:,.0f} s, {task.fields[left]} left"))
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task("", total=seconds, left=left(seconds))

@@ -17,6 +17,7 @@ from typing import BinaryIO, Literal, cast
 from cli.archives import existing
 from cli.following import topic_name
 from cli.serving import ReplayServer
+from cli.terminal import live
 from consumers.replay import bounds, pace, selection
 from consumers.replay.controls import Controls
 from consumers.replay.outputs.base import Output
@@ -97,7 +98,8 @@ async def run(wanted: Wanted) -> None:
         if interactive():
             said(HELP)
             stack.enter_context(keyboard(controls))
-            progress = LiveProgress(controls, request.topic)
+            if live(sys.stderr):
+                progress = LiveProgress(controls, request.topic)
         summary = await replay(
             request, output, controls=controls, say=said, through=through, progress=None if scrolling else progress
         )

@@ -108,6 +108,13 @@ def wrapped(text: str, room: int | None, indent: int = 0) -> list[str]:
     )
 
 
+def hanging(line: str, room: int | None, indent: int = _INDENT) -> list[str]:
+    """A line as it is where there is room, else in several, all but the first indented; long words are broken."""
+    if room is None or cell_len(line) <= room:
+        return [line]
+    return textwrap.wrap(line, max(room, indent + _LEAST), subsequent_indent=" " * indent, break_on_hyphens=False)
+
+
 def _natural(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> int:
     return sum(_widths(columns, cells)) + _GAP * (len(columns) - 1)
 

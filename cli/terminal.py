@@ -21,10 +21,12 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
+from datetime import datetime
 from enum import Enum
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
+from market.times import SHANGHAI
 from schemas.outside import printable, printable_lines
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+"""Of log lines; their times are Shanghai's, ``2026-11-20 09:30:01.250+08:00``."""
 _PLAIN = str.maketrans({"–": "-", "—": "-", "…": "...", "·": "-", "→": "->", "×": "x", "µ": "u", "’": "'", "≤": "<="})
 _ERRORS = "ashare.plain"
 
@@ -134,7 +137,10 @@ class _Record(logging.LogRecord):
 
 
 class _Formatter(logging.Formatter):
-    """A log line, and a traceback whose lines stand apart from log lines."""
+    """A log line with Shanghai's time, and a traceback whose lines stand apart from log lines."""
+
+    def formatTime(self, record: logging.LogRecord, _: str | None = None) -> str:  # noqa: N802 - the library's name
+        return datetime.fromtimestamp(record.created, SHANGHAI).isoformat(" ", "milliseconds")
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - the library's name
         return _indented(super().formatException(ei))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from cli.live import Status
     from deploy.local.stack import Stack
 
 _STOP_SECONDS = 8.5
@@ -50,9 +51,10 @@ def command(
     signal.signal(signal.SIGTERM, leave)
     stack = Stack(Plan(data, ["--rate", rate], threshold=threshold, usual_ports=True))
     failure: PartError | None = None
+    last: Status | None = None
     try:
         stack.start(lambda text: print(f"{text} …", file=sys.stderr, flush=True))
-        _watch(stack, seconds, float(rate) if rate.replace(".", "", 1).isdecimal() else _OPENING)
+        last = _watch(stack, seconds, float(rate) if rate.replace(".", "", 1).isdecimal() else _OPENING)
     except PartError as error:
         failure = error
     except KeyboardInterrupt:
@@ -65,16 +67,34 @@ def command(
     if failure is not None:
         print(f"ashare: the demo has ended: {failure}", file=sys.stderr)
         raise typer.Exit(1)
+    if last is not None:
+        print(_ended(last, stack))
 
 
-def _watch(stack: Stack, seconds: float | None, rate: float) -> None:
-    """Feed the pipeline and show its status until Ctrl-C, SIGTERM or the end of ``seconds``."""
+def _ended(last: Status, stack: Stack) -> str:
+    """What came of the demo, where it lies, and what can be done with it."""
+    sql = "SELECT code, count(*) AS ticks, max(price) AS high FROM ticks GROUP BY code"
+    return "\n".join(
+        [
+            f"{last.ticks:,} ticks came in, {last.stored:,} were stored, {last.changes:,} price changes came out",
+            f"ticks  {stack.store_directory}/ticks-*.sqlite",
+            f"topics {stack.plan.directory}/kafka",
+            f"logs   {stack.logs}",
+            "next:",
+            f'  ashare store query --store {stack.store_url} "{sql}"',
+            "  ashare verify --rate 5000 --seconds 20",
+        ]
+    )
+
+
+def _watch(stack: Stack, seconds: float | None, rate: float) -> Status | None:
+    """Feed the pipeline and show its status until Ctrl-C, SIGTERM or the end of ``seconds``; gives the last status."""
     import asyncio
     import signal
 
     from cli.live import Meter, show
 
-    async def watch() -> None:
+    async def watch() -> Status | None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -83,9 +103,9 @@ def _watch(stack: Stack, seconds: float | None, rate: float) -> None:
             stack.feed()
             if seconds is not None:
                 loop.call_later(seconds, stop.set)
-            await show(meter, _where(stack), stack.check, stop)
+            return await show(meter, _where(stack), stack.check, stop)
 
-    asyncio.run(watch())
+    return asyncio.run(watch())
 
 
 def _where(stack: Stack) -> list[tuple[str, str]]:

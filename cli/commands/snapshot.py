@@ -29,20 +29,34 @@ def command(
 ) -> None:
     """Show the latest state of stocks, from a worker's memory.
 
-    A snapshot holds the day's session. Exit code 1 if one of them is not known.
+    Prices are compared with the close of the day before. Times are Shanghai's. Exit code 1 if one of them is not known.
 
     Example: ashare snapshot 600519 000001
     """
     import sys
 
+    from cli.lines import WIDE, head
+    from cli.tables import width
+    from cli.terminal import Colour, write
+    from schemas.topics import SNAPSHOTS
+
+    headed, wide = False, (width() or WIDE) >= WIDE
     codes = [code.strip() for some in codes for code in some.split(",") if code.strip()]
     found = _ask(worker.rstrip("/"), list(dict.fromkeys(codes)))
     for code in codes:
         one = found[code]
         if isinstance(one, str):
             sys.stderr.write(f"ashare: {printable(one)}\n")
-        else:
-            print(printable_json(json.dumps(one, ensure_ascii=False)) if as_json else printable(_line(worker, one)))
+            continue
+        if as_json:
+            print(printable_json(json.dumps(one, ensure_ascii=False)))
+            continue
+        told = printable(_line(worker, one, wide=wide))
+        if not headed:
+            write(head(SNAPSHOTS, wide=wide))
+            headed = True
+        way = one["price"] - (one.get("previous_close") or one["price"])
+        write(told, Colour.RED if way > 0 else Colour.GREEN if way < 0 else None)
     if any(isinstance(one, str) for one in found.values()):
         raise typer.Exit(1)
 
@@ -117,11 +131,11 @@ def _code(body: bytes) -> str:
         return ""
 
 
-def _line(worker: str, found: dict[str, Any]) -> str:
+def _line(worker: str, found: dict[str, Any], *, wide: bool) -> str:
     from cli.lines import snapshot_line
 
     try:
-        return snapshot_line(found)
+        return snapshot_line(found, wide=wide)
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise UsageError(f"{worker} does not answer as a worker does (--worker)") from error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -30,8 +30,9 @@ def command(
 ) -> None:
     """Print the records of a topic as they come, until Ctrl-C.
 
-    Order is kept per code: a code's records are in one partition. Dead letters are printed with their reason; --json
-    wraps what they hold as text.
+    Times are Shanghai's. Order is kept per code: a code's records are in one partition. Prices that rose are red and
+    those that fell green, as in China, with + and -; NO_COLOR=1 leaves the colours out. Dead letters are printed with
+    their reason; --json wraps what they hold as text.
 
     Example: ashare tail price-changes --codes 600519,000001
     """
@@ -40,21 +41,37 @@ def command(
     import logging
 
     from cli.following import follow, topic_name
-    from cli.lines import as_line, as_text
+    from cli.lines import WIDE, as_line, as_text, head, moved
+    from cli.tables import hanging, width
+    from cli.terminal import Colour, coloured, write
 
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     name = topic_name(topic)
     wanted = frozenset(filter(None, (code.strip() for code in codes.split(","))))
-    write = as_text if as_json else as_line
+    room, colours = width(), coloured()
+    wide = room is None or room >= WIDE
+
+    def show(record: Any) -> None:
+        if as_json:
+            write(as_text(name, record))
+            return
+        line, way = as_line(name, record, wide=wide), moved(name, record) if colours else 0.0
+        colour = Colour.RED if way > 0 else Colour.GREEN if way < 0 else None
+        for part in hanging(line, room):
+            write(part, colour)
 
     async def run() -> None:
         async with contextlib.aclosing(
             follow(bootstrap, name, earliest=start is From.EARLIEST, limit=limit, codes=wanted)
         ) as records:
             async for some in records:
-                sys.stdout.write("".join(f"{write(name, record)}\n" for record in some))
+                for record in some:
+                    show(record)
                 sys.stdout.flush()
 
+    if not as_json and (titles := head(name, wide=wide)):
+        write(titles)
+        sys.stdout.flush()
     try:
         asyncio.run(run())
     except BrokenPipeError:

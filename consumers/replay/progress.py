@@ -50,7 +50,7 @@ class PlainProgress:
             done = source.read / offsets if offsets else 1.0
             speed = (source.read - read) / self._every
             to_go = f", {left((offsets - source.read) / speed)} left" if speed > 0 else ""
-            at = moment(player.at) or "the start"
+            at = f"{moment(player.at)} Shanghai" if player.at else "the start"
             self._say(f"{player.given:,} records ({done:.0%}), {rate:,.0f}/s, at {at}{to_go}")
             given, read = player.given, source.read
 
@@ -67,9 +67,9 @@ class LiveProgress:
         """As ``run.Progress.show``."""
         columns = (
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=10),
             TaskProgressColumn(),
-            TextColumn("{task.fields[given]:,} · {task.fields[rate]:,.0f}/s · {task.fields[at]}"),
+            TextColumn("{task.fields[given]:,} · {task.fields[rate]:,.0f}/s · {task.fields[at]} Shanghai"),
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}"),
         )

@@ -15,9 +15,9 @@ import pytest
 
 from cli.commands import snapshot
 from cli.following import topic_name
-from cli.lines import as_line, as_text, yuan
+from cli.lines import as_line, as_text, head, moved, yuan
 from schemas import UsageError
-from schemas.topics import DEAD_LETTERS, FEED_EVENTS, PRICE_CHANGES, TICKS
+from schemas.topics import DEAD_LETTERS, FEED_EVENTS, PRICE_CHANGES, SNAPSHOTS, TICKS
 
 
 def record(value: object, headers: Any = (), key: bytes = b"600519") -> Any:
@@ -28,6 +28,8 @@ def record(value: object, headers: Any = (), key: bytes = b"600519") -> Any:
 TICK = {"code": "600519", "price": 1700.01, "time": 1_795_138_200_123, "volume": 300, "side": "buy"}
 CHANGE = {"code": "600519", "price": 1700.01, "previous": 1699.0, "change": 1.01, "change_bp": 5.94}
 CHANGE |= {"time": 1_795_138_200_123, "volume": None, "ticks": 1}
+SNAPSHOT = {"session": "2026-11-20", "time": 1_795_138_200_123, "code": "600519", "price": 1700.01, "open": 1710.0}
+SNAPSHOT |= {"high": 1720.0, "low": 1699.0, "volume": 1_234_567, "ticks": 99, "previous_close": 1720.0}
 FIRST = CHANGE | {"previous": None, "change": None, "change_bp": None, "volume": 12300, "ticks": 3}
 EVENT = {"event": "gap", "source": "post-1", "n": 7, "at": 1_795_138_200_123_000, "reason": "no pong"}
 
@@ -35,10 +37,11 @@ EVENT = {"event": "gap", "source": "post-1", "n": 7, "at": 1_795_138_200_123_000
 @pytest.mark.parametrize(
     ("topic", "fields", "line"),
     [
-        (TICKS, TICK, "09:30:00.123  600519      1700.01  buy          300"),
-        (PRICE_CHANGES, CHANGE, "09:30:00.123  600519      1700.01      +1.01      +5.94 bp           – in 1 tick"),
-        (PRICE_CHANGES, FIRST, "09:30:00.123  600519      1700.01      first                    12,300 in 3 ticks"),
-        (FEED_EVENTS, EVENT, "09:30:00.123  post-1  gap           after tick 7  no pong"),
+        (TICKS, TICK, "09:30:00.123  600519      1700.01           300  buy"),
+        (PRICE_CHANGES, CHANGE, "09:30:00.123  600519      1700.01     +1.01      +5.94             –      1"),
+        (PRICE_CHANGES, FIRST, "09:30:00.123  600519      1700.01     first                   12,300      3"),
+        (FEED_EVENTS, EVENT, "09:30:00.123  post-1      gap                    7  no pong"),
+        (SNAPSHOTS, SNAPSHOT, "11-20 09:30:00 600519     1700.01   -1.16%   1720.00   1699.00      1,234,567"),
         (TICKS, None, "600519   deleted"),
         (TICKS, b"\xffoops", "600519   b'\\xffoops'"),
         (TICKS, {"code": "600519"}, '600519   b\'{"code": "600519"}\''),
@@ -47,6 +50,29 @@ EVENT = {"event": "gap", "source": "post-1", "n": 7, "at": 1_795_138_200_123_000
 def test_a_record_is_one_line(topic: str, fields: object, line: str) -> None:
     """Exchange time as the clock in Shanghai; what is not known is a dash; what can't be read stands as it is."""
     assert as_line(topic, record(fields)) == line
+
+
+@pytest.mark.parametrize(
+    ("topic", "fields"), [(TICKS, TICK), (PRICE_CHANGES, CHANGE), (SNAPSHOTS, SNAPSHOT), (FEED_EVENTS, EVENT)]
+)
+def test_a_line_fits_below_its_head(topic: str, fields: object) -> None:
+    """Both in 80 columns, a wide one in 100; the head names the zone, and columns of numbers end where it says."""
+    for wide, room in ((False, 80), (True, 100)):
+        line, above = as_line(topic, record(fields), wide=wide), head(topic, wide=wide)
+        assert len(line) <= room
+        assert len(above) <= room
+        assert above.startswith("Shanghai time")
+    assert as_line(topic, record(fields)) in as_line(topic, record(fields), wide=True)
+
+
+def test_which_way_a_price_went() -> None:
+    """Up is above 0, down below; neither where there is nothing to compare with, and for what can't be read."""
+    down = CHANGE | {"change": -0.01}
+    ways = [moved(PRICE_CHANGES, record(fields)) for fields in (CHANGE, down, FIRST, None, b"\xff", {"change": "x"})]
+    assert [(way > 0) - (way < 0) for way in ways] == [1, -1, 0, 0, 0, 0]
+    assert "-0.01" in as_line(PRICE_CHANGES, record(down))
+    assert moved(SNAPSHOTS, record(SNAPSHOT)) < 0
+    assert moved(TICKS, record(TICK)) == 0
 
 
 def test_a_dead_letter_is_shown_with_its_reason() -> None:
