@@ -17,10 +17,12 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
+from datetime import datetime
 from functools import partial
 from itertools import chain
 from operator import itemgetter
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
@@ -43,6 +45,7 @@ __all__ = ["AbandonedError", "DeliveryError", "Headers", "PartitionQueue", "Publ
 log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
+_SHANGHAI = ZoneInfo("Asia/Shanghai")
 BATCH_BYTES = 512 << 10
 """A batch's size at which it is closed; below every topic's ``max.message.bytes``."""
 _BACKOFF = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -427,9 +430,9 @@ class Publisher:
 
     def _refusal(self, queue: PartitionQueue, refusal: Refusal) -> str:
         dates = [timestamp / 1000 for _, _, timestamp, _, _ in queue.in_flight]
-        latest = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(max(dates, default=0.0)))
+        latest = datetime.fromtimestamp(max(dates, default=0.0), _SHANGHAI).strftime("%Y-%m-%d %H:%M:%S")
         return (
-            f"{self.bootstrap} refuses {len(dates):,} records of {queue.topic}, dated up to {latest} UTC,"
+            f"{self.bootstrap} refuses {len(dates):,} records of {queue.topic}, dated up to {latest} in Shanghai,"
             f" {refusal.words} ({refusal.name})"
         )
 

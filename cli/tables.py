@@ -52,18 +52,18 @@ def show(columns: Sequence[Column], rows: Iterable[Sequence[object]], room: int 
         print(line)
 
 
-def lines(columns: Sequence[Column], rows: Iterable[Sequence[object]], room: int | None) -> list[str]:
+def lines(columns: Sequence[Column], table: Iterable[Sequence[object]], room: int | None) -> list[str]:
     """A table as lines of at most ``room`` characters, unless a single word is longer."""
-    cells = [[printable(str(cell)) for cell in row] for row in rows]
+    cells = [[printable(str(cell)) for cell in row] for row in table]
     if room is None or _natural(columns, cells) <= room:
         return _aligned(columns, cells)
     main = [place for place, column in enumerate(columns) if not column.below]
     below = [place for place, column in enumerate(columns) if column.below]
     upper = [columns[place] for place in main]
     if below and _natural(upper, [[row[place] for place in main] for row in cells]) <= room:
-        head, *table = _aligned(upper, [[row[place] for place in main] for row in cells])
-        found = [head]
-        for line, row in zip(table, cells, strict=True):
+        found: list[str] = []
+        rows = [[column.name for column in columns], *cells]
+        for line, row in zip(_aligned(upper, [[row[place] for place in main] for row in cells]), rows, strict=True):
             found += [line, *wrapped("  ".join(filter(None, (row[place] for place in below))), room, _INDENT)]
         return found
     return _stacked(columns, cells, room)

@@ -16,6 +16,7 @@ from faust import Worker as FaustWorker
 
 from processors.app import Parts
 from processors.options import WorkerOptions, parse_agents
+from processors.report import Report
 
 __all__ = ["Worker", "WorkerOptions", "parse_agents"]
 
@@ -102,6 +103,8 @@ class Worker:
         """
         self.parts = Parts(options)
         self._looking: asyncio.Task[None] | None = None
+        self._report = Report(self.parts.status)
+        self._reporting: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Start everything but the apps, which join their groups after this.
@@ -119,6 +122,7 @@ class Worker:
             await self.stop()
             raise
         self._looking = asyncio.create_task(parts.look(), name="look")
+        self._reporting = asyncio.create_task(self._report.run(), name="report")
         parts.logs.start()
         parts.watchdog.start()
 
@@ -127,12 +131,15 @@ class Worker:
         parts = self.parts
         parts.watchdog.stop()
         parts.logs.stop()
-        if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.gather(self._looking, return_exceptions=True)
+        tasks = [task for task in (self._looking, self._reporting) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await parts.feed_events.stop()
         await asyncio.gather(*(runner.stop() for runner in parts.runners))
         await parts.server.stop()
+        if self._reporting is not None:
+            self._report.last()
 
     def run(self) -> int:
         """Run until SIGTERM or SIGINT.

@@ -60,11 +60,11 @@ def describe(bootstrap: Annotated[str, option("bootstrap")] = default("bootstrap
 
     _hush()
     found = asyncio.run(admin.describe(bootstrap))
-    columns = [Column("topic"), Column("partitions", right=True), Column("policy"), Column("retention")]
-    columns += [Column("records", right=True), Column("about", below=True)]
+    columns = [Column("topic"), Column("partitions", right=True), Column("retention")]
+    columns += [Column("records", right=True), Column("policy", below=True), Column("about", below=True)]
     rows = []
     for name, declared in topics().items():
-        row = _row(found[name]) if name in found else ("–", "missing", "ashare topics apply", "–")
+        row = _row(found[name]) if name in found else ("–", "missing", "–", "`ashare topics apply` makes it:")
         rows.append((name, *row, declared.about))
     show(columns, rows)
 
@@ -79,7 +79,7 @@ def _hush() -> None:
 def _row(topic: TopicState) -> tuple[str, str, str, str]:
     compacted = topic.config["cleanup.policy"] == "compact"
     retention = "latest per key" if compacted else _duration(int(topic.config["retention.ms"]))
-    return str(topic.partitions), topic.config["cleanup.policy"], retention, f"{topic.records:,}"
+    return str(topic.partitions), retention, f"{topic.records:,}", topic.config["cleanup.policy"]
 
 
 def _duration(milliseconds: int) -> str:

@@ -11,13 +11,14 @@ import time
 from array import array
 from collections.abc import AsyncIterator, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from broker.chunk import Chunk
 from broker.reader import ChunkReader, ReadError
+from market.times import SHANGHAI
 from schemas import FeedEvent, RecordError, Tick, UsageError, decode
 from schemas.bounds import RUN_AHEAD_MS
 from schemas.topics import FEED_EVENTS, TICKS
@@ -292,7 +293,7 @@ def run_after(previous: Mapping[str, PreviousRun], clock: int) -> int:
 
 def _shown(ms: int) -> str:
     try:
-        return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+        return f"{datetime.fromtimestamp(ms / 1000, SHANGHAI):%Y-%m-%d %H:%M:%S} in Shanghai"
     except (ValueError, OverflowError, OSError):
         return f"{ms} ms since 1970"
 

@@ -56,7 +56,7 @@ def test_what_is_set_is_shown_until_it_is_unset(own_broker: str) -> None:
         "code:600519": "1ticks",
     }
     table = threshold(own_broker, "show").stdout.splitlines()
-    assert table[0].split() == ["scope", "threshold", "set"]
+    assert table[0].split(maxsplit=2) == ["scope", "threshold", "set (Shanghai time)"]
     assert table[1].split()[:2] == ["default", "2ticks"]
     assert "settings are in force for everything else" in table[-1]
     for scope in (("600519",), ("board", "STAR"), ("board:BSE",)):

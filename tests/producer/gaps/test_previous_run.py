@@ -162,7 +162,7 @@ def test_a_run_is_above_every_one_before_it_whatever_the_clock_says() -> None:
 def test_a_run_of_another_world_is_refused_with_the_way_out(run: int) -> None:
     """Its clock, or this one, is wrong by more than a step: nobody but the operator knows which."""
     with pytest.raises(
-        UsageError, match=r"--source a: .*2026-11-20 01:30:00 UTC: set the clock right.*another --source"
+        UsageError, match=r"--source a: .*2026-11-20 09:30:00 in Shanghai: set the clock right.*another --source"
     ):
         run_after({"a": PreviousRun(run)}, NOW)
 
