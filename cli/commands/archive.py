@@ -108,20 +108,24 @@ def show(context: typer.Context, *, directory: Directory = None) -> None:
 
     Example: ashare archive list --dir data/archive
     """
+    from cli.tables import hanging, width
     from consumers.archive.run import clear_errors
 
     archive = _archive(archives.directory(directory or context.obj))
+    room = width()
+    print("days are Shanghai's")
     with clear_errors():
         for topic in archive.topics():
             for manifest in archive.manifests(topic):
                 parts = manifest.parts
                 state = "" if manifest.closed else "  not closed"
-                print(
+                line = (
                     f"{topic}  {manifest.date}  {sum(part.rows for part in parts):,} rows"
                     f"  {_size(sum(part.bytes for part in parts))} in {len(parts)} parts{state}"
                 )
+                print("\n".join(hanging(line, room)))
                 for partition in sorted({part.partition for part in parts}):
-                    print(f"  partition {partition}: {_spans(parts, partition)}")
+                    print("\n".join(hanging(f"  partition {partition}: {_spans(parts, partition)}", room)))
 
 
 @app.command()

@@ -19,6 +19,7 @@ import typer
 from cli import archives
 from cli.help import App
 from cli.settings import default, option
+from market.times import TimeError, shanghai_time
 from schemas import UsageError
 from schemas.outside import printable, printable_json
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 app = App(no_args_is_help=True, help="Read the stored ticks, and write a day of them again.")
 
 _SHOWN = 1000  # rows that a table shows: it is measured whole before it is printed
+
+_TIMES = {"time": 1, "kafka_timestamp": 1, "received": 1000}
+"""Columns that hold times since the epoch, and how many of their units a ms has."""
 
 
 class Origin(StrEnum):
@@ -63,7 +67,8 @@ def command(
     """Query the stored ticks with SQL, read-only.
 
     The table is `ticks`: one column per field of the tick (price and turnover in yuan, volume in shares, time in ms and
-    received in µs since the epoch) and kafka_topic, kafka_partition, kafka_offset, kafka_timestamp.
+    received in µs since the epoch) and kafka_topic, kafka_partition, kafka_offset, kafka_timestamp. A printed table has
+    these times as Shanghai's; --json and --csv have the numbers.
 
     Where there is an archive, it and the store are asked together, in DuckDB's SQL: the days that the archive has
     closed are its, the others the store's. Else the store answers in its own SQL.
@@ -196,10 +201,26 @@ def _print_table(result: Result) -> None:
 
     rows = list(itertools.islice(result.rows, _SHOWN + 1))
     numeric = _numeric(result.columns, rows)
-    columns = [Column(printable(name), right) for name, right in zip(result.columns, numeric, strict=True)]
-    show(columns, [["" if value is None else value for value in row] for row in rows[:_SHOWN]])
+    times = [_TIMES.get(name, 0) for name in result.columns]
+    columns = [
+        Column(f"{printable(name)} (Shanghai)" if time else printable(name), right)
+        for name, right, time in zip(result.columns, numeric, times, strict=True)
+    ]
+    show(columns, [[_cell(value, time) for value, time in zip(row, times, strict=True)] for row in rows[:_SHOWN]])
     if len(rows) > _SHOWN:
         sys.stderr.write(f"ashare: only the first {_SHOWN} rows are shown: --json and --csv print all\n")
+
+
+def _cell(value: Any, time: int) -> object:
+    """What stands in the table for a value; ``time`` is how many of its units a ms has, 0 for no time."""
+    if value is None:
+        return ""
+    if not time or not isinstance(value, int):
+        return value
+    try:
+        return shanghai_time(value // time)
+    except TimeError:
+        return value
 
 
 def _numeric(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Iterator[bool]:

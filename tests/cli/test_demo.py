@@ -113,7 +113,9 @@ def test_the_demo_runs_can_be_read_and_ends_with_ctrl_c_leaving_no_process_behin
         assert all(change["price"] > 0 for change in changes)
         code = changes[0]["code"]
         lines = ashare("tail", "ashare.ticks.v1", *broker, "--from", "earliest", "--limit", "1", "--codes", code).stdout
-        assert re.match(rf"\d\d:\d\d:\d\d\.\d\d\d  {code} +\d+\.\d\d", lines)
+        head, line = lines.splitlines()
+        assert head.startswith("Shanghai time")
+        assert re.match(rf"\d\d:\d\d:\d\d\.\d\d\d  {code} +\d+\.\d\d", line)
         assert "subscribed" in ashare("tail", "feed-events", *broker, "--from", "earliest", "--limit", "3").stdout
 
         shown = ashare("snapshot", code, *worker, "--json")

@@ -80,7 +80,9 @@ def test_csv(place: SqlitePlace) -> None:
 
 def test_a_table(place: SqlitePlace) -> None:
     """Nothing is cut where nobody has a terminal, and a long answer says that it is one."""
-    assert "kafka_timestamp" in query(place, "SELECT * FROM ticks").stdout
+    table = query(place, "SELECT * FROM ticks").stdout
+    assert "kafka_timestamp (Shanghai)" in table
+    assert "2026-11-20 12:00:00.001" in table
     endless = "WITH RECURSIVE a(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM a) SELECT x FROM a"
     result = query(place, endless)
     assert "1000" in result.stdout
