@@ -19,6 +19,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from cli.tables import hanging, width
 from cli.terminal import console, live
 from selfcheck.latency import Latency, LatencyWatch, summary, watched
 from selfcheck.log import LogReader
@@ -162,7 +163,7 @@ async def show(
         async for status in _looks(meter, check, stop):
             if time.monotonic() - said >= _PLAIN_SECONDS:
                 said = time.monotonic()
-                print(plain(status), flush=True)
+                print("\n".join(hanging(plain(status), width())), flush=True)
         return status
     with Live(panel(None, begun), console=console(), auto_refresh=False, transient=False) as shown:
         async for status in _looks(meter, check, stop):

@@ -144,18 +144,18 @@ def _target(feed: str, url: str | None, token: str | None, *, symbols: str, fore
 
 
 def _print(report: Report) -> None:
-    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     from evaluation.table import rows
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column(f"{report.began}, {report.seconds:,.0f} s", overflow="fold")
+    table = Table(box=None, pad_edge=False)
+    table.add_column(overflow="fold")
     for line in report.lines:
         table.add_column(cell(f"{line.name}: {line.feed}"), overflow="fold")
     for label, cells in rows(report):
         table.add_row(label, *map(cell, cells))
     out = console(highlight=False)
+    out.print(cell(f"began {report.began[:19].replace('T', ' ')} Shanghai time, {report.seconds:,.0f} s"))
     out.print(table)
     for note in report.notes:
         out.print(cell(f"! {note}"))

@@ -219,6 +219,7 @@ def command(
     import sys
 
     from cli.progress import Steps
+    from cli.tables import hanging, width
     from producer.feeds import provider
     from selfcheck.run import Options, verify
 
@@ -261,7 +262,11 @@ def command(
         _check_changes(options, able)
     with Steps(quiet=as_json and not sys.stderr.isatty()) as steps:
         verdict = verify(options, steps, steps.lasting)
-    print(verdict.as_json() if as_json else verdict.as_text())
+    if as_json:
+        print(verdict.as_json())
+    else:
+        room = width()
+        print("\n".join(part for line in verdict.as_text().splitlines() for part in hanging(line, room, 11)))
     raise typer.Exit(0 if verdict.ok else 1)
 
 

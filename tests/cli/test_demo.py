@@ -130,7 +130,16 @@ def test_the_demo_runs_can_be_read_and_ends_with_ctrl_c_leaving_no_process_behin
         for name in ("kafka", "simulate", "process", "produce"):
             assert any(f" -m cli {name} " in command for command in parts.values()), parts
         process.send_signal(signal.SIGINT)
+        assert process.stdout is not None
+        ended = process.stdout.read()
+        assert re.search(
+            r"^[\d,]+ ticks came in, [\d,]+ were stored, [\d,]+ price changes came out$", ended, re.MULTILINE
+        )
+        assert re.search(rf"^next:\n  ashare store query --store sqlite:///{tmp_path}", ended, re.MULTILINE)
         assert process.wait(30) == 0
+        for part in ("worker", "producer", "market"):
+            log = (tmp_path / "demo" / "logs" / f"{part}.log").read_text("utf-8")
+            assert not re.search(r" (WARNING|ERROR|CRITICAL) ", log), log
     assert not remaining(parts)
     assert list((tmp_path / "demo" / "ticks").glob("ticks-*.sqlite"))
 

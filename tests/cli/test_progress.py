@@ -97,3 +97,4 @@ def test_without_a_live_view_the_status_is_plain_lines(term: str | None) -> None
     assert "\x1b" not in text
     assert f"kcat       {KCAT}\n" in text
     assert re.search(r"^in 400/s \(1,234,567\) +stored 399/s", text, re.MULTILINE)
+    assert term is None or max(map(len, text.replace(KCAT, "").splitlines())) <= 80
