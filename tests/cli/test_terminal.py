@@ -17,6 +17,7 @@ from cli import lines, terminal
 from cli.main import app
 from schemas.outside import printable
 from schemas.topics import topics
+from tests.cli.pty_of import shown
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = "\x1b[2J\nforged\u202e"
@@ -94,6 +95,45 @@ def test_what_is_printed_obeys_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "forged" in raw.getvalue()
 
 
+WRITES = """
+from cli import terminal
+with terminal.guarded():
+    terminal.write("+1.00 \\x1b[2J", terminal.Colour.RED)
+    terminal.write("-1.00", terminal.Colour.GREEN)
+    terminal.write("0.00")
+"""
+
+
+@pytest.mark.parametrize(
+    ("environment", "coloured"),
+    [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False), ({"LC_ALL": "C"}, True)],
+    ids=str,
+)
+def test_colours_are_for_terminals_that_take_them(environment: dict[str, str], coloured: bool) -> None:
+    """Up is red and down is green; the text is the same without, and is printable with."""
+    text = shown(["-c", WRITES], 80, **environment)
+    plain = "+1.00 \\x1b[2J\n-1.00\n0.00\n"
+    assert text.replace("\x1b[31m", "").replace("\x1b[32m", "").replace("\x1b[0m", "") == plain
+    assert text.startswith("\x1b[31m+1.00") == coloured
+    assert ("\x1b[32m-1.00" in text) == coloured
+    file = subprocess.run([sys.executable, "-c", WRITES], capture_output=True, text=True, check=True, timeout=60)
+    assert file.stdout == plain
+
+
+def test_log_lines_have_the_time_in_shanghai(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever zone the machine is in; the zone is said."""
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    monkeypatch.setattr(root, "level", root.level)
+    terminal.log_to_stderr(logging.INFO)
+    record = logging.LogRecord("part", logging.INFO, "", 0, "told", (), None)
+    record.created = 1_795_138_200.123
+    root.handle(record)
+    assert stream.getvalue() == "2026-11-20 09:30:00.123+08:00 INFO part: told\n"
+
+
 def test_every_log_line_is_one_printable_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whichever library logs; a traceback's lines can't be taken for log lines."""
     stream = io.StringIO()
@@ -142,10 +182,10 @@ VALUES = [
 def test_a_record_of_anybody_is_one_printable_line(topic: str, value: bytes | None) -> None:
     """In every topic: `ashare tail` shows it, as a line and as JSON, and goes on."""
     record = Record(HOSTILE.encode(), value)
-    for shown in (lines.as_line(topic, record), lines.as_text(topic, record)):
-        assert "\x1b" not in shown
-        assert "\n" not in shown
-        assert printable(shown) == shown
+    for text in (lines.as_line(topic, record), lines.as_text(topic, record)):
+        assert "\x1b" not in text
+        assert "\n" not in text
+        assert printable(text) == text
 
 
 def test_commands_print_tables_through_the_one_boundary() -> None:
