@@ -10,10 +10,9 @@ import struct
 import subprocess
 import sys
 import termios
-from typing import Any
 
 
-def shown(program: list[str], columns: int, rows: int = 24, **environment: Any) -> str:
+def shown(program: list[str], columns: int, rows: int = 24, /, **environment: str) -> str:
     """What a Python program writes to a terminal, on standard output and standard error; its lines end as in a file."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
