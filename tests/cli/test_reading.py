@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from cli.following import topic_name
 from cli.lines import as_line, as_text, head, moved, yuan
 from schemas import UsageError
 from schemas.topics import DEAD_LETTERS, FEED_EVENTS, PRICE_CHANGES, SNAPSHOTS, TICKS
+from tests.cli.pty_of import shown
 
 
 def record(value: object, headers: Any = (), key: bytes = b"600519") -> Any:
@@ -113,6 +115,46 @@ def test_nobody_there_is_one_line_that_names_the_setting() -> None:
         assert done.stderr.count("\n") == 1
 
 
+class Serving(BaseHTTPRequestHandler):
+    """A worker with one snapshot."""
+
+    def do_GET(self) -> None:
+        """Answer as the worker does."""
+        body = json.dumps({"snapshots": [SNAPSHOT]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the library's
+        """Say nothing."""
+
+
+@contextlib.contextmanager
+def served(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """The address of a worker."""
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        serving.join()
+
+
+def test_a_snapshot_on_a_terminal_and_in_a_file() -> None:
+    """One head with the zone; one that fell is green, with a sign; where there is room, open and ticks stand too."""
+    with served(Serving) as worker:
+        program = ["-m", "cli", "snapshot", "600519", "--worker", worker]
+        narrow, wide = shown(program, 80), shown(program, 140)
+        file = subprocess.run([sys.executable, *program], capture_output=True, text=True, check=True, timeout=60)
+    head, line = narrow.splitlines()
+    assert head.startswith("Shanghai time")
+    assert line.startswith("\x1b[32m11-20 09:30:00 600519     1700.01   -1.16%")
+    assert max(map(len, narrow.replace("\x1b[32m", "").replace("\x1b[0m", "").splitlines())) <= 80
+    assert wide.replace("\x1b[32m", "").replace("\x1b[0m", "") == file.stdout
+    assert file.stdout.splitlines()[1].split()[-2:] == ["1710.00", "99"]
+
+
 class Recovering(BaseHTTPRequestHandler):
     """A worker that has not recovered yet."""
 
@@ -129,16 +171,6 @@ class Recovering(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-@pytest.fixture
-def recovering() -> Iterator[str]:
-    with HTTPServer(("127.0.0.1", 0), Recovering) as server:
-        serving = threading.Thread(target=server.serve_forever)
-        serving.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        serving.join()
-
-
-def test_a_worker_that_is_not_ready_says_when_to_ask_again(recovering: str) -> None:
-    with pytest.raises(UsageError, match="ask again in 3 s: recovering"):
-        snapshot.command(["600519"], worker=recovering)
+def test_a_worker_that_is_not_ready_says_when_to_ask_again() -> None:
+    with served(Recovering) as worker, pytest.raises(UsageError, match="ask again in 3 s: recovering"):
+        snapshot.command(["600519"], worker=worker)
