@@ -64,14 +64,15 @@ def command(
         async with contextlib.aclosing(
             follow(bootstrap, name, earliest=start is From.EARLIEST, limit=limit, codes=wanted)
         ) as records:
+            titles = "" if as_json else head(name, wide=wide)
             async for some in records:
+                if titles:
+                    write(titles)
+                    titles = ""
                 for record in some:
                     show(record)
                 sys.stdout.flush()
 
-    if not as_json and (titles := head(name, wide=wide)):
-        write(titles)
-        sys.stdout.flush()
     try:
         asyncio.run(run())
     except BrokenPipeError:

@@ -47,6 +47,11 @@ class StreamApp(faust.App):
         self.sensors.remove(self.monitor)
         return dependencies
 
+    def on_rebalance_start(self) -> None:
+        """As Faust's, which warns of a rebalance of which no sensor keeps anything."""
+        super().on_rebalance_start()
+        self._rebalancing_sensor_state = self._rebalancing_sensor_state or {None: {}}
+
     def _create_directories(self) -> None:
         """Faust's data directory would be made where the user stands, who may not write there; nothing needs it."""
 

@@ -41,6 +41,8 @@ async def take_over(bootstrap: str, agent: str) -> None:
     """
     group = group_of(agent)
     try:
+        # On a broker that has just started, it is here that the group's coordinator is waited for.
+        await groups.members(bootstrap, [group])
         committed = await groups.committed(bootstrap, PREFIX)
         earlier = earlier_groups_of(agent, list(committed))
         if not earlier:

@@ -249,6 +249,8 @@ class Pipeline:
         Raises:
             DeliveryError: the publisher itself failed.
         """
+        if not self._publisher.full:
+            return
         if not self.counters.held_back:
             log.warning("Kafka is slower than the feed: the socket is not read until there is room")
         self.counters.held_back += 1

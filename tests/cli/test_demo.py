@@ -139,7 +139,8 @@ def test_the_demo_runs_can_be_read_and_ends_with_ctrl_c_leaving_no_process_behin
         assert process.wait(30) == 0
         for part in ("worker", "producer", "market"):
             log = (tmp_path / "demo" / "logs" / f"{part}.log").read_text("utf-8")
-            assert not re.search(r" (WARNING|ERROR|CRITICAL) ", log), log
+            # The machine's clock may be set while the demo runs, which the producer tells.
+            assert not re.search(r" (WARNING|ERROR|CRITICAL) (?!producer\.clock)", log), log
     assert not remaining(parts)
     assert list((tmp_path / "demo" / "ticks").glob("ticks-*.sqlite"))
 
