@@ -28,6 +28,7 @@ from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from broker.background import discard, ended
+from broker.bootstrap import no_broker
 from broker.errors import AbandonedError, DeliveryError, FencedError, RecordTooLargeError
 from broker.fencing import Fences
 from broker.gate import Gate
@@ -115,7 +116,7 @@ class Publisher:
         try:
             await self._connect()
         except (KafkaError, OSError) as error:
-            raise UsageError(f"no Kafka broker answers at {self.bootstrap} (--bootstrap): {error}") from error
+            raise no_broker(self.bootstrap) from error
         try:
             await self._check(required)
         except BaseException:

@@ -129,7 +129,7 @@ def _target(feed: str, url: str | None, token: str | None, *, symbols: str, fore
     from evaluation.run import Target
     from producer.options import ProducerOptions, plan
 
-    what = plan(ProducerOptions("", url=url, feed=feed, symbols=symbols, foreign=foreign))
+    what = plan(ProducerOptions("", url=url, feed=feed, token=token, symbols=symbols, foreign=foreign))
     if len(what.sources) > 1:
         most = what.most
         raise UsageError(

@@ -19,12 +19,14 @@ app = typer.Typer(no_args_is_help=True, help="Make the broker's topics agree wit
 def apply(
     bootstrap: Annotated[str, option("bootstrap")] = default("bootstrap"),
     agents: Annotated[str | None, typer.Option(help="agents of your own, MODULE:CLASS,…: their topics too")] = None,
+    wait: Annotated[float, typer.Option(help="seconds to wait for a broker that is starting", min=0.0)] = 3.0,
 ) -> None:
     """Make the broker's topics agree with topics.yaml; what agrees already is left alone.
 
     Example: ashare topics apply --bootstrap 127.0.0.1:9092
     """
     import asyncio
+    import sys
 
     from broker import admin
     from schemas.topics import topics
@@ -36,7 +38,9 @@ def apply(
 
         for place in parse_agents(agents):
             wanted |= {} if place in AGENTS else {topic.name: topic for topic in load(place).declares}
-    done = asyncio.run(admin.apply(bootstrap, wanted))
+    if wait > admin.PATIENCE:
+        sys.stderr.write(f"waiting up to {wait:g} s for a broker at {bootstrap} …\n")
+    done = asyncio.run(admin.apply(bootstrap, wanted, patience=wait))
     print("\n".join(done) if done else "nothing to do: every topic is as declared")
 
 
