@@ -79,7 +79,7 @@ def main() -> None:
     settings.keep_given(sys.argv[1:], os.environ)
     with terminal.guarded():
         try:
-            sys.exit(app(standalone_mode=False) or 0)
+            sys.exit(app(prog_name="ashare", standalone_mode=False) or 0)
         except UsageError as error:
             sys.stderr.write(f"ashare: {printable_lines(str(error))}\n")
             sys.exit(2)

@@ -60,7 +60,7 @@ def describe(bootstrap: Annotated[str, option("bootstrap")] = default("bootstrap
     from schemas.topics import topics
 
     _hush()
-    found = asyncio.run(admin.describe(bootstrap))
+    found = asyncio.run(admin.describe(bootstrap, patience=0))
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("topic", no_wrap=True)
     table.add_column("partitions", justify="right")
