@@ -53,7 +53,7 @@ class Records:
     def intact(self, batch: Any) -> bool:
         """Whether the batch that was read last has its checksum."""
         data, at = self._data, self._at
-        if not _FAST or data[at + _MAGIC] < 2:  # noqa: PLR2004 - older formats have another checksum
+        if not _FAST or data[at + _MAGIC] < 2:  # older formats have another checksum
             return bool(batch.validate_crc())
         return google_crc32c.value(data[at + _CHECKED : self._end]) == _checksum_at(data, at + _CHECKSUM)[0]  # type: ignore[no-any-return]
 
