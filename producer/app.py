@@ -17,7 +17,7 @@ from producer.gaps.previous_run import PreviousRun, look, run_after
 from producer.http import LocalServer
 from producer.line.tasks import fault_of
 from producer.metrics import counted, metrics
-from producer.options import Plan, ProducerOptions, plan
+from producer.options import Plan, ProducerOptions, plan, require_tokens
 from producer.pipeline.quality import Gate
 from producer.streams import Buckets, Stream
 from producer.supervisor import Supervisor
@@ -50,6 +50,7 @@ async def run(options: ProducerOptions) -> None:
         Exception: a task of the producer failed or ended; the lines were stopped first.
     """
     what = plan(options)
+    require_tokens(what.feeds)
     publisher = Publisher(options.bootstrap, client_id=f"ashare-producer-{what.sources[0]}")
     producer = Producer(what, options, publisher)
     await publisher.start(TICKS, FEED_EVENTS, DEAD_LETTERS)

@@ -118,7 +118,6 @@ def plan(options: ProducerOptions) -> Plan:
     chosen = _chosen(options, as_string=isinstance(given, str), spelling=spelling)
     feeds = [choice.provider for choice in chosen]
     _check_settings(options, feeds)
-    _check_tokens(chosen)
     codes = _spelt(given, feeds, spelling)
     return Plan(chosen, codes, file, _sources(options, _lines(options, feeds, codes)))
 
@@ -153,7 +152,7 @@ def _check_settings(options: ProducerOptions, feeds: Sequence[Provider]) -> None
         raise UsageError("--heartbeat-message is sent with every heartbeat: give --heartbeat a number of seconds")
 
 
-def _check_tokens(chosen: Sequence[FeedChoice]) -> None:
+def require_tokens(chosen: Sequence[FeedChoice]) -> None:
     """Refuse a provider without the token that it needs: its server would refuse every attempt.
 
     A server on this machine, as a simulator or a proxy, may need none; an address may have the key in it.
