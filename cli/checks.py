@@ -42,12 +42,6 @@ def _feed(text: str, name: str) -> None:
     _named(name, provider, text)
 
 
-def _url(text: str, name: str) -> None:
-    from producer.line.address import read
-
-    _named(name, read, text)
-
-
 def _port(text: str, name: str) -> None:
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 65_536):
         raise UsageError(f"{name} {text} is not a port: give 1 to 65535")
@@ -65,8 +59,6 @@ CHECKS: Mapping[str, Callable[[str, str], object]] = {
     "bootstrap": addresses,
     "feed": _feed,
     "second_feed": _feed,
-    "url": _url,
-    "second_url": _url,
     "agents": _agents,
     "store": _store,
     "threshold": _threshold,

@@ -204,7 +204,7 @@ def _why_nothing(request: Request) -> str:
     with clear_errors():
         held = [day.date for day in Archive(request.directory).manifests(request.topic)]
     held = [day for day in held if not request.days or day in request.days]
-    what = "nothing to add" if held else "nothing to archive"
+    what = "nothing new" if held else "nothing to archive"
     has = f"{request.directory} has {len(held):,} of these days" if held else f"{request.directory} has none of it"
     early = sorted(day for day in request.days if day >= today)
     if request.unfinished or (request.days and not early):
@@ -218,7 +218,7 @@ def _archive(directory: Path) -> Archive:
     from consumers.archive.run import clear_errors
 
     if not directory.is_dir():
-        raise UsageError(f"there is no archive {directory}: `ashare archive` makes one, --dir names another")
+        raise UsageError(f"{directory} is not an archive: `ashare archive` makes one, --dir names another")
     archive = Archive(directory)
     with clear_errors():
         if not archive.topics():

@@ -121,7 +121,7 @@ def test_ctrl_c_ends_it_without_a_traceback(command: str, after: float, tmp_path
         ),
         (["store", "query", "SELECT 1"], "there is no store data/ticks: --store sqlite:///DIR names another"),
         (["archive", "--from-store", "sqlite:///nowhere"], "there is no store nowhere"),
-        (["archive", "list"], "there is no archive data/archive: `ashare archive` makes one"),
+        (["archive", "list"], "data/archive is not an archive: `ashare archive` makes one"),
         (["archive", "verify", "--dir", "."], "holds no archived day"),
     ],
 )
@@ -142,7 +142,6 @@ def test_what_is_wrong_is_one_line_that_names_the_fix(arguments: list[str], expe
         ("ASHARE_STORE", "mysql://x"),
         ("ASHARE_AGENTS", "nobody"),
         ("ASHARE_FEED", "nobody"),
-        ("ASHARE_FEED_URL", "http://a"),
         ("ASHARE_WEB_PORT", "70000"),
     ],
 )
