@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
@@ -14,11 +15,14 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, NotControllerError, TopicAlreadyExistsError, for_code
 
+from broker.bootstrap import addresses, no_broker
 from schemas import UsageError
 from schemas.topics import Topic, topics
 
-PATIENCE = 30.0
+PATIENCE = 3.0
 """Seconds for which a broker that is still starting is waited for."""
+
+log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 0.25
 _REQUEST_MS = 10_000
@@ -102,20 +106,32 @@ async def describe(
     }
 
 
+async def reach(bootstrap: str, *, patience: float = PATIENCE) -> None:
+    """Find out that a broker answers.
+
+    Raises:
+        UsageError: none does.
+    """
+    async with admin_client(bootstrap, time.monotonic() + patience):
+        pass
+
+
 @contextlib.asynccontextmanager
 async def admin_client(bootstrap: str, deadline: float) -> AsyncIterator[AIOKafkaAdminClient]:
     """A connected client; a broker that is not up yet is tried again until the deadline."""
+    addresses(bootstrap)
+    waiting = False
     while True:
-        try:
-            admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=_REQUEST_MS)
-        except ValueError as error:
-            raise UsageError(f"--bootstrap {bootstrap!r} is not HOST:PORT[,HOST:PORT]") from error
+        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=_REQUEST_MS)
         try:
             await admin.start()
         except (KafkaError, OSError) as error:
             await admin.close()
             if time.monotonic() >= deadline:
-                raise UsageError(f"no Kafka broker answers at {bootstrap}: start one, or set --bootstrap") from error
+                raise no_broker(bootstrap) from error
+            if not waiting:
+                waiting = True
+                log.info("waiting for a Kafka broker at %s", bootstrap)
             await asyncio.sleep(_RETRY_SECONDS)
             continue
         try:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from struct import Struct, pack
 from typing import Self
 
+from broker.bootstrap import addresses
 from broker.errors import BrokerError
 
 _METADATA, _METADATA_VERSION = 3, 10
@@ -56,7 +57,7 @@ class Probe:
         Args:
             timeout: seconds for a connection, and for each piece of an answer.
         """
-        self._servers = [_address(server) for server in bootstrap.split(",")]
+        self._servers = addresses(bootstrap)
         self._timeout = timeout
         self._sockets: dict[tuple[str, int], socket.socket] = {}
         self._correlation = 0
@@ -258,11 +259,6 @@ def _varint(value: int) -> bytes:
 def _compact(text: str) -> bytes:
     data = text.encode()
     return _varint(len(data) + 1) + data
-
-
-def _address(server: str) -> tuple[str, int]:
-    host, _, port = server.strip().rpartition(":")
-    return host.strip("[]"), int(port)
 
 
 def _read(connection: socket.socket, size: int) -> bytes:

@@ -30,6 +30,7 @@ from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from broker.background import discard, ended
+from broker.bootstrap import no_broker
 from broker.errors import AbandonedError, DeliveryError, FencedError, RecordTooLargeError
 from broker.fencing import Fences
 from broker.gate import Gate
@@ -118,7 +119,7 @@ class Publisher:
         try:
             await self._connect()
         except (KafkaError, OSError) as error:
-            raise UsageError(f"no Kafka broker answers at {self.bootstrap} (--bootstrap): {error}") from error
+            raise no_broker(self.bootstrap) from error
         try:
             await self._check(required)
         except BaseException:
@@ -190,22 +191,40 @@ class Publisher:
         unacknowledged = [queue for queue in self._queues.values() if queue.unacknowledged]
         await asyncio.gather(*(queue.delivered(queue.added) for queue in unacknowledged))
 
-    async def stop(self, patience: float = 30.0) -> None:
+    async def _flush_unless(self, stalled: float) -> None:
+        flushing = asyncio.ensure_future(self.flush())
+        try:
+            while not flushing.done():
+                before = self.acknowledged
+                await asyncio.wait([flushing], timeout=stalled)
+                if not flushing.done() and self.acknowledged == before:
+                    raise TimeoutError
+            await flushing
+        finally:
+            flushing.cancel()
+            await asyncio.gather(flushing, return_exceptions=True)
+
+    async def stop(self, patience: float = 30.0, *, stalled: float | None = None) -> None:
         """Deliver everything in hand and close. A second call does nothing.
 
+        Args:
+            stalled: seconds without any acknowledgement after which no more is waited; default: ``patience``.
+
         Raises:
-            DeliveryError: after ``patience`` seconds records were still unacknowledged; they are not delivered.
+            DeliveryError: after that time records were still unacknowledged; they are not delivered.
         """
         if not self._tasks:
             return
         try:
             async with asyncio.timeout(patience):
-                await self.flush()
+                if stalled is None:
+                    await self.flush()
+                else:
+                    await self._flush_unless(stalled)
         except TimeoutError:
             left = sum(queue.unacknowledged for queue in self._queues.values())
-            raise DeliveryError(
-                f"{left:,} records were not acknowledged by {self.bootstrap} in {patience:g} s"
-            ) from None
+            waited = patience if stalled is None else min(patience, stalled)
+            raise DeliveryError(f"{left:,} records were not acknowledged by {self.bootstrap} in {waited:g} s") from None
         finally:
             for task in self._tasks:
                 task.cancel()

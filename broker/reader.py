@@ -11,6 +11,7 @@ from typing import Self, cast
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from broker.bootstrap import no_broker
 from broker.chunk import Chunk, ask, corrupt, drain
 from broker.errors import BrokerError
 from schemas import UsageError
@@ -69,7 +70,7 @@ class ChunkReader:
             await self._consumer.start()
         except (KafkaError, OSError) as error:
             await self._consumer.stop()
-            raise UsageError(f"no Kafka broker answers at {self._bootstrap} (--bootstrap): {error}") from error
+            raise no_broker(self._bootstrap) from error
         # The client would hold back every fetch for 0.1 s while some partition's last one lies untaken: here partitions
         # are taken when their turn comes, and none may wait for another.
         self._consumer._fetcher._prefetch_backoff = 0.0

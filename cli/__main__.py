@@ -1,7 +1,6 @@
 """``python -m cli`` is ``ashare``."""
 
-from __future__ import annotations
+from cli.entry import main
 
-from cli.main import main
-
-main()
+if __name__ == "__main__":
+    main()

@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 import broker  # noqa: F401 - importing it is what lets aiokafka read any record, whatever its headers are
+from broker.bootstrap import no_broker
 from schemas import UsageError
 from schemas.topics import topics
 
@@ -53,7 +54,7 @@ async def follow(
         await consumer.start()
     except (KafkaError, OSError) as error:
         await consumer.stop()
-        raise UsageError(f"no Kafka broker answers at {bootstrap} (--bootstrap): {error}") from error
+        raise no_broker(bootstrap) from error
     try:
         partitions = await _partitions(consumer, topic)
         if not partitions:

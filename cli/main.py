@@ -7,6 +7,7 @@ import sys
 from typing import Annotated
 
 import typer
+from typer._click.exceptions import ClickException, NoArgsIsHelpError
 
 from cli import hangup, settings, terminal
 from cli.commands import (
@@ -85,6 +86,14 @@ def _before(
         os.environ[variable] = kafka_client  # read by every client of this process and of those that it starts
 
 
+def _of_options(error: ClickException) -> str:
+    """What is wrong with flags and arguments, in one line, and where to look."""
+    said = error.format_message().rstrip(".").replace(": Input should be ", ": it should be ")
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "ashare"
+    return f"{said[:1].lower()}{said[1:]}: `{command} --help` shows what it takes"
+
+
 def main() -> None:
     """Run the command; what the user can mend is said in one line on stderr, with exit code 2."""
     hangup.as_sigterm()
@@ -93,9 +102,15 @@ def main() -> None:
     settings.keep_given(sys.argv[1:], os.environ)
     with terminal.guarded():
         try:
-            app()
+            sys.exit(app(prog_name="ashare", standalone_mode=False) or 0)
         except UsageError as error:
             sys.stderr.write(f"ashare: {printable_lines(str(error))}\n")
+            sys.exit(2)
+        except NoArgsIsHelpError as error:
+            error.show()
+            sys.exit(2)
+        except ClickException as error:
+            sys.stderr.write(f"ashare: {printable_lines(_of_options(error))}\n")
             sys.exit(2)
         except KeyboardInterrupt:
             sys.exit(130)

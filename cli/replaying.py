@@ -74,8 +74,11 @@ def said(line: str) -> None:
     print(f"replay: {printable(line)}", file=sys.stderr, flush=True)
 
 
-async def run(wanted: Wanted) -> None:
+async def run(wanted: Wanted) -> int:
     """Replay; SIGTERM and Ctrl-C end it before its end, and its readers are told so.
+
+    Returns:
+        The records that were given out.
 
     Raises:
         UsageError: an option is wrong, or does not go with another.
@@ -104,6 +107,9 @@ async def run(wanted: Wanted) -> None:
             request, output, controls=controls, say=said, through=through, progress=None if scrolling else progress
         )
     said(summed_up(summary, request))
+    if not summary.given and wanted.to_file is not None:
+        said(f"{wanted.to_file} is not written")
+    return summary.given
 
 
 def summed_up(summary: Summary, request: Request) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import typer
 
+from cli import checks
 from cli.metavars import SHOWN
 from schemas import UsageError
 from schemas.addresses import address_secrets
@@ -225,10 +226,31 @@ SETTINGS: Mapping[str, Setting] = {setting.name: setting for setting in _DECLARE
 
 
 def option(name: str) -> Any:
-    """A setting as a Typer option, to annotate a parameter whose default is ``default(name)``."""
+    """A setting as a Typer option, to annotate a parameter whose default is ``default(name)``.
+
+    What it may be is checked before the command begins, where ``cli.checks`` knows.
+    """
     setting = SETTINGS[name]
+    callback = _checked if name in checks.CHECKS else None
     metavar, panel = SHOWN[name]
-    return typer.Option(setting.flag, envvar=setting.env, help=setting.about, metavar=metavar, rich_help_panel=panel)
+    return typer.Option(
+        setting.flag,
+        envvar=setting.env,
+        help=setting.about,
+        metavar=metavar,
+        rich_help_panel=panel,
+        callback=callback,
+    )
+
+
+def _checked(context: typer.Context, parameter: typer.CallbackParam, value: Any) -> Any:
+    """Typer's callback of an option: the value as it is, if it is well-formed."""
+    setting = next(one for one in _DECLARED if one.flag in parameter.opts)
+    source = context.get_parameter_source(parameter.name or "")
+    from_environment = source is not None and source.name == "ENVIRONMENT"
+    if value not in (None, ""):
+        checks.CHECKS[setting.name](str(value), setting.env if from_environment else setting.flag)
+    return value
 
 
 def default(name: str) -> Any:

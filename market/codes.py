@@ -204,7 +204,9 @@ def _split(text: str) -> tuple[str, str]:
         return glued[2], glued[1]
     first, separator, second = text.replace("$", ".").partition(".")
     if not separator:
-        raise UnknownCode(f"{text[:_SHOWN]!r} is not a form of a code that is known here")
+        raise UnknownCode(
+            f"{text[:_SHOWN]!r} is not a code: write six digits as 600519, or with the exchange as 600519.SH"
+        )
     exchange_first = first in _SPELLINGS or first in _FOREIGN_PREFIXES or (first in {"0", "1"} and _six_digits(second))
     return (second, first) if exchange_first else (first, second)
 

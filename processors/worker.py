@@ -8,6 +8,8 @@ import logging
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
@@ -23,6 +25,11 @@ __all__ = ["Worker", "WorkerOptions", "parse_agents"]
 log = logging.getLogger(__name__)
 
 _LEAVE_SECONDS = 15.0
+_STOP_SECONDS = 20.0
+"""Longest that a stop takes."""
+_STOP_AWAY_SECONDS = 3.0
+"""The same while no broker answers: nothing can be confirmed or committed."""
+_STOP_LOOK = 0.1
 
 
 class _Supervisor(FaustWorker):
@@ -54,12 +61,28 @@ class _Supervisor(FaustWorker):
         super()._shutdown_loop()
 
     def _on_sigterm(self) -> None:
+        if self._deadline is None:
+            self._deadline = threading.Thread(target=self._end_in_time, name="stop-deadline", daemon=True)
+            self._deadline.start()
         if self.begun():
             super()._on_sigterm()
         else:
             self._leaving = self._leaving or asyncio.ensure_future(self._leave())
 
     _on_sigint = _on_sigterm
+
+    def _end_in_time(self) -> None:
+        """End the process where the stop takes too long: what is not committed comes again, as after a kill."""
+        began = time.monotonic()
+        while (waited := time.monotonic() - began) < _STOP_SECONDS:
+            if waited >= _STOP_AWAY_SECONDS and self.away():
+                break
+            time.sleep(_STOP_LOOK)
+        why = "no Kafka broker answers" if self.away() else f"the stop has taken {waited:.0f} s"
+        log.warning("ended at once, as %s: what was in hand is not committed, and comes again", why)
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(0)
 
     async def _leave(self) -> None:
         """End before any agent had work in hand: Faust waits for ever where an app is stopped while it starts."""
@@ -77,6 +100,8 @@ class _Supervisor(FaustWorker):
         """Nothing: Faust sleeps a second here, when all has ended and others wait for it."""
 
     _leaving: asyncio.Future[None] | None = None
+    _deadline: threading.Thread | None = None
+    away: Callable[[], bool]
     begun: Callable[[], bool]
     last: Callable[[], Awaitable[None]]
 
@@ -170,6 +195,7 @@ class Worker:
         )
         worker.spinner = None
         worker.last = self.stop
+        worker.away = lambda: self.parts.logs.away
         worker.begun = lambda: any(runner.handled or runner.recovered for runner in self.parts.runners)
         starting = loop.create_task(self.start())
 

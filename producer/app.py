@@ -17,7 +17,7 @@ from producer.gaps.previous_run import PreviousRun, look, run_after
 from producer.http import LocalServer
 from producer.line.tasks import fault_of
 from producer.metrics import counted, metrics
-from producer.options import Plan, ProducerOptions, plan
+from producer.options import Plan, ProducerOptions, plan, require_tokens
 from producer.pipeline.quality import Gate
 from producer.streams import Buckets, Stream
 from producer.supervisor import Supervisor
@@ -33,6 +33,8 @@ STOP_SECONDS = 10.0
 
 LOOK_SECONDS = 1.0
 
+INTERRUPTED_SECONDS = 4.0
+"""How long Ctrl-C waits for a Kafka that acknowledges nothing; SIGTERM waits longer."""
 LEAVING_SECONDS = 30.0
 """How long ticks of a code that was taken off the list may still come: a request can wait for its bucket."""
 
@@ -48,6 +50,7 @@ async def run(options: ProducerOptions) -> None:
         Exception: a task of the producer failed or ended; the lines were stopped first.
     """
     what = plan(options)
+    require_tokens(what.feeds)
     publisher = Publisher(options.bootstrap, client_id=f"ashare-producer-{what.sources[0]}")
     producer = Producer(what, options, publisher)
     await publisher.start(TICKS, FEED_EVENTS, DEAD_LETTERS)
@@ -65,7 +68,7 @@ async def run(options: ProducerOptions) -> None:
     finally:
         if producer.server is not None:
             await producer.server.stop()
-        await publisher.stop()
+        await publisher.stop(stalled=INTERRUPTED_SECONDS if producer.interrupted else None)
         for stream in producer.streams:
             if stream.redundant is not None and stream.arbiter is not None:
                 log.info("%s", stream.redundant.described(stream.arbiter))
@@ -82,6 +85,8 @@ class Producer:
             UsageError: a line can't be dialled, or asked for its codes.
         """
         self.run_id = clock.now() // 1000
+        self.interrupted = False
+        """Whether Ctrl-C ends it."""
         self._expected = list(what.codes or ())
         self._publisher = publisher
         dealer = Dealer(len(what.sources), what.most)
@@ -127,6 +132,10 @@ class Producer:
         stop = asyncio.Event()
         running = asyncio.create_task(self.supervisor.run(stop))
 
+        def interrupted() -> None:
+            self.interrupted = True
+            signalled()
+
         def signalled() -> None:
             if stop.is_set():
                 log.warning("second signal: what is still on the socket is given up")
@@ -140,8 +149,8 @@ class Producer:
         if self.watch.path is not None:
             beside["watchlist"] = self.watch.run()
         helpers = [asyncio.create_task(work, name=name) for name, work in beside.items()]
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, signalled)
+        loop.add_signal_handler(signal.SIGTERM, signalled)
+        loop.add_signal_handler(signal.SIGINT, interrupted)
         try:
             done, _ = await asyncio.wait({running, *helpers}, return_when=asyncio.FIRST_COMPLETED)
             fault = None if running in done else fault_of(done.pop())  # none but the lines may end by itself

@@ -12,6 +12,7 @@ from typing import cast, get_args
 from market.codes import Board, UnknownCode, normalise
 from producer.feeds import provider
 from producer.feeds.provider import Options, Provider, TimeUnit, TurnoverRule, Units, VolumeUnit
+from producer.line import address
 from producer.line.endpoint import Endpoint
 from producer.watchlist import file as watchlist
 from producer.watchlist import symbols
@@ -151,6 +152,25 @@ def _check_settings(options: ProducerOptions, feeds: Sequence[Provider]) -> None
         raise UsageError("--heartbeat-message is sent with every heartbeat: give --heartbeat a number of seconds")
 
 
+def require_tokens(chosen: Sequence[FeedChoice]) -> None:
+    """Refuse a provider without the token that it needs: its server would refuse every attempt.
+
+    A server on this machine, as a simulator or a proxy, may need none; an address may have the key in it.
+
+    Raises:
+        UsageError: no token; the text names the provider and the setting.
+    """
+    for place, choice in enumerate(chosen):
+        can = choice.provider.capabilities
+        free = can.login == "none" or can.login_optional
+        if free or choice.token or address.is_local(choice.url) or address.read(choice.url).secrets:
+            continue
+        variable = "ASHARE_SECOND_FEED_TOKEN" if place else "ASHARE_FEED_TOKEN"
+        raise UsageError(
+            f"{choice.provider.name} needs a token: write it into a file, and name the file in {variable}_FILE"
+        )
+
+
 def _spelling(given: str | list[str]) -> dict[str, str]:
     """How each code was given, by its one form; of what has none, as it is."""
     spelt: dict[str, str] = {}
@@ -231,6 +251,7 @@ def _spelt(given: str | list[str], feeds: Sequence[Provider], spelling: Mapping[
     codes = symbols.codes(given)
     if codes is not None and _EVERYTHING not in codes:
         if all(feed.name == "post" for feed in feeds):
+            watchlist.codes(code for code in codes if code.isascii() and code.isdigit())
             return list(spelling)
         return watchlist.codes(_at_home(codes, feeds))
     for feed in feeds:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,18 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # Records of tests bear the times of a market of some past day, and are not to be forgotten whatever today is.
 # The first look comes half a minute after the start, whatever the interval is.
 KafkaBroker.extra = {"log.retention.check.interval.ms": "86400000", "log.initial.task.delay.ms": "86400000"}
+
+
+# What a user has set for commands of theirs is not for the tests.
+for _variable in list(os.environ):
+    if _variable.startswith("ASHARE_") or _variable in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES"):
+        del os.environ[_variable]
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand in an empty directory: what a user's runs have left below this one is not for the tests."""
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere", numbered=True))
 
 
 LONG = (

@@ -168,8 +168,11 @@ def _run(request: Request, bootstrap: str, from_store: str | None) -> list[Added
     short = request.topic.split(".")[1]
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     if from_store:
+        from cli.commands.store import missing
         from stores import open_store
 
+        if (missed := missing(from_store)) is not None:
+            raise UsageError(missed.replace("--store", "--from-store"))
         store = open_store(from_store)
         why = _lag(request.topic, bootstrap)
         with progress(f"{short} from the store", "days") as told:
@@ -205,17 +208,39 @@ def _print(request: Request, added: list[Added]) -> None:
             flush=True,
         )
     if not added:
-        print(
-            f"{request.topic}  nothing new of the days asked for: {request.directory} holds what there is", flush=True
-        )
+        print(f"{request.topic}  {_why_nothing(request)}", flush=True)
+
+
+def _why_nothing(request: Request) -> str:
+    """Why a run has added nothing."""
+    from ashare_client.archive import Archive
+    from consumers.archive.run import clear_errors
+    from market.times import trading_date
+
+    today = trading_date(request.now)
+    with clear_errors():
+        held = [day.date for day in Archive(request.directory).manifests(request.topic)]
+    held = [day for day in held if not request.days or day in request.days]
+    what = "nothing new" if held else "nothing to archive"
+    has = f"{request.directory} has {len(held):,} of these days" if held else f"{request.directory} has none of it"
+    early = sorted(day for day in request.days if day >= today)
+    if request.unfinished or (request.days and not early):
+        return f"{what}: {has}"
+    over = f"{', '.join(early)} is not over" if early else f"today, {today} in Shanghai, is not over"
+    return f"{what}: {has}; {over}: --include-today archives what there is so far"
 
 
 def _archive(directory: Path) -> Archive:
     from ashare_client.archive import Archive
+    from consumers.archive.run import clear_errors
 
     if not directory.is_dir():
         raise UsageError(f"{directory} is not an archive: `ashare archive` makes one, --dir names another")
-    return Archive(directory)
+    archive = Archive(directory)
+    with clear_errors():
+        if not archive.topics():
+            raise UsageError(f"{directory} holds no archived day: `ashare archive` adds some, --dir names another")
+    return archive
 
 
 def _date(text: str) -> str:

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from cli import settings
+from cli.checks import CHECKS
 from schemas import UsageError
 from schemas.addresses import shown_address
 from schemas.outside import printable
@@ -49,6 +50,8 @@ def _effective(setting: settings.Setting, environment: Mapping[str, str]) -> Eff
     value, origin = setting.default, "default"
     if given is not None:
         value, origin = _typed(setting, given), "environment"
+        if setting.name in CHECKS and "@" not in given:  # an address with a password is shown, masked
+            CHECKS[setting.name](given, setting.env)
     elif setting.secret and environment.get(f"{setting.env}_FILE"):
         value, origin = settings.secret(setting.name, None), "file"
     if setting.secret:

@@ -130,15 +130,16 @@ def _target(feed: str, url: str | None, token: str | None, *, symbols: str, fore
         UsageError: an option is wrong, or the codes are more than one connection carries.
     """
     from evaluation.run import Target
-    from producer.options import ProducerOptions, plan
+    from producer.options import ProducerOptions, plan, require_tokens
 
-    what = plan(ProducerOptions("", url=url, feed=feed, symbols=symbols, foreign=foreign))
+    what = plan(ProducerOptions("", url=url, feed=feed, token=token, symbols=symbols, foreign=foreign))
     if len(what.sources) > 1:
         most = what.most
         raise UsageError(
             f"{len(what.codes or ()):,} codes, and {feed} takes {most:,} on a connection: an evaluation has one,"
             " so give fewer"
         )
+    require_tokens(what.feeds)
     [endpoint] = what.feeds
     return Target(endpoint.provider, endpoint.options, endpoint.url, what.codes, token)
 

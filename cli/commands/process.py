@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Annotated
 
@@ -9,7 +10,6 @@ import typer
 
 from cli.settings import default, option, secret
 from cli.terminal import log_to_stderr
-from schemas import UsageError
 
 
 def command(
@@ -35,11 +35,10 @@ def command(
 
     Example: ashare process --agents changes --threshold 0.05 --web-port 6067
     """
-    if not 0 < web_port < 65_536:
-        raise UsageError(f"--web-port {web_port} is not a port: give 1 to 65535")
     log_to_stderr(logging.INFO)
-    for chatty in ("faust", "mode", "aiokafka", "kafka"):
+    for chatty in ("faust", "mode", "kafka"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    from broker import admin
     from jobs.thresholds import parse_overrides
     from processors.worker import Worker, WorkerOptions, parse_agents
     from stores.urls import with_password
@@ -56,6 +55,10 @@ def command(
         peer_secret=secret("peer_secret", peer_secret or None),
         group_instance_id=group_instance_id or None,
     )
+    aiokafka = logging.getLogger("aiokafka")
+    aiokafka.setLevel(logging.CRITICAL)  # it logs every attempt, and what follows says it once
+    asyncio.run(admin.reach(bootstrap))
+    aiokafka.setLevel(logging.WARNING)
     code = Worker(options).run()
     if code:
         raise typer.Exit(code)

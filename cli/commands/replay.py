@@ -145,7 +145,7 @@ def command(
 
     To standard output, to a file, to a topic of its own, or to a WebSocket as the feed itself would. --through changes
     writes what the changes topic would have been with another threshold. At a terminal, space pauses and the arrows
-    jump. Live readers never see replayed records.
+    jump. Live readers never see replayed records. Exit code 1 where the range holds nothing.
 
     Example: ashare replay ticks --from "2026-11-20 09:30" --to "2026-11-20 10:00" --to-file opening.parquet
     Example: ashare replay --from "last 2h" --pace x10 --serve 8765
@@ -192,7 +192,8 @@ def command(
     # pyarrow would import it, 55 MB, to ask whether what it is given is one of its frames.
     Without("pandas").install()
     try:
-        asyncio.run(run(wanted))
+        if not asyncio.run(run(wanted)):
+            sys.exit(1)
     except BrokenPipeError:
         # Whoever read has enough (`| head`): nothing is left to flush into.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

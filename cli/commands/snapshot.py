@@ -29,7 +29,8 @@ def command(
 ) -> None:
     """Show the latest state of stocks, from a worker's memory.
 
-    Prices are compared with the close of the day before. Times are Shanghai's. Exit code 1 if one of them is not known.
+    Prices are compared with the close of the day before. Times are Shanghai's. Exit code 1 where no tick of one of them
+    was seen, 2 where one can't be a code.
 
     Example: ashare snapshot 600519 000001
     """
@@ -42,7 +43,7 @@ def command(
 
     headed, wide = False, (width() or WIDE) >= WIDE
     codes = [code.strip() for some in codes for code in some.split(",") if code.strip()]
-    found = _ask(worker.rstrip("/"), list(dict.fromkeys(codes)))
+    found, wrong = _ask(worker.rstrip("/"), list(dict.fromkeys(codes)))
     for code in codes:
         one = found[code]
         if isinstance(one, str):
@@ -58,11 +59,11 @@ def command(
         way = one["price"] - (one.get("previous_close") or one["price"])
         write(told, Colour.RED if way > 0 else Colour.GREEN if way < 0 else None)
     if any(isinstance(one, str) for one in found.values()):
-        raise typer.Exit(1)
+        raise typer.Exit(2 if wrong else 1)
 
 
-def _ask(worker: str, codes: list[str]) -> dict[str, dict[str, Any] | str]:
-    """Of each code its snapshot, or why there is none.
+def _ask(worker: str, codes: list[str]) -> tuple[dict[str, dict[str, Any] | str], bool]:
+    """Of each code its snapshot, or why there is none; and whether one can't be a code.
 
     Raises:
         UsageError: the worker does not answer, or not as a worker.
@@ -70,20 +71,20 @@ def _ask(worker: str, codes: list[str]) -> dict[str, dict[str, Any] | str]:
     if not worker.startswith(("http://", "https://")) or {"@", "?", "#"} & set(worker):
         raise UsageError(f"--worker {shown_address(worker)!r} is not a worker's address: give http://HOST:PORT")
     found: dict[str, dict[str, Any] | str] = {}
-    left = codes
+    left, refused = codes, False
     while left:
         some = left[:_AT_ONCE]
         answered = _some(worker, some)
         if isinstance(answered, tuple):
             code, why = answered
-            wrong = code if code in some else some[0]
+            wrong, refused = code if code in some else some[0], True
             found[wrong] = f"{wrong!r} is not a code: {why}"
             left = [code for code in left if code != wrong]
             continue
         known = {snapshot["code"]: snapshot for snapshot in answered}
         found |= {code: known.get(code, f"no tick of {code} was seen") for code in some}
         left = left[_AT_ONCE:]
-    return found
+    return found, refused
 
 
 def _some(worker: str, codes: list[str]) -> list[dict[str, Any]] | tuple[str, str]:

@@ -80,7 +80,8 @@ def command(
     from stores.urls import with_password
 
     store = with_password(store, store_user or None, store_password_file or None)
-    with _answer(store, None if without else archives.existing(archive), sql, day or ()) as result:
+    days = [_day(text) for text in day or ()]
+    with _answer(store, None if without else archives.existing(archive), sql, days) as result:
         if result.note:
             _say(result.note)
         try:
@@ -170,6 +171,20 @@ def _day(text: str) -> str:
         raise UsageError(f"--day {text!r} is not a date: write it YYYY-MM-DD") from error
 
 
+_DEMO = Path("data/demo/ticks")
+
+
+def missing(url: str) -> str | None:
+    """Why there is nothing to read at a store's address; ``None`` where there is, or only its server can tell."""
+    from stores.urls import SqliteUrl, parse
+
+    place = parse(url)
+    if not isinstance(place, SqliteUrl) or place.directory.is_dir():
+        return None
+    demo = f"; the demo's is --store sqlite:///{_DEMO}" if _DEMO.is_dir() else ""
+    return f"there is no store {place.directory}: --store sqlite:///DIR names another{demo}"
+
+
 def _answer(url: str, archive: Path | None, sql: str, days: Sequence[str]) -> AbstractContextManager[Result]:
     """What store and archive say; the store alone where nothing is archived."""
     from stores import open_store
@@ -179,7 +194,11 @@ def _answer(url: str, archive: Path | None, sql: str, days: Sequence[str]) -> Ab
         from consumers.archive import sql as archived
 
         if archived.holds_ticks(archive):
+            if (why := missing(url)) is not None:
+                _say(f"{why}; only the archive {archive} is asked")
             return archived.query(archive, stored, sql, days)
+    if (why := missing(url)) is not None:
+        raise UsageError(why)
     return stored.query(sql, days)
 
 

@@ -21,6 +21,9 @@ def apply(
     agents: Annotated[
         str | None, typer.Option(metavar="MODULE:CLASS[,...]", help="agents of your own: their topics too")
     ] = None,
+    wait: Annotated[
+        float, typer.Option(metavar="SECONDS", help="how long to wait for a broker that is starting", min=0.0)
+    ] = 3.0,
 ) -> None:
     """Make the broker's topics agree with topics.yaml.
 
@@ -29,6 +32,7 @@ def apply(
     Example: ashare topics apply --bootstrap 127.0.0.1:9092
     """
     import asyncio
+    import sys
 
     from broker import admin
     from schemas.topics import topics
@@ -40,7 +44,9 @@ def apply(
 
         for place in parse_agents(agents):
             wanted |= {} if place in AGENTS else {topic.name: topic for topic in load(place).declares}
-    done = asyncio.run(admin.apply(bootstrap, wanted))
+    if wait > admin.PATIENCE:
+        sys.stderr.write(f"waiting up to {wait:g} s for a broker at {bootstrap} …\n")
+    done = asyncio.run(admin.apply(bootstrap, wanted, patience=wait))
     print("\n".join(done) if done else "nothing to do: every topic is as declared")
 
 
@@ -59,7 +65,7 @@ def describe(bootstrap: Annotated[str, option("bootstrap")] = default("bootstrap
     from schemas.topics import topics
 
     _hush()
-    found = asyncio.run(admin.describe(bootstrap))
+    found = asyncio.run(admin.describe(bootstrap, patience=0))
     columns = [Column("topic"), Column("partitions", right=True), Column("retention")]
     columns += [Column("records", right=True), Column("policy", below=True), Column("about", below=True)]
     rows = []

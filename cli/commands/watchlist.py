@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import sys
 import urllib.error
 import urllib.request
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -123,8 +125,10 @@ class _List:
         from producer.watchlist import file as watchlist
 
         given = {name: watchlist.codes(codes) for name, codes in how.items()}
+        before = (self._ask() or {}).get("codes") if "remove" in given else None
         answer = self._ask(given)
         if answer is not None:
+            _say_absent(given.get("remove", ()), before or ())
             kept = (
                 f", saved in {printable(str(answer['file']))}"
                 if answer["file"]
@@ -133,11 +137,13 @@ class _List:
             print(f"the producer subscribes {len(answer['codes']):,} codes{kept}")
             return
         assert self._file is not None
-        before = watchlist.load(self._file) if self._file.exists() else []
-        now = watchlist.changed(given.get("codes", before), given.get("add", ()), given.get("remove", ()))
-        if not now:
-            raise UsageError("no code would be left: stop the producer instead")
-        watchlist.save(self._file, now)
+        with watchlist.locked(self._file):
+            before = watchlist.load(self._file) if self._file.exists() else []
+            now = watchlist.changed(given.get("codes", before), given.get("add", ()), given.get("remove", ()))
+            if not now:
+                raise UsageError("no code would be left: stop the producer instead")
+            watchlist.save(self._file, now)
+        _say_absent(given.get("remove", ()), before)
         print(f"{self._file} has {len(now):,} codes; a producer that watches it subscribes them within a second or two")
 
     def _ask(self, change: dict[str, list[str]] | None = None) -> dict[str, Any] | None:
@@ -184,6 +190,13 @@ def _why(error: urllib.error.HTTPError) -> str:
         return printable(str(said.get("message") or said["error"]), 500)
     except (ValueError, KeyError, TypeError, AttributeError):
         return f"HTTP {error.code}"
+
+
+def _say_absent(removed: Iterable[str], before: Iterable[str]) -> None:
+    """Say which codes were not there to remove."""
+    absent = [code for code in removed if code not in set(before)]
+    if absent:
+        sys.stderr.write(f"ashare: not in the list: {printable(', '.join(absent))}\n")
 
 
 def _print(codes: list[str]) -> None:

@@ -111,7 +111,7 @@ class Stack:
             self.store_url = store_url(directory / "questdb", int(place.rpartition(":")[2]))
         self.bootstrap = self._announced(kafka, _FETCHING, _READY)
         say("declaring the topics")
-        self._run("topics", _STARTING, "topics", "apply", "--bootstrap", self.bootstrap)
+        self._run("topics", _STARTING, "topics", "apply", "--wait", "30", "--bootstrap", self.bootstrap)
         self.feed_url = self._announced(market, _STARTING, _LISTENING)
         say("starting the workers")
         for number in range(len(self.plan.workers)):

@@ -48,6 +48,11 @@ class LogWatch:
         self._thread = threading.Thread(target=self._run, name="log-watch", daemon=True)
         self.answered = self.asked = time.monotonic()
 
+    @property
+    def away(self) -> bool:
+        """Whether no broker answered when it was asked last."""
+        return self._failing
+
     def start(self) -> None:
         """Begin to ask."""
         self._thread.start()

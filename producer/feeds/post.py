@@ -43,6 +43,7 @@ CAPABILITIES = Capabilities(
     about="whatever the server has; the protocol of the post that the project grew from",
     url="ws://127.0.0.1:8765",
     login="query",
+    login_optional=True,
     second_login="allowed",
     array=True,
     string=True,

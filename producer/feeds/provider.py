@@ -61,6 +61,7 @@ class Capabilities:
         url: where its service is; a setting, since hosts change.
         home: exchange of a symbol that is given without one, of a feed that has no other: BTCUSDT is BTCUSDT.BINANCE.
         login: where the token goes.
+        login_optional: servers without a token are usual.
         logged_in_by_answer: nothing may be subscribed before the answer ``logged_in``.
         token_refused: how a wrong token shows: at the handshake (HTTP 401, 403), as the answer ``unauthorised``, or as
             a close right after the handshake, without an answer.
@@ -94,6 +95,7 @@ class Capabilities:
     about: str
     url: str
     login: Literal["query", "header", "frame", "address", "none"]
+    login_optional: bool = False
     logged_in_by_answer: bool = False
     token_refused: frozenset[Literal["handshake", "answer", "close"]] = frozenset({"handshake"})
     final_closes: frozenset[int] = frozenset()

@@ -109,6 +109,15 @@ def clear_text_warning(url: str, token: str | None = None) -> str | None:
     )
 
 
+def is_local(url: str) -> bool:
+    """Whether an address is of this machine.
+
+    Raises:
+        UsageError: it is not a WebSocket address.
+    """
+    return _loopback(urlsplit(read(url).url).hostname or "")
+
+
 def _loopback(host: str) -> bool:
     try:
         return ip_address(host).is_loopback

@@ -7,10 +7,12 @@ written there. The file may be in UTF-8, with a mark or without, in UTF-16 with 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -21,6 +23,9 @@ from schemas.text_files import decoded
 
 LARGEST = 8 << 20
 """Bytes of a watchlist; the whole market takes 40 kB."""
+LOCK_SECONDS = 1.0
+"""Longest that a change waits for another one; each takes a few milliseconds."""
+_LOCK_PAUSE = 0.005
 _SEPARATORS = dict.fromkeys(map(ord, ",;\uff0c\uff1b\u3001"), " ")
 _COMMENT = re.compile("[#\uff03]")
 _HEAD = "# Codes to subscribe, one a line. A running producer takes changes up within a second.\n"
@@ -122,6 +127,37 @@ def save(path: Path, wanted: Sequence[str]) -> None:
             with contextlib.suppress(OSError):
                 Path(temporary).unlink()
         raise UsageError(f"the watchlist {path} can't be written: {error}") from error
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep other processes from changing the file between reading and saving it.
+
+    The lock lies beside the file, which is replaced whole, as ``.NAME.lock``.
+
+    Raises:
+        UsageError: another process holds the lock for ``LOCK_SECONDS``, or it can't be made.
+    """
+    place = path.parent / f".{path.name}.lock"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with place.open("ab") as lock:
+            deadline = time.monotonic() + LOCK_SECONDS
+            while not _try_lock(lock.fileno()):
+                if time.monotonic() > deadline:
+                    raise UsageError(f"the watchlist {path} is being changed by another process: try again")
+                time.sleep(_LOCK_PAUSE)
+            yield
+    except OSError as error:
+        raise UsageError(f"the watchlist {path} can't be locked: {error}") from error
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def stamp(path: Path) -> tuple[int, int, int] | None:

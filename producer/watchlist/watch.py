@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -36,15 +37,24 @@ class Watch:
     ) -> list[str]:
         """Another list: ``codes`` instead of the one in force, then ``add`` and ``remove``. Gives it.
 
+        What was written into the file meanwhile is read first.
+
         Raises:
-            UsageError: no codes, more than the lines carry, or the file can't be written; nothing has changed then.
+            UsageError: no codes, more than the lines carry, or the file can't be read or written; nothing has changed
+                then.
         """
         if self.codes is None:
             raise UsageError("the whole market is subscribed (--symbols *): there is no list to change")
-        before = self.codes
-        wanted = watchlist.changed(
-            before if codes is None else watchlist.codes(codes), watchlist.codes(add), watchlist.codes(remove)
-        )
+        with contextlib.nullcontext() if self.path is None else watchlist.locked(self.path):
+            return self._change(self.codes, watchlist.codes(add), watchlist.codes(remove), codes)
+
+    def _change(
+        self, before: list[str], add: Sequence[str], remove: Sequence[str], codes: Sequence[str] | None
+    ) -> list[str]:
+        listed = before
+        if self.path is not None and codes is None and watchlist.stamp(self.path) not in (None, self._stamp):
+            listed = watchlist.load(self.path)  # it was written a moment ago, and is not taken up yet
+        wanted = watchlist.changed(listed if codes is None else watchlist.codes(codes), add, remove)
         if wanted == before:
             return wanted
         self._check(wanted)

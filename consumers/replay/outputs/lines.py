@@ -41,6 +41,7 @@ class Lines:
         self.headers = kind == "dead-letter"
         self.seekable = seekable
         self._sink = sink
+        self._any = False
         self._csv = Csv(kind) if form == "csv" else None
         self._encode: Encoder = self._csv.encode if self._csv else _letters if kind == "dead-letter" else json_lines
 
@@ -58,14 +59,15 @@ class Lines:
 
     async def write(self, batch: Batch) -> None:
         """As ``Output.write``."""
+        self._any = True
         self._sink.write(self._encode(batch))
 
     async def jumped(self) -> None:
         """As ``Output.jumped``: lines carry their own times."""
 
     async def close(self, *, complete: bool) -> None:
-        """As ``Output.close``."""
-        self._sink.end(complete=complete)
+        """As ``Output.close``; a file without a record is not kept."""
+        self._sink.end(complete=complete and self._any)
 
 
 class Stream:

@@ -36,6 +36,7 @@ class Table:
         self._writer: Any = None
         self._held: list[pa.RecordBatch] = []
         self._rows = 0
+        self._any = False
 
     @property
     def unreadable(self) -> int:
@@ -58,6 +59,7 @@ class Table:
         columns = zip(self._columns.of(batch), self._columns.kinds.values(), strict=True)
         arrays = [arrow(column, of) for column, of in columns]
         rows = pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+        self._any = True
         self._held.append(rows)
         self._rows += rows.num_rows
         while self._rows >= GROUP:
@@ -67,7 +69,8 @@ class Table:
         """As ``Output.jumped``: never, it is not seekable."""
 
     async def close(self, *, complete: bool) -> None:
-        """As ``Output.close``."""
+        """As ``Output.close``; a file without a record is not kept."""
+        complete = complete and self._any
         try:
             if self._writer is not None and complete:
                 if self._rows:
