@@ -57,7 +57,8 @@ def page(report: Report) -> str:
     body += [_gaps(line) for line in report.lines if line.gap_list]
     content = "\n".join(body)
     return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(title)}</title>'
         f"<style>{_STYLE}</style></head>\n<body>\n{content}\n</body></html>\n"
     )
 
