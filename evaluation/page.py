@@ -13,6 +13,8 @@ body { font: 15px/1.45 system-ui, sans-serif; max-width: 60rem; margin: 2rem aut
 table { border-collapse: collapse; width: 100%; font-size: 14px }
 th, td { text-align: left; vertical-align: top; padding: .25rem .6rem; border-bottom: 1px solid #ddd }
 td { overflow-wrap: anywhere } th { font-weight: 600; white-space: nowrap }
+@media (max-width: 40rem) { th { white-space: normal } th, td { padding: .25rem .3rem } }
+h1 { overflow-wrap: anywhere }
 svg { width: 100%; height: auto } svg text { font: 11px system-ui, sans-serif; fill: #333 }
 .note { background: #fff6e0; border-left: 4px solid #d9a300; padding: .4rem .8rem; margin: .4rem 0 }
 """

@@ -25,7 +25,7 @@ _WAIT_SECONDS = 1.0
 
 
 class Taking(Standing[R]):
-    """Gives the next batch of what comes; it moves no position."""
+    """Gives the next batch of what comes, decoded, and without what is not wanted or was there before."""
 
     record: ClassVar[type[Record]]
 
