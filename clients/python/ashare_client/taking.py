@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 R = TypeVar("R", bound=Record)
 
 _WAIT_SECONDS = 1.0
+_REPLAY_END = "ashare_replay_end"
+"""The header of the marker that `ashare replay --to-topic` writes behind the last record of each partition."""
 
 
 class Taking(Standing[R]):
@@ -153,6 +155,8 @@ class Taking(Standing[R]):
             try:
                 value: Any = decode(record.value, record.timestamp)
             except UNREADABLE as error:
+                if _ends_a_replay(record):
+                    continue
                 if self._malformed(partition, offset, error):
                     continue
                 batch.ends[partition] = offset
@@ -193,3 +197,8 @@ class Taking(Standing[R]):
         if record.code not in heard and len(heard) >= REMEMBERED:
             del heard[next(iter(heard))]
         heard[record.code] = record.received
+
+
+def _ends_a_replay(record: Any) -> bool:
+    """Whether a record that can't be read is a replay's end marker, which has nothing to read."""
+    return not record.value and any(name == _REPLAY_END for name, _ in record.headers)
