@@ -28,7 +28,11 @@ PATIENCE = 30.0
 
 
 class Program:
-    """A running example whose output is JSON lines; ended by Ctrl-C, which it must obey."""
+    """A running example whose output is JSON lines; ended by Ctrl-C, which it must obey.
+
+    Attributes:
+        in_order: exit codes after Ctrl-C.
+    """
 
     def __init__(self, command: Sequence[str], *, folder: Path | None = None, **variables: str) -> None:
         """Start it.
@@ -39,6 +43,7 @@ class Program:
         """
         # Whoever inherits an ignored SIGINT keeps ignoring it, and tests may be run in the background.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.in_order = {0, 128 + signal.SIGINT, -signal.SIGINT}
         self._said = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed by __exit__
         self._process = subprocess.Popen(
             command,
@@ -100,7 +105,7 @@ class Program:
         except subprocess.TimeoutExpired:
             pytest.fail(f"still running; {self._last_words()}")
         self._reader.join()
-        assert code in {0, 128 + signal.SIGINT, -signal.SIGINT}, self._last_words()
+        assert code in self.in_order, self._last_words()
         texts = [self._lines.get() for _ in range(self._lines.qsize())]
         return [json.loads(text) for text in texts if text]
 

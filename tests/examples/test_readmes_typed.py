@@ -118,6 +118,8 @@ class Desk:
     def read(self, line: str) -> None:
         """A line that reads the public topic until Ctrl-C, while changes come, as they do from a demo."""
         with Program(self.shell(line), folder=self.folder, **self.environment()) as program:
+            if line.startswith("go run "):
+                program.in_order |= {1}  # what `go run` itself ends with after an interrupt, whatever the program did
             until, printed = time.monotonic() + PATIENCE, None
             while printed is None:
                 assert time.monotonic() < until, line
