@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 PEERS ?= .venv-peers
 LOCKED := $(VENV)/.locked
 READY := $(VENV)/.ready
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 ROOMS := schemas market broker stores jobs producer evaluation processors consumers simulator deploy selfcheck cli clients
 
 MAKEFLAGS += --no-print-directory
@@ -41,7 +42,7 @@ schemas: $(READY) ## write schemas/*.json, and what is made of them, from the re
 	@$(BIN)/python -m schemas.generate
 
 docs: $(READY) ## a page of the topics and their records: docs/build/asyncapi.html
-	@$(BIN)/python -m deploy.embedded.node docs/asyncapi page.mjs schemas/asyncapi.json docs/build/asyncapi.html
+	@$(BIN)/python -m deploy.embedded.node docs/asyncapi page.mjs schemas/asyncapi.json docs/build/asyncapi.html $(VERSION)
 	@echo "docs/build/asyncapi.html: open it in a browser; it needs no network"
 
 fuzz: $(READY) ## hostile frames, records and requests beside good ticks: ARGS="--seconds 60 --seed 7"

@@ -13,6 +13,8 @@ body { font: 15px/1.45 system-ui, sans-serif; max-width: 60rem; margin: 2rem aut
 table { border-collapse: collapse; width: 100%; font-size: 14px }
 th, td { text-align: left; vertical-align: top; padding: .25rem .6rem; border-bottom: 1px solid #ddd }
 td { overflow-wrap: anywhere } th { font-weight: 600; white-space: nowrap }
+@media (max-width: 40rem) { th { white-space: normal } th, td { padding: .25rem .3rem } }
+h1 { overflow-wrap: anywhere }
 svg { width: 100%; height: auto } svg text { font: 11px system-ui, sans-serif; fill: #333 }
 .note { background: #fff6e0; border-left: 4px solid #d9a300; padding: .4rem .8rem; margin: .4rem 0 }
 """
@@ -57,7 +59,8 @@ def page(report: Report) -> str:
     body += [_gaps(line) for line in report.lines if line.gap_list]
     content = "\n".join(body)
     return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(title)}</title>'
         f"<style>{_STYLE}</style></head>\n<body>\n{content}\n</body></html>\n"
     )
 

@@ -7,8 +7,12 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 COLOURS = ("#1f6feb", "#d9730d")
-_WIDTH, _HEIGHT = 720, 240
-_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 16, 14, 40
+_WIDTH, _HEIGHT = 720, 258
+_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 16, 32, 40
+_LEGEND = 8
+"""The legend's upper edge; it lies above the drawing, so that it hides no bar and no curve."""
+_CHARACTER = 6.5
+"""The width of a character of the legend, about."""
 Curve = Sequence[tuple[float, float | None]]
 """Points from left to right; ``None`` interrupts the curve."""
 
@@ -20,13 +24,12 @@ def lines(curves: Mapping[str, Curve], across: str, up: str, *, logarithmic: boo
         return _empty()
     scale = _Scale([x for x, _ in points], [y for _, y in points], logarithmic=logarithmic)
     drawn = [_axes(scale, across, up)]
-    for number, (name, curve) in enumerate(curves.items()):
+    for number, curve in enumerate(curves.values()):
         colour = COLOURS[number % len(COLOURS)]
         for piece in _pieces(curve, logarithmic=logarithmic):
             path = " ".join(f"{scale.x(x):.1f},{scale.y(y):.1f}" for x, y in piece)
             drawn.append(f'<polyline fill="none" stroke="{colour}" stroke-width="1.5" points="{path}"/>')
-        drawn.append(_legend(number, name, colour))
-    return _svg(drawn)
+    return _svg([*drawn, _legend(list(curves))])
 
 
 def bars(groups: Mapping[str, Mapping[str, int]], across: str, up: str) -> str:
@@ -39,7 +42,7 @@ def bars(groups: Mapping[str, Mapping[str, int]], across: str, up: str) -> str:
     drawn = [_axes(scale, across, up, ticks=False)]
     slot = (_WIDTH - _LEFT - _RIGHT) / len(names)
     width = slot * 0.8 / len(groups)
-    for number, (group, counts) in enumerate(groups.items()):
+    for number, counts in enumerate(groups.values()):
         colour = COLOURS[number % len(COLOURS)]
         for place, name in enumerate(names):
             top = scale.y(counts.get(name, 0))
@@ -48,9 +51,9 @@ def bars(groups: Mapping[str, Mapping[str, int]], across: str, up: str) -> str:
             drawn.append(
                 f'<rect x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{height:.1f}" fill="{colour}"/>'
             )
-        drawn.append(_legend(number, group, colour))
+    drawn.append(_legend(list(groups)))
     for place, name in enumerate(names):
-        drawn.append(_text(_LEFT + slot * (place + 0.5), _HEIGHT - _BOTTOM + 14, name, "middle"))
+        drawn.append(_text(_LEFT + slot * (place + 0.5), _HEIGHT - _BOTTOM + 16, name, "middle"))
     return _svg(drawn)
 
 
@@ -67,6 +70,10 @@ class _Scale:
             self.right = self.left + 1.0
         if self.high <= self.low:
             self.high = self.low * 10.0 if logarithmic else self.low + 1.0
+        if not logarithmic:
+            # Up to a mark, so that the highest point lies between two figures.
+            step = _step(self.high - self.low)
+            self.low, self.high = math.floor(self.low / step) * step, math.ceil(self.high / step) * step
 
     def x(self, value: float) -> float:
         share = (value - self.left) / (self.right - self.left)
@@ -81,17 +88,32 @@ class _Scale:
     def marks(self) -> list[float]:
         """Where the upright axis is marked: at round figures, on a logarithmic one at powers of ten, or 1, 2 and 5."""
         if not self.logarithmic:
-            step = _step(self.high - self.low)
-            first = math.ceil(self.low / step)
-            return [(first + i) * step for i in range(int((self.high - first * step) / step + 1e-9) + 1)]
+            return _round(self.low, self.high)
         powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
         marks: list[float] = []
         for digits in ((1.0,), (1.0, 2.0, 5.0)):
             marks = [digit * 10.0**power for power in powers for digit in digits]
             marks = [mark for mark in marks if self.low <= mark <= self.high]
             if len(marks) > 2:
-                break
-        return marks or [self.low, self.high]
+                return marks
+        # Less than a decade: as on a linear axis.
+        return marks if len(marks) > 1 else _round(self.low, self.high)
+
+    def steps(self) -> list[float]:
+        """Where the level axis is marked: at round figures."""
+        return _round(self.left, self.right)
+
+
+def _round(low: float, high: float) -> list[float]:
+    """The multiples of a round figure from one number to another."""
+    step = _step(high - low)
+    first = math.ceil(low / step - 1e-9)
+    return [(first + i) * step for i in range(int((high - first * step) / step + 1e-9) + 1)]
+
+
+def _figure(value: float) -> str:
+    """A round figure as the axes show it."""
+    return f"{value:,.10g}"
 
 
 def _step(span: float) -> float:
@@ -119,11 +141,12 @@ def _axes(scale: _Scale, across: str, up: str, *, ticks: bool = True) -> str:
     for value in scale.marks():
         y = scale.y(value)
         drawn.append(f'<path d="M{_LEFT},{y:.1f}H{_WIDTH - _RIGHT}" stroke="#ddd"/>')
-        drawn.append(_text(_LEFT - 6, y + 4, f"{value:,.4g}", "end"))
+        drawn.append(_text(_LEFT - 6, y + 4, _figure(value), "end"))
     if ticks:
-        for share in (0.0, 0.25, 0.5, 0.75, 1.0):
-            value = scale.left + share * (scale.right - scale.left)
-            drawn.append(_text(scale.x(value), floor + 14, f"{value:,.4g}", "middle"))
+        for value in scale.steps():
+            x = scale.x(value)
+            drawn.append(f'<path d="M{x:.1f},{floor}v4" stroke="#888"/>')
+            drawn.append(_text(x, floor + 16, _figure(value), "middle"))
     drawn.append(_text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 6, across, "middle"))
     drawn.append(
         f'<text x="14" y="{_HEIGHT / 2:.0f}" text-anchor="middle" transform="rotate(-90 14 {_HEIGHT / 2:.0f})">'
@@ -131,9 +154,14 @@ def _axes(scale: _Scale, across: str, up: str, *, ticks: bool = True) -> str:
     return "".join(drawn) + f"{escape(up)}</text>"
 
 
-def _legend(number: int, name: str, colour: str) -> str:
-    x = _LEFT + 12 + 150 * number
-    return f'<rect x="{x}" y="{_TOP}" width="10" height="10" fill="{colour}"/>' + _text(x + 14, _TOP + 9, name, "start")
+def _legend(names: Sequence[str]) -> str:
+    drawn, x = [], float(_LEFT)
+    for number, name in enumerate(names):
+        colour = COLOURS[number % len(COLOURS)]
+        drawn.append(f'<rect class="key" x="{x:.1f}" y="{_LEGEND}" width="10" height="10" fill="{colour}"/>')
+        drawn.append(_text(x + 14, _LEGEND + 9, name, "start"))
+        x += 14 + _CHARACTER * len(name) + 20
+    return "".join(drawn)
 
 
 def _text(x: float, y: float, text: str, anchor: str) -> str:

@@ -36,7 +36,8 @@ def _elsewhere(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
 LONG = (
     "processors/rebalance", "selfcheck/test_verify", "cli/test_readme_runs", "cli/test_secrets_of_parts", "fuzz/",
     "processors/test_membership", "processors/test_faults", "processors/test_losses", "processors/test_kill",
-    "evaluation/test_evaluate_feed", "cli/test_demo", "examples/test_price_changes", "processors/test_thresholds",
+    "evaluation/test_evaluate_feed", "cli/test_demo", "examples/test_price_changes", "examples/test_readmes_typed",
+    "processors/test_thresholds",
     "deploy/test_servers", "clients/test_broker_restart",
 )  # fmt: skip
 """Files that take a minute or more: they begin first, so that the test processes end at about the same time."""

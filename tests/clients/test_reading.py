@@ -25,6 +25,7 @@ from ashare_client import (
     Ticks,
 )
 from ashare_client.log import Log, LostError
+from consumers.replay.selection import END_HEADER
 from deploy.embedded import free_port
 from schemas.records import FeedEvent
 from schemas.topics import partition_of
@@ -343,3 +344,16 @@ async def delete_before(topic: Written, partition: int, offset: int) -> None:
         assert (await consumer.beginning_offsets([tp]))[tp] == offset
     finally:
         await consumer.stop()
+
+
+async def test_the_end_marker_of_a_replay_is_no_record(topic: Written) -> None:
+    """A topic that `ashare replay` wrote is read like any other; an empty record without that header is malformed."""
+    await topic.put([change("600519", n) for n in range(3)])
+    topic.add("600519", b"", RECEIVED // 1000, [(END_HEADER, b"complete")])
+    await topic.put([change("600519", 3)])
+    reader = PriceChanges(topic.bootstrap, topic=topic.name, start="earliest", end="now")
+    assert [found.origin.offset async for found in reader] == [0, 1, 2, 3]
+    assert reader.stats.malformed == 0
+    await topic.put_raw("600519", b"")
+    with pytest.raises(RecordError, match="can't be read"):
+        _ = [found async for found in PriceChanges(topic.bootstrap, topic=topic.name, start="earliest", end="now")]

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
+import msgspec
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ashare_client import ArgumentError, FeedEvents, PriceChanges, RangeError, Snapshots, Ticks
+from ashare_client import ArgumentError, Batch, FeedEvents, PriceChanges, RangeError, Snapshots, Ticks
+from ashare_client import Tick as ClientTick
+from ashare_client.columns import Columns
 from schemas.records import FeedEvent, Record
 from tests.clients.topics import Written, change, snapshot, tick
 
@@ -59,14 +65,45 @@ async def test_an_empty_range_has_the_same_columns_and_types(topic: Written, kin
     assert full[0].columns[-3:] == KAFKA
 
 
-async def test_rows_are_in_the_order_of_partitions_and_offsets(topic: Written) -> None:
-    """Whatever the order in which they were fetched."""
+async def test_rows_of_several_partitions_are_in_time_order(topic: Written) -> None:
+    """Whatever the order in which they were fetched, and the same in all three libraries."""
     codes = ["600519", "000001", "688981", "300750", "920000"]
-    await topic.put([tick(code, n) for n in range(50) for code in codes])
+    await topic.put([tick(code, 5 * n + place) for n in range(50) for place, code in enumerate(codes)])
     table = await bounded(Ticks, topic, batch_size=7).to_polars()
-    assert len(table) == 250
-    assert table.select(KAFKA[:2]).rows() == sorted(table.select(KAFKA[:2]).rows())
+    assert table["kafka_partition"].n_unique() > 1
+    assert table["n"].to_list() == list(range(250))
+    assert table["received"].is_sorted()
     assert table["run"].dtype == pl.Int64
+    frame = await bounded(Ticks, topic, batch_size=7).to_pandas()
+    arrow = await bounded(Ticks, topic, batch_size=7).to_arrow()
+    assert frame["n"].tolist() == arrow["n"].to_pylist() == list(range(250))
+
+
+ROWS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 6), st.integers(0, 2)), max_size=40)
+
+
+@given(ROWS, st.integers(1, 7))
+def test_rows_are_in_time_order_and_a_partitions_in_the_order_of_its_offsets(
+    drawn: list[tuple[int, int, int]], size: int
+) -> None:
+    """However batches cut them; a row whose time fell counts as received when the one before it was."""
+    offsets: Counter[int] = Counter()
+    columns, expected, latest = Columns(ClientTick), [], dict.fromkeys(range(4), 0)
+    for start in range(0, len(drawn), size):
+        batch: Batch[ClientTick] = Batch()
+        for partition, ms, us in drawn[start : start + size]:
+            offset, at = offsets[partition], ms * 1000 + us
+            offsets[partition] += 1
+            latest[partition] = max(latest[partition], at)
+            made = tick("600519", offset)
+            record = msgspec.convert({**msgspec.to_builtins(made), "received": at}, ClientTick)
+            batch.add(record, partition, offset, ms)
+            expected.append((latest[partition], partition, offset))
+        columns.add(batch)
+    values = columns.values()
+    found = list(zip(values["kafka_partition"], values["kafka_offset"], strict=True))
+    assert found == [(partition, offset) for _, partition, offset in sorted(expected)]
+    assert {len(column) for column in values.values()} == {len(drawn)}
 
 
 async def test_a_snapshot_table_has_one_row_a_code(states: Written) -> None:

@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,50 @@ import pytest
 import yaml
 
 from cli.commands.config import effective
-from cli.settings import known_variables
+from cli.settings import SETTINGS, known_variables
+from producer.feeds import feeds
 from schemas.topics import topics
 from tests.command_line import parse
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
 DOCKERFILE = ROOT / "deploy" / "docker" / "Dockerfile"
+RUNNING = ROOT / "docs" / "running.md"
 LOCK = ROOT / "requirements.lock"
 IMAGE_LOCKS = sorted((ROOT / "deploy" / "docker").glob("*.lock"))
-SERVICES: dict[str, Any] = yaml.safe_load(COMPOSE.read_text("utf-8"))["services"]
+EXAMPLE = ROOT / ".env.example"
+_VARIABLE = re.compile(r"\$\{(\w+)(?:(:?[-+])([^}]*))?\}")
+
+
+def composed(variables: Mapping[str, str]) -> dict[str, Any]:
+    """The compose file with its variables put in, by Compose's rules: `:-` and `-` are defaults, `:+` a replacement."""
+
+    def value(found: re.Match[str]) -> str:
+        name, how, other = found.groups()
+        given = variables.get(name)
+        there = bool(given) if (how or "").startswith(":") else given is not None
+        if how in {":+", "+"}:
+            return other if there else ""
+        return given or "" if there else other or ""
+
+    def filled(node: Any) -> Any:
+        if isinstance(node, dict):
+            return {key: filled(inner) for key, inner in node.items()}
+        if isinstance(node, list):
+            return [filled(inner) for inner in node]
+        return _VARIABLE.sub(value, node) if isinstance(node, str) else node
+
+    compose: dict[str, Any] = filled(yaml.safe_load(COMPOSE.read_text("utf-8")))
+    return compose
+
+
+def env_file(text: str) -> dict[str, str]:
+    """What a `.env` sets."""
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    return {name: value for name, _, value in (line.partition("=") for line in lines)}
+
+
+SERVICES: dict[str, Any] = composed({})["services"]
 OURS = {name: service for name, service in SERVICES.items() if service["image"].startswith("ashare-stream")}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 
@@ -33,6 +67,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 def deployed() -> Iterator[Path]:
     """Every text file that says how something is deployed."""
     yield COMPOSE
+    yield EXAMPLE
     for path in sorted((ROOT / "deploy").rglob("*")):
         if path.is_file() and path.suffix not in (".py", ".pyc", ".lock"):
             yield path
@@ -56,9 +91,73 @@ def test_every_setting_and_topic_that_is_named_exists(path: Path) -> None:
 @pytest.mark.parametrize("name", OURS)
 def test_service_starts_a_command_that_exists_with_settings_that_it_reads(name: str) -> None:
     """Command and flags parse, the command reads each variable, and every value is one that its setting takes."""
-    environment = OURS[name].get("environment", {})
+    environment = {key: value for key, value in OURS[name].get("environment", {}).items() if value}
     assert environment.keys() <= parse(OURS[name]["command"])
     assert {row.environment for row in effective(environment) if row.origin == "environment"} == environment.keys()
+
+
+def test_the_example_of_env_changes_nothing_and_names_every_variable() -> None:
+    """A copy of it is the defaults; each variable has a comment above it, and no other one is read."""
+    text = EXAMPLE.read_text("utf-8")
+    assert composed(env_file(text)) == composed({})
+    assert env_file(text).keys() == {name for name, _, _ in _VARIABLE.findall(COMPOSE.read_text("utf-8"))}
+    for name in env_file(text):
+        assert re.search(rf"^# .+\n{name}=", text, re.MULTILINE), name
+
+
+def test_the_real_feed_that_the_example_shows_is_one_that_the_producer_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its commented lines, uncommented: known settings, the provider's own address, and the token as a file alone."""
+    shown = env_file("\n".join(re.findall(r"^#   (\w+=.*)$", EXAMPLE.read_text("utf-8"), re.MULTILINE)))
+    compose = composed(env_file(EXAMPLE.read_text("utf-8")) | shown)
+    environment = compose["services"]["producer"]["environment"]
+    assert shown["ASHARE_FEED"] in feeds()
+    assert environment["ASHARE_FEED_URL"] == ""
+    assert environment["ASHARE_FEED_TOKEN_FILE"] == "/run/secrets/feed-token"
+    assert compose["secrets"]["feed-token"] == {"file": shown["ASHARE_FEED_TOKEN_FILE"]}
+    token = tmp_path / "token"
+    token.write_text("a-token-of-mine\n")
+    monkeypatch.setenv("ASHARE_FEED_TOKEN_FILE", str(token))
+    rows = {row.environment: row for row in effective(environment)}
+    assert rows["ASHARE_FEED_TOKEN"].value == "***"
+    assert rows["ASHARE_FEED_OWN_CLOCK"].value is False
+    assert rows["ASHARE_FEED_SYMBOLS"].value == shown["ASHARE_FEED_SYMBOLS"]
+
+
+def test_a_store_of_files_needs_no_other_change() -> None:
+    """No password is left over that SQLite would refuse, and its directory is a volume."""
+    compose = composed({"ASHARE_STORE": "sqlite:////data/ticks"})
+    worker = compose["services"]["processors"]
+    assert [name for name in worker["environment"] if "PASSWORD" in name] == []
+    assert [volume.partition(":")[2] for volume in worker["volumes"]] == ["/data"]
+
+
+def test_no_secret_stands_in_an_environment() -> None:
+    """`docker inspect` shows environments: secrets are files, which Git ignores and the image does not get."""
+    secrets = {setting.env for setting in SETTINGS.values() if setting.secret}
+    for service in SERVICES.values():
+        assert not secrets & service.get("environment", {}).keys()
+    ignored = (ROOT / ".gitignore").read_text("utf-8").split()
+    assert {"/.env", "/feed-token", "/questdb-password"} <= set(ignored)
+    assert (ROOT / "deploy/docker/no-token").read_bytes() == b""
+    assert {service["secrets"][0] for service in SERVICES.values() if "secrets" in service} == composed({})[
+        "secrets"
+    ].keys()
+
+
+def test_the_ports_that_it_shares_with_the_demo_are_named() -> None:
+    """Where it stands, and where it is explained: who runs both knows why the second one fails."""
+    published = [port for service in SERVICES.values() for port in service.get("ports", [])]
+    numbers = {port.split(":")[1] for port in published}
+    assert all(port.startswith("127.0.0.1:") for port in published)
+    stack = (ROOT / "deploy/local/stack.py").read_text("utf-8")
+    assert numbers <= set(re.findall(r"port\((\d{4})", stack))
+    comment = COMPOSE.read_text("utf-8").partition("\nname:")[0]
+    (section,) = re.findall(r"^## Containers\n(.*?)^## ", RUNNING.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    for text in (comment, section):
+        assert numbers <= set(re.findall(r"\b\d{4}\b", text))
+        assert "make demo" in text
 
 
 def test_a_command_line_that_does_not_exist_would_be_noticed() -> None:

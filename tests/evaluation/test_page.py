@@ -147,4 +147,46 @@ def test_whatever_is_drawn_lies_on_the_drawing(one: Any, other: Any, logarithmic
     for points in re.findall(r'points="([^"]*)"', drawn):
         for x, y in (point.split(",") for point in points.split()):
             assert 0 <= float(x) <= 720
-            assert 0 <= float(y) <= 240
+            assert 0 <= float(y) <= 258
+
+
+NUMBERS = st.integers(1, 10**9).map(lambda thousandths: thousandths / 1000)
+
+
+@given(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=2, max_size=20), st.booleans())
+def test_axes_are_marked_at_round_figures(points: Any, logarithmic: bool) -> None:
+    """At equal steps of 1, 2 or 5 times a power of ten; a logarithmic one at such figures, if it has a decade."""
+    drawn = plots.lines({"A": sorted(points)}, "s", "ms", logarithmic=logarithmic)
+    level, upright = (marks(drawn, anchor) for anchor in ("middle", "end"))
+    assert stepped(level)
+    assert stepped(upright) or (logarithmic and all(digit(figure) in {1, 2, 5} for figure in upright))
+
+
+def marks(drawn: str, anchor: str) -> list[float]:
+    """The figures of an axis."""
+    return [float(text.replace(",", "")) for text in re.findall(rf'text-anchor="{anchor}">([\d,.e-]+)</text>', drawn)]
+
+
+def stepped(figures: list[float]) -> bool:
+    """Whether figures are multiples of one round step."""
+    step = figures[1] - figures[0]
+    near = all(abs(figure / step - round(figure / step)) < 1e-3 for figure in figures)
+    return near and digit(step) in {1, 2, 5} and 2 <= len(figures) <= 11
+
+
+def digit(value: float) -> int:
+    """The one digit of a round number, and 0 for one that has more."""
+    digits = f"{value:.3e}".partition("e")[0].replace(".", "").rstrip("0")
+    return int(digits) if len(digits) == 1 else 0
+
+
+@given(st.dictionaries(st.sampled_from(["1", "2", "3-5", "6-10"]), st.integers(0, 10**6), min_size=1))
+def test_the_legend_hides_no_bar(counts: dict[str, int]) -> None:
+    """It ends above the highest of them, and names stand beside one another."""
+    names = ("A: a provider with a long name", "B: another")
+    drawn = plots.bars(dict.fromkeys(names, counts), "ticks in a frame", "frames")
+    keys = re.findall(r'<rect class="key" x="([\d.]+)" y="(\d+)" width="10" height="(\d+)"', drawn)
+    tops = [float(top) for top in re.findall(r'<rect x="[\d.]+" y="([\d.]+)"', drawn)]
+    assert len(keys) == 2
+    assert max(int(y) + int(height) for _, y, height in keys) < min(tops)
+    assert float(keys[1][0]) - float(keys[0][0]) > 6 * len(names[0])

@@ -28,12 +28,22 @@ PATIENCE = 30.0
 
 
 class Program:
-    """A running example whose output is JSON lines; ended by Ctrl-C, which it must obey."""
+    """A running example whose output is JSON lines; ended by Ctrl-C, which it must obey.
 
-    def __init__(self, command: Sequence[str], **variables: str) -> None:
-        """Start it."""
+    Attributes:
+        in_order: exit codes after Ctrl-C.
+    """
+
+    def __init__(self, command: Sequence[str], *, folder: Path | None = None, **variables: str) -> None:
+        """Start it.
+
+        Args:
+            folder: where it is started; by default here.
+            variables: of its environment, besides ours.
+        """
         # Whoever inherits an ignored SIGINT keeps ignoring it, and tests may be run in the background.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.in_order = {0, 128 + signal.SIGINT, -signal.SIGINT}
         self._said = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed by __exit__
         self._process = subprocess.Popen(
             command,
@@ -41,7 +51,9 @@ class Program:
             stdout=subprocess.PIPE,
             stderr=self._said,
             text=True,
+            cwd=folder,
             env=os.environ | variables,
+            start_new_session=True,
         )
         self._lines: queue.Queue[str] = queue.Queue()
         self._reader = threading.Thread(target=self._read)
@@ -53,7 +65,7 @@ class Program:
 
     def __exit__(self, *_: object) -> None:
         """End it if nothing else has."""
-        self._process.kill()
+        self._signal(signal.SIGKILL)
         self._process.wait()
         self._reader.join()
         self._said.close()
@@ -83,7 +95,7 @@ class Program:
 
     def stop(self) -> list[Line]:
         """Press Ctrl-C; gives what was printed since, and fails if the program does not end in order."""
-        self._process.send_signal(signal.SIGINT)
+        self._signal(signal.SIGINT)
         return self.rest()
 
     def rest(self) -> list[Line]:
@@ -93,9 +105,14 @@ class Program:
         except subprocess.TimeoutExpired:
             pytest.fail(f"still running; {self._last_words()}")
         self._reader.join()
-        assert code in {0, 128 + signal.SIGINT, -signal.SIGINT}, self._last_words()
+        assert code in self.in_order, self._last_words()
         texts = [self._lines.get() for _ in range(self._lines.qsize())]
         return [json.loads(text) for text in texts if text]
+
+    def _signal(self, number: signal.Signals) -> None:
+        """To the program and to what it started, as a terminal does."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
 
     def _read(self) -> None:
         assert self._process.stdout is not None

@@ -3,13 +3,18 @@
 One column per field of the record, an `origin` as `origin_partition` and `origin_offset` (a `gap` likewise, empty where
 there is none), then the place in Kafka: `kafka_partition`, `kafka_offset`, `kafka_timestamp`. Times are timestamps in
 UTC, in the unit that the record has; numbers of shares and yuan are floating point; `run`, being a name, stays a whole
-number. Rows are in the order of partitions and offsets.
+number.
+
+Rows are in the order in which they were received, whichever partition they lie in: by `kafka_timestamp`, within its
+millisecond by the µs of `received` (of a feed event: `at`). A partition's rows are in the order of their offsets even
+where its times fall, as they do when a producer's clock is set back: such a row counts as received when the one before
+it was.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -70,6 +75,7 @@ class Columns:
         self.kinds = schema(record) | _PLACE
         self._optional = _optional(record)
         self.rows = 0
+        self._micros = next((name for name in ("received", "at") if name in self.kinds), "")
         self._getters = [(name, _getter(name, record)) for name in schema(record)]
         self._parts: dict[int, dict[str, list[Any]]] = {}
 
@@ -89,12 +95,18 @@ class Columns:
             start = end
 
     def values(self) -> dict[str, list[Any]]:
-        """All columns, partition after partition."""
+        """All columns, in the order in which rows were received; can be asked for once."""
         parts = [part for _, part in sorted(self._parts.items())]
+        self._parts = {}
+        received = [at for part in parts for at in _times(part["kafka_timestamp"], part.get(self._micros))]
+        # Stable: rows of one time stay in the order of partitions and offsets.
+        order = sorted(range(len(received)), key=received.__getitem__) if len(parts) > 1 else None
         columns: dict[str, list[Any]] = {}
         for name, kind in self.kinds.items():
-            column: Iterable[Any] = itertools.chain.from_iterable(part.pop(name) for part in parts)
-            columns[name] = [_shaped(kind, value) for value in column] if kind in _SHAPES else list(column)
+            column: list[Any] = list(itertools.chain.from_iterable(part.pop(name) for part in parts))
+            if order is not None:
+                column = [column[row] for row in order]
+            columns[name] = [_shaped(kind, value) for value in column] if kind in _SHAPES else column
         return columns
 
     def polars(self) -> Any:
@@ -153,6 +165,17 @@ class Columns:
             else:
                 columns[name] = pd.Series(values, dtype="string" if kind == "text" else "object")
         return pd.DataFrame(columns)
+
+
+def _times(timestamps: Sequence[int], micros: Sequence[int] | None) -> Iterator[int]:
+    """When rows of one partition were received, µs since the epoch, never falling.
+
+    Args:
+        timestamps: ms since the epoch, as Kafka has them.
+        micros: the records' own, µs since the epoch, of which what is below a millisecond is taken.
+    """
+    own = itertools.repeat(0) if micros is None else micros
+    return itertools.accumulate((ms * 1000 + us % 1000 for ms, us in zip(timestamps, own, strict=False)), max)
 
 
 _SHAPES = frozenset({"float", "texts", "marks"})

@@ -1,220 +1,245 @@
 """The same readers for code without an event loop, such as a notebook: `for change in PriceChanges(…): …`.
 
 Each reader runs on an event loop of its own, in a thread of its own, so that a group's heartbeats go on while the
-caller computes. It is for one thread at a time.
+caller computes. It is for one thread at a time. Arguments are those of the reader of the same name in `ashare_client`.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import threading
-from collections.abc import Coroutine, Iterator
-from types import TracebackType
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
 
 from ashare_client import readers, snapshots
-from ashare_client.batch import Batch, Source
-from ashare_client.errors import StateError
-from ashare_client.gaps import Gap
-from ashare_client.places import Start
-from ashare_client.readers import MAX_ROWS
-from ashare_client.records import FeedEvent, PriceChange, Record, Snapshot, Tick
-from ashare_client.stats import Stats
+from ashare_client.blocking import Reader
+from ashare_client.places import End, Start
+from ashare_client.readers import Names
+from ashare_client.records import (
+    FEED_EVENTS,
+    PRICE_CHANGES,
+    SNAPSHOTS,
+    TICKS,
+    FeedEvent,
+    PriceChange,
+    Snapshot,
+    Tick,
+)
+from ashare_client.start import Missing
 
-R = TypeVar("R", bound=Record)
-T = TypeVar("T")
-
-
-class _Loop:
-    """An event loop in a daemon thread."""
-
-    def __init__(self, name: str) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
-        self._thread.start()
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run to the end; an interrupt (Ctrl-C, a notebook's stop button) ends the work as well."""
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
-
-    def stop(self) -> None:
-        """End the thread."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-
-class Reader(Generic[R]):
-    """A reader's blocking face. Use it in `with`, then `for`; or in `for` alone, which opens and closes it."""
-
-    kind: ClassVar[type[readers.Reader[Any]]]
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """As the reader of the same name in `ashare_client`."""
-        self._reader: readers.Reader[R] = self.kind(*args, **kwargs)
-        self._loop: _Loop | None = None
-        self._used = False
-
-    def open(self) -> Self:
-        """Connect."""
-        if self._used:
-            raise StateError(f"this reader of {self._reader.topic} was opened before: make a new one")
-        self._used = True
-        self._loop = _Loop(f"ashare-client {self._reader.topic}")
-        try:
-            self._loop.run(self._reader.open())
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def close(self) -> None:
-        """Disconnect; the batch in hand is not done by this."""
-        self._end(None)
-
-    def __enter__(self) -> Self:
-        """Open."""
-        return self.open()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close. Without an error, what was handed out is done; with one, the batch in hand comes again."""
-        self._end(self._reader.__aexit__(kind, error, trace))
-
-    def __iter__(self) -> Iterator[R]:
-        """Record after record."""
-        with self._opened():
-            while (record := self._reader.hand()) is not None or self._run(self._reader.advance()):
-                if record is not None:
-                    yield record
-
-    def batches(self) -> Iterator[Batch[R]]:
-        """Batch after batch."""
-        with self._opened():
-            while (batch := self._reader.hand_rest()) is not None or self._run(self._reader.advance()):
-                if batch is not None:
-                    yield batch
-
-    @property
-    def stats(self) -> Stats:
-        """What was counted."""
-        return self._reader.stats
-
-    @property
-    def source(self) -> Source:
-        """Where the record in hand came from."""
-        return self._reader.source
-
-    @property
-    def position(self) -> dict[int, int]:
-        """By partition, the offset behind the last record that was handed out."""
-        return self._reader.position
-
-    @property
-    def log_id(self) -> str | None:
-        """Which log `position` is of."""
-        return self._reader.log_id
-
-    def commit(self) -> None:
-        """Commit `position` for the group."""
-        self._run(self._reader.commit())
-
-    def lag(self) -> dict[int, int]:
-        """By partition, how many offsets lie between `position` and the log's end."""
-        return self._run(self._reader.lag())
-
-    def age(self, code: str) -> float | None:
-        """Seconds since a code was heard of."""
-        return self._reader.age(code)
-
-    def gaps(self, since: Start | None = None) -> list[Gap]:
-        """When ticks may have been missing."""
-        return self._alone(self._reader.gaps(since))
-
-    def to_polars(self, *, max_rows: int = MAX_ROWS) -> Any:
-        """The range as a `polars.DataFrame`."""
-        return self._alone(self._reader.to_polars(max_rows=max_rows))
-
-    def to_pandas(self, *, max_rows: int = MAX_ROWS) -> Any:
-        """The range as a `pandas.DataFrame`."""
-        return self._alone(self._reader.to_pandas(max_rows=max_rows))
-
-    def to_arrow(self, *, max_rows: int = MAX_ROWS) -> Any:
-        """The range as a `pyarrow.Table`."""
-        return self._alone(self._reader.to_arrow(max_rows=max_rows))
-
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        if self._loop is None:
-            work.close()
-            raise StateError(f"the reader of {self._reader.topic} is not open: use it in `with`")
-        return self._loop.run(work)
-
-    def _alone(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run what opens and closes the reader by itself where it is not open."""
-        if self._loop is not None:
-            return self._loop.run(work)
-        loop = _Loop(f"ashare-client {self._reader.topic}")
-        try:
-            return loop.run(work)
-        finally:
-            loop.stop()
-
-    def _end(self, work: Coroutine[Any, Any, None] | None) -> None:
-        loop, self._loop = self._loop, None
-        if loop is None:
-            if work is not None:
-                work.close()
-            return
-        try:
-            loop.run(work or self._reader.close())
-        finally:
-            loop.stop()
-
-    @contextlib.contextmanager
-    def _opened(self) -> Iterator[None]:
-        if self._used:
-            yield
-            return
-        self.open()
-        try:
-            yield
-        except BaseException:
-            self._end(self._reader.abandon())
-            raise
-        self.close()
+__all__ = ["FeedEvents", "PriceChanges", "Reader", "Snapshots", "Ticks"]
 
 
 class PriceChanges(Reader[PriceChange]):
-    """As `ashare_client.PriceChanges`."""
+    """The price changes: moves larger than the pipeline's threshold, each once, in order per code."""
 
-    kind = readers.PriceChanges
+    def __init__(
+        self,
+        bootstrap: Names,
+        *,
+        codes: Names | None = None,
+        boards: Names | None = None,
+        min_change: float | str | None = None,
+        start: Start = "latest",
+        end: End | None = None,
+        group: str | None = None,
+        commit: Literal["batch", "manual"] = "batch",
+        archive: str | Path | None = None,
+        missing: Missing = "raise",
+        malformed: Literal["raise", "skip"] = "raise",
+        batch_size: int = 2_000,
+        patience: float = 30.0,
+        topic: str = PRICE_CHANGES,
+        log_id: str | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Nothing connects before it is opened.
+
+        Args:
+            bootstrap: brokers, `HOST:PORT[,HOST:PORT]`.
+            codes, boards: only these; both together: the codes, and what is on the boards.
+            min_change: only changes of at least so many yuan (`0.05`) or basis points (`"50bp"`), each against the
+                change before it; a code's first, which has none before it, is left out then.
+            start: see `ashare_client.places.Start`; with a group, where the group begins that has never committed.
+            end: makes it a range, which ends; exclusive.
+            group: share the partitions with other members, and go on where the group stood.
+            commit: `"batch"` commits a batch when the next one is asked for, or on leaving without an error;
+                `"manual"` leaves it to `commit()`.
+            archive: directory of an archive from which is read what the log no longer holds.
+            missing: `"skip"` passes over what neither holds; it is counted in `stats.skipped`.
+            malformed: `"skip"` passes over records that can't be read; they are counted in `stats.malformed`.
+            batch_size: the most records a batch.
+            patience: seconds for which a range, or a commit, waits for a broker that says nothing.
+            topic: another topic of price changes, such as a replay's.
+            log_id: the log that the offsets of `start` are of: what `.log_id` was beside the `.position` that they were
+                saved from. If another log is there now, it is read from its start.
+            options: for `AIOKafkaConsumer`: TLS, passwords, time-outs.
+
+        Raises:
+            ArgumentError: an argument can't be meant; the text says how to write it.
+        """
+        super().__init__(
+            readers.PriceChanges(
+                bootstrap,
+                codes=codes,
+                boards=boards,
+                min_change=min_change,
+                start=start,
+                end=end,
+                group=group,
+                commit=commit,
+                archive=archive,
+                missing=missing,
+                malformed=malformed,
+                batch_size=batch_size,
+                patience=patience,
+                topic=topic,
+                log_id=log_id,
+                options=options,
+            )
+        )
 
 
 class Ticks(Reader[Tick]):
-    """As `ashare_client.Ticks`."""
+    """Every tick, once, in order per code."""
 
-    kind = readers.Ticks
+    def __init__(
+        self,
+        bootstrap: Names,
+        *,
+        codes: Names | None = None,
+        boards: Names | None = None,
+        start: Start = "latest",
+        end: End | None = None,
+        group: str | None = None,
+        commit: Literal["batch", "manual"] = "batch",
+        archive: str | Path | None = None,
+        missing: Missing = "raise",
+        malformed: Literal["raise", "skip"] = "raise",
+        batch_size: int = 2_000,
+        patience: float = 30.0,
+        topic: str = TICKS,
+        log_id: str | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """As `PriceChanges`."""
+        super().__init__(
+            readers.Ticks(
+                bootstrap,
+                codes=codes,
+                boards=boards,
+                start=start,
+                end=end,
+                group=group,
+                commit=commit,
+                archive=archive,
+                missing=missing,
+                malformed=malformed,
+                batch_size=batch_size,
+                patience=patience,
+                topic=topic,
+                log_id=log_id,
+                options=options,
+            )
+        )
 
 
 class FeedEvents(Reader[FeedEvent]):
-    """As `ashare_client.FeedEvents`."""
+    """What happened to the feed's lines, and so what is not known."""
 
-    kind = readers.FeedEvents
+    def __init__(
+        self,
+        bootstrap: Names,
+        *,
+        codes: Names | None = None,
+        boards: Names | None = None,
+        events: Names | None = None,
+        start: Start = "latest",
+        end: End | None = None,
+        group: str | None = None,
+        commit: Literal["batch", "manual"] = "batch",
+        archive: str | Path | None = None,
+        missing: Missing = "raise",
+        malformed: Literal["raise", "skip"] = "raise",
+        batch_size: int = 2_000,
+        patience: float = 30.0,
+        topic: str = FEED_EVENTS,
+        log_id: str | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """As `PriceChanges`, with codes and boards for events that concern any of them, or all codes.
+
+        Args:
+            events: only these, as `"gap,disconnected"`.
+        """
+        super().__init__(
+            readers.FeedEvents(
+                bootstrap,
+                codes=codes,
+                boards=boards,
+                events=events,
+                start=start,
+                end=end,
+                group=group,
+                commit=commit,
+                archive=archive,
+                missing=missing,
+                malformed=malformed,
+                batch_size=batch_size,
+                patience=patience,
+                topic=topic,
+                log_id=log_id,
+                options=options,
+            )
+        )
 
 
 class Snapshots(Reader[Snapshot]):
-    """As `ashare_client.Snapshots`."""
+    """State first, then updates, without a gap between; see `ashare_client.Snapshots`."""
 
-    kind = snapshots.Snapshots
+    def __init__(
+        self,
+        bootstrap: Names,
+        *,
+        codes: Names | None = None,
+        boards: Names | None = None,
+        start: Start | Literal["state"] = "state",
+        end: End | None = None,
+        malformed: Literal["raise", "skip"] = "raise",
+        batch_size: int = 2_000,
+        patience: float = 30.0,
+        topic: str = SNAPSHOTS,
+        log_id: str | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """As `PriceChanges`.
+
+        Args:
+            start: `"state"` begins with the table; any other place gives the records from there, as they are.
+            end: with the table, `"now"`: the table alone.
+
+        Raises:
+            ArgumentError: an argument can't be meant; the text says how to write it.
+        """
+        self._snapshots = snapshots.Snapshots(
+            bootstrap,
+            codes=codes,
+            boards=boards,
+            start=start,
+            end=end,
+            malformed=malformed,
+            batch_size=batch_size,
+            patience=patience,
+            topic=topic,
+            log_id=log_id,
+            options=options,
+        )
+        super().__init__(self._snapshots)
 
     def table(self) -> dict[str, Snapshot]:
-        """The latest snapshot by code."""
-        assert isinstance(self._reader, snapshots.Snapshots)
-        return self._run(self._reader.table())
+        """The latest snapshot by code, as far as has been read; iteration then goes on with what comes after.
+
+        Raises:
+            StateError: not open, or not begun with `start="state"`.
+            NoBrokerError: the broker has stopped answering.
+        """
+        return self._run(self._snapshots.table())
