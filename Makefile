@@ -8,6 +8,8 @@ BIN := $(VENV)/bin
 PEERS ?= .venv-peers
 LOCKED := $(VENV)/.locked
 READY := $(VENV)/.ready
+RUN := $(VENV)/.run
+DEMO_LOCK := deploy/local/requirements.lock
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 ROOMS := schemas market broker stores jobs producer evaluation processors consumers simulator deploy selfcheck cli clients
 
@@ -19,7 +21,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo '  ARGS="…" is handed on: make demo ARGS="--help", make test ARGS="tests/market -x"'
 
-demo: $(READY) ## the whole pipeline on this machine, until Ctrl-C
+demo: $(RUN) ## the whole pipeline on this machine, until Ctrl-C
 	@$(BIN)/ashare demo $(ARGS)
 
 test: $(READY) ## every test, against a real Kafka and a real QuestDB; JOBS=0 runs one after the other
@@ -61,29 +63,46 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-
 
 lock: $(READY) ## resolve the dependencies anew; ARGS=--upgrade takes newer versions
 	@$(COMPILE) --extra embedded --group dev --output-file requirements.lock pyproject.toml
+	@$(COMPILE) --constraints requirements.lock --extra embedded --group local --output-file $(DEMO_LOCK) pyproject.toml
 	@$(COMPILE) --constraints requirements.lock --output-file deploy/docker/requirements.lock pyproject.toml
 	@$(COMPILE) --constraints requirements.lock --group build --output-file deploy/docker/build-requirements.lock
 	@$(COMPILE) --group peers --output-file benchmarks/requirements.lock
 
-clean: ## remove .venv and caches; data/ stays
-	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist
-	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+clean: ## remove all that was made here; data/ stays
+	@rm -rf $(VENV) $(PEERS) .venv-examples .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist \
+		docs/build
+	@find . -path ./data -prune -o \( -name __pycache__ -o -name node_modules -o -name '*.egg-info' \) -type d -prune \
+		-exec rm -rf {} +
 
 # The stamps lie inside .venv and are written last: what was interrupted half-way has none, and starts again from nothing.
-$(LOCKED): requirements.lock
+# The demo needs less than half of what the tests need, which is added when they are run.
+define environment
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "make: Python 3.11 or newer is needed, and '$(PYTHON)' is not: make PYTHON=python3.12 …" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo "make: '$(PYTHON)' has no venv module: install it (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
-	@echo "Setting up $(VENV) from requirements.lock: a minute or two …"
-	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@echo "Setting up $(VENV) from $(1): a minute or two …"
+	@$(2) || $(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
+endef
+
+define ourselves
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e clients/python
+	@$(BIN)/python -m compileall -qq $(ROOMS) || true # each process starts sooner, also where none may write bytecode
+endef
+
+$(RUN): $(DEMO_LOCK) pyproject.toml clients/python/pyproject.toml
+	$(call environment,$(DEMO_LOCK),[ -e $(LOCKED) ])
+	$(call ourselves)
+	@touch $@
+
+$(LOCKED): requirements.lock
+	$(call environment,requirements.lock,[ -e $(RUN) -a ! -e $@ ])
 	@touch $@
 
 $(READY): $(LOCKED) pyproject.toml clients/python/pyproject.toml
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e clients/python
-	@$(BIN)/python -m compileall -qq $(ROOMS) || true # each process starts sooner, also where none may write bytecode
-	@touch $@
+	$(call ourselves)
+	@touch $@ $(RUN)
 
 # Only made where it is missing: it is large, and another may be named.
 $(PEERS)/bin/python: | $(READY)

@@ -106,6 +106,27 @@ async def describe(
     }
 
 
+async def delete(bootstrap: str, name: str, *, patience: float = PATIENCE) -> int:
+    """Delete a topic that is not declared; gives the number of its records.
+
+    Raises:
+        UsageError: no broker answers, there is no such topic, it is one of the pipeline's or Kafka's, or the broker
+            refuses.
+    """
+    if name in topics() or name.startswith("__"):
+        raise UsageError(f"{name} is not deleted here: it is one of the topics that the pipeline or Kafka works with")
+    found = await describe(bootstrap, [name], patience=patience)
+    if name not in found:
+        raise UsageError(f"there is no topic {name} on {bootstrap}")
+    async with admin_client(bootstrap, time.monotonic() + patience) as admin:
+        answer = (await admin.delete_topics([name])).to_object()
+    for topic in answer.get("topic_error_codes", answer.get("responses", ())):
+        error = for_code(topic["error_code"])
+        if topic["error_code"]:
+            raise UsageError(f"the broker at {bootstrap} does not delete {name}: {error.__name__}: {error.description}")
+    return found[name].records
+
+
 async def reach(bootstrap: str, *, patience: float = PATIENCE) -> None:
     """Find out that a broker answers.
 

@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    import asyncio
+
     from cli.live import Status
     from deploy.local.stack import Stack
 
 _STOP_SECONDS = 8.5
 """All parts are gone by then, those that take their time by SIGKILL: Ctrl-C ends the demo in under ten seconds."""
+
+_LIMIT_BYTES = 4 << 30
+_SIZE_SECONDS = 30.0
 
 _OPENING = 400.0
 """Ticks/s of the market's own pace, at most."""
@@ -36,7 +41,7 @@ def command(
     """Run the whole pipeline on this machine, until Ctrl-C.
 
     Shows a live status. Kafka, a simulated market on a WebSocket, the producer and a worker with its store: each its
-    own process, with nothing between them but the socket and Kafka.
+    own process, with nothing between them but the socket and Kafka. It ends by itself when its data takes 4 GiB.
 
     Example: ashare demo --rate 2000 --threshold 0.05
     """
@@ -103,9 +108,37 @@ def _watch(stack: Stack, seconds: float | None, rate: float) -> Status | None:
             stack.feed()
             if seconds is not None:
                 loop.call_later(seconds, stop.set)
-            return await show(meter, _where(stack), stack.check, stop)
+            full = asyncio.create_task(_full(stack.plan.directory, stop))
+            try:
+                return await show(meter, _where(stack), stack.check, stop)
+            finally:
+                full.cancel()
 
     return asyncio.run(watch())
+
+
+async def _full(directory: Path, stop: asyncio.Event) -> None:
+    """End the demo when its data takes more than it may."""
+    import asyncio
+    import sys
+
+    while await asyncio.to_thread(taken, directory) < _LIMIT_BYTES:  # noqa: ASYNC110 - files
+        await asyncio.sleep(_SIZE_SECONDS)
+    said = f"ashare: {directory} takes {_LIMIT_BYTES >> 30} GiB, which is the most: remove it to run the demo again"
+    print(said, file=sys.stderr, flush=True)
+    stop.set()
+
+
+def taken(directory: Path) -> int:
+    """Bytes that a directory's files take on the disk; files that go meanwhile count nothing."""
+    import contextlib
+
+    total = 0
+    for path in directory.rglob("*"):
+        with contextlib.suppress(OSError):
+            found = path.lstat()
+            total += found.st_blocks * 512
+    return total
 
 
 def _where(stack: Stack) -> list[tuple[str, str]]:

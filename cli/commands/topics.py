@@ -51,6 +51,26 @@ def apply(
 
 
 @app.command()
+def delete(
+    topic: Annotated[str, typer.Argument(metavar="TOPIC", help="full name, as replay.changes")],
+    bootstrap: Annotated[str, option("bootstrap")] = default("bootstrap"),
+) -> None:
+    """Delete a replay's topic, or another of your own.
+
+    The pipeline's own topics are refused.
+
+    Example: ashare topics delete replay.changes
+    """
+    import asyncio
+
+    from broker import admin
+
+    _hush()
+    count = asyncio.run(admin.delete(bootstrap, topic))
+    print(f"{topic} is deleted, with {count:,} records")
+
+
+@app.command()
 def describe(bootstrap: Annotated[str, option("bootstrap")] = default("bootstrap")) -> None:
     """Show the topics as the broker has them.
 

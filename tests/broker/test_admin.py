@@ -117,3 +117,18 @@ def test_topics_on_the_command_line(bootstrap: str) -> None:
     for name, topic in topics().items():
         (line,) = [line for line in lines if line.startswith(f"{name} ")]
         assert topic.about in line
+
+
+async def test_a_topic_of_ones_own_is_deleted_and_no_other(bootstrap: str) -> None:
+    """A replay's, say; what the pipeline or Kafka works with is refused, and what does not exist is said."""
+    declared = some_topic()
+    (name,) = declared
+    await admin.apply(bootstrap, declared)
+    assert await admin.delete(bootstrap, name) == 0
+    assert await admin.describe(bootstrap, [name]) == {}
+    with pytest.raises(UsageError, match=f"there is no topic {name}"):
+        await admin.delete(bootstrap, name)
+    for kept in (TICKS, "__consumer_offsets"):
+        with pytest.raises(UsageError, match=f"{kept} is not deleted here"):
+            await admin.delete(bootstrap, kept)
+    assert TICKS in await admin.describe(bootstrap, [TICKS])

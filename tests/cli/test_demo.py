@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+
+from cli.commands import demo as command
 
 ASHARE = [sys.executable, "-m", "cli"]
 
@@ -158,3 +161,25 @@ def test_a_part_that_dies_ends_the_demo_with_its_name_and_its_log(tmp_path: Path
     assert "the demo has ended: producer was ended by SIGKILL" in complaint
     assert "subscribed" in complaint
     assert not remaining(parts)
+
+
+def test_data_that_takes_too_much_ends_the_demo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its size is looked at now and then; what to do is said."""
+    (tmp_path / "ticks").mkdir()
+    (tmp_path / "ticks" / "some").write_bytes(bytes(100_000))
+
+    async def look() -> bool:
+        stop = asyncio.Event()
+        looking = asyncio.create_task(command._full(tmp_path, stop))
+        await asyncio.sleep(0.1)
+        assert not stop.is_set()
+        monkeypatch.setattr(command, "_LIMIT_BYTES", 90_000)
+        async with asyncio.timeout(10):
+            await looking
+        return stop.is_set()
+
+    monkeypatch.setattr(command, "_SIZE_SECONDS", 0.01)
+    assert asyncio.run(look())
+    assert f"{tmp_path} takes" in capsys.readouterr().err
