@@ -17,7 +17,7 @@ from typing import IO
 
 import pytest
 
-from cli.commands import demo as command
+from cli.commands import demo as demo_command
 
 ASHARE = [sys.executable, "-m", "cli"]
 
@@ -172,14 +172,14 @@ def test_data_that_takes_too_much_ends_the_demo(
 
     async def look() -> bool:
         stop = asyncio.Event()
-        looking = asyncio.create_task(command._full(tmp_path, stop))
+        looking = asyncio.create_task(demo_command._full(tmp_path, stop))
         await asyncio.sleep(0.1)
         assert not stop.is_set()
-        monkeypatch.setattr(command, "_LIMIT_BYTES", 90_000)
+        monkeypatch.setattr(demo_command, "_LIMIT_BYTES", 90_000)
         async with asyncio.timeout(10):
             await looking
         return stop.is_set()
 
-    monkeypatch.setattr(command, "_SIZE_SECONDS", 0.01)
+    monkeypatch.setattr(demo_command, "_SIZE_SECONDS", 0.01)
     assert asyncio.run(look())
     assert f"{tmp_path} takes" in capsys.readouterr().err
