@@ -127,16 +127,6 @@ async def delete(bootstrap: str, name: str, *, patience: float = PATIENCE) -> in
     return found[name].records
 
 
-async def reach(bootstrap: str, *, patience: float = PATIENCE) -> None:
-    """Find out that a broker answers.
-
-    Raises:
-        UsageError: none does.
-    """
-    async with admin_client(bootstrap, time.monotonic() + patience):
-        pass
-
-
 @contextlib.asynccontextmanager
 async def admin_client(bootstrap: str, deadline: float) -> AsyncIterator[AIOKafkaAdminClient]:
     """A connected client; a broker that is not up yet is tried again until the deadline."""

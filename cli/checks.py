@@ -27,7 +27,8 @@ def _thresholds(text: str, name: str) -> None:
 def _store(text: str, name: str) -> None:
     from stores.urls import parse
 
-    _named(name, parse, text)
+    if not text.startswith("questdb://"):  # its password's file is read when it is used
+        _named(name, parse, text)
 
 
 def _agents(text: str, name: str) -> None:

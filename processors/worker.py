@@ -212,6 +212,7 @@ class Worker:
             loop.run_until_complete(starting)
         except asyncio.CancelledError:
             return 0
+        logging.getLogger("aiokafka").setLevel(logging.WARNING)
         try:
             worker.execute_from_commandline()
         except SystemExit as stop:

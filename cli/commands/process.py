@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import Annotated
 
@@ -38,10 +37,9 @@ def command(
     log_to_stderr(logging.INFO)
     for chatty in ("faust", "mode", "kafka"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    from broker import admin
     from jobs.thresholds import parse_overrides
     from processors.worker import Worker, WorkerOptions, parse_agents
-    from stores.urls import with_password
+    from stores.urls import parse, with_password
 
     options = WorkerOptions(
         bootstrap=bootstrap,
@@ -55,10 +53,8 @@ def command(
         peer_secret=secret("peer_secret", peer_secret or None),
         group_instance_id=group_instance_id or None,
     )
-    aiokafka = logging.getLogger("aiokafka")
-    aiokafka.setLevel(logging.CRITICAL)  # it logs every attempt, and what follows says it once
-    asyncio.run(admin.reach(bootstrap))
-    aiokafka.setLevel(logging.WARNING)
+    parse(options.store)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # until it has started: it logs every attempt
     code = Worker(options).run()
     if code:
         raise typer.Exit(code)

@@ -30,7 +30,7 @@ def command(
     """Show the latest state of stocks, from a worker's memory.
 
     Prices are compared with the close of the day before. Times are Shanghai's. Exit code 1 where no tick of one of them
-    was seen, 2 where one can't be a code.
+    was seen, 2 where one can't be a code and the others were seen.
 
     Example: ashare snapshot 600519 000001
     """
@@ -59,11 +59,11 @@ def command(
         way = one["price"] - (one.get("previous_close") or one["price"])
         write(told, Colour.RED if way > 0 else Colour.GREEN if way < 0 else None)
     if any(isinstance(one, str) for one in found.values()):
-        raise typer.Exit(2 if wrong else 1)
+        raise typer.Exit(1 if any(isinstance(one, str) and code not in wrong for code, one in found.items()) else 2)
 
 
-def _ask(worker: str, codes: list[str]) -> tuple[dict[str, dict[str, Any] | str], bool]:
-    """Of each code its snapshot, or why there is none; and whether one can't be a code.
+def _ask(worker: str, codes: list[str]) -> tuple[dict[str, dict[str, Any] | str], set[str]]:
+    """Of each code its snapshot, or why there is none; and those that can't be codes.
 
     Raises:
         UsageError: the worker does not answer, or not as a worker.
@@ -71,13 +71,15 @@ def _ask(worker: str, codes: list[str]) -> tuple[dict[str, dict[str, Any] | str]
     if not worker.startswith(("http://", "https://")) or {"@", "?", "#"} & set(worker):
         raise UsageError(f"--worker {shown_address(worker)!r} is not a worker's address: give http://HOST:PORT")
     found: dict[str, dict[str, Any] | str] = {}
-    left, refused = codes, False
+    left = codes
+    refused: set[str] = set()
     while left:
         some = left[:_AT_ONCE]
         answered = _some(worker, some)
         if isinstance(answered, tuple):
             code, why = answered
-            wrong, refused = code if code in some else some[0], True
+            wrong = code if code in some else some[0]
+            refused.add(wrong)
             found[wrong] = f"{wrong!r} is not a code: {why}"
             left = [code for code in left if code != wrong]
             continue
