@@ -64,7 +64,11 @@ class ConnectionTasks:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._connection.close()
+        try:
+            await self._connection.close()
+        finally:
+            # In a task that was cancelled, the time-outs of Python before 3.11.3 end ``close`` before it has closed.
+            self._connection.transport.abort()
 
 
 def _matters(task: asyncio.Task[None], connection: FrameConnection) -> bool:
