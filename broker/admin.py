@@ -19,6 +19,8 @@ from broker.bootstrap import addresses, no_broker
 from schemas import UsageError
 from schemas.topics import Topic, topics
 
+SETTLE_SECONDS = 30.0
+"""Longest that a broker which answers may take to have a controller, leaders and coordinators."""
 PATIENCE = 3.0
 """Seconds for which a broker that is still starting is waited for."""
 
@@ -62,8 +64,8 @@ async def apply(
         UsageError: no broker answers or it refuses; a topic has another number of partitions, which would move keys.
     """
     wanted = topics() if declared is None else declared
-    deadline = time.monotonic() + patience
-    async with admin_client(bootstrap, deadline) as admin:
+    async with admin_client(bootstrap, time.monotonic() + patience) as admin:
+        deadline = time.monotonic() + SETTLE_SECONDS
         existing = await _partitions(admin, wanted)
         for name, partitions in existing.items():
             if partitions != wanted[name].partitions:

@@ -21,7 +21,7 @@ from aiokafka.errors import (
 from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.structs import OffsetAndMetadata
 
-from broker.admin import PATIENCE, admin_client
+from broker.admin import PATIENCE, SETTLE_SECONDS, admin_client
 from broker.background import discard
 
 Offsets = Mapping[TopicPartition, OffsetAndMetadata]
@@ -32,7 +32,7 @@ _NO_SUCH_GROUP = 69
 _RETRY_SECONDS = 0.3
 
 
-async def members(bootstrap: str, groups: Iterable[str], *, patience: float = PATIENCE) -> dict[str, int]:
+async def members(bootstrap: str, groups: Iterable[str], *, patience: float = SETTLE_SECONDS) -> dict[str, int]:
     """How many members each of some groups has; none where there is no such group.
 
     Raises:
@@ -53,7 +53,7 @@ async def members(bootstrap: str, groups: Iterable[str], *, patience: float = PA
     return await _told(bootstrap, patience, ask)
 
 
-async def assigned(bootstrap: str, group: str, *, patience: float = PATIENCE) -> set[TopicPartition] | None:
+async def assigned(bootstrap: str, group: str, *, patience: float = SETTLE_SECONDS) -> set[TopicPartition] | None:
     """What the members of a group have between them; ``None`` while it is being shared out.
 
     Raises:
@@ -72,7 +72,7 @@ async def assigned(bootstrap: str, group: str, *, patience: float = PATIENCE) ->
     return await _told(bootstrap, patience, ask)
 
 
-async def committed(bootstrap: str, prefix: str, *, patience: float = PATIENCE) -> dict[str, Offsets]:
+async def committed(bootstrap: str, prefix: str, *, patience: float = SETTLE_SECONDS) -> dict[str, Offsets]:
     """What the groups whose names begin with a prefix have committed, by name; those without an offset are left out.
 
     Raises:
@@ -108,7 +108,8 @@ async def _told(bootstrap: str, patience: float, ask: Callable[[AIOKafkaAdminCli
     """What a broker answers, once it has read its groups."""
     deadline = time.monotonic() + patience
     while True:
-        async with admin_client(bootstrap, deadline) as admin:
+        connected = min(deadline, time.monotonic() + PATIENCE)
+        async with admin_client(bootstrap, connected) as admin:
             try:
                 return await ask(admin)
             except _NOT_YET:
