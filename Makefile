@@ -1,4 +1,5 @@
-# Everything runs from .venv, which is made from requirements.lock (hashes checked) when it is missing or older than it.
+# Everything runs from .venv, which is made from requirements.lock (hashes checked; the demo's own for the demo) when it is
+# missing or older than it.
 
 PYTHON ?= python3
 ARGS ?=
