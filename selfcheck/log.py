@@ -12,6 +12,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 STALL = 30.0
 """Seconds without a record before the end of a partition, after which reading it has failed."""
+_POLL_MS = 50
+"""Where the last records are transaction markers, which are not given, only the position shows the end."""
 
 
 class LogError(Exception):
@@ -100,7 +102,7 @@ class LogReader:
         position = await self._consumer.position(place)
         patience = asyncio.get_running_loop().time() + STALL
         while position < end:
-            fetched = await self._consumer.getmany(timeout_ms=1000, max_records=20_000)
+            fetched = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=20_000)
             records = fetched.get(place, ())
             if records:
                 yield [

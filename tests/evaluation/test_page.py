@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from html.parser import HTMLParser
 from typing import Any
 
@@ -162,19 +163,18 @@ def test_axes_are_marked_at_round_figures(points: Any, logarithmic: bool) -> Non
     assert stepped(upright) or (logarithmic and all(digit(figure) in {1, 2, 5} for figure in upright))
 
 
-def marks(drawn: str, anchor: str) -> list[float]:
-    """The figures of an axis."""
-    return [float(text.replace(",", "")) for text in re.findall(rf'text-anchor="{anchor}">([\d,.e-]+)</text>', drawn)]
+def marks(drawn: str, anchor: str) -> list[Decimal]:
+    """The figures of an axis, as they are written there."""
+    return [Decimal(text.replace(",", "")) for text in re.findall(rf'text-anchor="{anchor}">([\d,.e-]+)</text>', drawn)]
 
 
-def stepped(figures: list[float]) -> bool:
+def stepped(figures: list[Decimal]) -> bool:
     """Whether figures are multiples of one round step."""
     step = figures[1] - figures[0]
-    near = all(abs(figure / step - round(figure / step)) < 1e-3 for figure in figures)
-    return near and digit(step) in {1, 2, 5} and 2 <= len(figures) <= 11
+    return all(figure % step == 0 for figure in figures) and digit(step) in {1, 2, 5} and 2 <= len(figures) <= 11
 
 
-def digit(value: float) -> int:
+def digit(value: Decimal) -> int:
     """The one digit of a round number, and 0 for one that has more."""
     digits = f"{value:.3e}".partition("e")[0].replace(".", "").rstrip("0")
     return int(digits) if len(digits) == 1 else 0
