@@ -3,10 +3,15 @@
 from schemas.codec import RecordError, decode, decode_each, decoder, encode
 from schemas.errors import UsageError
 from schemas.records import (
+    Bar,
+    BareTick,
+    BarState,
     ChangeState,
     DeadLetter,
     FeedEvent,
     GapMark,
+    Instrument,
+    Level,
     LineMark,
     Origin,
     PriceChange,
@@ -19,10 +24,15 @@ from schemas.records import (
 )
 
 __all__ = [
+    "Bar",
+    "BarState",
+    "BareTick",
     "ChangeState",
     "DeadLetter",
     "FeedEvent",
     "GapMark",
+    "Instrument",
+    "Level",
     "LineMark",
     "Origin",
     "PriceChange",

@@ -17,9 +17,9 @@ from schemas.bounds import INT64
 from schemas.codec import decode
 from schemas.json_schema import KINDS, Schema, json_schema
 from schemas.records import PriceChange
-from schemas.topics import THRESHOLDS, TICKS, Topic, topics
+from schemas.topics import INSTRUMENTS, THRESHOLDS, TICKS, Topic, topics
 
-VERSION = "1.0.0"
+VERSION = "1.1.0"
 """The document's version. Raise its middle for a release that adds something, its end for one of other words."""
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -114,8 +114,8 @@ def _setting(key: str, value: str) -> Any:
 
 
 def _operation(topic: Topic) -> tuple[str, dict[str, Any]]:
-    """What the pipeline does with a topic: it sends all of them but the thresholds, which it is told."""
-    action = "receive" if topic.name == THRESHOLDS else "send"
+    """What the pipeline does with a topic: it sends all of them but those that operators write."""
+    action = "receive" if topic.name in {INSTRUMENTS, THRESHOLDS} else "send"
     return f"{action}.{topic.record}", {
         "action": action,
         "summary": _sentence(topic.about),

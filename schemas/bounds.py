@@ -32,6 +32,11 @@ MAX_SESSION_VOLUME = INT64
 """Shares; what is summed up beyond stays there."""
 MAX_SESSION_TURNOVER = 1e24
 """Yuan, likewise."""
+MAX_LEVELS = 10
+"""Of one side of a book: the adapters fill five, which is what the exchanges' free feeds carry."""
+MAX_REVISION = 1_000_000
+MAX_SHARES = 10**15
+"""Of one company."""
 MAX_PARTITION = 2**31 - 1
 """Kafka's own."""
 
@@ -42,7 +47,10 @@ RECEIVED_AHEAD_MS = 3_600_000
 """How far a receipt may be ahead of its record's timestamp, which a broker holds to its own clock."""
 
 MAX_SOURCE = 255
+MAX_BARS = 64
+"""Bars of a code that may still change."""
 MAX_CODE = 32
+MAX_NAME = 64
 MAX_QUALITY = 256
 MAX_TEXT = 4_096
 """Characters of a reason, in words."""

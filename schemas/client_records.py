@@ -18,7 +18,7 @@ from schemas.topics import topics
 
 PATH = Path(__file__).parents[1] / "clients" / "python" / "ashare_client" / "records.py"
 
-_KINDS = ("tick", "snapshot", "price-change", "feed-event")
+_KINDS = ("tick", "snapshot", "price-change", "feed-event", "bar", "instrument")
 _PLAIN = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
 _UNITS = {"ms since the epoch": "Milliseconds", "µs since the epoch": "Microseconds"}
 _WIDTH = 120
@@ -47,6 +47,15 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     """One record of a topic."""
 '''
 
+_LEVEL = '''\
+class {title}(Record, frozen=True, gc=False, array_like=True):
+    """{about}"""
+
+    price: float
+    volume: int | float
+'''
+"""The one record that is an array: its schema has no names."""
+
 Schema = dict[str, Any]
 
 
@@ -71,6 +80,9 @@ def _names() -> Iterator[str]:
 
 
 def _type(schema: Schema) -> Iterator[str]:
+    if "properties" not in schema:
+        yield _LEVEL.format(title=schema["title"], about=schema["description"])
+        return
     yield f"class {schema['title']}(Record, frozen=True, gc=False, kw_only=True):\n"
     summary, *more = schema["description"].replace("`null`", "`None`").split("\n\n")
     yield f'{_INDENT}"""{summary}\n\n'

@@ -10,9 +10,12 @@ import msgspec
 
 from schemas.dead_letters import HEADERS
 from schemas.records import (
+    Bar,
+    BarState,
     ChangeState,
     DeadLetter,
     FeedEvent,
+    Instrument,
     PriceChange,
     Record,
     Snapshot,
@@ -32,6 +35,9 @@ KINDS: Mapping[str, type[Record]] = {
     "dead-letter": DeadLetter,
     "threshold": Threshold,
     "threshold-mark": ThresholdMark,
+    "bar": Bar,
+    "bar-state": BarState,
+    "instrument": Instrument,
 }
 """The type of each record kind, named as ``record:`` in ``topics.yaml``."""
 
@@ -78,6 +84,9 @@ def _plain(schema: Schema) -> Schema:
                 plain[keyword] = {name: _plain(field) for name, field in value.items()}
             case "items":
                 plain[keyword] = _plain(value)
+            case "prefixItems":
+                # Draft 07 has another word for it, which few code generators know: what all of them have in common.
+                plain["items"] = {"type": "number", "minimum": 0}
             case "anyOf":
                 plain.update(_either([_plain(branch) for branch in value]))
             case "enum":

@@ -19,17 +19,22 @@ from schemas.bounds import (
     INT64,
     LATEST_MS,
     LATEST_US,
+    MAX_BARS,
     MAX_CODE,
     MAX_CODES,
     MAX_ID,
+    MAX_LEVELS,
     MAX_LINES,
     MAX_MOVE_BP,
+    MAX_NAME,
     MAX_PARTITION,
     MAX_PRICE,
     MAX_QUALITY,
+    MAX_REVISION,
     MAX_SCOPE,
     MAX_SESSION_TURNOVER,
     MAX_SESSION_VOLUME,
+    MAX_SHARES,
     MAX_SOURCE,
     MAX_STEPS,
     MAX_TEXT,
@@ -80,12 +85,29 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     """A record of the contract. Open model: readers ignore fields that they do not know."""
 
 
-class Tick(Record, frozen=True, gc=False):
-    """One pushed tick, as ``ashare.ticks.v1`` holds it, keyed by ``code``.
+class Level(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A level of a book, ``[price, volume]``: yuan, and the shares that are asked or offered there."""
 
-    ``source``, ``run`` and ``n`` name the tick: a copy of it that was sent again carries the same three, and for one
-    code ``(run, n)`` of a source only rises.
-    """
+    price: Price
+    volume: Quantity
+
+
+Bids = Annotated[list[Level], Meta(max_length=MAX_LEVELS, description="Levels of the buyers, the highest price first")]
+Asks = Annotated[list[Level], Meta(max_length=MAX_LEVELS, description="Levels of the sellers, the lowest price first")]
+SessionSum = (
+    Annotated[int, Meta(ge=0, le=MAX_SESSION_VOLUME, description="Shares of the day so far, as the feed has them")]
+    | Annotated[
+        float,
+        Meta(ge=0, le=float(MAX_SESSION_VOLUME), description="Shares of the day so far, as the feed has them"),
+    ]
+)
+SessionMoney = Annotated[
+    float, Meta(ge=0, le=MAX_SESSION_TURNOVER, description="Yuan of the day so far, as the feed has them")
+]
+
+
+class BareTick(Record, frozen=True, gc=False):
+    """A tick of a feed that carries neither a book nor figures of the day: what is written of it, field by field."""
 
     code: Code
     exchange: Exchange
@@ -101,6 +123,27 @@ class Tick(Record, frozen=True, gc=False):
     seq: Annotated[int, Meta(ge=-INT64, le=INT64, description="The provider's own sequence number")] | None = None
     previous_close: Price | None = None
     quality: Quality | None = None
+
+
+class Tick(BareTick, frozen=True, gc=False):
+    """One pushed tick, as ``ashare.ticks.v1`` holds it, keyed by ``code``.
+
+    ``source``, ``run`` and ``n`` name the tick: a copy of it that was sent again carries the same three, and for one
+    code ``(run, n)`` of a source only rises.
+
+    ``bids`` and what follows came with the push and are the feed's own: the book after the trade, at most five levels a
+    side, and the figures of the day. Where a feed has none, or none of a field, it is ``None``, and may be left out. An
+    empty side of a book is an empty list: nobody sells at the upper limit.
+    """
+
+    bids: Bids | None = None
+    asks: Asks | None = None
+    day_open: Annotated[Price, Meta(description="Yuan: the day's first price")] | None = None
+    day_high: Annotated[Price, Meta(description="Yuan: the day's highest price so far")] | None = None
+    day_low: Annotated[Price, Meta(description="Yuan: the day's lowest price so far")] | None = None
+    day_volume: SessionSum | None = None
+    day_turnover: SessionMoney | None = None
+    average: Annotated[Price, Meta(description="Yuan: the day's average price, weighted by volume")] | None = None
 
 
 class Origin(Record, frozen=True, gc=False):
@@ -163,6 +206,83 @@ class Snapshot(Record, frozen=True, gc=False):
         int, Meta(ge=0, le=INT64, description="Ticks of this session whose price broke a trading rule")
     ] = 0
     quality: Quality | None = None
+
+
+class Bar(Record, frozen=True, gc=False):
+    """What traded of a code in one minute: ``ashare.bars-1m.v1``, keyed by ``code``.
+
+    A bar covers the exchange times from ``start`` up to, not including, ``end``; 11:30:00 and 15:00:00 belong to the
+    minute before. ``auction`` tells the bar of an auction from those of continuous trading: both may have one
+    ``start``. A minute without a trade has no bar. A tick that comes after its bar was closed makes the bar anew, with
+    the next ``revision``: of one ``start`` and ``auction``, the last record of the partition holds. ``gap`` says what
+    of the minute may be missing.
+    """
+
+    code: Code
+    exchange: Exchange
+    session: TradingDay
+    start: Annotated[Milliseconds, Meta(description="Exchange time from which on, ms since the epoch")]
+    end: Annotated[Milliseconds, Meta(description="Exchange time before which, ms since the epoch")]
+    open: Price
+    high: Price
+    low: Price
+    close: Price
+    ticks: Annotated[int, Meta(ge=1, le=INT64, description="Ticks of the bar")]
+    revision: Annotated[int, Meta(ge=0, le=MAX_REVISION, description="0, and one more each time the bar is made anew")]
+    origin: Origin
+    volume: Sum | None = None
+    turnover: Annotated[float, Meta(ge=0, le=MAX_SESSION_TURNOVER, description="Yuan")] | None = None
+    auction: (
+        Annotated[Literal["opening", "closing"], Meta(description="Of which auction it is; null: continuous trading")]
+        | None
+    ) = None
+    gap: Annotated[GapMark | None, Meta(description="What of the bar may be missing; null: nothing known")] = None
+
+
+class BarState(Record, frozen=True, gc=False):
+    """Where the bars job stands with a code: ``ashare.bars-1m-state.v1``, compacted, internal.
+
+    ``bars`` are those that may still change, oldest first; ``day_high`` and ``day_low`` what the feed gave last.
+    """
+
+    code: Code
+    bars: Annotated[list[Bar], Meta(max_length=MAX_BARS, description="Bars that may still change, oldest first")]
+    published: Annotated[int, Meta(ge=0, le=MAX_BARS, description="How many of them were published, the oldest")]
+    origin: Origin
+    lines: Lines
+    day_high: Annotated[Price | None, Meta(description="Yuan: the day's highest price, as the feed last gave it")] = (
+        None
+    )
+    day_low: Annotated[Price, Meta(description="Yuan: the day's lowest price, as the feed last gave it")] | None = None
+
+
+class Instrument(Record, frozen=True, gc=False):
+    """What is known of a code beside its trades: ``ashare.instruments.v1``, compacted, keyed by ``code``.
+
+    From a file that an operator applies (``ashare instruments apply``). What the file did not say is ``None``. ``day``
+    is the trading day that ``previous_close``, ``limit_up`` and ``limit_down`` are of; the rest holds until it is
+    applied anew.
+    """
+
+    code: Code
+    exchange: Exchange
+    name: Annotated[str, Meta(max_length=MAX_NAME, description="As the exchange abbreviates it")] | None = None
+    kind: Annotated[str, Meta(max_length=MAX_CODE, description="a-share, b-share, fund, convertible, index")] | None = (
+        None
+    )
+    board: Annotated[str, Meta(max_length=MAX_CODE, description="MAIN, STAR, CHINEXT, BSE or OTHER")] | None = None
+    st: Annotated[bool, Meta(description="Whether the exchange marks it ST: special treatment")] | None = None
+    list_date: Annotated[
+        str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$", max_length=10, description="First day of trading")
+    ] | (None) = None
+    lot: Annotated[int, Meta(ge=1, le=MAX_SHARES, description="Shares of the smallest order")] | None = None
+    tick_size: Annotated[Price, Meta(description="Yuan: the step of prices")] | None = None
+    shares: Annotated[int, Meta(ge=0, le=MAX_SHARES, description="Shares issued")] | None = None
+    float_shares: Annotated[int, Meta(ge=0, le=MAX_SHARES, description="Shares that may be traded")] | None = None
+    day: TradingDay | None = None
+    previous_close: Price | None = None
+    limit_up: Annotated[Price, Meta(description="Yuan: the day's highest price allowed")] | None = None
+    limit_down: Annotated[Price, Meta(description="Yuan: the day's lowest price allowed")] | None = None
 
 
 class PriceChange(Record, frozen=True, gc=False):

@@ -17,6 +17,9 @@ FEED_EVENTS = "ashare.feed-events.v1"
 DEAD_LETTERS = "ashare.dead-letters.v1"
 THRESHOLDS = "ashare.thresholds.v1"
 THRESHOLD_MARKS = "ashare.threshold-marks.v1"
+BARS = "ashare.bars-1m.v1"
+BARS_STATE = "ashare.bars-1m-state.v1"
+INSTRUMENTS = "ashare.instruments.v1"
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ function topic(name, channel) {
   const payload = components.schemas[last(message.payload)];
   const headers = message.headers && components.schemas[last(message.headers)];
   return `<section id="${name}">
-<h2>${escape(name)} ${channel.tags.map((tag) => `<span class="tag ${tag.name}">${escape(tag.name)}</span>`).join(" ")}</h2>
+<h2 id="type-${last(message.payload)}">${escape(name)} ${channel.tags.map((tag) => `<span class="tag ${tag.name}">${escape(tag.name)}</span>`).join(" ")}</h2>
 <p>${inline(channel.summary)}</p>
 ${opened(`Fields of ${code(message.title)}`, block(payload.description) + fields(payload))}
 ${headers ? opened("Headers", block(headers.description) + fields(headers)) : ""}

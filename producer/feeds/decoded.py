@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from schemas import Level
+
 AnswerKind = Literal[
     "subscribed", "logged_in", "pong", "refused", "unauthorised", "kicked", "throttled", "closing", "other"
 ]
@@ -19,13 +21,26 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
     received: int
 
 
+class Beside(msgspec.Struct, frozen=True, gc=False):
+    """What came with a push beside the trade: the book and the feed's own figures of the day, as ``schemas.Tick``."""
+
+    bids: list[Level] | None = None
+    asks: list[Level] | None = None
+    day_open: float | None = None
+    day_high: float | None = None
+    day_low: float | None = None
+    day_volume: int | float | None = None
+    day_turnover: float | None = None
+    average: float | None = None
+
+
 class FeedTick(msgspec.Struct, frozen=True, gc=False):
     """A pushed tick, read and checked, in the units of ``schemas.Tick``; nobody has numbered it yet.
 
     ``cumulative`` is what the day has traded so far, in shares, where the feed says that and not the trade: ``volume``
     and ``turnover`` are then the difference to the push before on this connection, ``None`` on a code's first.
     ``unread`` names the fields that are null because what was there could not be read, as ``quality`` does:
-    ``unread_volume,unread_side``.
+    ``unread_volume,unread_side``. ``beside`` is ``None`` where the feed has nothing of it.
     """
 
     code: str
@@ -39,6 +54,7 @@ class FeedTick(msgspec.Struct, frozen=True, gc=False):
     previous_close: float | None = None
     cumulative: int | float | None = None
     unread: str | None = None
+    beside: Beside | None = None
 
 
 class Letter(msgspec.Struct, frozen=True, gc=False):

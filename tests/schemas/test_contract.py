@@ -19,7 +19,7 @@ SAMPLES = FOLDER / "samples"
 SUBSET = {
     *("$schema", "$id", "$ref", "title", "description", "default", "definitions"),
     *("type", "enum", "anyOf", "properties", "required", "additionalProperties", "items"),
-    *("minimum", "maximum", "minLength", "maxLength", "maxItems", "pattern"),
+    *("minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "pattern"),
 }
 PAYLOAD = b'{"ticks":[{"code":\xff\x00'
 

@@ -16,10 +16,19 @@ TICKS = "ashare.ticks.v1"
 SNAPSHOTS = "ashare.snapshots.v1"
 PRICE_CHANGES = "ashare.price-changes.v1"
 FEED_EVENTS = "ashare.feed-events.v1"
+BARS_1M = "ashare.bars-1m.v1"
+INSTRUMENTS = "ashare.instruments.v1"
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
     """One record of a topic."""
+
+
+class Level(Record, frozen=True, gc=False, array_like=True):
+    """A level of a book, `[price, volume]`: yuan, and the shares that are asked or offered there."""
+
+    price: float
+    volume: int | float
 
 
 class GapMark(Record, frozen=True, gc=False, kw_only=True):
@@ -75,6 +84,10 @@ class Tick(Record, frozen=True, gc=False, kw_only=True):
     `source`, `run` and `n` name the tick: a copy of it that was sent again carries the same three, and for one code
     `(run, n)` of a source only rises.
 
+    `bids` and what follows came with the push and are the feed's own: the book after the trade, at most five levels a
+    side, and the figures of the day. Where a feed has none, or none of a field, it is `None`, and may be left out. An
+    empty side of a book is an empty list: nobody sells at the upper limit.
+
     Attributes:
         code: Six digits for an A share, else "digits.EXCHANGE".
         exchange: SSE, SZSE or BSE for an A share.
@@ -91,6 +104,14 @@ class Tick(Record, frozen=True, gc=False, kw_only=True):
         previous_close: Yuan.
         quality: What the quality gate found, comma between several (off_grid, backwards …; more to come); null:
             nothing.
+        bids: Levels of the buyers, the highest price first.
+        asks: Levels of the sellers, the lowest price first.
+        day_open: Yuan: the day's first price.
+        day_high: Yuan: the day's highest price so far.
+        day_low: Yuan: the day's lowest price so far.
+        day_volume: Shares of the day so far, as the feed has them.
+        day_turnover: Yuan of the day so far, as the feed has them.
+        average: Yuan: the day's average price, weighted by volume.
     """
 
     code: Annotated[str, msgspec.Meta(max_length=32)]
@@ -111,6 +132,18 @@ class Tick(Record, frozen=True, gc=False, kw_only=True):
     seq: Annotated[int, msgspec.Meta(ge=-9223372036854775807, le=9223372036854775807)] | None = None
     previous_close: Annotated[float, msgspec.Meta(ge=0.0001, le=1000000000.0)] | None = None
     quality: Annotated[str, msgspec.Meta(max_length=256)] | None = None
+    bids: list[Level] | None = None
+    asks: list[Level] | None = None
+    day_open: Annotated[float, msgspec.Meta(ge=0.0001, le=1000000000.0)] | None = None
+    day_high: Annotated[float, msgspec.Meta(ge=0.0001, le=1000000000.0)] | None = None
+    day_low: Annotated[float, msgspec.Meta(ge=0.0001, le=1000000000.0)] | None = None
+    day_volume: (
+        Annotated[int, msgspec.Meta(ge=0, le=9223372036854775807)]
+        | Annotated[float, msgspec.Meta(ge=0, le=9.223372036854776e18)]
+        | None
+    ) = None
+    day_turnover: Annotated[float, msgspec.Meta(ge=0, le=1e24)] | None = None
+    average: Annotated[float, msgspec.Meta(ge=0.0001, le=1000000000.0)] | None = None
 
 
 class Snapshot(Record, frozen=True, gc=False, kw_only=True):
@@ -251,3 +284,93 @@ class FeedEvent(Record, frozen=True, gc=False, kw_only=True):
     missed: Annotated[int, msgspec.Meta(ge=0, le=9223372036854775807)] | None = None
     line: Annotated[str, msgspec.Meta(max_length=255)] | None = None
     count: Annotated[int, msgspec.Meta(ge=0, le=9223372036854775807)] | None = None
+
+
+class Bar(Record, frozen=True, gc=False, kw_only=True):
+    """What traded of a code in one minute: `ashare.bars-1m.v1`, keyed by `code`.
+
+    A bar covers the exchange times from `start` up to, not including, `end`; 11:30:00 and 15:00:00 belong to the minute
+    before. `auction` tells the bar of an auction from those of continuous trading: both may have one `start`. A minute
+    without a trade has no bar. A tick that comes after its bar was closed makes the bar anew, with the next `revision`:
+    of one `start` and `auction`, the last record of the partition holds. `gap` says what of the minute may be missing.
+
+    Attributes:
+        code: Six digits for an A share, else "digits.EXCHANGE".
+        exchange: SSE, SZSE or BSE for an A share.
+        session: Shanghai date, YYYY-MM-DD.
+        start: Exchange time from which on, ms since the epoch.
+        end: Exchange time before which, ms since the epoch.
+        open: Yuan.
+        high: Yuan.
+        low: Yuan.
+        close: Yuan.
+        ticks: Ticks of the bar.
+        revision: 0, and one more each time the bar is made anew.
+        origin: See `Origin`.
+        volume: Shares; whole for A shares.
+        turnover: Yuan.
+        auction: Of which auction it is; null: continuous trading: closing, opening.
+        gap: What of the bar may be missing; null: nothing known.
+    """
+
+    code: Annotated[str, msgspec.Meta(max_length=32)]
+    exchange: Annotated[str, msgspec.Meta(max_length=32)]
+    session: Annotated[str, msgspec.Meta(max_length=10)]
+    start: Annotated[Milliseconds, msgspec.Meta(ge=631152000000, le=4102444799999)]
+    end: Annotated[Milliseconds, msgspec.Meta(ge=631152000000, le=4102444799999)]
+    open: Annotated[float, msgspec.Meta(ge=0.0001, le=1000000000.0)]
+    high: Annotated[float, msgspec.Meta(ge=0.0001, le=1000000000.0)]
+    low: Annotated[float, msgspec.Meta(ge=0.0001, le=1000000000.0)]
+    close: Annotated[float, msgspec.Meta(ge=0.0001, le=1000000000.0)]
+    ticks: Annotated[int, msgspec.Meta(ge=1, le=9223372036854775807)]
+    revision: Annotated[int, msgspec.Meta(ge=0, le=1000000)]
+    origin: Origin
+    volume: (
+        Annotated[int, msgspec.Meta(ge=0, le=9223372036854775807)]
+        | Annotated[float, msgspec.Meta(ge=0, le=9.223372036854776e18)]
+        | None
+    ) = None
+    turnover: Annotated[float, msgspec.Meta(ge=0, le=1e24)] | None = None
+    auction: str | None = None
+    gap: GapMark | None = None
+
+
+class Instrument(Record, frozen=True, gc=False, kw_only=True):
+    """What is known of a code beside its trades: `ashare.instruments.v1`, compacted, keyed by `code`.
+
+    From a file that an operator applies (`ashare instruments apply`). What the file did not say is `None`. `day` is the
+    trading day that `previous_close`, `limit_up` and `limit_down` are of; the rest holds until it is applied anew.
+
+    Attributes:
+        code: Six digits for an A share, else "digits.EXCHANGE".
+        exchange: SSE, SZSE or BSE for an A share.
+        name: As the exchange abbreviates it.
+        kind: a-share, b-share, fund, convertible, index.
+        board: MAIN, STAR, CHINEXT, BSE or OTHER.
+        st: Whether the exchange marks it ST: special treatment.
+        list_date: First day of trading.
+        lot: Shares of the smallest order.
+        tick_size: Yuan: the step of prices.
+        shares: Shares issued.
+        float_shares: Shares that may be traded.
+        day: Shanghai date, YYYY-MM-DD.
+        previous_close: Yuan.
+        limit_up: Yuan: the day's highest price allowed.
+        limit_down: Yuan: the day's lowest price allowed.
+    """
+
+    code: Annotated[str, msgspec.Meta(max_length=32)]
+    exchange: Annotated[str, msgspec.Meta(max_length=32)]
+    name: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+    kind: Annotated[str, msgspec.Meta(max_length=32)] | None = None
+    board: Annotated[str, msgspec.Meta(max_length=32)] | None = None
+    st: bool | None = None
+    list_date: Annotated[str, msgspec.Meta(max_length=10)] | None = None
+    lot: Annotated[int, msgspec.Meta(ge=1, le=1000000000000000)] | None = None
+    tick_size: Annotated[float, msgspec.Meta(ge=0.0001, le=1000000000.0)] | None = None
+    shares: Annotated[int, msgspec.Meta(ge=0, le=1000000000000000)] | None = None
+    float_shares: Annotated[int, msgspec.Meta(ge=0, le=1000000000000000)] | None = None
+    day: Annotated[str, msgspec.Meta(max_length=10)] | None = None
+    previous_close: Annotated[float, msgspec.Meta(ge=0.0001, le=1000000000.0)] | None = None
+    limit_up: Annotated[float, msgspec.Meta(ge=0.0001, le=1000000000.0)] | None = None
+    limit_down: Annotated[float, msgspec.Meta(ge=0.0001, le=1000000000.0)] | None = None
