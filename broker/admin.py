@@ -15,7 +15,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, NotControllerError, TopicAlreadyExistsError, for_code
 
-from broker.bootstrap import addresses, no_broker
+from broker import security
+from broker.bootstrap import addresses
+from broker.login import explain
 from schemas import UsageError
 from schemas.topics import Topic, topics
 
@@ -135,13 +137,13 @@ async def admin_client(bootstrap: str, deadline: float) -> AsyncIterator[AIOKafk
     addresses(bootstrap)
     waiting = False
     while True:
-        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=_REQUEST_MS)
+        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=_REQUEST_MS, **security.options())
         try:
             await admin.start()
         except (KafkaError, OSError) as error:
             await admin.close()
             if time.monotonic() >= deadline:
-                raise no_broker(bootstrap) from error
+                raise await asyncio.to_thread(explain, bootstrap) from error
             if not waiting:
                 waiting = True
                 log.info("waiting for a Kafka broker at %s", bootstrap)
@@ -245,7 +247,9 @@ async def _offsets(bootstrap: str, partitions: Mapping[str, int]) -> dict[str, t
     wanted = [TopicPartition(name, partition) for name, count in partitions.items() for partition in range(count)]
     if not wanted:
         return {}
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, request_timeout_ms=_REQUEST_MS, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, request_timeout_ms=_REQUEST_MS, enable_auto_commit=False, **security.options()
+    )
     try:
         await consumer.start()
         begin, end = await consumer.beginning_offsets(wanted), await consumer.end_offsets(wanted)

@@ -21,6 +21,7 @@ from aiokafka.errors import (
 from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.structs import OffsetAndMetadata
 
+from broker import security
 from broker.admin import PATIENCE, SETTLE_SECONDS, admin_client
 from broker.background import discard
 
@@ -124,7 +125,9 @@ async def commit(bootstrap: str, group: str, offsets: Offsets) -> bool:
     Raises:
         KafkaError, OSError: no broker answers.
     """
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap.split(","), group_id=group, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap.split(","), group_id=group, enable_auto_commit=False, **security.options()
+    )
     try:
         await consumer.start()
         consumer.assign(list(offsets))

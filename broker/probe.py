@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from struct import Struct, pack
 from typing import Self
 
+from broker import security
 from broker.bootstrap import addresses
 from broker.errors import BrokerError
+from broker.login import connect
 
 _METADATA, _METADATA_VERSION = 3, 10
 _LIST_OFFSETS, _LIST_OFFSETS_VERSION = 2, 1
@@ -58,6 +60,7 @@ class Probe:
             timeout: seconds for a connection, and for each piece of an answer.
         """
         self._servers = addresses(bootstrap)
+        self._security = security.current()
         self._timeout = timeout
         self._sockets: dict[tuple[str, int], socket.socket] = {}
         self._correlation = 0
@@ -133,7 +136,7 @@ class Probe:
     def _exchange(self, server: tuple[str, int], key: int, version: int, body: bytes) -> Reader:
         connection = self._sockets.get(server)
         if connection is None:
-            connection = self._sockets[server] = socket.create_connection(server, self._timeout)
+            connection = self._sockets[server] = connect(server, self._timeout, self._security)
         self._correlation += 1
         request = pack(">hhih", key, version, self._correlation, len(_CLIENT)) + _CLIENT + body
         connection.sendall(_INT32.pack(len(request)) + request)

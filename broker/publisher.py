@@ -29,12 +29,13 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
+from broker import security
 from broker.background import discard, ended
-from broker.bootstrap import no_broker
 from broker.errors import AbandonedError, DeliveryError, FencedError, RecordTooLargeError
 from broker.fencing import Fences
 from broker.gate import Gate
 from broker.identity import is_fenced
+from broker.login import explain
 from broker.partition_queue import Headers, PartitionQueue
 from broker.producing import Producing
 from broker.refusals import Refusal, Verdict, refusal_of
@@ -119,7 +120,7 @@ class Publisher:
         try:
             await self._connect()
         except (KafkaError, OSError) as error:
-            raise no_broker(self.bootstrap) from error
+            raise await asyncio.to_thread(explain, self.bootstrap) from error
         try:
             await self._check(required)
         except BaseException:
@@ -259,6 +260,7 @@ class Publisher:
 
     async def _connect(self) -> None:
         client = AIOKafkaProducer(
+            **security.options(),
             bootstrap_servers=self.bootstrap.split(","),
             client_id=self._client_id,
             acks="all",

@@ -11,9 +11,10 @@ from typing import Self, cast
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from broker.bootstrap import no_broker
+from broker import security
 from broker.chunk import Chunk, ask, corrupt, drain
 from broker.errors import BrokerError
+from broker.login import explain
 from schemas import UsageError
 
 PATIENCE = 30.0
@@ -52,6 +53,7 @@ class ChunkReader:
         self._patience = patience
         self._ends: dict[TopicPartition, int] = {}
         self._consumer = AIOKafkaConsumer(
+            **security.options(),
             bootstrap_servers=bootstrap.split(","),
             client_id=client_id,
             enable_auto_commit=False,
@@ -70,7 +72,7 @@ class ChunkReader:
             await self._consumer.start()
         except (KafkaError, OSError) as error:
             await self._consumer.stop()
-            raise no_broker(self._bootstrap) from error
+            raise await asyncio.to_thread(explain, self._bootstrap) from error
         # The client would hold back every fetch for 0.1 s while some partition's last one lies untaken: here partitions
         # are taken when their turn comes, and none may wait for another.
         self._consumer._fetcher._prefetch_backoff = 0.0

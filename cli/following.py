@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 from collections.abc import AsyncGenerator, Collection
 from typing import Any
@@ -10,7 +11,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 import broker  # noqa: F401 - importing it is what lets aiokafka read any record, whatever its headers are
-from broker.bootstrap import no_broker
+from broker import security
+from broker.login import explain
 from schemas import UsageError
 from schemas.topics import topics
 
@@ -44,6 +46,7 @@ async def follow(
         UsageError: no broker answers, or it does not have the topic.
     """
     consumer = AIOKafkaConsumer(
+        **security.options(),
         bootstrap_servers=bootstrap.split(","),
         client_id="ashare-tail",
         enable_auto_commit=False,
@@ -54,7 +57,7 @@ async def follow(
         await consumer.start()
     except (KafkaError, OSError) as error:
         await consumer.stop()
-        raise no_broker(bootstrap) from error
+        raise await asyncio.to_thread(explain, bootstrap) from error
     try:
         partitions = await _partitions(consumer, topic)
         if not partitions:

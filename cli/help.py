@@ -14,6 +14,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from cli.settings import kafka_options
+
 SUMMARY = 59
 """Characters that a summary has at 80 columns beside the longest name of a command."""
 _EXAMPLE = "Example: "
@@ -71,7 +73,13 @@ class _Help:
 
 
 class Command(_Help, TyperCommand):
-    """A command with this help."""
+    """A command with this help. One that is told which brokers to speak to is told how, too."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        """As Typer makes it."""
+        super().__init__(*arguments, **options)
+        if any(parameter.name == "bootstrap" for parameter in self.params):
+            self.params += kafka_options()
 
 
 class Group(_Help, TyperGroup):

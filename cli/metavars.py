@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 _KAFKA, _FEED, _CODES, _SECOND = "Kafka", "Feed", "Codes", "Several connections"
+_LOGIN = "Kafka: TLS and login"
 _TICKS, _HTTP, _STORE, _CHANGES = "Ticks", "HTTP", "Store", "Price changes"
 
 SHOWN: dict[str, tuple[str | None, str]] = {
     "bootstrap": ("HOST:PORT[,...]", _KAFKA),
     "kafka_client": ("direct|plain", _KAFKA),
+    "kafka_security": ("plaintext|tls|sasl-tls|sasl-plaintext", _LOGIN),
+    "kafka_user": ("NAME", _LOGIN),
+    "kafka_password": ("PASSWORD", _LOGIN),
+    "kafka_mechanism": ("MECHANISM", _LOGIN),
+    "kafka_token_file": ("FILE", _LOGIN),
+    "kafka_ca": ("FILE", _LOGIN),
+    "kafka_certificate": ("FILE", _LOGIN),
+    "kafka_key": ("FILE", _LOGIN),
+    "kafka_key_password": ("PASSWORD", _LOGIN),
+    "kafka_check_host": ("true|false", _LOGIN),
     "feed": ("NAME", _FEED),
     "url": ("URL", _FEED),
     "token": ("TOKEN", _FEED),

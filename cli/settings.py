@@ -7,11 +7,13 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from inspect import Parameter, Signature
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
+from broker import security
 from cli import checks
 from cli.metavars import SHOWN
 from schemas import UsageError
@@ -49,6 +51,51 @@ _DECLARED = (
         "ASHARE_KAFKA_CLIENT",
         "who packs requests to Kafka: direct (fast) or plain (aiokafka); the flag stands before the command",
         "direct",
+    ),
+    Setting(
+        "kafka_security",
+        "--kafka-security",
+        security.SECURITY,
+        "how Kafka is spoken to: plaintext, tls, sasl-tls (TLS and a login) or sasl-plaintext",
+        "plaintext",
+    ),
+    Setting("kafka_user", "--kafka-user", security.USER, "the user who logs in to Kafka"),
+    Setting("kafka_password", "--kafka-password", security.PASSWORD, "the user's password", secret=True),
+    Setting(
+        "kafka_mechanism",
+        "--kafka-mechanism",
+        security.MECHANISM,
+        "of the login: SCRAM-SHA-512, SCRAM-SHA-256, PLAIN or OAUTHBEARER",
+        "SCRAM-SHA-512",
+    ),
+    Setting(
+        "kafka_token_file",
+        "--kafka-token-file",
+        security.TOKEN_FILE,
+        "file that holds the token of OAUTHBEARER, read anew for each connection",
+    ),
+    Setting(
+        "kafka_ca",
+        "--kafka-ca",
+        security.CA,
+        "file of the authorities that may have signed the brokers' certificates, in PEM; default: the system's",
+    ),
+    Setting(
+        "kafka_certificate",
+        "--kafka-certificate",
+        security.CERTIFICATE,
+        "file of this client's certificate, in PEM, where the brokers want one",
+    ),
+    Setting("kafka_key", "--kafka-key", security.KEY, "file of the certificate's key; default: in the same file"),
+    Setting(
+        "kafka_key_password", "--kafka-key-password", security.KEY_PASSWORD, "the password of the key", secret=True
+    ),
+    Setting(
+        "kafka_check_host",
+        "--kafka-check-host",
+        security.CHECK_HOST,
+        "whether a broker's certificate must be of the host that was dialled: true or false",
+        "true",
     ),
     Setting(
         "feed", "--feed", "ASHARE_FEED", "the provider whose protocol is spoken; `ashare feeds` lists them", "post"
@@ -250,6 +297,64 @@ def _checked(context: typer.Context, parameter: typer.CallbackParam, value: Any)
     from_environment = source is not None and source.name == "ENVIRONMENT"
     if value not in (None, ""):
         checks.CHECKS[setting.name](str(value), setting.env if from_environment else setting.flag)
+    return value
+
+
+OF_KAFKA = (
+    "kafka_security",
+    "kafka_user",
+    "kafka_password",
+    "kafka_mechanism",
+    "kafka_token_file",
+    "kafka_ca",
+    "kafka_certificate",
+    "kafka_key",
+    "kafka_key_password",
+    "kafka_check_host",
+)
+"""The settings by which a process logs in to Kafka: options of every command that has ``--bootstrap``."""
+
+
+def kafka_options() -> list[Any]:
+    """The options for ``OF_KAFKA``. What is given goes into the environment, where every client of Kafka looks."""
+    parameters = [
+        Parameter(
+            name,
+            Parameter.KEYWORD_ONLY,
+            default=SETTINGS[name].default,
+            annotation=Annotated[
+                str if SETTINGS[name].default else str | None,
+                typer.Option(
+                    SETTINGS[name].flag,
+                    envvar=SETTINGS[name].env,
+                    help=SETTINGS[name].about,
+                    metavar=SHOWN[name][0],
+                    rich_help_panel=SHOWN[name][1],
+                    expose_value=False,
+                    callback=_to_environment,
+                ),
+            ],
+        )
+        for name in OF_KAFKA
+    ]
+
+    def options() -> None: ...
+
+    options.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    app = typer.Typer(add_completion=False)
+    app.command()(options)
+    return list(typer.main.get_command(app).params)
+
+
+def _to_environment(context: typer.Context, parameter: typer.CallbackParam, value: Any) -> Any:
+    setting = next(one for one in _DECLARED if one.flag in parameter.opts)
+    source = context.get_parameter_source(parameter.name or "")
+    if source is not None and source.name == "COMMANDLINE" and value:
+        if setting.secret:
+            keep(value)
+            _warn_of_process_list(setting.flag, f"{setting.env}_FILE")
+        os.environ[setting.env] = value
     return value
 
 

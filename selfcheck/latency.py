@@ -53,6 +53,7 @@ class LatencyWatch:
         self.seen = 0
         self._places = [TopicPartition(topic, number) for number in partitions]
         self._consumer = AIOKafkaConsumer(
+            **self._options,
             bootstrap_servers=bootstrap.split(","),
             client_id="ashare-latency",
             enable_auto_commit=False,

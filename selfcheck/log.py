@@ -38,6 +38,7 @@ class LogReader:
         """Nothing connects before ``async with``."""
         self._bootstrap = bootstrap
         self._consumer = AIOKafkaConsumer(
+            **self._options,
             bootstrap_servers=bootstrap.split(","),
             client_id="ashare-selfcheck",
             enable_auto_commit=False,
@@ -45,7 +46,9 @@ class LogReader:
             max_partition_fetch_bytes=4 << 20,
             fetch_max_wait_ms=50,
         )
-        self._admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap.split(","), client_id="ashare-selfcheck")
+        self._admin = AIOKafkaAdminClient(
+            bootstrap_servers=bootstrap.split(","), client_id="ashare-selfcheck", **self._options
+        )
 
     async def __aenter__(self) -> Self:
         """Connect."""

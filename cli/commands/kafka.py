@@ -16,6 +16,13 @@ def command(
         int, typer.Option("--port", metavar="PORT", min=0, max=65535, help="port on 127.0.0.1; 0 takes a free one")
     ] = 9092,
     heap: Annotated[str, typer.Option("--heap", metavar="SIZE", help="the JVM's heap, as -Xmx takes it")] = "512m",
+    secure: Annotated[
+        bool, typer.Option("--secure", help="logins (SCRAM) over TLS, and ACLs; secrets lie in DIR/secure")
+    ] = False,
+    user: Annotated[
+        list[str] | None,
+        typer.Option("--user", metavar="NAME", help="with --secure: a user beside admin; of a new directory"),
+    ] = None,
 ) -> None:
     """Run a Kafka broker in the foreground, until Ctrl-C.
 
@@ -26,4 +33,4 @@ def command(
     from deploy.embedded import KafkaBroker
     from deploy.embedded.foreground import run
 
-    run(KafkaBroker(data, port, heap=heap), "kafka")
+    run(KafkaBroker(data, port, heap=heap, secure=secure, users=user or ()), "kafka")

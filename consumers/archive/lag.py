@@ -10,6 +10,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from broker import security
 from broker.reader import ChunkReader
 from schemas import UsageError
 
@@ -38,7 +39,7 @@ async def lag(bootstrap: str, topic: str, patience: float = PATIENCE) -> str | N
     due = {tp: end for tp, end in ends.items() if end > begins[tp]}
     if not due:
         return None
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=_REQUEST_MS)
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=_REQUEST_MS, **security.options())
     deadline = time.monotonic() + patience
     try:
         await admin.start()

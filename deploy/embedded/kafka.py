@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import struct
 import subprocess
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from deploy.embedded.jars import jars, java
+from deploy.embedded.secure import ADMIN, BROKER, Secrets
 from deploy.embedded.server import HOST, Server, free_port
 from schemas import UsageError
 
@@ -23,10 +25,7 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@{host}:{controller}
 controller.listener.names=CONTROLLER
-inter.broker.listener.name=CLIENTS
-listener.security.protocol.map=CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT
-listeners=CLIENTS://{host}:{port},CONTROLLER://{host}:{controller}
-advertised.listeners=CLIENTS://{host}:{port}
+{listeners}
 log.dirs=topics
 
 # Topics are declared, never made by a misspelt name.
@@ -58,6 +57,33 @@ num.io.threads=4
 # The default of 128 MiB would be a quarter of the heap.
 log.cleaner.dedupe.buffer.size=16777216
 log.cleaner.backoff.ms=5000
+"""
+
+_PLAIN = """\
+inter.broker.listener.name=CLIENTS
+listener.security.protocol.map=CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners=CLIENTS://{host}:{port},CONTROLLER://{host}:{controller}
+advertised.listeners=CLIENTS://{host}:{port}
+"""
+
+# Users log in with a password over TLS; the broker itself proves who it is by its certificate.
+_SECURE = """\
+inter.broker.listener.name=BROKERS
+listener.security.protocol.map=CLIENTS:SASL_SSL,BROKERS:SSL,CONTROLLER:SSL
+listeners=CLIENTS://{host}:{port},BROKERS://{host}:{inner},CONTROLLER://{host}:{controller}
+advertised.listeners=CLIENTS://{host}:{port},BROKERS://{host}:{inner}
+listener.name.brokers.ssl.client.auth=required
+listener.name.controller.ssl.client.auth=required
+ssl.keystore.type=PEM
+ssl.keystore.location=secure/broker.pem
+ssl.truststore.type=PEM
+ssl.truststore.location=secure/ca.pem
+sasl.enabled.mechanisms=SCRAM-SHA-512,SCRAM-SHA-256
+listener.name.clients.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.clients.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+allow.everyone.if.no.acl.found=false
+super.users=User:CN={broker};User:{admin}
 """
 
 _LOGGING = """\
@@ -94,16 +120,23 @@ class KafkaBroker(Server):
     log_name = "kafka.log"
     port_taken = ("Address already in use", "Socket server failed to bind")
 
-    def __init__(self, data: Path, port: int = 0, *, heap: str = "512m") -> None:
+    def __init__(
+        self, data: Path, port: int = 0, *, heap: str = "512m", secure: bool = False, users: Sequence[str] = ()
+    ) -> None:
         """Nothing is started.
 
         Args:
             port: of the clients' listener; 0 for a free one, chosen at the first start. The controller's always is.
             heap: the JVM's limit, as ``-Xmx`` takes it; the whole process needs about 150 MB more.
+            secure: clients log in (SCRAM) over TLS, and may do what an ACL lets them: nothing, but for ``admin``.
+            users: further ones, made with the data directory.
         """
         super().__init__(data, port)
         self._heap = heap
         self._cluster = ""
+        self._users = (ADMIN, *users)
+        self._inner = 0
+        self.secrets = Secrets(self.data.path / "secure") if secure else None
 
     @property
     def bootstrap(self) -> str:
@@ -112,7 +145,12 @@ class KafkaBroker(Server):
 
     def _prepare(self, deadline: float) -> None:
         folder = self.data.path
-        settings = _SETTINGS.format(host=HOST, port=self.port, controller=free_port())
+        self._inner = free_port()
+        places = {"host": HOST, "port": self.port, "inner": self._inner, "controller": free_port()}
+        listeners = (_PLAIN if self.secrets is None else _SECURE).format(**places, broker=BROKER, admin=ADMIN)
+        settings = _SETTINGS.format(**places, listeners=listeners)
+        if self.secrets is not None:
+            self.secrets.prepare((HOST, "localhost"))
         settings += "".join(f"{name}={value}\n" for name, value in self.extra.items())
         (folder / _PROPERTIES).write_text(settings, "utf-8")
         (folder / "log4j2.properties").write_text(_LOGGING, "utf-8")
@@ -129,11 +167,12 @@ class KafkaBroker(Server):
         if not properties.exists():
             # An id that starts with "-" would be taken for an option.
             fresh = "A" + urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
+            options = ["format", "--ignore-formatted", "-t", fresh, "-c", _PROPERTIES]
+            if self.secrets is not None:
+                options += [word for user in self._users for one in self.secrets.scram(user) for word in ("-S", one)]
             with self.log.open("ab") as log:
                 done = subprocess.run(
-                    self._java(
-                        "64m", "kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", fresh, "-c", _PROPERTIES
-                    ),
+                    self._java("64m", "kafka.tools.StorageTool", *options),
                     cwd=self.data.path,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
@@ -172,10 +211,19 @@ class KafkaBroker(Server):
         request = (
             struct.pack(">hhih", _METADATA_REQUEST, _METADATA_VERSION, 1, len(client)) + client + struct.pack(">i", 0)
         )
-        with socket.create_connection((HOST, self.port), 1.0) as connection:
+        port = self.port if self.secrets is None else self._inner
+        with socket.create_connection((HOST, port), 1.0) as plain, self._encrypted(plain) as connection:
             connection.sendall(struct.pack(">i", len(request)) + request)
             (size,) = struct.unpack(">i", _read(connection, 4))
-            return _names(_read(connection, min(size, 1 << 16)), self._cluster, self.port)
+            return _names(_read(connection, min(size, 1 << 16)), self._cluster, port)
+
+    def _encrypted(self, connection: socket.socket) -> socket.socket:
+        """The connection, as the broker itself makes it where it is secured."""
+        if self.secrets is None:
+            return connection
+        context = ssl.create_default_context(cafile=self.secrets.ca)
+        context.load_cert_chain(self.secrets.broker)
+        return context.wrap_socket(connection, server_hostname=HOST)
 
 
 def _read(connection: socket.socket, size: int) -> bytes:

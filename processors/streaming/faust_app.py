@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import faust
+from faust.auth import Credentials, OAuthCredentials, SASLCredentials, SSLCredentials
 from yarl import URL
 
+from broker import security
 from processors.streaming.consumer import BatchTransport
 from processors.streaming.tables import StateTable, StateTableManager
 
@@ -73,6 +75,7 @@ def make_app(bootstrap: str, group: str, *, address: str, member: str, runner: A
     app = StreamApp(
         group,
         broker=[URL(f"kafka://{server}") for server in servers],
+        broker_credentials=_credentials(),
         # The environment would beat these arguments under bare names such as WEB_PORT.
         env_prefix="ASHARE_FAUST_UNUSED_",
         store="memory://",
@@ -104,3 +107,19 @@ def make_app(bootstrap: str, group: str, *, address: str, member: str, runner: A
     app.bootstrap = bootstrap
     app.runner = runner
     return app
+
+
+def _credentials() -> Credentials | None:
+    """How the app's consumer connects, in Faust's words; ``None`` for a cluster that asks for nothing."""
+    found = security.options()
+    context, provider = found.get("ssl_context"), found.get("sasl_oauth_token_provider")
+    if provider is not None:
+        return OAuthCredentials(oauth_cb=provider, ssl_context=context)
+    if "sasl_mechanism" in found:
+        return SASLCredentials(
+            username=found["sasl_plain_username"],
+            password=found["sasl_plain_password"],
+            mechanism=found["sasl_mechanism"],
+            ssl_context=context,
+        )
+    return None if context is None else SSLCredentials(context)

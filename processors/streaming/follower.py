@@ -10,6 +10,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from broker import security
 from broker.background import discard, ended
 from processors.streaming.tables import RECOVERY_PATIENCE
 from processors.streaming.watchdog import fatal
@@ -24,6 +25,7 @@ _RETRY_SECONDS = 1.0
 async def reader(bootstrap: str, client_id: str) -> AIOKafkaConsumer:
     """A connection that commits nothing; what is assigned to it is read from the beginning."""
     consumer = AIOKafkaConsumer(
+        **security.options(),
         bootstrap_servers=bootstrap.split(","),
         client_id=client_id,
         enable_auto_commit=False,
