@@ -143,7 +143,7 @@ async def admin_client(bootstrap: str, deadline: float) -> AsyncIterator[AIOKafk
         except (KafkaError, OSError) as error:
             await admin.close()
             if time.monotonic() >= deadline:
-                raise await asyncio.to_thread(explain, bootstrap) from error
+                raise await asyncio.to_thread(explain, bootstrap, error) from error
             if not waiting:
                 waiting = True
                 log.info("waiting for a Kafka broker at %s", bootstrap)

@@ -12,6 +12,12 @@ import struct
 from struct import pack
 
 from aiokafka.conn import ScramAuthenticator
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    TopicAuthorizationFailedError,
+    for_code,
+)
 
 from broker import security
 from broker.bootstrap import addresses, no_broker
@@ -52,8 +58,12 @@ def connect(server: tuple[str, int], timeout: float, how: Security) -> socket.so
     return connection
 
 
-def explain(bootstrap: str, *, timeout: float = 2.0) -> UsageError:
-    """The error of a client that could not connect: what a broker says where one answers, else that none does."""
+def explain(bootstrap: str, failure: Exception | None = None, *, timeout: float = 2.0) -> UsageError:
+    """The error of a client that could not connect: what a broker says where one answers, else that none does.
+
+    Args:
+        failure: what the client raised: told of where a broker does answer.
+    """
     try:
         how = security.current()
     except UsageError as error:
@@ -62,11 +72,32 @@ def explain(bootstrap: str, *, timeout: float = 2.0) -> UsageError:
         try:
             with connect(server, timeout, how) as connection:
                 _greet(connection, server, how)
+            if failure is not None and (said := refused(failure)):
+                return UsageError(said)
         except LoginError as error:
             return UsageError(str(error))
         except OSError:
             continue
     return no_broker(bootstrap)
+
+
+def refused(failure: Exception) -> str | None:
+    """What this user lacks, where a broker did not let it do something; ``None`` for any other failure."""
+    who = f"user {how.user!r}" if (how := security.current()).user else "this client"
+    about = failure.args[0] if failure.args else ""
+    match failure:
+        case TopicAuthorizationFailedError():
+            named = ", ".join(sorted(map(str, about))) if isinstance(about, set | frozenset | list) else str(about)
+            lacking = f"READ or WRITE on the topic {named or 'it asked for'}"
+        case GroupAuthorizationFailedError():
+            lacking = f"READ on the group {about}"
+        case ClusterAuthorizationFailedError():
+            lacking = "a right on the cluster: IDEMPOTENT_WRITE, or WRITE on the topic"
+        case _ if isinstance(failure, for_code(53)):
+            lacking = f"WRITE on the transactional id {about}"
+        case _:
+            return None
+    return f"Kafka does not let {who} do this: it lacks {lacking}: `ashare acl apply` grants each part what it needs"
 
 
 def _encrypted(connection: socket.socket, host: str, how: Security) -> ssl.SSLSocket:

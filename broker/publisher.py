@@ -120,7 +120,7 @@ class Publisher:
         try:
             await self._connect()
         except (KafkaError, OSError) as error:
-            raise await asyncio.to_thread(explain, self.bootstrap) from error
+            raise await asyncio.to_thread(explain, self.bootstrap, error) from error
         try:
             await self._check(required)
         except BaseException:

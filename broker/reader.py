@@ -72,7 +72,7 @@ class ChunkReader:
             await self._consumer.start()
         except (KafkaError, OSError) as error:
             await self._consumer.stop()
-            raise await asyncio.to_thread(explain, self._bootstrap) from error
+            raise await asyncio.to_thread(explain, self._bootstrap, error) from error
         # The client would hold back every fetch for 0.1 s while some partition's last one lies untaken: here partitions
         # are taken when their turn comes, and none may wait for another.
         self._consumer._fetcher._prefetch_backoff = 0.0

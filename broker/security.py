@@ -114,13 +114,13 @@ def current(environment: Mapping[str, str] = os.environ) -> Security:
     return _read(tuple(sorted(given.items())))
 
 
-def options() -> dict[str, Any]:
-    """The arguments of aiokafka's clients of this process.
+def options(environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
+    """The arguments of aiokafka's clients of this process, or of one with another environment.
 
     Raises:
         UsageError: the settings are wrong, or a file of theirs can't be read.
     """
-    security = current()
+    security = current(environment)
     found: dict[str, Any] = {"security_protocol": PROTOCOLS[security.protocol]}
     if security.tls:
         found["ssl_context"] = context(security)

@@ -57,7 +57,7 @@ async def follow(
         await consumer.start()
     except (KafkaError, OSError) as error:
         await consumer.stop()
-        raise await asyncio.to_thread(explain, bootstrap) from error
+        raise await asyncio.to_thread(explain, bootstrap, error) from error
     try:
         partitions = await _partitions(consumer, topic)
         if not partitions:

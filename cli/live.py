@@ -19,6 +19,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from broker import security
 from cli.tables import hanging, width
 from cli.terminal import console, live
 from selfcheck.latency import Latency, LatencyWatch, summary, watched
@@ -55,7 +56,7 @@ class Meter:
         self._bootstrap = bootstrap
         self._workers = workers
         self._rate = rate
-        self._reader = LogReader(bootstrap)
+        self._reader = LogReader(bootstrap, security.options())
         self._watch: LatencyWatch | None = None
         self._watching: asyncio.Task[None] | None = None
         self._before = (0, 0)
@@ -66,7 +67,7 @@ class Meter:
         """Connect."""
         await self._reader.__aenter__()
         partitions = watched(await self._reader.partitions(CHANGES), self._rate)
-        self._watch = LatencyWatch(self._bootstrap, CHANGES, partitions)
+        self._watch = LatencyWatch(self._bootstrap, CHANGES, partitions, security.options())
         await self._watch.start()
         self._before = await self._records()
         self._watching = asyncio.create_task(self._watch.run())

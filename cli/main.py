@@ -12,6 +12,7 @@ from typer._click.exceptions import ClickException, NoArgsIsHelpError
 from cli import hangup, settings, terminal
 from cli.commands import (
     acknowledge,
+    acl,
     archive,
     bench,
     config,
@@ -60,6 +61,7 @@ for panel, modules in (
 app.add_typer(store.app, name="store", rich_help_panel=_READING)
 app.add_typer(archive.app, name="archive", rich_help_panel=_READING)
 app.add_typer(topics.app, name="topics", rich_help_panel=_CHANGING)
+app.add_typer(acl.app, name="acl", rich_help_panel=_CHANGING)
 app.add_typer(watchlist.app, name="watchlist", rich_help_panel=_CHANGING)
 app.add_typer(threshold.app, name="threshold", rich_help_panel=_CHANGING)
 

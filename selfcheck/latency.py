@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -47,13 +48,19 @@ class LatencyWatch:
     Ages are kept in ``ages``, µs, up to four million of them; ``seen`` counts all.
     """
 
-    def __init__(self, bootstrap: str, topic: str, partitions: Collection[int]) -> None:
-        """Nothing connects before ``start``."""
+    def __init__(
+        self, bootstrap: str, topic: str, partitions: Collection[int], options: Mapping[str, Any] | None = None
+    ) -> None:
+        """Nothing connects before ``start``.
+
+        Args:
+            options: of aiokafka's consumer: how to log in.
+        """
         self.ages = array("q")
         self.seen = 0
         self._places = [TopicPartition(topic, number) for number in partitions]
         self._consumer = AIOKafkaConsumer(
-            **self._options,
+            **(options or {}),
             bootstrap_servers=bootstrap.split(","),
             client_id="ashare-latency",
             enable_auto_commit=False,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -34,11 +34,15 @@ class Entry(NamedTuple):
 class LogReader:
     """Reads topics from the beginning, outside of any group."""
 
-    def __init__(self, bootstrap: str) -> None:
-        """Nothing connects before ``async with``."""
+    def __init__(self, bootstrap: str, options: Mapping[str, Any] | None = None) -> None:
+        """Nothing connects before ``async with``.
+
+        Args:
+            options: of aiokafka's clients: how to log in.
+        """
         self._bootstrap = bootstrap
         self._consumer = AIOKafkaConsumer(
-            **self._options,
+            **(options or {}),
             bootstrap_servers=bootstrap.split(","),
             client_id="ashare-selfcheck",
             enable_auto_commit=False,
@@ -47,7 +51,7 @@ class LogReader:
             fetch_max_wait_ms=50,
         )
         self._admin = AIOKafkaAdminClient(
-            bootstrap_servers=bootstrap.split(","), client_id="ashare-selfcheck", **self._options
+            bootstrap_servers=bootstrap.split(","), client_id="ashare-selfcheck", **(options or {})
         )
 
     async def __aenter__(self) -> Self:

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from aiokafka.errors import KafkaError
 
@@ -88,10 +89,19 @@ class Pauses:
 class PauseWatch:
     """Looks at the broker from ``run`` until it is cancelled."""
 
-    def __init__(self, bootstrap: str, topic: str, groups: Sequence[str], look: float = LOOK) -> None:
-        """Nothing connects before ``run``."""
+    def __init__(
+        self,
+        bootstrap: str,
+        topic: str,
+        groups: Sequence[str],
+        look: float = LOOK,
+        *,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Nothing connects before ``run``; ``options`` say how to log in."""
         self.pauses = Pauses()
         self._bootstrap = bootstrap
+        self._options = options
         self._topic = topic
         self._groups = groups
         self._look = look
@@ -107,7 +117,7 @@ class PauseWatch:
 
     async def run(self) -> None:
         """Look. A look that fails is left out: its time counts as standing still."""
-        async with LogReader(self._bootstrap) as reader:
+        async with LogReader(self._bootstrap, self._options) as reader:
             while True:
                 begun = time.monotonic()
                 try:

@@ -75,6 +75,7 @@ class Options:
     kill_worker_every: float | None = None
     rebalance_every: float | None = None
     freeze_worker: float | None = None
+    secure: bool = False
 
     @property
     def doubled(self) -> bool:
@@ -149,6 +150,7 @@ def verify(
         workers=(ALL_AGENTS,) * options.workers,
         threshold=options.threshold,
         partitions=options.partitions,
+        secure=options.secure,
     )
     try:
         with Stack(plan) as stack:
@@ -189,10 +191,10 @@ async def _check(
     async def published() -> int:
         return sum((await reader.ends(TICKS)).values())
 
-    async with LogReader(stack.bootstrap) as reader:
-        watch = LatencyWatch(stack.bootstrap, CHANGES, watched(await reader.partitions(CHANGES), options.rate))
+    async with LogReader(stack.bootstrap, login := stack.client_options()) as reader:
+        watch = LatencyWatch(stack.bootstrap, CHANGES, watched(await reader.partitions(CHANGES), options.rate), login)
         await watch.start()
-        pausing = PauseWatch(stack.bootstrap, TICKS, stack.groups)
+        pausing = PauseWatch(stack.bootstrap, TICKS, stack.groups, options=login)
         watching = _together(watch.run(), pausing.run())
         drain = Drain(stack, reader, stack.plan.directory / "ledger", options.tape)
         served = ServedCheck(verdict.findings)

@@ -199,6 +199,14 @@ def command(
             help="of the topics that have several, to measure what they cost",
         ),
     ] = None,
+    secure: Annotated[
+        bool,
+        typer.Option(
+            "--secure",
+            rich_help_panel=_PIPELINE,
+            help="logins (SCRAM) over TLS, and a user for each part that may do what it needs",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Push a load through a pipeline of its own, and compare.
@@ -255,6 +263,7 @@ def command(
         kill_worker_every=kill_worker_every,
         rebalance_every=rebalance_every,
         freeze_worker=freeze_worker,
+        secure=secure,
     )
     _check_freeze(options)
     _check_kills(options, able)

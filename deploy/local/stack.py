@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
+from broker import security
 from deploy.embedded.questdb import store_url
 from deploy.embedded.server import HOST, free_port
 from deploy.local.groups import groups_of
@@ -31,6 +32,9 @@ _STARTING = 90.0
 _LOOK = 0.05
 _LISTENING = re.compile(r"listening on (ws://\S+)")
 _READY = re.compile(r"ready on (127\.0\.0\.1:\d+)")
+_ADMIN = "admin"
+_USERS = {"producer": "producer", "worker": "worker", "threshold": "operator", "topics": _ADMIN, "acl": _ADMIN}
+"""The user that each part, and each command, logs in as."""
 _GRACE = {"producer": 5.0, "worker": 5.0, "market": 2.0, "questdb": 4.0, "kafka": 6.0}
 """Seconds that a part has to end after SIGTERM, when there is time."""
 
@@ -48,6 +52,7 @@ class Plan:
         threshold: as ``--threshold`` takes it.
         usual_ports: take the ports that other commands expect by default, where they are free.
         partitions: of the topics that have several; ``None`` as declared. Every part is told, as none could ask.
+        secure: Kafka wants logins over TLS, and each part has a user of its own, which may do what it needs.
     """
 
     directory: Path
@@ -58,6 +63,7 @@ class Plan:
     threshold: str = "0.01"
     usual_ports: bool = False
     partitions: int | None = None
+    secure: bool = False
 
 
 class Stack:
@@ -102,7 +108,9 @@ class Stack:
         directory, port = self.plan.directory, self._port
         self.logs.mkdir(parents=True, exist_ok=True)
         say("starting Kafka")
-        kafka = self._begin("kafka", "kafka", "--data", str(directory / "kafka"), "--port", str(port(9092)))
+        users = [word for user in sorted({*_USERS.values()} - {_ADMIN}) for word in ("--user", user)]
+        secured = ["--secure", *users] if self.plan.secure else []
+        kafka = self._begin("kafka", "kafka", "--data", str(directory / "kafka"), "--port", str(port(9092)), *secured)
         market = self._begin("market", "simulate", "--port", str(port(8765)), *self.plan.market)
         self.store_url = f"sqlite:///{self.store_directory}"
         if self.plan.store == "questdb":
@@ -112,6 +120,8 @@ class Stack:
         self.bootstrap = self._announced(kafka, _FETCHING, _READY)
         say("declaring the topics")
         self._run("topics", _STARTING, "topics", "apply", "--wait", "30", "--bootstrap", self.bootstrap)
+        if self.plan.secure:
+            self._run("acl", _STARTING, "acl", "apply", "--bootstrap", self.bootstrap)
         self.feed_url = self._announced(market, _STARTING, _LISTENING)
         say("starting the workers")
         for number in range(len(self.plan.workers)):
@@ -281,15 +291,34 @@ class Stack:
                 return usual
         return 0
 
+    def login(self, user: str) -> dict[str, str]:
+        """The environment of a process that logs in to the stack's Kafka; empty where it wants no login."""
+        if not self.plan.secure:
+            return {}
+        secrets = self.plan.directory / "kafka" / "secure"
+        return {
+            "ASHARE_KAFKA_SECURITY": "sasl-tls",
+            "ASHARE_KAFKA_USER": user,
+            "ASHARE_KAFKA_PASSWORD_FILE": str(secrets / f"{user}.password"),
+            "ASHARE_KAFKA_CA": str(secrets / "ca.pem"),
+        }
+
+    def client_options(self) -> dict[str, Any]:
+        """The arguments of an aiokafka client that may read everything; for a stack that has started."""
+        return security.options(self.login(_ADMIN))
+
     def _begin(self, name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Part:
         log = self.logs / f"{name.replace(' ', '-')}.log"
-        part = Part(name, arguments, log, program=self._program, environment=environment)
+        user = _USERS.get(name.split(maxsplit=1)[0])
+        login = {} if user is None else self.login(user)
+        part = Part(name, arguments, log, program=self._program, environment=login | dict(environment or {}))
         self._parts.append(part)
         return part
 
     def _run(self, name: str, patience: float, *arguments: str) -> None:
         """Run a command that ends by itself, to its end."""
-        part = Part(name, arguments, self.logs / f"{name}.log", program=self._program)
+        environment = self.login(_USERS.get(name, _ADMIN))
+        part = Part(name, arguments, self.logs / f"{name}.log", program=self._program, environment=environment)
         until = time.monotonic() + patience
         try:
             while part.code is None:
