@@ -10,7 +10,6 @@ import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -110,8 +109,24 @@ def current(environment: Mapping[str, str] = os.environ) -> Security:
     Raises:
         UsageError: a value is not one, one that is needed is missing, or one has no effect; the text names it.
     """
-    given = {name: value for name, value in environment.items() if name.startswith("ASHARE_KAFKA_") and value}
-    return _read(tuple(sorted(given.items())))
+    at = {name: value for name, value in environment.items() if name.startswith("ASHARE_KAFKA_") and value}
+    protocol = at.get(SECURITY, "plaintext")
+    if protocol not in PROTOCOLS:
+        raise UsageError(f"{SECURITY} (--kafka-security) is {protocol!r}: set it to one of {', '.join(PROTOCOLS)}")
+    security = Security(
+        protocol=cast("Protocol", protocol),
+        mechanism=at.get(MECHANISM, MECHANISMS[0]).upper(),
+        user=at.get(USER, ""),
+        password=_secret(at, PASSWORD),
+        token_file=_path(at, TOKEN_FILE),
+        ca=_path(at, CA),
+        certificate=_path(at, CERTIFICATE),
+        key=_path(at, KEY),
+        key_password=_secret(at, KEY_PASSWORD),
+        check_host=_flag(at, CHECK_HOST),
+    )
+    _check(security, at)
+    return security
 
 
 def options(environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
@@ -133,7 +148,6 @@ def options(environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
     return found
 
 
-@lru_cache(maxsize=4)
 def context(security: Security) -> ssl.SSLContext:
     """The TLS context of these settings.
 
@@ -154,28 +168,6 @@ def context(security: Security) -> ssl.SSLContext:
                 f" certificate and its key in PEM: {_why(error)}"
             ) from error
     return made
-
-
-@lru_cache(maxsize=8)
-def _read(given: tuple[tuple[str, str], ...]) -> Security:
-    at = dict(given)
-    protocol = at.get(SECURITY, "plaintext")
-    if protocol not in PROTOCOLS:
-        raise UsageError(f"{SECURITY} (--kafka-security) is {protocol!r}: set it to one of {', '.join(PROTOCOLS)}")
-    security = Security(
-        protocol=cast("Protocol", protocol),
-        mechanism=at.get(MECHANISM, MECHANISMS[0]).upper(),
-        user=at.get(USER, ""),
-        password=_secret(at, PASSWORD),
-        token_file=_path(at, TOKEN_FILE),
-        ca=_path(at, CA),
-        certificate=_path(at, CERTIFICATE),
-        key=_path(at, KEY),
-        key_password=_secret(at, KEY_PASSWORD),
-        check_host=_flag(at, CHECK_HOST),
-    )
-    _check(security, at)
-    return security
 
 
 def _check(security: Security, at: Mapping[str, str]) -> None:
