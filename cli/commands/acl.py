@@ -103,5 +103,7 @@ def _declared(teams: list[str] | None, principals: list[str] | None) -> Any:
 
 def _run(work: Any) -> Any:
     import asyncio
+    import logging
 
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it logs every attempt
     return asyncio.run(work)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 import subprocess
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from broker import publisher
+from broker import security
 from broker.fetching import Fetching
 from broker.mode import DIRECT, VARIABLE
 from broker.publisher import Publisher
@@ -31,8 +28,8 @@ def keytool(directory: Path, *arguments: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[str, Any]]]:
-    """A broker that also listens with a password, with TLS, and with both: by protocol, the client's settings."""
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[str, dict[str, str]]]]:
+    """A broker that also listens with a password, with TLS, and with both: by protocol, address and settings."""
     directory = tmp_path_factory.mktemp("secured")
     made = ("-genkeypair", "-keyalg", "RSA", "-storetype", "PKCS12", "-validity", "9")
     keytool(directory, *made, "-dname", f"CN={HOST}", "-ext", f"san=ip:{HOST}")
@@ -59,34 +56,35 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict
             },
         }
 
-    trusting = ssl.create_default_context(cafile=str(directory / "broker.pem"))
-    password = {"sasl_mechanism": "PLAIN", "sasl_plain_username": "ashare", "sasl_plain_password": PASSWORD}
-    settings: dict[str, dict[str, Any]] = {
-        "SASL_PLAINTEXT": password,
-        "SSL": {"ssl_context": trusting},
-        "SASL_SSL": {**password, "ssl_context": trusting},
+    (directory / "password").write_text(f"{PASSWORD}\n", "utf-8")
+    login = {
+        security.MECHANISM: "PLAIN",
+        security.USER: "ashare",
+        f"{security.PASSWORD}_FILE": str(directory / "password"),
     }
+    trusting = {security.CA: str(directory / "broker.pem")}
+    settings = {"SASL_PLAINTEXT": login, "SSL": trusting, "SASL_SSL": login | trusting}
+    kinds = {kafka: protocol for protocol, kafka in security.PROTOCOLS.items()}
     with Broker(tmp_path_factory.mktemp("kafka"), ports["CLIENTS"]):
         yield {
-            name: {"bootstrap_servers": f"{HOST}:{ports[name]}", "security_protocol": name, **more}
-            for name, more in settings.items()
+            name: (f"{HOST}:{ports[name]}", {security.SECURITY: kinds[name], **more}) for name, more in settings.items()
         }
 
 
 @pytest.mark.parametrize("protocol", ["SASL_PLAINTEXT", "SSL", "SASL_SSL"])
 async def test_records_go_and_come_over_secured_connections(
-    secured: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch, protocol: str
+    secured: dict[str, tuple[str, dict[str, str]]], monkeypatch: pytest.MonkeyPatch, protocol: str
 ) -> None:
     """Small batches and ones larger than many TLS records, also after every connection was cut."""
     monkeypatch.setenv(VARIABLE, DIRECT)
-    settings, topic = secured[protocol], f"secured-{protocol.lower()}"
-    admin = AIOKafkaAdminClient(**settings)
+    (bootstrap, settings), topic = secured[protocol], f"secured-{protocol.lower()}"
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    secure = security.options()
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **secure)
     await admin.start()
     await admin.create_topics([NewTopic(topic, 1, 1)])
     await admin.close()
-    bootstrap = settings["bootstrap_servers"]
-    secure: dict[str, Any] = {name: value for name, value in settings.items() if name != "bootstrap_servers"}
-    monkeypatch.setattr(publisher, "AIOKafkaProducer", partial(AIOKafkaProducer, **secure))
     out, tp = Publisher(bootstrap, client_id="test"), TopicPartition(topic, 0)
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest", **secure)
     await consumer.start()

@@ -25,6 +25,9 @@ COMMANDS: dict[str, list[str]] = {
     "threshold set": ["600519", "0.5"],
     "threshold unset": ["600519"],
     "acknowledge": [],
+    "acl apply": [],
+    "acl show": [],
+    "acl check": [],
     "produce": ["--url", "ws://127.0.0.1:1"],
     "process": [],
 }
