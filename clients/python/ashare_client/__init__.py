@@ -21,6 +21,7 @@ from ashare_client.errors import (
     StateError,
 )
 from ashare_client.gaps import Gap
+from ashare_client.login import login
 from ashare_client.places import End, Start
 from ashare_client.readers import FeedEvents, PriceChanges, Ticks
 from ashare_client.records import FeedEvent, LineMark, Origin, PriceChange, Snapshot, Tick
@@ -52,4 +53,5 @@ __all__ = [
     "Tick",
     "Ticks",
     "board",
+    "login",
 ]

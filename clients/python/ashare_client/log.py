@@ -31,6 +31,7 @@ from aiokafka.errors import (
 from ashare_client.errors import ArgumentError, ClientError, NoBrokerError, NoTopicError, StateError
 from ashare_client.identity import LogId, identify
 from ashare_client.lenient import read_any_header
+from ashare_client.login import login
 from ashare_client.upkeep import close, commit_as_member, ended, guard, quieten
 
 log = logging.getLogger(__name__)
@@ -105,13 +106,14 @@ class Log:
         """Nothing connects before `open`.
 
         Args:
-            options: handed to `AIOKafkaConsumer`: TLS, passwords, time-outs.
+            options: handed to `AIOKafkaConsumer`: TLS, passwords, time-outs. Without a `security_protocol`, how to log
+                in is what the environment says (`login`).
             revoked: awaited when the group takes partitions away, before another member gets them.
         """
         self.bootstrap = bootstrap
         self.topic = topic
         self._group = group
-        self._options = options
+        self._options = options if "security_protocol" in options else login() | dict(options)
         self._listener = _Listener(revoked, self._assigned)
         self.id = LogId("", "")
         self.fresh: set[int] = set()
