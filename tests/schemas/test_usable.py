@@ -13,10 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.chunk import Chunk
-from schemas import DeadLetter, RecordError, Tick, bounds, decode, decode_each, encode
+from schemas import DeadLetter, RecordError, Tick, bounds, decode, decode_each, encode, usable
 from schemas.dead_letters import from_kafka, to_kafka
 from schemas.json_schema import KINDS, json_schema
-from schemas import usable
 from schemas.usable import read_ticks, reason, too_deep
 from tests.schemas.foreign import EVERY_KIND, foreign, nested
 
