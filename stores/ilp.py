@@ -9,9 +9,14 @@ from collections.abc import Callable
 
 from msgspec.structs import astuple
 
+from schemas import BareTick, Level
 from stores.base import TickBatch
+from stores.columns import BESIDE, text
 
 _SYMBOL = str.maketrans({character: f"\\{character}" for character in " ,=\\\n\r"})
+_BARE = len(BareTick.__struct_fields__)
+_NOTHING = (None,) * len(BESIDE)
+_FIGURES = tuple(column.name for column in BESIDE[2:])
 _CACHED = 65_536  # prefixes kept per topic: codes × sources × sides × qualities
 
 
@@ -20,11 +25,14 @@ def symbol(text: str) -> str:
     return text.translate(_SYMBOL)
 
 
-def encoder(table: str) -> Callable[[TickBatch], bytes]:
-    """What turns batches into lines, one line a tick; it keeps what it escaped."""
+def encoder(table: str) -> Callable[[TickBatch], tuple[bytes, bool]]:
+    """What turns batches into lines, one line a tick, and says whether any has columns of ``BESIDE``.
+
+    It keeps what it escaped.
+    """
     topics: dict[str, dict[tuple[str | None, ...], str]] = {}
 
-    def encode(batch: TickBatch) -> bytes:
+    def encode(batch: TickBatch) -> tuple[bytes, bool]:
         if len(topics) > 1:
             topics.clear()  # one store, one topic, as a rule
         prefixes = topics.setdefault(batch.topic, {})
@@ -32,10 +40,12 @@ def encoder(table: str) -> Callable[[TickBatch], bytes]:
             prefixes.clear()
         partition = batch.partition
         lines = []
+        any_beside = False
         for tick, offset, timestamp in zip(batch.ticks, batch.offsets, batch.timestamps, strict=True):
-            code, exchange, price, time, received, source, run, n, volume, turnover, side, seq, close, quality = (
-                astuple(tick)
-            )
+            values = astuple(tick)
+            code, exchange, price, time, received, source, run, n, volume, turnover, side, seq, close, quality = values[
+                :_BARE
+            ]
             key = (code, exchange, source, side, quality)
             prefix = prefixes.get(key)
             if prefix is None:
@@ -48,13 +58,24 @@ def encoder(table: str) -> Callable[[TickBatch], bytes]:
                 optional += f"seq={seq}i,"
             if close is not None:
                 optional += f"previous_close={close!r},"
+            if (beside := values[_BARE:]) != _NOTHING:
+                any_beside = True
+                optional += _fields(*beside)
             lines.append(
                 f"{prefix}price={price!r},time={time}i,received={received}i,run={run}i,n={n}i,{optional}"
                 f"kafka_partition={partition}i,kafka_offset={offset}i,kafka_timestamp={timestamp}i {time}\n"
             )
-        return "".join(lines).encode()
+        return "".join(lines).encode(), any_beside
 
     return encode
+
+
+def _fields(bids: list[Level] | None, asks: list[Level] | None, *figures: float | None) -> str:
+    """The book and the day's figures; the text of a book, numbers and brackets, has nothing to escape."""
+    given = "".join(f"{name}={value!r}," for name, value in zip(_FIGURES, figures, strict=True) if value is not None)
+    if bids is not None:
+        given += f'bids="{text(bids)}",'
+    return given if asks is None else f'{given}asks="{text(asks)}",'
 
 
 def _prefix(table: str, symbols: dict[str, str | None]) -> str:
