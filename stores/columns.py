@@ -88,16 +88,25 @@ def rows(batch: TickBatch) -> tuple[list[Row], list[Row]]:
     Both are in the order of the batch.
     """
     topic, partition = batch.topic, batch.partition
+    placed = zip(batch.ticks, batch.offsets, batch.timestamps, strict=True)
+    if not batch.beside:
+        some = [(*astuple(tick), topic, partition, offset, timestamp) for tick, offset, timestamp in placed]
+        return some, []
     plain: list[Row] = []
     full: list[Row] = []
-    for tick, offset, timestamp in zip(batch.ticks, batch.offsets, batch.timestamps, strict=True):
+    for tick, offset, timestamp in placed:
         values = astuple(tick)
-        if values[_BARE:] == _NOTHING:
+        if nothing_beside(values):
             plain.append((*values[:_BARE], topic, partition, offset, timestamp))
         else:
             bids, asks, *figures = values[_BARE:]
             full.append((*values[:_BARE], text(bids), text(asks), *figures, topic, partition, offset, timestamp))
     return plain, full
+
+
+def nothing_beside(values: Row) -> bool:
+    """Whether a tick's values have no book and no figure of the day."""
+    return len(values) == _BARE or values[_BARE:] == _NOTHING
 
 
 def text(levels: list[Level] | None) -> str | None:

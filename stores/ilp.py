@@ -11,11 +11,10 @@ from msgspec.structs import astuple
 
 from schemas import BareTick, Level
 from stores.base import TickBatch
-from stores.columns import BESIDE, text
+from stores.columns import BESIDE, Row, nothing_beside, text
 
 _SYMBOL = str.maketrans({character: f"\\{character}" for character in " ,=\\\n\r"})
 _BARE = len(BareTick.__struct_fields__)
-_NOTHING = (None,) * len(BESIDE)
 _FIGURES = tuple(column.name for column in BESIDE[2:])
 _CACHED = 65_536  # prefixes kept per topic: codes × sources × sides × qualities
 
@@ -40,12 +39,14 @@ def encoder(table: str) -> Callable[[TickBatch], tuple[bytes, bool]]:
             prefixes.clear()
         partition = batch.partition
         lines = []
-        any_beside = False
+        may_beside, any_beside = batch.beside, False
         for tick, offset, timestamp in zip(batch.ticks, batch.offsets, batch.timestamps, strict=True):
             values = astuple(tick)
-            code, exchange, price, time, received, source, run, n, volume, turnover, side, seq, close, quality = values[
-                :_BARE
-            ]
+            beside = ""
+            if may_beside:
+                values, beside = _apart(values)
+                any_beside |= beside != ""
+            code, exchange, price, time, received, source, run, n, volume, turnover, side, seq, close, quality = values
             key = (code, exchange, source, side, quality)
             prefix = prefixes.get(key)
             if prefix is None:
@@ -58,16 +59,18 @@ def encoder(table: str) -> Callable[[TickBatch], tuple[bytes, bool]]:
                 optional += f"seq={seq}i,"
             if close is not None:
                 optional += f"previous_close={close!r},"
-            if (beside := values[_BARE:]) != _NOTHING:
-                any_beside = True
-                optional += _fields(*beside)
             lines.append(
-                f"{prefix}price={price!r},time={time}i,received={received}i,run={run}i,n={n}i,{optional}"
+                f"{prefix}price={price!r},time={time}i,received={received}i,run={run}i,n={n}i,{optional}{beside}"
                 f"kafka_partition={partition}i,kafka_offset={offset}i,kafka_timestamp={timestamp}i {time}\n"
             )
         return "".join(lines).encode(), any_beside
 
     return encode
+
+
+def _apart(values: Row) -> tuple[Row, str]:
+    """The values of a tick without what came beside it, and the fields for that."""
+    return (values[:_BARE], "") if nothing_beside(values) else (values[:_BARE], _fields(*values[_BARE:]))
 
 
 def _fields(bids: list[Level] | None, asks: list[Level] | None, *figures: float | None) -> str:

@@ -58,7 +58,7 @@ def _tick(row: Sequence[Any]) -> BareTick:
         return BareTick(*plain)
     figures[_DAY_VOLUME] = _whole(figures[_DAY_VOLUME])
     try:
-        return Tick(*plain, levels(bids), levels(asks), *figures)
+        return Tick(*[*plain, levels(bids), levels(asks), *figures])
     except msgspec.MsgspecError as error:
         place = f"{row[_OFFSET - 1]}/{row[_OFFSET]}"
         raise UsageError(f"the store has a book that can't be read, of the tick at {place}: {error}") from error

@@ -72,7 +72,7 @@ def expected(batches: Iterable[TickBatch]) -> list[Row]:
     """What a store must hold after the batches, of which no two have a tick in common."""
     rows = [
         {name: getattr(tick, name) for name in Tick.__struct_fields__}
-        | {"bids": _text(tick.bids), "asks": _text(tick.asks)}
+        | {side: _text(getattr(tick, side)) for side in ("bids", "asks")}
         | {
             "kafka_topic": batch.topic,
             "kafka_partition": batch.partition,
