@@ -13,7 +13,7 @@ from schemas.topics import TICKS
 from stores import open_store
 from stores.apart import StoreApart
 from stores.base import TickBatch, TickStore
-from stores.columns import COLUMNS, KEY, NAMES, rows
+from stores.columns import KEY, PLAIN, rows
 
 
 def batches(ticks: int, width: int) -> list[TickBatch]:
@@ -56,13 +56,13 @@ def raw(path: Path, load: Sequence[TickBatch]) -> float:
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
-    columns = ", ".join(f"{column.name} {column.sqlite}" for column in COLUMNS)
+    columns = ", ".join(f"{column.name} {column.sqlite}" for column in PLAIN)
     connection.execute(f"CREATE TABLE ticks ({columns}, PRIMARY KEY ({', '.join(KEY)})) WITHOUT ROWID")
-    insert = f"INSERT OR IGNORE INTO ticks VALUES ({', '.join('?' * len(NAMES))})"  # noqa: S608 - our own names
+    insert = f"INSERT OR IGNORE INTO ticks VALUES ({', '.join('?' * len(PLAIN))})"  # noqa: S608 - our own names
     begun = time.perf_counter()
     for batch in load:
         connection.execute("BEGIN IMMEDIATE")
-        connection.executemany(insert, rows(batch))
+        connection.executemany(insert, rows(batch)[0])
         connection.execute("COMMIT")
     seconds = time.perf_counter() - begun
     connection.close()
@@ -74,10 +74,10 @@ def one_by_one(path: Path, load: Sequence[TickBatch], seconds: float) -> float:
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
-    connection.execute(f"CREATE TABLE ticks ({', '.join(f'{c.name} {c.sqlite}' for c in COLUMNS)})")
-    insert = f"INSERT INTO ticks VALUES ({', '.join('?' * len(NAMES))})"  # noqa: S608 - our own names
+    connection.execute(f"CREATE TABLE ticks ({', '.join(f'{c.name} {c.sqlite}' for c in PLAIN)})")
+    insert = f"INSERT INTO ticks VALUES ({', '.join('?' * len(PLAIN))})"  # noqa: S608 - our own names
     begun, done = time.perf_counter(), 0
-    for row in (row for batch in load for row in rows(batch)):
+    for row in (row for batch in load for row in rows(batch)[0]):
         connection.execute(insert, row)
         done += 1
         if time.perf_counter() - begun > seconds:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from schemas import bounds
 from schemas.bounds import INT64
 from schemas.json_schema import json_schema
 from schemas.topics import topics
@@ -51,10 +52,13 @@ _LEVEL = '''\
 class {title}(Record, frozen=True, gc=False, array_like=True):
     """{about}"""
 
-    price: float
-    volume: int | float
+    price: Annotated[float, msgspec.Meta(ge={MIN_PRICE}, le={MAX_PRICE})]
+    volume: (
+        Annotated[int, msgspec.Meta(ge=0, le={MAX_VOLUME})]
+        | Annotated[float, msgspec.Meta(ge=0, le={MAX_VOLUME})]
+    )
 '''
-"""The one record that is an array: its schema has no names."""
+"""The one record that is an array: its schema has neither names nor bounds of its own."""
 
 Schema = dict[str, Any]
 
@@ -81,7 +85,7 @@ def _names() -> Iterator[str]:
 
 def _type(schema: Schema) -> Iterator[str]:
     if "properties" not in schema:
-        yield _LEVEL.format(title=schema["title"], about=schema["description"])
+        yield _LEVEL.format(title=schema["title"], about=schema["description"], **vars(bounds))
         return
     yield f"class {schema['title']}(Record, frozen=True, gc=False, kw_only=True):\n"
     summary, *more = schema["description"].replace("`null`", "`None`").split("\n\n")
@@ -143,13 +147,16 @@ def _bounded(plain: str, kind: str, field: Schema) -> str:
     found = {_BOUNDS[word]: field[word] for word in _BOUNDED.get(kind, ()) if word in field}
     if plain == "int":
         found = {name: min(int(bound), INT64) for name, bound in found.items()}
-    bounds = ", ".join(f"{name}={str(bound).replace('e+', 'e')}" for name, bound in found.items())
-    return f"Annotated[{plain}, msgspec.Meta({bounds})]" if bounds else plain
+    given = ", ".join(f"{name}={str(bound).replace('e+', 'e')}" for name, bound in found.items())
+    return f"Annotated[{plain}, msgspec.Meta({given})]" if given else plain
 
 
 def _unbounded(kind: str, field: Schema) -> str:
     if kind == "array":
-        return f"list[{_annotation(field['items'])}]"
+        items = _annotation(field["items"])
+        # A tick is usable for all or for nobody; other lists may grow longer.
+        most = f", msgspec.Meta(max_length={field['maxItems']})]" if items == "Level" else ""
+        return f"Annotated[list[{items}]{most}" if most else f"list[{items}]"
     unit = next((alias for words, alias in _UNITS.items() if words in field.get("description", "")), None)
     if kind == "integer" and unit:
         return unit

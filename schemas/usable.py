@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from operator import methodcaller
 
 import msgspec
 
-from schemas.bounds import EARLIEST_MS, MAX_DEPTH, RECEIVED_AHEAD_MS, RUN_AHEAD_MS
+from schemas.bounds import EARLIEST_MS, MAX_DEPTH, MAX_LEVELS, RECEIVED_AHEAD_MS, RUN_AHEAD_MS
 from schemas.records import Tick
 
 _decode = msgspec.json.Decoder(Tick).decode
@@ -22,6 +23,11 @@ UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _JOINED = 200
 _SHORT = 250
 """Bytes of a usable tick from which on objects, at least five bytes each, can be nested too deep."""
+_BOOK = 2 * (1 + MAX_LEVELS)
+"""Arrays of a tick with the fullest book."""
+_OBJECTS = MAX_DEPTH - _BOOK
+"""Objects, the tick itself among them, that with so many arrays can't lie too deep, however they lie."""
+_arrays = methodcaller("count", b"[")
 _OPENINGS = re.compile(rb'"(?:[^"\\]+|\\.)*+"|[\[\]{}]', re.DOTALL)
 
 
@@ -95,10 +101,21 @@ def reason(value: bytes | None, timestamp: int = -1) -> str:
 
 
 def _any_nested(values: Sequence[bytes]) -> bool:
-    """Whether any record may be nested too deep. Joined a few at a time, they stay in the processor's cache."""
-    if max(map(len, values)) >= _SHORT and any(len(value) >= _SHORT and b"{" in value[1:] for value in values):
-        return True
-    return any(b"[" in b"".join(values[first : first + _JOINED]) for first in range(0, len(values), _JOINED))
+    """Whether any record, each an object, may be nested too deep: whether it has more openings than a tick with a book.
+
+    Joined a few at a time, they stay in the processor's cache.
+    """
+    long = max(map(len, values)) >= _SHORT
+    for first in range(0, len(values), _JOINED):
+        some = values[first : first + _JOINED]
+        joined = b"".join(some)
+        arrays = b"[" in joined
+        if arrays and max(map(_arrays, some)) > _BOOK:
+            return True
+        # Each record has one, so that no record can have more than are left.
+        if (arrays or long) and joined.count(b"{") >= len(some) + _OBJECTS:
+            return True
+    return False
 
 
 def _read(value: bytes | None, timestamp: int) -> tuple[Tick | None, str]:

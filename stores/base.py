@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from schemas import Tick
+from schemas import BareTick
 
 
 class StoreError(Exception):
@@ -45,14 +45,17 @@ class TickBatch:
         offsets: Kafka offsets, rising.
         timestamps: Kafka record timestamps, ms since the epoch.
         values: the ticks' JSON as the log has it, where it is at hand.
+        beside: whether any may have a book or figures of the day; else they need not be looked at for it, and may be
+            ``BareTick``.
     """
 
     topic: str
     partition: int
     offsets: Sequence[int]
     timestamps: Sequence[int]
-    ticks: Sequence[Tick]
+    ticks: Sequence[BareTick]
     values: Sequence[bytes] | None = None
+    beside: bool = True
 
 
 def without(batches: Iterable[TickBatch], partition: int, offset: int) -> list[TickBatch]:
@@ -65,7 +68,7 @@ def without(batches: Iterable[TickBatch], partition: int, offset: int) -> list[T
             lists = (batch.offsets, batch.timestamps, batch.ticks)
             offsets, timestamps, ticks = ([*entries[:at], *entries[at + 1 :]] for entries in lists)
             values = None if batch.values is None else [*batch.values[:at], *batch.values[at + 1 :]]
-            left = TickBatch(batch.topic, partition, offsets, timestamps, ticks, values)
+            left = TickBatch(batch.topic, partition, offsets, timestamps, ticks, values, batch.beside)
         if left.ticks:
             kept.append(left)
     return kept

@@ -10,14 +10,13 @@ from __future__ import annotations
 import re
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from schemas import UsageError
-from stores.columns import ADDED, COLUMNS, KEY, NAMES, TABLE
+from stores.columns import ADDED, BESIDE, COLUMNS, KEY, PLAIN, TABLE, Column, Row
 
 LAYOUT = "ashare-stream ticks"
 VERSION = 1
@@ -25,10 +24,10 @@ VERSION = 1
 # Without ROWID the key is the tree itself: as fast, and 113 bytes a tick instead of 134 with an index beside the table.
 _TABLE = (
     f"CREATE TABLE {TABLE} ("
-    + ", ".join(f"{name} {kind}{'' if nullable else ' NOT NULL'}" for name, kind, _, nullable in COLUMNS)
+    + ", ".join(f"{name} {kind}{'' if nullable else ' NOT NULL'}" for name, kind, _, nullable in PLAIN)
     + f", PRIMARY KEY ({', '.join(KEY)})) WITHOUT ROWID"
 )
-_ALWAYS = [column.name for column in COLUMNS if column not in ADDED]
+_ALWAYS = [column.name for column in PLAIN if column not in ADDED]
 _META = "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID"
 
 _NAME = re.compile(r"ticks-(\d{4}-\d{2}-\d{2})\.sqlite")
@@ -70,7 +69,7 @@ def check_layout(connection: sqlite3.Connection, path: Path, schema: str = "main
     """Make sure that a database is one of ours, of this version.
 
     Returns:
-        The columns of its table: an older file may lack those of ``ADDED``.
+        The columns of its table: it may lack those of ``BESIDE``, and an older file those of ``ADDED``.
 
     Raises:
         UsageError: it is not; the text says what it is and what to do.
@@ -123,9 +122,9 @@ class DayFile:
         except BaseException:
             self._connection.close()
             raise
-        # A statement for 1, 2, 4 … rows, as many as this SQLite takes values in one.
-        most = self._connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // len(COLUMNS)
-        self._inserts = {size: _insert(size) for size in _powers(min(_ROWS_AT_ONCE, most))}
+        values = self._connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
+        self._plain, self._full = _Inserts(PLAIN, values), _Inserts(COLUMNS, values)
+        self._has_beside = False
 
     def _prepare(self, deadline: float) -> None:
         while True:
@@ -157,10 +156,7 @@ class DayFile:
                 meta = [("layout", LAYOUT), ("version", str(VERSION))]
                 self._connection.executemany("INSERT INTO meta VALUES (?, ?)", meta)
                 execute(_TABLE)
-            there = check_layout(self._connection, self.path)
-            for column in ADDED:
-                if column.name not in there:
-                    execute(f"ALTER TABLE {TABLE} ADD COLUMN {column.name} {column.sqlite}")
+            self._add(ADDED)
             execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
@@ -175,13 +171,17 @@ class DayFile:
         except OSError:
             return False
 
-    def insert(self, rows: Sequence[tuple[Any, ...]]) -> int:
-        """Keep rows (values in the order of ``COLUMNS``) in one transaction; a tick that is there already adds nothing.
+    def insert(self, plain: Sequence[Row], full: Sequence[Row] = ()) -> int:
+        """Keep rows in one transaction; a tick that is there already adds nothing.
 
         Few and wide statements: around each, Python gives up its lock, and gets it back after a switch interval (5 ms)
         when the event loop's thread is busy. Measured with that thread at full load, 1,000 rows a call: 200 ticks/s by
         ``executemany``, 93,000 like this. So a remainder is filled up to the next width with its last row, which is
         then there already.
+
+        Args:
+            plain: values in the order of ``PLAIN``.
+            full: values in the order of ``COLUMNS``; the first such add the columns that the table lacks.
 
         Returns:
             How many were new.
@@ -190,36 +190,57 @@ class DayFile:
             sqlite3.Error, OverflowError: nothing was kept; close this object.
         """
         execute, before = self._connection.execute, self._connection.total_changes
-        widest = max(self._inserts)
         # One statement is a transaction by itself.
-        explicit = len(rows) > widest
+        explicit = bool(full) or len(plain) > self._plain.widest
         if explicit:
             execute("BEGIN IMMEDIATE")
-        for start in range(0, len(rows), widest):
-            part = rows[start : start + widest]
-            width = 1 << (len(part) - 1).bit_length()
-            filling = [part[-1]] * (width - len(part))
-            execute(self._inserts[width], tuple(chain.from_iterable(chain(part, filling))))
+        if full and not self._has_beside:
+            self._add(BESIDE)
+        for inserts, rows in ((self._plain, plain), (self._full, full)):
+            widest = inserts.widest
+            for start in range(0, len(rows), widest):
+                part = rows[start : start + widest]
+                width = 1 << (len(part) - 1).bit_length()
+                filling = [part[-1]] * (width - len(part))
+                execute(inserts.of(width), tuple(chain.from_iterable(chain(part, filling))))
         if explicit:
             execute("COMMIT")
+            self._has_beside = self._has_beside or bool(full)
         return self._connection.total_changes - before
+
+    def _add(self, columns: Sequence[Column]) -> None:
+        """Add the columns that the table lacks, within a transaction."""
+        there = check_layout(self._connection, self.path)
+        for column in columns:
+            if column.name not in there:
+                self._connection.execute(f"ALTER TABLE {TABLE} ADD COLUMN {column.name} {column.sqlite}")
 
     def close(self) -> None:
         """Release the file; what was not committed is dropped."""
         self._connection.close()
 
 
-def _insert(rows: int) -> str:
-    row = f"({', '.join('?' * len(COLUMNS))})"
+class _Inserts:
+    """Statements for 1, 2, 4 … rows of some columns, as many as this SQLite takes values in one."""
+
+    def __init__(self, columns: Sequence[Column], values: int) -> None:
+        self._columns = columns
+        self._known: dict[int, str] = {}
+        self.widest = 1 << (min(_ROWS_AT_ONCE, values // len(columns)).bit_length() - 1)
+
+    def of(self, rows: int) -> str:
+        known = self._known.get(rows)
+        if known is None:
+            known = self._known[rows] = _insert(self._columns, rows)
+        return known
+
+
+def _insert(columns: Sequence[Column], rows: int) -> str:
+    row = f"({', '.join('?' * len(columns))})"
     return (
-        f"INSERT INTO {TABLE} ({', '.join(NAMES)}) VALUES {', '.join([row] * rows)} "  # noqa: S608 - our own names
-        f"ON CONFLICT ({', '.join(KEY)}) DO NOTHING"
+        f"INSERT INTO {TABLE} ({', '.join(column.name for column in columns)}) "  # noqa: S608 - our own names
+        f"VALUES {', '.join([row] * rows)} ON CONFLICT ({', '.join(KEY)}) DO NOTHING"
     )
-
-
-def _powers(most: int) -> Iterable[int]:
-    """1, 2, 4 … up to ``most``."""
-    return (1 << power for power in range(most.bit_length()))
 
 
 def _identity(path: Path) -> tuple[int, int]:

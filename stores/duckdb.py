@@ -16,17 +16,20 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas import UsageError
 from stores.base import Result, TickReader
-from stores.columns import COLUMNS, NAMES
+from stores.columns import COLUMNS, NAMES, levels
 
 MEMORY = "1GB"
 """What a query may take; what it needs beyond goes to temporary files."""
 _ROWS = 1_000
-_TYPES = {"SYMBOL": pa.string(), "LONG": pa.int64(), "DOUBLE": pa.float64()}
+_LEVELS = pa.list_(pa.struct([("price", pa.float64()), ("volume", pa.float64())]))
+"""A side of a book, as the files have it: ``bids[1].price`` is the best bid."""
+_TYPES = {"SYMBOL": pa.string(), "LONG": pa.int64(), "DOUBLE": pa.float64(), "VARCHAR": _LEVELS}
 SCHEMA = pa.schema([pa.field(column.name, _TYPES[column.questdb]) for column in COLUMNS])
 
 _ONLY = "the store is only read here: write a SELECT on the table ticks"
@@ -197,8 +200,20 @@ class _Stored:
 
 def _batch(rows: Sequence[Sequence[Any]]) -> pa.RecordBatch:
     columns = zip(*rows, strict=True)
-    arrays = [pa.array(values, kind) for values, kind in zip(columns, SCHEMA.types, strict=True)]
+    arrays = [_array(values, kind) for values, kind in zip(columns, SCHEMA.types, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
+
+
+def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    if kind != _LEVELS or values.count(None) == len(values):
+        return pa.array(values, kind)
+    try:
+        sides = [levels(value) for value in values]
+    except msgspec.MsgspecError as error:
+        raise UsageError(f"the store has a book that can't be read: {error}") from error
+    return pa.array(
+        [None if side is None else [{"price": one.price, "volume": one.volume} for one in side] for side in sides], kind
+    )
 
 
 def _absent(batch: pa.RecordBatch, held: Mapping[int, Sequence[tuple[int, int]]]) -> pa.Array:

@@ -9,9 +9,13 @@ from collections.abc import Callable
 
 from msgspec.structs import astuple
 
+from schemas import BareTick, Level
 from stores.base import TickBatch
+from stores.columns import BESIDE, Row, nothing_beside, text
 
 _SYMBOL = str.maketrans({character: f"\\{character}" for character in " ,=\\\n\r"})
+_BARE = len(BareTick.__struct_fields__)
+_FIGURES = tuple(column.name for column in BESIDE[2:])
 _CACHED = 65_536  # prefixes kept per topic: codes × sources × sides × qualities
 
 
@@ -20,11 +24,14 @@ def symbol(text: str) -> str:
     return text.translate(_SYMBOL)
 
 
-def encoder(table: str) -> Callable[[TickBatch], bytes]:
-    """What turns batches into lines, one line a tick; it keeps what it escaped."""
+def encoder(table: str) -> Callable[[TickBatch], tuple[bytes, bool]]:
+    """What turns batches into lines, one line a tick, and says whether any has columns of ``BESIDE``.
+
+    It keeps what it escaped.
+    """
     topics: dict[str, dict[tuple[str | None, ...], str]] = {}
 
-    def encode(batch: TickBatch) -> bytes:
+    def encode(batch: TickBatch) -> tuple[bytes, bool]:
         if len(topics) > 1:
             topics.clear()  # one store, one topic, as a rule
         prefixes = topics.setdefault(batch.topic, {})
@@ -32,10 +39,14 @@ def encoder(table: str) -> Callable[[TickBatch], bytes]:
             prefixes.clear()
         partition = batch.partition
         lines = []
+        may_beside, any_beside = batch.beside, False
         for tick, offset, timestamp in zip(batch.ticks, batch.offsets, batch.timestamps, strict=True):
-            code, exchange, price, time, received, source, run, n, volume, turnover, side, seq, close, quality = (
-                astuple(tick)
-            )
+            values = astuple(tick)
+            beside = ""
+            if may_beside:
+                values, beside = _apart(values)
+                any_beside |= beside != ""
+            code, exchange, price, time, received, source, run, n, volume, turnover, side, seq, close, quality = values
             key = (code, exchange, source, side, quality)
             prefix = prefixes.get(key)
             if prefix is None:
@@ -49,12 +60,25 @@ def encoder(table: str) -> Callable[[TickBatch], bytes]:
             if close is not None:
                 optional += f"previous_close={close!r},"
             lines.append(
-                f"{prefix}price={price!r},time={time}i,received={received}i,run={run}i,n={n}i,{optional}"
+                f"{prefix}price={price!r},time={time}i,received={received}i,run={run}i,n={n}i,{optional}{beside}"
                 f"kafka_partition={partition}i,kafka_offset={offset}i,kafka_timestamp={timestamp}i {time}\n"
             )
-        return "".join(lines).encode()
+        return "".join(lines).encode(), any_beside
 
     return encode
+
+
+def _apart(values: Row) -> tuple[Row, str]:
+    """The values of a tick without what came beside it, and the fields for that."""
+    return (values[:_BARE], "") if nothing_beside(values) else (values[:_BARE], _fields(*values[_BARE:]))
+
+
+def _fields(bids: list[Level] | None, asks: list[Level] | None, *figures: float | None) -> str:
+    """The book and the day's figures; the text of a book, numbers and brackets, has nothing to escape."""
+    given = "".join(f"{name}={value!r}," for name, value in zip(_FIGURES, figures, strict=True) if value is not None)
+    if bids is not None:
+        given += f'bids="{text(bids)}",'
+    return given if asks is None else f'{given}asks="{text(asks)}",'
 
 
 def _prefix(table: str, symbols: dict[str, str | None]) -> str:

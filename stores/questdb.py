@@ -11,7 +11,7 @@ import http.client
 import io
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from http import HTTPStatus
@@ -24,7 +24,7 @@ import orjson
 from market.times import DAY_MS, day_start
 from schemas import UsageError
 from stores.base import Result, StoreError, TickBatch, UnstorableError
-from stores.columns import ADDED, COLUMNS, KEY, ROWS, TABLE, selected, unstorable
+from stores.columns import ADDED, BESIDE, COLUMNS, KEY, PLAIN, ROWS, TABLE, Column, selected, unstorable
 from stores.ilp import encoder
 from stores.urls import PASSWORD, QuestDbUrl
 
@@ -59,7 +59,7 @@ _STRINGS = re.compile(r"'[^']*'")
 _QUOTED = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/", re.DOTALL)
 _WRITING = {"INSERT", "UPDATE"}  # what can follow a WITH
 _WRAPPED = "EXPLAIN SELECT * FROM (\n{}\n)"
-_READERS = tuple({"SYMBOL": str, "LONG": int, "DOUBLE": float}[column.questdb] for column in COLUMNS)
+_READERS = tuple({"SYMBOL": str, "VARCHAR": str, "LONG": int, "DOUBLE": float}[column.questdb] for column in COLUMNS)
 _DAY = "timestamp_floor('d', dateadd('h', 8, timestamp))"  # in Shanghai
 
 
@@ -86,6 +86,7 @@ class QuestDbStore:
         self._session: aiohttp.ClientSession | None = None
         self._encode = encoder(table)
         self._checked = _NEVER
+        self._has_beside = False
         self.identity = known  # the table's id, once it was seen
 
     async def open(self) -> None:
@@ -108,11 +109,18 @@ class QuestDbStore:
         if time.monotonic() - self._checked > _CHECK_EVERY:
             await self._ready(session)
         body = []
+        beside = False
         for batch in batches:
-            body.append(self._encode(batch))
+            lines, more = self._encode(batch)
+            body.append(lines)
+            beside = beside or more
             await asyncio.sleep(0)  # a batch of 5,000 takes 10 ms to encode
         if not any(body):
             return 0
+        if beside and not self._has_beside:
+            columns = await self._sql(session, _COLUMNS.format(self._table))
+            await self._add(session, BESIDE, {name: kind for name, kind, _, _ in columns})
+            self._has_beside = True
         checked, self._checked = self._checked, _NEVER  # whatever goes wrong, the next write looks at the table first
         status, answer = await self._request(session, "POST", "/write", {"precision": "ms"}, b"".join(body))
         if status == HTTPStatus.NO_CONTENT:
@@ -208,11 +216,9 @@ class QuestDbStore:
         identity = await self._same(session)
         columns = await self._sql(session, _COLUMNS.format(self._table))
         types = {name: kind for name, kind, _, _ in columns}
-        for column in ADDED:
-            if column.name not in types:
-                await self._sql(session, f"ALTER TABLE {self._table} ADD COLUMN {column.name} {column.questdb}")
-                types[column.name] = column.questdb
-        for name, kind in _expected().items():
+        await self._add(session, ADDED, types)
+        self._has_beside = all(column.name in types for column in BESIDE)
+        for name, kind in _expected(types).items():
             if types.get(name) != kind:
                 found = f"is {types[name]}, not {kind}" if name in types else "is missing"
                 raise self._unfit(f"column {name} {found}: rename that table, it will be made anew")
@@ -229,6 +235,14 @@ class QuestDbStore:
                 f"names, then ALTER TABLE {self._table} RESUME WAL"
             )
         self._checked = time.monotonic()
+
+    async def _add(self, session: aiohttp.ClientSession, columns: Sequence[Column], there: dict[str, str]) -> None:
+        """Add the columns that the table lacks; ``there`` are the types of those that it has."""
+        for column in columns:
+            if column.name not in there:
+                add = f"ALTER TABLE {self._table} ADD COLUMN IF NOT EXISTS {column.name} {column.questdb}"
+                await self._sql(session, add)
+                there[column.name] = column.questdb
 
     async def _same(self, session: aiohttp.ClientSession) -> int:
         """The table's id; it is made at first. Later on, what is written must go where all before it went.
@@ -293,13 +307,15 @@ class QuestDbStore:
             raise StoreError(f"QuestDB at {self._url.http} can't be reached: {error}") from error
 
 
-def _expected() -> dict[str, str]:
-    return {column.name: column.questdb for column in COLUMNS} | {_TIMESTAMP: "TIMESTAMP"}
+def _expected(there: Collection[str]) -> dict[str, str]:
+    """Name and type of each column that a table must have, which has these; it may lack those of ``BESIDE``."""
+    needed = {column.name: column.questdb for column in COLUMNS if column in PLAIN or column.name in there}
+    return needed | {_TIMESTAMP: "TIMESTAMP"}
 
 
 def _ddl(table: str) -> str:
     columns = [f"{_TIMESTAMP} TIMESTAMP"]
-    for column in COLUMNS:
+    for column in PLAIN:
         capacity = f" CAPACITY {_SYMBOLS[column.name]}" if column.name in _SYMBOLS else ""
         columns.append(f"{column.name} {column.questdb}{capacity}")
     return (

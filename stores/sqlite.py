@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from market.times import trading_date
 from schemas import UsageError
 from stores.base import Result, StoreError, TickBatch, UnstorableError
-from stores.columns import ROWS, TABLE, rows, selected, unstorable
+from stores.columns import NAMES, ROWS, TABLE, Row, rows, selected, unstorable
 from stores.day_file import DayFile, address, at_rest, check_layout, day_path, day_paths
 
 T = TypeVar("T")
@@ -27,6 +27,7 @@ T = TypeVar("T")
 _OPEN_DAYS = 3  # files open at once: live ticks are of one day, a replay's of one after the other
 _READ_TIMEOUT = 5.0  # s that a reader waits for a file that is locked
 _STEPS_BETWEEN_SIGNALS = 200_000  # of SQLite's machine, some 10 ms: how soon Ctrl-C is heard
+_TIME = NAMES.index("time")
 _ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
 _PRAGMAS = {"table_info", "table_xinfo"}
 
@@ -186,8 +187,8 @@ class SqliteStore:
                 f"the tick at {partition}/{offset} can't be stored: {why}", partition, offset
             ) from error
 
-    def _insert(self, day: str, ticks: list[tuple[Any, ...]]) -> int:
-        return self._day(day).insert(ticks)
+    def _insert(self, day: str, ticks: tuple[list[Row], list[Row]]) -> int:
+        return self._day(day).insert(*ticks)
 
     def _day(self, day: str) -> DayFile:
         known = self._days.get(day)
@@ -232,19 +233,21 @@ class SqliteStore:
             self._forget(day)
 
 
-def _by_day(batches: Sequence[TickBatch]) -> dict[str, list[tuple[Any, ...]]]:
-    """Rows by trading day. A batch nearly always is of one day: its earliest and its latest tick tell."""
-    days: dict[str, list[tuple[Any, ...]]] = {}
+def _by_day(batches: Sequence[TickBatch]) -> dict[str, tuple[list[Row], list[Row]]]:
+    """Rows by trading day, as ``rows`` gives them. A batch nearly always is of one, as its earliest and latest tell."""
+    days: dict[str, tuple[list[Row], list[Row]]] = {}
     for batch in batches:
         if not batch.ticks:
             continue
         times = [tick.time for tick in batch.ticks]
         day = trading_date(min(times))
-        if day == trading_date(max(times)):
-            days.setdefault(day, []).extend(rows(batch))
-        else:
-            for time, row in zip(times, rows(batch), strict=True):
-                days.setdefault(trading_date(time), []).append(row)
+        whole = day == trading_date(max(times))
+        for kind, some in enumerate(rows(batch)):
+            if whole:
+                days.setdefault(day, ([], []))[kind].extend(some)
+                continue
+            for row in some:
+                days.setdefault(trading_date(row[_TIME]), ([], []))[kind].append(row)
     return days
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from ashare_client.archive import FIELDS, Field, columns
-from schemas import PriceChange, Record, Tick, UsageError
+from ashare_client.archive import BESIDE, FIELDS, Field, columns
+from schemas import BareTick, Level, PriceChange, Record, Tick, UsageError
 from schemas.topics import topics
 
 _TYPES: Mapping[str, pa.DataType] = {
@@ -20,6 +20,7 @@ _TYPES: Mapping[str, pa.DataType] = {
     "integer": pa.int64(),
     "real": pa.float64(),
     "number": pa.float64(),
+    "levels": pa.list_(pa.struct([("price", pa.float64()), ("volume", pa.float64())])),
 }
 HEADERS = pa.list_(pa.struct([("name", pa.string()), ("value", pa.binary())]))
 PLACE = (
@@ -50,6 +51,7 @@ class Kind:
         fields: in the order in which the pipeline writes them.
         about: of a record, what it is about.
         number: likewise, what only rises among those: a record whose does not is a repeat.
+        beside: fields behind the others; a record that has none of them is written without.
     """
 
     name: str
@@ -57,22 +59,43 @@ class Kind:
     fields: tuple[Field, ...]
     about: Getter
     number: Getter
-
-    @property
-    def columns(self) -> list[str]:
-        """The names of the fields' columns."""
-        return [name for name, _ in columns(self.fields)]
+    beside: tuple[Field, ...] = ()
 
     @property
     def schema(self) -> pa.Schema:
-        """The schema of a part."""
-        plain = [pa.field(name, _TYPES[kind]) for name, kind in columns(self.fields)]
-        return pa.schema([*plain, *PLACE], metadata={FIELDS: msgspec.json.encode(self.fields)})
+        """The schema of a part, which may lack the columns of ``beside`` where all are null."""
+        plain = [pa.field(name, _TYPES[kind]) for name, kind in columns(self.fields + self.beside)]
+        metadata = {FIELDS: msgspec.json.encode(self.fields)}
+        if self.beside:
+            metadata[BESIDE] = msgspec.json.encode(self.beside)
+        return pa.schema([*plain, *PLACE], metadata=metadata)
 
     def arrays(self, records: Sequence[Record | None]) -> list[pa.Array]:
         """The fields' columns; a record that could not be read is null in all of them."""
         whole = None not in records
-        return [_array(_values(records, path, whole=whole), _TYPES[kind]) for path, kind in _paths(self.fields)]
+        arrays = [_array(_values(records, path, whole=whole), _TYPES[kind]) for path, kind in _paths(self.fields)]
+        return arrays + self._beside(records, whole=whole)
+
+    def _beside(self, records: Sequence[Record | None], *, whole: bool) -> list[pa.Array]:
+        paths = _paths(self.beside)
+        if not paths:
+            return []
+        nothing = (None,) * len(paths)
+        given = attrgetter(*(path for path, _ in paths))
+        if all(record is None or given(record) == nothing for record in records):
+            return [pa.nulls(len(records), _TYPES[kind]) for _, kind in paths]
+        return [
+            (_sides if kind == "levels" else _array)(_values(records, path, whole=whole), _TYPES[kind])
+            for path, kind in paths
+        ]
+
+    def lean(self, table: pa.Table) -> pa.Table:
+        """A table without the columns of ``beside`` where all of them are null: as if there were none."""
+        names = [name for name, _ in columns(self.beside)]
+        if not names or any(table[name].null_count < table.num_rows for name in names):
+            return table
+        kept = {name: value for name, value in table.schema.metadata.items() if name != BESIDE}
+        return table.drop_columns(names).replace_schema_metadata(kept)
 
 
 def kind_of(topic: str) -> Kind:
@@ -93,7 +116,14 @@ def kind_of(topic: str) -> Kind:
 def kinds() -> Mapping[str, Kind]:
     """The kinds that can be archived, by name."""
     return {
-        "tick": Kind("tick", Tick, _fields(Tick), attrgetter("code", "source"), attrgetter("run", "n")),
+        "tick": Kind(
+            "tick",
+            Tick,
+            _fields(BareTick),
+            attrgetter("code", "source"),
+            attrgetter("run", "n"),
+            _fields(Tick)[len(_fields(BareTick)) :],
+        ),
         "price-change": Kind(
             "price-change",
             PriceChange,
@@ -123,6 +153,10 @@ def _field(name: str, kind: Any) -> Field:
     info = msgspec.inspect
     parts = _alternatives(kind)
     found = {type(part) for part in parts} - {info.NoneType}
+    if found == {info.ListType}:
+        inner = next(part.item_type for part in parts if isinstance(part, info.ListType))
+        assert inner == info.type_info(Level), f"{name}: a list of {inner} has no column"
+        return Field(name, "levels")
     if found == {info.StructType}:
         inner = next(part for part in parts if isinstance(part, info.StructType))
         return Field(name, None, _fields(inner.cls))
@@ -165,6 +199,23 @@ def _values(records: Sequence[Record | None], path: str, *, whole: bool) -> list
         of = attrgetter(outer)
         return [None if record is None or of(record) is None else get(record) for record in records]
     return list(map(get, records)) if whole else [None if record is None else get(record) for record in records]
+
+
+def _sides(values: list[Any], kind: pa.DataType) -> pa.Array:
+    """Sides of books, which may be none."""
+    bounds: list[int | None] = []
+    prices: list[float] = []
+    volumes: list[float] = []
+    for side in values:
+        bounds.append(None if side is None else len(prices))
+        for level in side or ():
+            prices.append(level.price)
+            volumes.append(level.volume)
+    bounds.append(len(prices))
+    pairs = pa.StructArray.from_arrays(
+        [pa.array(prices, pa.float64()), _array(volumes, pa.float64())], fields=list(kind.value_type)
+    )
+    return pa.ListArray.from_arrays(pa.array(bounds, pa.int32()), pairs, type=kind)
 
 
 def _array(values: list[Any], kind: pa.DataType) -> pa.Array:

@@ -32,7 +32,7 @@ def write(stretch: Stretch, staging: Path, folder: str, source: Literal["log", "
     Raises:
         UsageError: the disk refused it, or gave back something else.
     """
-    table = pa.Table.from_batches(stretch.batches).combine_chunks()
+    table = stretch.kind.lean(pa.Table.from_batches(stretch.batches)).combine_chunks()
     stretch.batches.clear()
     offsets, times = pc.min_max(table["kafka_offset"]).as_py(), pc.min_max(table["kafka_timestamp"]).as_py()
     name = f"part-{offsets['min']:012d}-{offsets['max']:012d}.parquet"

@@ -6,12 +6,16 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from broker.chunk import Chunk
-from schemas import Tick, UsageError, encode
-from stores import TickReader
-from stores.columns import NAMES
+import msgspec
 
-_FIELDS = Tick.__struct_fields__
+from broker.chunk import Chunk
+from schemas import BareTick, Tick, UsageError, encode
+from stores import TickReader
+from stores.columns import NAMES, levels
+
+_BARE, _FIELDS = len(BareTick.__struct_fields__), len(Tick.__struct_fields__)
+_VOLUME, _OFFSET = NAMES.index("volume"), NAMES.index("kafka_offset")
+_DAY_VOLUME = NAMES.index("day_volume") - NAMES.index("day_open")
 
 
 def chunks(store: TickReader, day: str, topic: str) -> Iterator[Chunk]:
@@ -35,18 +39,29 @@ def chunks(store: TickReader, day: str, topic: str) -> Iterator[Chunk]:
 
 
 def _chunk(topic: str, partition: int, rows: Sequence[Sequence[Any]]) -> Chunk:
-    fields = len(_FIELDS)
-    volume = _FIELDS.index("volume")
-    chunk = Chunk(topic, partition, rows[0][fields + 2])
+    """Rows as the pipeline writes them: a tick with nothing beside the trade without the fields for that."""
+    chunk = Chunk(topic, partition, rows[0][_OFFSET])
     for row in rows:
-        values = [*row[:volume], _whole(row[volume]), *row[volume + 1 : fields]]
-        tick = Tick(*values)
-        chunk.offsets.append(row[fields + 2])
-        chunk.timestamps.append(row[fields + 3])
+        tick = _tick(row)
+        chunk.offsets.append(row[_OFFSET])
+        chunk.timestamps.append(row[_OFFSET + 1])
         chunk.keys.append(tick.code.encode())
         chunk.values.append(encode(tick))
     chunk.end = chunk.offsets[-1] + 1
     return chunk
+
+
+def _tick(row: Sequence[Any]) -> BareTick:
+    plain = [*row[:_VOLUME], _whole(row[_VOLUME]), *row[_VOLUME + 1 : _BARE]]
+    bids, asks, *figures = row[_BARE:_FIELDS]
+    if bids is None and asks is None and figures.count(None) == len(figures):
+        return BareTick(*plain)
+    figures[_DAY_VOLUME] = _whole(figures[_DAY_VOLUME])
+    try:
+        return Tick(*[*plain, levels(bids), levels(asks), *figures])
+    except msgspec.MsgspecError as error:
+        place = f"{row[_OFFSET - 1]}/{row[_OFFSET]}"
+        raise UsageError(f"the store has a book that can't be read, of the tick at {place}: {error}") from error
 
 
 def _whole(value: float | None) -> float | int | None:

@@ -32,6 +32,7 @@ class Stretch:
 
     day: str
     partition: int
+    kind: Kind
     batches: list[pa.RecordBatch] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
     rows: int = 0
@@ -150,7 +151,7 @@ class Stretches:
         self._bare = Span(before.start if before is not None and joined else chunk.start, chunk.end)
 
     def _put(self, day: str, batch: pa.RecordBatch, spans: Iterable[Span]) -> None:
-        stretch = self._open.setdefault(day, Stretch(day, self._partition))
+        stretch = self._open.setdefault(day, Stretch(day, self._partition, self._kind))
         stretch.batches.append(batch)
         stretch.rows += batch.num_rows
         stretch.bytes += batch.nbytes

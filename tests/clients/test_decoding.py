@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from ashare_client import records
 from ashare_client.decoding import UNREADABLE, reader
+from schemas.generate import FOLDER
 from schemas.usable import read_ticks
 from tests.schemas.foreign import foreign, nested
 
@@ -45,6 +48,27 @@ def test_a_tick_is_usable_for_both_or_for_neither(value: bytes, timestamp: int) 
         assert msgspec.to_builtins(read) == msgspec.to_builtins(tick)
     elif read is not None:
         assert read.side not in {None, "buy", "sell"} or "" in {read.quality, read.code, read.source}
+
+
+BOOK = st.none() | st.lists(
+    st.lists(st.sampled_from([0, 0.0001, 10, 10.5, 1e9, 2e9, 10**15, 10**16, -1, "x", None]), min_size=1, max_size=4)
+    | st.sampled_from([[10.0, 100], [0, 1], {}, 5]),
+    max_size=12,
+)
+FIGURE = st.sampled_from([None, 0, 0.0001, 10.5, 1e9, 1e10, 10**15, 2**63 - 1, 2**63, 1e24, 1e25, -1, "1"])
+
+
+@given(st.fixed_dictionaries({"bids": BOOK, "asks": BOOK, "day_high": FIGURE, "day_volume": FIGURE}))
+def test_a_book_is_usable_for_both_or_for_neither(beside: dict[str, Any]) -> None:
+    """With too many levels, without a volume, with a price of 0: a tick with a wrong book is none."""
+    line = (FOLDER / "samples" / "tick.jsonl").read_text("utf-8").splitlines()[0]
+    value = msgspec.json.encode(msgspec.json.decode(line) | beside)
+    (tick,), _ = read_ticks([value], [NOW])
+    try:
+        read = reader(records.Tick)(value, NOW)
+    except UNREADABLE:
+        read = None
+    assert msgspec.to_builtins(read) == msgspec.to_builtins(tick)
 
 
 @pytest.mark.parametrize("levels", [33, 1_200, 100_000])

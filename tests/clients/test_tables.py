@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ashare_client import ArgumentError, Batch, FeedEvents, PriceChanges, RangeError, Snapshots, Ticks
+from ashare_client import ArgumentError, Batch, FeedEvents, PriceChanges, RangeError, RecordError, Snapshots, Ticks
 from ashare_client import Tick as ClientTick
 from ashare_client.columns import Columns
+from schemas import Level
 from schemas.records import FeedEvent, Record
-from tests.clients.topics import Written, change, snapshot, tick
+from tests.clients.topics import Written, book, change, snapshot, tick
 
 KAFKA = ["kafka_partition", "kafka_offset", "kafka_timestamp"]
 
@@ -77,6 +78,55 @@ async def test_rows_of_several_partitions_are_in_time_order(topic: Written) -> N
     frame = await bounded(Ticks, topic, batch_size=7).to_pandas()
     arrow = await bounded(Ticks, topic, batch_size=7).to_arrow()
     assert frame["n"].tolist() == arrow["n"].to_pylist() == list(range(250))
+
+
+async def test_a_book_is_two_lists_or_columns_of_numbers(topic: Written) -> None:
+    """The same from all three libraries, with ticks that have none between; no level is empty, not 0."""
+    await topic.put([tick("600519", 0), book("600519", 1), book("600519", 2, bids=None, day_volume=300)])
+    table = await bounded(Ticks, topic).to_polars()
+    best = pl.col("bids").list.first().struct.field("price").alias("bid")
+    assert table.select(best, "day_high", "day_volume").rows() == [
+        (None, None, None),
+        (10.0, 10.5, None),
+        (None, 10.5, 300.0),
+    ]
+    assert table["asks"].to_list() == [None, [], []]
+    assert table.schema["bids"] == pl.List(pl.Struct({"price": pl.Float64, "volume": pl.Float64}))
+    arrow = await bounded(Ticks, topic).to_arrow()
+    frame = await bounded(Ticks, topic).to_pandas()
+    assert arrow["bids"].to_pylist() == frame["bids"].tolist() == table["bids"].to_list()
+
+    flat = await bounded(Ticks, topic).to_pandas(levels=2)
+    names = [f"{side}{n}{what}" for side in ("bid", "ask") for n in (1, 2) for what in ("", "_volume")]
+    at = list(flat.columns).index("bid1")
+    assert list(flat.columns[at : at + 8]) == names
+    assert {str(flat[name].dtype) for name in names} == {"float64"}
+    assert flat.loc[1, names[:4]].tolist() == [10.0, 101.0, 9.99, 200.0]
+    assert flat[names].notna().sum().sum() == 4
+    for other in (await bounded(Ticks, topic).to_polars(levels=2), await bounded(Ticks, topic).to_arrow(levels=2)):
+        assert list(other.to_pydict() if isinstance(other, pa.Table) else other.columns) == list(flat.columns)
+        assert other["bid2"].to_pylist() == [None, 9.99, None] if isinstance(other, pa.Table) else True
+    assert "bid3" not in flat.columns
+
+
+async def test_levels_that_there_are_not(topic: Written) -> None:
+    """More than a book has, or of records without one."""
+    with pytest.raises(ArgumentError, match="1 to 10 levels"):
+        await bounded(Ticks, topic).to_polars(levels=11)
+    with pytest.raises(ArgumentError, match="no book, ticks have"):
+        await bounded(PriceChanges, topic).to_pandas(levels=5)
+
+
+async def test_a_tick_with_a_wrong_book_is_malformed(topic: Written) -> None:
+    """It is raised or skipped as any other, and the ticks around it are read."""
+    await topic.put(
+        [book("600519", 0), tick("600519", 1), book("600519", 2, bids=[Level(10.0, -5)]), book("600519", 3)]
+    )
+    reader = bounded(Ticks, topic, malformed="skip")
+    assert [one.n async for one in reader] == [0, 1, 3]
+    assert reader.stats.malformed == 1
+    with pytest.raises(RecordError, match="bids"):
+        _ = [one async for one in bounded(Ticks, topic)]
 
 
 ROWS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 6), st.integers(0, 2)), max_size=40)

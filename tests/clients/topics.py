@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from typing import Any
 
+import msgspec
 from aiokafka import AIOKafkaProducer
 
 from broker import admin
 from broker.publisher import Publisher
-from schemas import Origin, PriceChange, Snapshot, Tick, encode
+from schemas import Level, Origin, PriceChange, Snapshot, Tick, encode
 from schemas.cloudevents import headers
 from schemas.records import FeedEvent, LineMark, Record
 from schemas.topics import Topic, partition_of
@@ -42,6 +44,12 @@ def change(
 def tick(code: str, n: int, price: float = 10.0) -> Tick:
     """A tick."""
     return Tick(code, "SSE", price, 1_795_138_200_123 + n, RECEIVED + n * 1000, "post-1", 7, n, 100, price * 100, "buy")
+
+
+def book(code: str, n: int, **other: Any) -> Tick:
+    """A tick with a book, three levels on one side and none on the other, and the day's high."""
+    bids = [Level(10.0, 100 + n), Level(9.99, 200), Level(9.98, 0.5)]
+    return msgspec.structs.replace(tick(code, n), **({"bids": bids, "asks": [], "day_high": 10.5} | other))
 
 
 def snapshot(code: str, offset: int, price: float) -> Snapshot:

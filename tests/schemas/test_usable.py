@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.chunk import Chunk
-from schemas import DeadLetter, RecordError, Tick, bounds, decode, decode_each, encode
+from schemas import DeadLetter, RecordError, Tick, bounds, decode, decode_each, encode, usable
 from schemas.dead_letters import from_kafka, to_kafka
 from schemas.json_schema import KINDS, json_schema
 from schemas.usable import read_ticks, reason, too_deep
@@ -150,6 +150,38 @@ def test_depth_is_counted_as_json_counts_it(tree: Any, more: int) -> None:
     for _ in range(more):
         tree = [tree, "[" * 40]
     assert too_deep(json.dumps(tree).encode()) == (depth(tree) > bounds.MAX_DEPTH)
+
+
+BOOK = [[10.0, 100]] * bounds.MAX_LEVELS
+SHAPES = st.sampled_from([b"[", b"]", b"{", b"}", b'"', b"\\", b'"a":', b"1,", b"[[1.0,2]]"])
+
+
+@given(st.lists(st.tuples(st.booleans(), st.lists(SHAPES, max_size=90)), min_size=1, max_size=5))
+def test_what_the_quick_look_lets_pass_is_not_too_deep(drawn: list[tuple[bool, list[bytes]]]) -> None:
+    """Whatever lies in records that begin as objects, with a book or without: it errs on the safe side alone."""
+    values = [(value(bids=BOOK, asks=BOOK) if book else value())[:-1] + b"".join(rest) for book, rest in drawn]
+    if any(map(too_deep, values)):
+        assert usable._any_nested(values)
+
+
+@given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 2), st.booleans())
+def test_depth_beside_a_book_is_seen(arrays: int, objects: int, others: int, book: bool) -> None:
+    """Among good ticks with books, one nested too deep is refused, and no other."""
+    extra = json.loads('{"a":' * objects + "[" * arrays + ("" if arrays else "0") + "]" * arrays + "}" * objects)
+    deep = value(extra=extra, **({"bids": BOOK, "asks": BOOK} if book else {}))
+    good = value(bids=BOOK, asks=BOOK)
+    _, refused = read_ticks([good] * others + [deep] + [good] * others, [NOW] * (2 * others + 1))
+    assert refused == ([others] if 1 + arrays + objects > bounds.MAX_DEPTH else [])
+
+
+def test_a_full_book_is_read_at_once() -> None:
+    """A tick with ten levels a side costs no second look."""
+    full = value(bids=BOOK, asks=BOOK, day_open=10.0, day_high=10.5)
+    assert not usable._any_nested([full, value()] * 300)
+    ticks, refused = read_ticks([full], [NOW])
+    assert refused == []
+    assert ticks[0] is not None
+    assert [tuple(map(float, level)) for level in json.loads(encode(ticks[0]))["bids"]] == [(10.0, 100.0)] * 10
 
 
 @pytest.mark.parametrize(

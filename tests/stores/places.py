@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
-from schemas import Tick
+from schemas import Level, Tick
 from stores import TickBatch, TickReader, TickStore
 from stores.apart import StoreApart
+from stores.columns import NAMES
 from stores.questdb import QuestDbStore
 from stores.sqlite import SqliteStore
 from stores.urls import QuestDbUrl, parse
@@ -43,6 +44,22 @@ def tick(number: int, **other: Any) -> Tick:
     return Tick(**(fields | other))
 
 
+def book(number: int, **other: Any) -> Tick:
+    """A plausible tick with a book and the day's figures."""
+    bids = [Level(10.01 - level / 100, 100 * number + level) for level in range(5)]
+    beside: dict[str, Any] = {
+        "bids": bids,
+        "asks": [Level(10.02, 300), Level(10.03, 0.5)],
+        "day_open": 10.0,
+        "day_high": 10.5,
+        "day_low": 9.98,
+        "day_volume": 812_300 + number,
+        "day_turnover": 8_123_000.25,
+        "average": 10.0025,
+    }
+    return tick(number, **(beside | other))
+
+
 def batch(ticks: Iterable[Tick], *, partition: int = 0, offset: int = 0, topic: str = TOPIC) -> TickBatch:
     """Ticks at successive offsets."""
     ticks = list(ticks)
@@ -55,6 +72,7 @@ def expected(batches: Iterable[TickBatch]) -> list[Row]:
     """What a store must hold after the batches, of which no two have a tick in common."""
     rows = [
         {name: getattr(tick, name) for name in Tick.__struct_fields__}
+        | {side: _text(getattr(tick, side)) for side in ("bids", "asks")}
         | {
             "kafka_topic": batch.topic,
             "kafka_partition": batch.partition,
@@ -65,6 +83,12 @@ def expected(batches: Iterable[TickBatch]) -> list[Row]:
         for tick, offset, timestamp in zip(batch.ticks, batch.offsets, batch.timestamps, strict=True)
     ]
     return in_order(rows)
+
+
+def _text(levels: Sequence[Level] | None) -> str | None:
+    if levels is None:
+        return None
+    return json.dumps([[level.price, level.volume] for level in levels], separators=(",", ":"))
 
 
 def in_order(rows: Iterable[Row]) -> list[Row]:
@@ -83,7 +107,7 @@ class Place(Protocol):
         """What reads this place."""
 
     async def rows(self) -> list[Row]:
-        """What is there, by source, run and n."""
+        """What is there, by source, run and n; a column that a table lacks is null."""
 
 
 @dataclass
@@ -107,7 +131,7 @@ class SqlitePlace:
         for path in sorted(self.directory.glob("ticks-*.sqlite")):
             with closing(sqlite3.connect(path)) as connection:
                 connection.row_factory = sqlite3.Row
-                found += [dict(row) for row in connection.execute("SELECT * FROM ticks")]
+                found += [dict.fromkeys(NAMES) | dict(row) for row in connection.execute("SELECT * FROM ticks")]
                 assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
         return in_order(found)
 
@@ -149,7 +173,7 @@ class QuestDbPlace:
             raise AssertionError("QuestDB did not apply its log within 15 s")
         answer = self.sql(f"SELECT * FROM {self.table}")
         names = [column["name"] for column in answer["columns"]]
-        rows = [dict(zip(names, row, strict=True)) for row in answer["dataset"]]
+        rows = [dict.fromkeys(NAMES) | dict(zip(names, row, strict=True)) for row in answer["dataset"]]
         for row in rows:
             assert row.pop("timestamp")
         return in_order(rows)

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from schemas import Tick, bounds
+from schemas import Level, Tick, bounds
 from stores import StoreError, TickBatch, UnstorableError
 from stores.columns import NAMES
-from tests.stores.places import NOON, Place, SqlitePlace, batch, expected, tick, write
+from tests.stores.places import NOON, TOPIC, Place, SqlitePlace, batch, book, expected, tick, write
 
 DAY = 86_400_000
 ROOT = Path(__file__).parents[2]
@@ -55,6 +55,35 @@ async def test_fields_come_back_as_they_went_in(place: Place) -> None:
     batches = [batch(ticks[:6], partition=11, offset=int64 - 6), batch(ticks[6:], topic="replay, of=1\\day 🐉")]
     await write(place, batches)
     assert await place.rows() == expected(batches)
+
+
+async def test_the_book_and_the_figures_of_the_day_come_back(place: Place) -> None:
+    """Beside ticks without, in one batch, in whichever order; a side is text as in the record, none is null."""
+    full = [
+        book(0),
+        tick(1),
+        book(2, bids=[], asks=None, day_volume=0.5, average=None),
+        tick(3, bids=[], asks=[]),
+        tick(4, average=0.1 + 0.2),
+        tick(5, day_volume=bounds.EXACT, day_turnover=bounds.MAX_SESSION_TURNOVER),
+        book(6, bids=[Level(bounds.MAX_PRICE, bounds.MAX_VOLUME)] * bounds.MAX_LEVELS),
+    ]
+    first, then, last = batch(map(tick, range(10, 14))), batch(full, offset=4), batch([tick(20), tick(21)], offset=11)
+    counts = await write(place, [first], [first, then, last], [then, last])
+    assert await place.rows() == expected([first, then, last])
+    if place.counts:
+        assert counts == [4, 9, 0]
+
+
+async def test_readers_give_the_book_as_text(place: Place) -> None:
+    """A day's rows, whether or not any tick of it had a book."""
+    batches = [batch([tick(1), tick(2)])]
+    for more in ([], [batch([tick(3), book(4)], offset=2)]):
+        batches += more
+        await write(place, batches)
+        await place.rows()
+        rows = [row for some in place.reader().rows("2026-11-20", TOPIC) for row in some]
+        assert [dict(zip(NAMES, row, strict=True)) for row in rows] == expected(batches)
 
 
 async def test_the_same_batch_twice(place: Place) -> None:

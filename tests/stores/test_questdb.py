@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from schemas import UsageError
+from schemas import Level, UsageError
 from stores import StoreError
 from stores.ilp import encoder
 from stores.questdb import QuestDbStore
@@ -267,7 +267,9 @@ def test_lines() -> None:
         tick(1, side="buy", turnover=0.5, seq=7, previous_close=9.99, time=5, received=6),
         tick(2, source="a b,c=d\\\n", exchange="", volume=None, time=5, received=6000, code="1"),
     ]
-    assert encode(batch(ticks, partition=3, offset=8)).decode() == (
+    lines, beside = encode(batch(ticks, partition=3, offset=8))
+    assert not beside
+    assert lines.decode() == (
         "ticks,code=600001,exchange=SSE,source=post-1,side=buy,kafka_topic=ashare.ticks.v1 "
         "price=10.01,time=5i,received=6i,run=1i,n=1i,volume=100,turnover=0.5,seq=7i,previous_close=9.99,"
         "kafka_partition=3i,kafka_offset=8i,kafka_timestamp=5i 5\n"
@@ -275,4 +277,9 @@ def test_lines() -> None:
         'exchange="",price=10.02,time=5i,received=6000i,'
         "run=1i,n=2i,kafka_partition=3i,kafka_offset=9i,kafka_timestamp=11i 5\n"
     )
-    assert b"kafka_topic=other " in encode(batch(ticks[:1], topic="other"))
+    assert b"kafka_topic=other " in encode(batch(ticks[:1], topic="other"))[0]
+    lines, beside = encode(batch([tick(3, bids=[Level(10.0, 100), Level(9.99, 0.5)], asks=[], average=9.5), ticks[0]]))
+    assert beside
+    first, second, _ = lines.decode().split("\n")
+    assert ',volume=300,average=9.5,bids="[[10.0,100],[9.99,0.5]]",asks="[]",kafka_partition=0i' in first
+    assert "bids" not in second

@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, reduce
 from itertools import pairwise
 from operator import attrgetter
 from pathlib import Path
@@ -30,7 +30,11 @@ _AT_ONCE = 4_096
 FIELDS = b"ashare.fields"
 """The key of a part's own metadata under which it says of which fields, in which order, its records are made."""
 
-Kind = Literal["text", "integer", "real", "number"]
+BESIDE = b"ashare.fields.beside"
+"""Likewise, of which fields behind those: a record that has none of them was written without. Readers of before these
+came leave them out always."""
+
+Kind = Literal["text", "integer", "real", "number", "levels"]
 
 
 class ArchiveError(ClientError):
@@ -57,7 +61,7 @@ class ArchivedRecord(NamedTuple):
 class Field(msgspec.Struct, frozen=True, array_like=True):
     """A field of a record's JSON: a plain one, or an object with fields of its own, whose columns are `outer_inner`.
 
-    A `number` is a whole one where it can be.
+    A `number` is a whole one where it can be. `levels` are arrays of price and volume, a column of lists of structs.
     """
 
     name: str
@@ -266,8 +270,9 @@ def values(batch: Any) -> list[bytes | None]:
     if kept.null_count == 0:
         found: list[bytes | None] = kept.to_pylist()
         return found
-    fields = batch.schema.metadata[FIELDS]
-    make = _maker(fields)
+    metadata = batch.schema.metadata
+    fields = metadata[FIELDS]
+    make = _maker(fields, metadata.get(BESIDE, b"[]"))
     made: list[bytes | None] = list(_lines(make(batch)))
     # A record without a value has no first field either, nor has one that was kept as it is.
     first = batch.column(_decoded(fields)[0].name)
@@ -311,9 +316,26 @@ def _decoded(fields: bytes) -> tuple[Field, ...]:
 
 
 @lru_cache(64)
-def _maker(fields: bytes) -> Callable[[Any], list[Any]]:
+def _maker(fields: bytes, beside: bytes) -> Callable[[Any], list[Any]]:
     """What makes the rows of a batch into objects that encode as its records did."""
-    return _objects(_decoded(fields), "")
+    plain = _objects(_decoded(fields), "")
+    names = [name for name, _ in columns(_decoded(beside))]
+    if not names:
+        return plain
+    full = _objects(_decoded(fields) + _decoded(beside), "")
+
+    def make(batch: Any) -> list[Any]:
+        some = [batch.column(name) for name in names]
+        some = [column for column in some if column.null_count < len(column)]
+        if not some:
+            return plain(batch)
+        if any(column.null_count == 0 for column in some):
+            return full(batch)
+        _, pc, _ = _arrow()
+        given = reduce(pc.or_, map(pc.is_valid, some)).to_pylist()
+        return [one if has else other for has, one, other in zip(given, full(batch), plain(batch), strict=True)]
+
+    return make
 
 
 def _objects(fields: Sequence[Field], prefix: str) -> Callable[[Any], list[Any]]:
@@ -341,11 +363,29 @@ def _objects(fields: Sequence[Field], prefix: str) -> Callable[[Any], list[Any]]
 
 
 def _getter(name: str, kind: Kind | None) -> Callable[[Any], list[Any]]:
-    if kind != "number":
-        return lambda batch: listed(batch.column(name))
-    return lambda batch: [
-        int(value) if value is not None and value.is_integer() else value for value in batch.column(name).to_pylist()
-    ]
+    if kind == "levels":
+        return lambda batch: _levels(batch.column(name))
+    if kind == "number":
+        return lambda batch: _whole(batch.column(name))
+    return lambda batch: listed(batch.column(name))
+
+
+def _whole(column: Any) -> list[Any]:
+    """Numbers, whole ones where they can be."""
+    return [int(value) if value is not None and value.is_integer() else value for value in column.to_pylist()]
+
+
+def _levels(column: Any) -> list[list[tuple[Any, Any]] | None]:
+    """Each row's side of a book, or none."""
+    if column.null_count == len(column):
+        return [None] * len(column)
+    bounds = column.offsets.to_pylist()
+    first, pairs = bounds[0], column.values.slice(bounds[0], bounds[-1] - bounds[0])
+    flat = list(zip(pairs.field("price").to_pylist(), _whole(pairs.field("volume")), strict=True))
+    sides: list[list[tuple[Any, Any]] | None] = [flat[low - first : high - first] for low, high in pairwise(bounds)]
+    if column.null_count:
+        sides = [side if there else None for side, there in zip(sides, column.is_valid().to_pylist(), strict=True)]
+    return sides
 
 
 def columns(fields: Sequence[Field], prefix: str = "") -> list[tuple[str, Kind]]:
@@ -371,8 +411,8 @@ class _File:
             metadata = plain.metadata or {}
             if FIELDS not in metadata:
                 raise ArchiveError(f"{self._path} is not part of an archive: its metadata lacks {FIELDS.decode()}")
-            self.fields: bytes = metadata[FIELDS]
-            plain_columns = columns(_decoded(self.fields))
+            self.fields = metadata[FIELDS], metadata.get(BESIDE, b"[]")
+            plain_columns = [column for fields in self.fields for column in columns(_decoded(fields))]
             texts = [name for name, kind in plain_columns if kind == "text"]
             self._columns = [name for name, _ in plain_columns] + [
                 "kafka_offset",

@@ -170,22 +170,25 @@ class Reader(Generic[R]):
         """
         return self._alone(self._reader.gaps(since))
 
-    def to_polars(self, *, max_rows: int = MAX_ROWS) -> Any:
+    def to_polars(self, *, max_rows: int = MAX_ROWS, levels: int | None = None) -> Any:
         """The range as a `polars.DataFrame`, in time order (see `ashare_client.columns`); it needs an `end`.
 
+        Args:
+            levels: gives as many levels of a tick's book in columns of their own (`bid1`, `bid1_volume` …), not lists.
+
         Raises:
-            ArgumentError: there is no end, or Polars is not installed.
+            ArgumentError: there is no end, or Polars is not installed; or `levels` are none that there are.
             RangeError: there are more rows.
         """
-        return self._alone(self._reader.to_polars(max_rows=max_rows))
+        return self._alone(self._reader.to_polars(max_rows=max_rows, levels=levels))
 
-    def to_pandas(self, *, max_rows: int = MAX_ROWS) -> Any:
+    def to_pandas(self, *, max_rows: int = MAX_ROWS, levels: int | None = None) -> Any:
         """The range as a `pandas.DataFrame`; else as `to_polars`."""
-        return self._alone(self._reader.to_pandas(max_rows=max_rows))
+        return self._alone(self._reader.to_pandas(max_rows=max_rows, levels=levels))
 
-    def to_arrow(self, *, max_rows: int = MAX_ROWS) -> Any:
+    def to_arrow(self, *, max_rows: int = MAX_ROWS, levels: int | None = None) -> Any:
         """The range as a `pyarrow.Table`; else as `to_polars`."""
-        return self._alone(self._reader.to_arrow(max_rows=max_rows))
+        return self._alone(self._reader.to_arrow(max_rows=max_rows, levels=levels))
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         if self._loop is None:

@@ -5,6 +5,10 @@ there is none), then the place in Kafka: `kafka_partition`, `kafka_offset`, `kaf
 UTC, in the unit that the record has; numbers of shares and yuan are floating point; `run`, being a name, stays a whole
 number.
 
+A tick's `bids` and `asks` are lists of `{price, volume}`, best first: in Polars, the best bid is
+`pl.col("bids").list.first().struct.field("price")`. With `levels=5` they are plain numbers instead, as pandas likes
+them: `bid1`, `bid1_volume` … `bid5_volume`, `ask1` … `ask5_volume`, empty where a side has no such level.
+
 Rows are in the order in which they were received, whichever partition they lie in: by `kafka_timestamp`, within its
 millisecond by the µs of `received` (of a feed event: `at`). A partition's rows are in the order of their offsets even
 where its times fall, as they do when a producer's clock is set back: such a row counts as received when the one before
@@ -21,9 +25,11 @@ import msgspec
 
 from ashare_client.batch import Batch
 from ashare_client.errors import ArgumentError
-from ashare_client.records import LineMark, Record
+from ashare_client.records import Level, LineMark, Record
 
-Kind = Literal["text", "texts", "float", "integer", "ms", "us", "marks"]
+Kind = Literal["text", "texts", "float", "integer", "ms", "us", "marks", "levels"]
+MOST_LEVELS = 10
+"""Of one side of a book."""
 
 _PLACE: dict[str, Kind] = {"kafka_partition": "integer", "kafka_offset": "integer", "kafka_timestamp": "ms"}
 _NAMES = frozenset({"run"})
@@ -60,7 +66,9 @@ def _kind(name: str, kind: Any) -> Any:
     if unit and name not in _NAMES:
         return unit
     if isinstance(kind, info.ListType):
-        return "marks" if isinstance(kind.item_type, info.StructType) else "texts"
+        if not isinstance(kind.item_type, info.StructType):
+            return "texts"
+        return "levels" if kind.item_type.cls is Level else "marks"
     if isinstance(kind, info.StructType):
         return "nested"
     plain: dict[type, Kind] = {info.StrType: "text", info.FloatType: "float", info.IntType: "integer"}
@@ -70,9 +78,18 @@ def _kind(name: str, kind: Any) -> Any:
 class Columns:
     """Records gathered column by column."""
 
-    def __init__(self, record: type[Record]) -> None:
-        """No rows yet."""
-        self.kinds = schema(record) | _PLACE
+    def __init__(self, record: type[Record], levels: int | None = None) -> None:
+        """No rows yet.
+
+        Args:
+            levels: as many of a book's levels have columns of their own, and its sides are no lists.
+
+        Raises:
+            ArgumentError: a book has never so many, or the records have none.
+        """
+        self._gathered = schema(record) | _PLACE
+        self.kinds = self._gathered if levels is None else _flat(self._gathered, levels)
+        self._levels = levels
         self._optional = _optional(record)
         self.rows = 0
         self._micros = next((name for name in ("received", "at") if name in self.kinds), "")
@@ -85,7 +102,7 @@ class Columns:
         start = 0
         for partition, run in itertools.groupby(batch.partitions):
             end = start + sum(1 for _ in run)
-            part = self._parts.setdefault(partition, {name: [] for name in self.kinds})
+            part = self._parts.setdefault(partition, {name: [] for name in self._gathered})
             records = batch.records[start:end]
             for name, get in self._getters:
                 part[name].extend(map(get, records))
@@ -102,10 +119,13 @@ class Columns:
         # Stable: rows of one time stay in the order of partitions and offsets.
         order = sorted(range(len(received)), key=received.__getitem__) if len(parts) > 1 else None
         columns: dict[str, list[Any]] = {}
-        for name, kind in self.kinds.items():
+        for name, kind in self._gathered.items():
             column: list[Any] = list(itertools.chain.from_iterable(part.pop(name) for part in parts))
             if order is not None:
                 column = [column[row] for row in order]
+            if kind == "levels" and self._levels is not None:
+                columns |= _numbers(name, column, self._levels)
+                continue
             columns[name] = [_shaped(kind, value) for value in column] if kind in _SHAPES else column
         return columns
 
@@ -121,6 +141,7 @@ class Columns:
             "ms": pl.Datetime("ms", "UTC"),
             "us": pl.Datetime("us", "UTC"),
             "marks": pl.List(mark),
+            "levels": pl.List(pl.Struct({"price": pl.Float64, "volume": pl.Float64})),
         }
         numbers = {"ms", "us"}
         columns = []
@@ -145,6 +166,7 @@ class Columns:
             "ms": pa.timestamp("ms", "UTC"),
             "us": pa.timestamp("us", "UTC"),
             "marks": pa.list_(mark),
+            "levels": pa.list_(pa.struct([("price", pa.float64()), ("volume", pa.float64())])),
         }
         fields = pa.schema([(name, types[kind]) for name, kind in self.kinds.items()])
         return pa.table(self.values(), schema=fields)
@@ -178,7 +200,35 @@ def _times(timestamps: Sequence[int], micros: Sequence[int] | None) -> Iterator[
     return itertools.accumulate((ms * 1000 + us % 1000 for ms, us in zip(timestamps, own, strict=False)), max)
 
 
-_SHAPES = frozenset({"float", "texts", "marks"})
+_SHAPES = frozenset({"float", "texts", "marks", "levels"})
+
+
+def _flat(kinds: dict[str, Kind], levels: int) -> dict[str, Kind]:
+    """The columns with numbers in place of the sides of a book."""
+    if not 1 <= levels <= MOST_LEVELS:
+        raise ArgumentError(f"levels={levels!r}: a book has 1 to {MOST_LEVELS} levels a side")
+    if "levels" not in kinds.values():
+        raise ArgumentError(f"levels={levels!r}: these records have no book, ticks have")
+    flat: dict[str, Kind] = {}
+    for name, kind in kinds.items():
+        flat |= dict.fromkeys(_names(name, levels), "float") if kind == "levels" else {name: kind}
+    return flat
+
+
+def _names(side: str, levels: int) -> list[str]:
+    """`bid1`, `bid1_volume`, `bid2` …, of `bids`."""
+    one = side.removesuffix("s")
+    return [f"{one}{number}{what}" for number in range(1, levels + 1) for what in ("", "_volume")]
+
+
+def _numbers(side: str, column: list[Any], levels: int) -> dict[str, list[Any]]:
+    """A side of the book as columns of numbers."""
+    numbers: list[list[Any]] = []
+    for place in range(levels):
+        some = [None if book is None or len(book) <= place else book[place] for book in column]
+        numbers.append([None if level is None else level.price for level in some])
+        numbers.append([None if level is None else float(level.volume) for level in some])
+    return dict(zip(_names(side, levels), numbers, strict=True))
 
 
 def _optional(record: type[Record]) -> frozenset[str]:
@@ -203,6 +253,8 @@ def _shaped(kind: Kind, value: Any) -> Any:
         return float(value)
     if kind == "texts":
         return [value] if isinstance(value, str) else value
+    if kind == "levels":
+        return [{"price": level.price, "volume": float(level.volume)} for level in value]
     return [
         {"source": mark.source, "run": mark.run, "n": mark.n, "received": mark.received}
         for mark in value

@@ -26,22 +26,25 @@ MAX_ROWS = 20_000_000
 class Reader(Stream[R]):
     """What every reader can do beside being iterated over: ranges as tables, and gaps."""
 
-    async def to_polars(self, *, max_rows: int = MAX_ROWS) -> Any:
+    async def to_polars(self, *, max_rows: int = MAX_ROWS, levels: int | None = None) -> Any:
         """The range as a `polars.DataFrame` (see `ashare_client.columns`); it needs an `end`.
 
+        Args:
+            levels: gives as many levels of a tick's book in columns of their own (`bid1`, `bid1_volume` …), not lists.
+
         Raises:
-            ArgumentError: there is no end, or Polars is not installed.
+            ArgumentError: there is no end, or Polars is not installed; or `levels` are none that there are.
             RangeError: there are more rows.
         """
-        return (await self._columns(max_rows)).polars()
+        return (await self._columns(max_rows, levels)).polars()
 
-    async def to_pandas(self, *, max_rows: int = MAX_ROWS) -> Any:
+    async def to_pandas(self, *, max_rows: int = MAX_ROWS, levels: int | None = None) -> Any:
         """The range as a `pandas.DataFrame`; else as `to_polars`."""
-        return (await self._columns(max_rows)).pandas()
+        return (await self._columns(max_rows, levels)).pandas()
 
-    async def to_arrow(self, *, max_rows: int = MAX_ROWS) -> Any:
+    async def to_arrow(self, *, max_rows: int = MAX_ROWS, levels: int | None = None) -> Any:
         """The range as a `pyarrow.Table`; else as `to_polars`."""
-        return (await self._columns(max_rows)).arrow()
+        return (await self._columns(max_rows, levels)).arrow()
 
     async def gaps(self, since: Start | None = None) -> list[Gap]:
         """When ticks may have been missing, for the codes that are read, from the feed's own announcements.
@@ -63,10 +66,10 @@ class Reader(Stream[R]):
         ]
         return find_gaps(events, self._selection.wants, begin)
 
-    async def _columns(self, max_rows: int) -> Columns:
+    async def _columns(self, max_rows: int, levels: int | None) -> Columns:
         if self._end is None:
             raise ArgumentError("end: a table needs one: give end='now', a time or offsets")
-        columns = Columns(self.record)
+        columns = Columns(self.record, levels)
         async for batch in self.batches():
             columns.add(batch)
             if columns.rows > max_rows:

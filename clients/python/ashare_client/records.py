@@ -27,8 +27,11 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 class Level(Record, frozen=True, gc=False, array_like=True):
     """A level of a book, `[price, volume]`: yuan, and the shares that are asked or offered there."""
 
-    price: float
-    volume: int | float
+    price: Annotated[float, msgspec.Meta(ge=0.0001, le=1000000000.0)]
+    volume: (
+        Annotated[int, msgspec.Meta(ge=0, le=1000000000000000)]
+        | Annotated[float, msgspec.Meta(ge=0, le=1000000000000000)]
+    )
 
 
 class GapMark(Record, frozen=True, gc=False, kw_only=True):
@@ -132,8 +135,8 @@ class Tick(Record, frozen=True, gc=False, kw_only=True):
     seq: Annotated[int, msgspec.Meta(ge=-9223372036854775807, le=9223372036854775807)] | None = None
     previous_close: Annotated[float, msgspec.Meta(ge=0.0001, le=1000000000.0)] | None = None
     quality: Annotated[str, msgspec.Meta(max_length=256)] | None = None
-    bids: list[Level] | None = None
-    asks: list[Level] | None = None
+    bids: Annotated[list[Level], msgspec.Meta(max_length=10)] | None = None
+    asks: Annotated[list[Level], msgspec.Meta(max_length=10)] | None = None
     day_open: Annotated[float, msgspec.Meta(ge=0.0001, le=1000000000.0)] | None = None
     day_high: Annotated[float, msgspec.Meta(ge=0.0001, le=1000000000.0)] | None = None
     day_low: Annotated[float, msgspec.Meta(ge=0.0001, le=1000000000.0)] | None = None

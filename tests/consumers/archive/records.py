@@ -11,6 +11,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from msgspec.structs import astuple
 
 from ashare_client.archive import Archive, ArchivedRecord
 from broker import admin
@@ -20,7 +21,7 @@ from consumers.archive.kinds import kinds
 from consumers.archive.run import Request, _commit
 from consumers.archive.sink import Sink
 from market.times import DAY_MS, day_start
-from schemas import Tick, encode
+from schemas import BareTick, Level, Tick, encode
 from schemas.topics import TICKS, Topic
 
 DAY = "2026-11-20"
@@ -58,9 +59,29 @@ def tick(n: int, *, time: int = NOON, **other: Any) -> Tick:
     return Tick(**(fields | other))
 
 
+def written(tick: Tick) -> bytes:
+    """A tick as the producer writes it: without the fields of a book and of the day where it has none of them."""
+    values = astuple(tick)
+    bare = len(BareTick.__struct_fields__)
+    return encode(tick if any(value is not None for value in values[bare:]) else BareTick(*values[:bare]))
+
+
+def book(n: int, **other: Any) -> Tick:
+    """A plausible tick with a book and the figures of the day."""
+    fields: dict[str, Any] = {
+        "bids": [Level(10.0 - level / 100, 100 * n + level) for level in range(5)],
+        "asks": [Level(10.02, 300), Level(10.03, 0.5)],
+        "day_high": 10.5,
+        "day_volume": 812_300 + n,
+        "day_turnover": 1e9 / 7 + n,
+        "average": 10.0025,
+    }
+    return tick(n, **(fields | other))
+
+
 def raw(tick: Tick, **other: Any) -> Raw:
     """A tick as the producer writes it."""
-    fields: dict[str, Any] = {"value": encode(tick), "timestamp": tick.received // 1000, "key": tick.code.encode()}
+    fields: dict[str, Any] = {"value": written(tick), "timestamp": tick.received // 1000, "key": tick.code.encode()}
     return Raw(**(fields | other))
 
 

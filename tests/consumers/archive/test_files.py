@@ -11,8 +11,9 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from schemas import Tick
+from schemas import BareTick
 from schemas.topics import TICKS
+from stores.columns import BESIDE
 from tests.consumers.archive.records import DAY, MIDNIGHT, NEXT, Raw, chunk, keep, raw, tick, ticks
 from tests.stores.places import batch, expected
 
@@ -29,9 +30,11 @@ def archive(tmp_path: Path) -> Path:
 
 
 def rows() -> list[dict[str, object]]:
-    """What a store would hold of them."""
+    """What a store would hold of them, which has had no tick with a book."""
+    beside = [column.name for column in BESIDE]
     return [
-        row | {"kafka_timestamp": row["received"] // 1000}
+        {name: value for name, value in row.items() if name not in beside}
+        | {"kafka_timestamp": row["received"] // 1000}
         for row in expected([batch(some, partition=p, topic=TICKS) for p, some in PLACES.items()])
     ]
 
@@ -58,7 +61,7 @@ def _columns(path: Path) -> list[Any]:
 def test_duckdb(archive: Path) -> None:
     """The table that a store has, under the same names, with the same values; days and buckets by the path."""
     relation = duckdb.read_parquet(f"{archive}/ticks/*/*/*.parquet", hive_partitioning=True)
-    names = [*Tick.__struct_fields__, "kafka_topic", "kafka_partition", "kafka_offset", "kafka_timestamp"]
+    names = [*BareTick.__struct_fields__, "kafka_topic", "kafka_partition", "kafka_offset", "kafka_timestamp"]
     found = relation.order("source, run, n").select(*names).fetchall()
     assert [dict(zip(names, row, strict=True)) for row in found] == rows()
     counts = relation.aggregate("date::text AS day, bucket::int AS bucket, count(*) AS rows").order("ALL").fetchall()

@@ -15,12 +15,12 @@ from ashare_client.archive import Archive, Span
 from consumers.archive.kinds import kinds
 from consumers.archive.run import Added, Request, from_store
 from deploy.embedded import QuestDB
-from schemas import UsageError, encode
+from schemas import UsageError
 from schemas.topics import TICKS
 from stores import TickReader, open_store
 from stores.questdb import QuestDbStore
 from stores.urls import QuestDbUrl, parse
-from tests.consumers.archive.records import DAY, LATER, MIDNIGHT, NEXT, chunk, keep, raw, records, tick
+from tests.consumers.archive.records import DAY, LATER, MIDNIGHT, NEXT, chunk, keep, raw, records, tick, written
 from tests.stores.places import QuestDbPlace, SqlitePlace, batch, fresh_table, write
 
 TODAY = [tick(n, side="sell" if n % 3 else None, seq=n if n % 2 else None) for n in range(300)]
@@ -49,11 +49,11 @@ def test_sqlite(place: SqlitePlace, tmp_path: Path) -> None:
     archive = Archive(tmp_path / "archive")
     assert archive.spans(TICKS) == {2: [Span(70, 270)], 5: [Span(0, 100), Span(110, 150)]}
     found = records(archive.directory, partition=2)
-    assert [record.value for record in found] == [encode(one) for one in TODAY[:200]]
+    assert [record.value for record in found] == [written(one) for one in TODAY[:200]]
     assert [record.timestamp for record in found] == [one.received // 1000 + 5 for one in TODAY[:200]]
     assert [record.key for record in found] == [one.code.encode() for one in TODAY[:200]]
     assert [record.value for record in records(archive.directory, partition=5)] == [
-        encode(one) for one in [*TODAY[200:], *TOMORROW]
+        written(one) for one in [*TODAY[200:], *TOMORROW]
     ]
     assert {part.source for day in archive.manifests(TICKS) for part in day.parts} == {"store"}
     assert archived(tmp_path / "archive", place.reader()) == []
@@ -62,12 +62,12 @@ def test_sqlite(place: SqlitePlace, tmp_path: Path) -> None:
 def test_where_the_log_was_archived(place: SqlitePlace, tmp_path: Path) -> None:
     """The store fills what is missing; what is there from the log stays."""
     directory = tmp_path / "archive"
-    odd = (encode(TODAY[30]) or b"").replace(b"{", b'{"x":1,')
+    odd = written(TODAY[30]).replace(b"{", b'{"x":1,')
     keep(directory, [chunk([raw(TODAY[30], value=odd), *map(raw, TODAY[31:100])], partition=2, start=100)])
     archived(directory, place.reader())
     assert Archive(directory).spans(TICKS)[2] == [Span(70, 270)]
     found = records(directory, partition=2)
-    assert [record.value for record in found] == [odd if n == 30 else encode(one) for n, one in enumerate(TODAY[:200])]
+    assert [record.value for record in found] == [odd if n == 30 else written(one) for n, one in enumerate(TODAY[:200])]
     repeated = [
         value
         for path in directory.glob("ticks/*/*/*.parquet")
