@@ -1,4 +1,4 @@
-"""The book and the day's figures: what each feed carries of them, in the contract's units, and what is strange there."""
+"""The book and the day's figures: what each feed carries of them, in the contract's units, and strange ones."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ FULL = Beside(
 """What every feed's push says, as far as it carries it."""
 
 
-def one(name: str, options: dict[str, Any] | None = None, **more: Any) -> FeedTick:
+def one(name: str, options: dict[str, Any] | None = None, /, **more: Any) -> FeedTick:
     """The tick of a push with these fields more, in the provider's own words."""
     found: FeedTick
     (found,) = decode(feed(name, **(options or {})), name, frame(name, tick(name) | more)).ticks
@@ -101,7 +101,7 @@ def test_every_way_of_writing_a_book_is_read(written: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", ["post", "xtick"])
 def test_an_empty_side_is_an_empty_list(name: str) -> None:
     """Nobody sells at the upper limit. What is not there at all is null."""
-    empty = {"post": {"asks": []}, "xtick": {"askPrice": [0] * 5, "askVol": [0] * 5}}[name]
+    empty: dict[str, Any] = {"asks": []} if name == "post" else {"askPrice": [0] * 5, "askVol": [0] * 5}
     beside = one(name, **MORE[name] | empty).beside
     assert beside is not None
     assert (beside.asks, len(beside.bids or ())) == ([], LEVELS)
@@ -144,7 +144,7 @@ def test_xticks_sides_are_two_arrays_of_one_length(value: Any) -> None:
 
 def test_a_strange_field_of_the_trade_costs_no_book() -> None:
     """Both are read leniently, and named in the order of the record."""
-    strange = {"amount": [], "askVol": ["?"] * 5}
+    strange: dict[str, Any] = {"amount": [], "askVol": ["?"] * 5}
     found = one("xtick", **XTICK | strange)
     assert found.unread == "unread_turnover,unread_asks"
     assert found.beside == msgspec.structs.replace(FULL, asks=None, day_turnover=None, average=None)
