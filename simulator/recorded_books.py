@@ -42,7 +42,9 @@ def beside(row: Mapping[str, Any], found: Mapping[str, Column]) -> dict[str, Any
 def _levels(side: str, written: Any) -> list[list[float]]:
     if not isinstance(written, list):
         raise ValueUnreadError(f"{side} {str(written)[:40]!r} is not an array of [price, volume]")
-    levels: list[Any] = [[level.get("price"), level.get("volume")] if isinstance(level, dict) else level for level in written]
+    levels: list[Any] = [
+        [level.get("price"), level.get("volume")] if isinstance(level, dict) else level for level in written
+    ]
     for level in levels:
         if (
             not isinstance(level, list)
