@@ -33,7 +33,10 @@ MEANINGS: Mapping[str, Meaning] = {
     **dict.fromkeys(("unknown_code", "backwards", "off_session", "stale"), NOTHING),
     "future": Meaning(played=True),
     **dict.fromkeys(("off_grid", "outside_limits"), Meaning(doubtful=True)),
+    **dict.fromkeys(("crossed_book", "disordered_book", "day_figures"), NOTHING),
     **{f"unread_{field}": NOTHING for field in ("volume", "turnover", "side", "seq", "previous_close")},
+    **{f"unread_{field}": NOTHING for field in ("bids", "asks", "day_open", "day_high", "day_low", "average")},
+    **{f"unread_{field}": NOTHING for field in ("day_volume", "day_turnover")},
 }
 
 

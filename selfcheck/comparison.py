@@ -12,6 +12,7 @@ from typing import Any
 
 from deploy.local.stack import Stack
 from selfcheck import gaps, missing
+from selfcheck.books import BookCheck
 from selfcheck.changes import ChangeCheck
 from selfcheck.exact import Rule
 from selfcheck.findings import Findings
@@ -56,6 +57,7 @@ async def compare(
     relisting: Relisting | None = None,
     launches: Sequence[Launch] = (),
     served: ServedCheck | None = None,
+    books: bool = False,
 ) -> None:
     """Compare everything and enter it into the verdict.
 
@@ -63,8 +65,9 @@ async def compare(
         tape: what of the ledger is due.
         launches: of a producer that was killed and started anew; then what nobody got may be missing, if announced.
         served: what a worker served that had stood still.
+        books: the book and the day's figures beside each tick too.
 
-    Memory: some thirty bytes a tick, and the price changes of one partition at a time.
+    Memory: some thirty bytes a tick, sixteen more with ``books``, and the price changes of one partition at a time.
 
     Raises:
         LedgerError: the ledger can't be read.
@@ -72,14 +75,15 @@ async def compare(
     """
     findings = verdict.findings
     folder = stack.plan.directory / "ledger"
-    ledger = await asyncio.to_thread(Ledger.read, folder, tape)
+    ledger = await asyncio.to_thread(Ledger.read, folder, tape, books=books)
     verdict.sent = ledger.ticks
     events = gaps.read_events(entry.value for entry in await _all(reader, FEED_EVENTS))
     rules = Rules(rule, findings, await _all(reader, THRESHOLDS))
     for entry in await _all(reader, THRESHOLD_MARKS):
         rules.mark(entry)
     verdict.thresholds = rules.settings
-    ticks = TickCheck(ledger, findings)
+    beside = BookCheck(ledger.besides) if books else None
+    ticks = TickCheck(ledger, findings, beside)
     changes = ChangeCheck(ChangeReference(rule), findings)
     sessions = SessionReference()
     await compare_changes(reader, ticks, changes, sessions, rules=rules, served=served)
@@ -89,6 +93,7 @@ async def compare(
         verdict.watchlist = await asyncio.to_thread(relisting.check, folder, ticks.lost, findings)
     verdict.published, verdict.changes = ticks.records - ticks.repeated, changes.records
     verdict.repeated = ticks.repeated + changes.repeated
+    verdict.books = None if beside is None else beside.compared
     verdict.missing_announced, verdict.flaws = ticks.told, dict(ticks.flaws)
     verdict.dead_letters = sum((await reader.ends(DEAD_LETTERS)).values())
     verdict.stored = await asyncio.to_thread(_rows, stack, ticks, findings)

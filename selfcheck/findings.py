@@ -10,6 +10,7 @@ Kind = Literal[
     "duplicated",  # in the topic more often than sent
     "out_of_order",  # in the topic, and not in the order in which its code was sent
     "unexpected",  # in the topic, and equal to nothing that was sent: a field was altered
+    "book_mismatches",  # beside a tick stands another book, or other figures of the day, than was sent
     "malformed",  # a record whose own fields contradict one another or the contract
     "numbers_fell",  # run and number of a source went back for a code, and it is not the same tick again
     "holes",  # numbers missing in a run's count of its ticks

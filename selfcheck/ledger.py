@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 from array import array
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from selfcheck.books import PUSHED, mark
 from selfcheck.gaps import whole_tape
 
 Json = dict[str, Any]
@@ -97,36 +98,41 @@ def fingerprint(tick: Json) -> int:
 
 @dataclass
 class Ledger:
-    """The ledger in memory: eight bytes a tick.
+    """The ledger in memory: eight bytes a tick, and as many for what is beside it.
 
     Attributes:
         marks: by code, the fingerprints of its ticks as they were sent.
+        besides: by code, the marks of what was sent beside them; empty where that was not asked for.
     """
 
     directory: Path
     marks: dict[str, array[int]]
     ticks: int
     tape: Tape = "sent"
+    besides: dict[str, array[int]] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, directory: Path, tape: Tape = "sent") -> Ledger:
-        """Read the whole ledger.
+    def read(cls, directory: Path, tape: Tape = "sent", *, books: bool = False) -> Ledger:
+        """Read the whole ledger, with or without the book and the day's figures beside each tick.
 
         Raises:
             LedgerError: see ``frames``; or the summary counts other ticks than the lines hold.
         """
         marks: dict[str, array[int]] = {}
+        besides: dict[str, array[int]] = {}
         count = 0
         for tick in sent_ticks(directory, tape):
             code = tick["code"]
             count += 1
             if code not in marks:
-                marks[code] = array("q")
+                marks[code], besides[code] = array("q"), array("q")
             marks[code].append(fingerprint(tick))
+            if books:
+                besides[code].append(mark(tick, PUSHED))
         summary = finished(directory, tape)
         if summary is not None and summary.ticks != count:
             raise LedgerError(f"{directory}: finished.json says {summary.ticks} ticks, the lines hold {count}")
-        return cls(directory, marks, count, tape)
+        return cls(directory, marks, count, tape, besides if books else {})
 
     def find(self, wanted: Collection[tuple[str, int]]) -> Iterator[tuple[tuple[str, int], Json, int | None]]:
         """The ticks at (code, position among the code's ticks) and when they were entered, by reading once more."""

@@ -50,6 +50,7 @@ class Options:
         workers: that share the partitions.
         kill_worker_every: seconds from one kill -9 of a worker, each in turn, to the next; it is started anew at once.
         rebalance_every: seconds from one SIGTERM of a worker, each in turn, to the next; it ends and is started anew.
+        books: the market has a book and the day's figures beside each tick, and they are compared.
         freeze_worker: seconds for which one worker is stopped (SIGSTOP), ``disturbing.FREEZE_AT`` s after the start.
     """
 
@@ -76,6 +77,7 @@ class Options:
     rebalance_every: float | None = None
     freeze_worker: float | None = None
     secure: bool = False
+    books: bool = False
 
     @property
     def doubled(self) -> bool:
@@ -110,6 +112,7 @@ class Options:
             "--ledger",
             str(ledger),
             "--wait-for-client",
+            *(["--books"] if self.books else []),
             *(["--market-page"] if self.watchlist_at or self.tape == "market" else []),
         ]
         return [*asked, *more, *served]
@@ -258,6 +261,7 @@ async def _check(
                     relisting=relisting,
                     launches=restarting.launches if options.kill_producer_every is not None else (),
                     served=served,
+                    books=options.books,
                 )
             if drain.stored_at > began:
                 verdict.rate_stored = round(verdict.stored / (drain.stored_at - began) * 1e6, 1)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from selfcheck.books import BookCheck
 from selfcheck.findings import EXAMPLES, Findings, Kind
 from selfcheck.ledger import Ledger, fingerprint
 from selfcheck.log import Entry
@@ -81,8 +82,8 @@ class Partition:
 class TickCheck:
     """Takes the records of the ticks topic, partition by partition, in order; then compares them with the ledger."""
 
-    def __init__(self, ledger: Ledger, findings: Findings) -> None:
-        """Nothing was read yet."""
+    def __init__(self, ledger: Ledger, findings: Findings, books: BookCheck | None = None) -> None:
+        """Nothing was read yet; with ``books``, what is beside the ticks is compared too."""
         self.partitions: dict[int, Partition] = {}
         self.copies: dict[tuple[int, int], Identity] = {}
         """Places (partition, offset) of records whose identity had already come."""
@@ -98,6 +99,7 @@ class TickCheck:
         """By code, how many were sent and are not in the topic; known when all is compared."""
         self._ledger = ledger
         self._findings = findings
+        self._books = books
         self._got: dict[str, array[int]] = {}
         self._places: dict[str, array[int]] = {}
         self._home: dict[str, int] = {}
@@ -139,6 +141,8 @@ class TickCheck:
             self._note("out_of_order", partition, offset, code=code, why=f"its partition was {self._home[code]}")
         self._got[code].append(fingerprint(tick))
         self._places[code].append(offset)
+        if self._books is not None and (flaw := self._books.add(tick)) is not None:
+            self._note("book_mismatches", partition, offset, code=code, why=f"the market's books are well: {flaw}")
         why = self._contradiction(entry, tick)
         if why is not None:
             self._note("malformed", partition, offset, why=why)
@@ -222,6 +226,8 @@ class TickCheck:
                     self._note(kind, self._home[code], self._places[code][position], code=code)
         for (source, run), seen in self._runs.items():
             self._holes(source, run, seen)
+        for code, position in () if self._books is None else self._books.wrong(self._ledger.marks, self._got):
+            self._note("book_mismatches", self._home[code], self._places[code][position], code=code)
 
     def _untold(self, missing: set[tuple[str, int]], outages: Outages) -> set[tuple[str, int]]:
         """Those that lie outside of every announced gap."""

@@ -36,6 +36,7 @@ class Verdict:
         pauses: the longest time that a partition stood still while ticks of it waited, by consumer group.
         disturbances: what was done to the workers.
         slowest_stop: seconds that a worker took at most from SIGTERM to its end; ``None`` where none was ended.
+        books: ticks whose book or figures of the day were compared; ``None`` where that was not asked for.
         kept: the folder with data and logs, kept when something is wrong.
     """
 
@@ -63,14 +64,16 @@ class Verdict:
     pauses: dict[str, Pause] = field(default_factory=dict)
     disturbances: list[Disturbance] = field(default_factory=list)
     slowest_stop: float | None = None
+    books: int | None = None
 
     @property
     def ok(self) -> bool:
         """Everything that was sent was compared, and nothing is wrong."""
         equal = self.sent - self.missing_announced == self.published == self.stored
-        # A threshold that no tick was judged by was not checked; nor was a change of the list that no tick shows.
+        # A threshold that no tick was judged by was not checked; nor was a change of the list that no tick shows, nor
+        # books where no tick had one.
         applied = all(setting.partitions for setting in self.thresholds)
-        applied = applied and (self.watchlist is None or self.watchlist.shown)
+        applied = applied and (self.watchlist is None or self.watchlist.shown) and self.books != 0
         return self.error is None and self.sent > 0 and equal and applied and self.findings.clean
 
     @property
@@ -90,6 +93,7 @@ class Verdict:
                 "changes": self.changes,
                 "repeated": self.repeated,
                 "missing_announced": self.missing_announced,
+                **({} if self.books is None else {"books": self.books}),
                 **{kind: counts[kind] for kind in KINDS},
                 **({"gaps_injected": self.gaps.injected, "gaps_announced": self.gaps.announced} if self.gaps else {}),
                 "gap_marks": self.marks,
@@ -124,6 +128,7 @@ class Verdict:
             f"published  {self.published:>12,}",
             f"stored     {self.stored:>12,}   at {self.rate_stored:,.0f} ticks/s",
             f"changes    {self.changes:>12,}",
+            *([] if self.books is None else [f"books      {self.books:>12,}   compared with the market's"]),
         ]
         if self.gaps is not None:
             lines.append(f"gaps       {self.gaps.injected:>12,}   {self.gaps.announced:,} announced")

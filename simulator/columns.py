@@ -31,16 +31,25 @@ _NAMES: Mapping[str, str] = {
     "previous_close": "preclose precloseprice preclosepx prevclose prevcloseprice lastclose 昨收 昨收价 昨收盘 昨收盘价"
     " 前收 前收价 前收盘 前收盘价",
     "seq": "sequence 序列号",
+    "open": "dayopen openprice openpx 开盘 开盘价 今开",
+    "high": "dayhigh highprice highpx 最高 最高价",
+    "low": "daylow lowprice lowpx 最低 最低价",
+    "day_volume": "totalvolume totalvolumetrade cumvolume cumulativevolume 累计成交量 总成交量 总量",
+    "day_turnover": "totalturnover totalvaluetrade cumturnover totalamount 累计成交额 总成交额 总额",
+    "average": "averageprice avgprice avgpx 均价 成交均价",
 }
+FIGURES = ("open", "high", "low", "day_volume", "day_turnover", "average")
+"""The day's own, as the post's protocol names them: read where they are asked for."""
 _FIELDS = {name: field for field, names in _NAMES.items() for name in (field.replace("_", ""), *names.split())}
 
 _MONEY = {1: "元 人民币元 yuan cny rmb", 1_000: "千元", 10_000: "万元 万", 1_000_000: "百万元", 100_000_000: "亿元 亿"}
-_UNITS: Mapping[str, Mapping[int, str]] = {
+_UNITS: dict[str, Mapping[int, str]] = {
     "volume": {1: "股 share shares", 100: "手 百股 lot lots", 1_000: "千股", 10_000: "万股", 1_000_000: "万手"},
     "turnover": _MONEY,
     "price": {1: _MONEY[1]},
-    "previous_close": {1: _MONEY[1]},
+    **{field: {1: _MONEY[1]} for field in ("previous_close", "open", "high", "low", "average")},
 }
+_UNITS |= {"day_volume": _UNITS["volume"], "day_turnover": _MONEY}
 _SCALES = {
     field: {name: Decimal(scale) for scale, names in units.items() for name in names.split()}
     for field, units in _UNITS.items()
@@ -62,8 +71,8 @@ class Column:
     """Whether the name says the unit."""
 
 
-def read(names: Sequence[str]) -> dict[str, Column]:
-    """The column of each field that the names of a header, or of a JSON object, hold.
+def read(names: Sequence[str], *, figures: bool = False) -> dict[str, Column]:
+    """The column of each field that the names of a header, or of a JSON object, hold; with or without ``FIGURES``.
 
     Raises:
         ColumnError: two columns mean one field, or one is in a unit that is not known.
@@ -72,7 +81,7 @@ def read(names: Sequence[str]) -> dict[str, Column]:
     for name in names:
         plain, unit = _parted(name)
         field = _FIELDS.get(plain)
-        if field is not None:
+        if field is not None and (figures or field not in FIGURES):
             found.setdefault(field, []).append(_column(name, field, unit))
     return {field: _one(field, columns) for field, columns in found.items()}
 

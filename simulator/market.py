@@ -43,6 +43,7 @@ class Market:
         self._listings = listings
         self._codes = [listing.code for listing in listings]
         self.codes = frozenset(self._codes)
+        self._index = {code: at for at, code in enumerate(self._codes)}
         self._heads = [f'{{"code":"{code}","price":' for code in self._codes]
         self._least = [lot(x.board).minimum // _LOT if x.activity is Activity.TRADED else 0 for x in listings]
         self._price = [listing.previous_close for listing in listings]
@@ -68,6 +69,11 @@ class Market:
         opening = random.Random(f"opening {day} {self._shuffle()}")
         self._unopened = sorted(set(self._pool))
         opening.shuffle(self._unopened)
+
+    def band(self, code: str) -> tuple[int, int]:
+        """The lowest and the highest price of the day, in fen."""
+        at = self._index[code]
+        return self._low[at], self._high[at]
 
     def take(self, times: Sequence[int]) -> tuple[list[str], list[str], list[bool]]:
         """The next ticks, one for each exchange time (ms): their codes, JSON texts and whether shares were traded.

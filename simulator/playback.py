@@ -34,7 +34,7 @@ from market.codes import UnknownCode, instrument
 from market.times import shanghai_date
 from schemas import UsageError
 from schemas.outside import encoding_of
-from simulator import columns, values
+from simulator import columns, recorded_books, values
 from simulator.columns import Column, ColumnError
 from simulator.feed import Batch
 from simulator.values import ValueUnreadError
@@ -74,7 +74,13 @@ class PlayedFeed:
     """
 
     def __init__(
-        self, path: Path, *, speed: float = 1.0, today: date | None = None, volume_unit: VolumeUnit | None = None
+        self,
+        path: Path,
+        *,
+        speed: float = 1.0,
+        today: date | None = None,
+        volume_unit: VolumeUnit | None = None,
+        books: bool = False,
     ) -> None:
         """Open a file.
 
@@ -82,6 +88,7 @@ class PlayedFeed:
             speed: 2.0 plays in half the time.
             today: the Shanghai date of bare times of day.
             volume_unit: what the volumes count; by default what the column's name says, else shares.
+            books: play the book and the day's figures too, where the file has them.
 
         Raises:
             UsageError: no such file, no such columns, or a bad first line.
@@ -92,6 +99,7 @@ class PlayedFeed:
         self._speed = speed
         self._today = today
         self._volume_unit = volume_unit
+        self._books = books
         self._line = 0
         self._due = 0.0
         self._last: int | None = None
@@ -281,15 +289,16 @@ class PlayedFeed:
     def _columns(self, names: tuple[str, ...]) -> dict[str, Column]:
         """Where the fields stand, by the names of a header or of an object."""
         try:
-            found = columns.read(names)
+            found = columns.read(names, figures=self._books)
         except ColumnError as error:
             self._refuse(str(error))
-        volume = found.get("volume")
-        if volume is not None and self._volume_unit is not None:
-            scale = _LOT if self._volume_unit == "lots" else Decimal(1)
-            if volume.stated and volume.scale != scale:
-                self._refuse(f"column {volume.name!r} says its unit, and --volume-unit {self._volume_unit} another")
-            found["volume"] = replace(volume, scale=scale)
+        for name in ("volume", "day_volume"):
+            volume = found.get(name)
+            if volume is not None and self._volume_unit is not None:
+                scale = _LOT if self._volume_unit == "lots" else Decimal(1)
+                if volume.stated and volume.scale != scale:
+                    self._refuse(f"column {volume.name!r} says its unit, and --volume-unit {self._volume_unit} another")
+                found[name] = replace(volume, scale=scale)
         return found
 
     def _tick(self, row: Row) -> _Played | None:
@@ -314,7 +323,15 @@ class PlayedFeed:
             side = self._value("side", found, lambda c: values.side(row.get(c.name)))
             if side:
                 tick["side"] = side
+        if self._books:
+            tick |= self._beside(row, found)
         return _Played(time, code, orjson.dumps(tick).decode(), tick.get("volume") != 0)
+
+    def _beside(self, row: Row, found: dict[str, Column]) -> Row:
+        try:
+            return recorded_books.beside(row, found)
+        except ValueUnreadError as error:
+            self._refuse(str(error))
 
     def _pass_time(self, time: int) -> None:
         """A time that runs backwards is due at once: a recording keeps the order in which its ticks arrived."""

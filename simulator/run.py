@@ -11,6 +11,7 @@ from pathlib import Path
 
 from market.times import TimeError, parse_time, shanghai_date
 from schemas import UsageError
+from simulator.books import Booked
 from simulator.clock import MarketClock, default_start
 from simulator.exchange import Simulator
 from simulator.feed import EqualTrades, GeneratedFeed, Source
@@ -31,8 +32,10 @@ _FLAT_RATE = 100_000.0
 """How fast the market's own clock runs when nothing holds the ticks back: ticks a second of exchange time."""
 
 
-def generated(*, rate: str = OPENING, codes: int, seed: int, start: str | None = None) -> Source:
+def generated(*, rate: str = OPENING, codes: int, seed: int, start: str | None = None, books: bool = False) -> Source:
     """The market of a seed; ``rate`` is ticks a second, "opening" or "flat", ``start`` an exchange time.
+
+    With ``books`` each tick has a book and the day's figures beside it.
 
     Raises:
         UsageError: an impossible rate, number of codes or start.
@@ -44,7 +47,9 @@ def generated(*, rate: str = OPENING, codes: int, seed: int, start: str | None =
     else:
         usage = f"--rate {rate} is none of: ticks a second, opening, flat"
         schedule = steady(_FLAT_RATE if rate == FLAT else _positive(rate, usage))
-    return GeneratedFeed(Market(universe(codes, seed), seed, clock.window.day), clock, schedule)
+    market = Market(universe(codes, seed), seed, clock.window.day)
+    source = GeneratedFeed(market, clock, schedule)
+    return Booked(source, market.band, seed) if books else source
 
 
 def write_codes(path: Path, *, codes: int, seed: int, feed: str) -> None:
@@ -61,9 +66,16 @@ def write_codes(path: Path, *, codes: int, seed: int, feed: str) -> None:
 
 
 def recorded(
-    path: Path, *, speed: str = ORIGINAL, start: str | None = None, volume_unit: VolumeUnit | None = None
+    path: Path,
+    *,
+    speed: str = ORIGINAL,
+    start: str | None = None,
+    volume_unit: VolumeUnit | None = None,
+    books: bool = False,
 ) -> Source:
     """The recording in a file; ``speed`` is "original", "x10" or "flat"; bare times of day get the date of ``start``.
+
+    With ``books`` the book and the day's figures are played too, where the recording has them.
 
     Raises:
         UsageError: an impossible speed, or a file that can't be played.
@@ -71,7 +83,7 @@ def recorded(
     factor = 1.0
     if speed not in (ORIGINAL, FLAT):
         factor = _positive(speed.lstrip("x×"), f"--speed {speed} is none of: original, xN (as x10), flat")
-    return PlayedFeed(path, speed=factor, today=shanghai_date(moment(start)), volume_unit=volume_unit)
+    return PlayedFeed(path, speed=factor, today=shanghai_date(moment(start)), volume_unit=volume_unit, books=books)
 
 
 def moment(start: str | None) -> int:

@@ -25,7 +25,7 @@ _LARGEST = 1 << 53
 """Above it a JSON number is no longer exact everywhere."""
 _HIGHEST_A_SHARE = 100_000
 """Yuan: many times the price of any A share ever, and below what it is in 1/10,000 yuan."""
-_WHOLE = frozenset({"volume", "seq"})
+_WHOLE = frozenset({"volume", "seq", "day_volume"})
 _LONGEST = 64
 
 _DATE = re.compile(

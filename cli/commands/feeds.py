@@ -33,6 +33,11 @@ def _volume_is(can: Capabilities) -> str:
     return "the day" if can.volume_is == "cumulative" else "the push"
 
 
+def _carries(*fields: str) -> Callable[[Capabilities], str]:
+    """A cell that says whether a feed gives these fields."""
+    return lambda can: _yes(all(field in can.carries for field in fields))
+
+
 def _rate(can: Capabilities) -> str:
     limits = [f"{can.messages} in {_number(can.messages_seconds)} s"] if can.messages else []
     limits += [f"{_number(can.messages_apart)} s apart"] if can.messages_apart else []
@@ -70,6 +75,10 @@ _ROWS: tuple[tuple[str, Callable[[Capabilities], str]], ...] = (
     ("volume is of", _volume_is),
     ("volume in", lambda can: _volume(can.units) if "volume" in can.carries else _NONE),
     ("turnover", lambda can: can.units.turnover if can.units.turnover != "none" else _NONE),
+    ("book", _carries("bids", "asks")),
+    ("day open, high, low", _carries("day_open", "day_high", "day_low")),
+    ("day volume, turnover", _carries("day_volume", "day_turnover")),
+    ("day average", _carries("average")),
     ("sides", lambda can: can.side_codes if can.side_codes != "none" else _NONE),
     ("time in", lambda can: can.time_unit),
     ("price is", lambda can: can.price_form),

@@ -82,6 +82,14 @@ def command(
     seed: Annotated[
         int, typer.Option(metavar="N", rich_help_panel=_MARKET, help="the market drawn: same seed, same ticks")
     ] = 0,
+    books: Annotated[
+        bool,
+        typer.Option(
+            "--books",
+            rich_help_panel=_MARKET,
+            help="a five-level book and the day's figures beside each tick; of --play: what the recording has of them",
+        ),
+    ] = False,
     start: Annotated[
         str | None,
         typer.Option(
@@ -222,11 +230,11 @@ def command(
     logging.getLogger("websockets").setLevel(logging.WARNING)
     unit: VolumeUnit | None = None if volume_unit is None else volume_unit.value
     if play is not None:
-        source, pace = recorded(play, speed=speed, start=start, volume_unit=unit), speed
+        source, pace = recorded(play, speed=speed, start=start, volume_unit=unit, books=books), speed
     else:
         if write_codes is not None:
             write(write_codes, codes=codes, seed=seed, feed=feed.value)
-        source, pace = generated(rate=rate, codes=codes, seed=seed, start=start), rate
+        source, pace = generated(rate=rate, codes=codes, seed=seed, start=start, books=books), rate
     if market_page and ledger is None:
         raise UsageError("--market-page is a page of the ledger: give --ledger DIR")
     kinds = [] if misbehave is None else [name.strip() for name in misbehave.split(",")]

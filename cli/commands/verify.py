@@ -71,6 +71,14 @@ def command(
             help="protocol between market and producer; see `ashare feeds`",
         ),
     ] = "post",
+    books: Annotated[
+        bool,
+        typer.Option(
+            "--books",
+            rich_help_panel=_LOAD,
+            help="a book and the day's figures beside each tick, compared as well",
+        ),
+    ] = False,
     misbehave: Annotated[
         str | None,
         typer.Option(
@@ -217,6 +225,7 @@ def command(
 
     Example: ashare verify --rate 5000 --seconds 20
     Example: ashare verify --feed alltick --misbehave all --seconds 60
+    Example: ashare verify --books --rate 5000 --seconds 60
     Example: ashare verify --threshold-at 5=default=3ticks --threshold-at 10=board:STAR=50bp
     Example: ashare verify --rate 5000 --codes 5000 --seconds 30 --watchlist-at 10:500/500
     Example: ashare verify --kill-producer-every 7 --clock-step -3600 --seconds 40
@@ -264,8 +273,10 @@ def command(
         rebalance_every=rebalance_every,
         freeze_worker=freeze_worker,
         secure=secure,
+        books=books,
     )
     _check_freeze(options)
+    _check_books(options, able)
     _check_kills(options, able)
     if watchlist_at:
         _check_changes(options, able)
@@ -328,6 +339,23 @@ def _check_freeze(options: Options) -> None:
             f"--freeze-worker {options.freeze_worker:g} begins after {FREEZE_AT:g} s, and ticks have to come when the"
             f" worker goes on: give --seconds {least:g} at least"
         )
+
+
+def _check_books(options: Options, able: Capabilities) -> None:
+    """Refuse books of a feed that carries none.
+
+    Raises:
+        UsageError: says which feeds do.
+    """
+    from producer.feeds import feeds
+
+    if not options.books or "day_volume" in able.carries:
+        return
+    names = [name for name, row in feeds().items() if "day_volume" in row.capabilities.carries]
+    raise UsageError(
+        f"--books: {options.feed} carries neither a book nor figures of the day: give --feed {', '.join(names[:-1])}"
+        f" or {names[-1]}"
+    )
 
 
 def _check_kills(options: Options, able: Capabilities) -> None:

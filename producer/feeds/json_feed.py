@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from producer.feeds.beside import Written, read_beside
 from producer.feeds.broken import documents, quoted, sentence, unquoted
 from producer.feeds.codes import Listings
 from producer.feeds.decoded import Decoded, FeedTick, Frame, Letter
@@ -129,7 +130,7 @@ class JsonFeed(ABC):
             self.guard.count(decoded.ticks)
         return decoded
 
-    def read(  # noqa: PLR0917 - once a tick: arguments by name cost more
+    def read(  # noqa: C901, PLR0917 - once a tick: calls and arguments by name cost more
         self,
         code: str,
         price: float | str,
@@ -140,8 +141,12 @@ class JsonFeed(ABC):
         side: int | str | None = None,
         seq: int | str | None = None,
         previous_close: float | str | None = None,
+        written: Written | None = None,
     ) -> FeedTick | None:
         """The tick of these values in the contract's units, ``None`` without a price.
+
+        Args:
+            written: the book and the figures of the day, where the push has any.
 
         Raises:
             UnreadableError: code, price or time can't be read; the text names which.
@@ -173,7 +178,14 @@ class JsonFeed(ABC):
             number = field("seq", read_sequence, seq)
             close = field("previous_close", self.previous_close, previous_close)
             unread = field.unread
-        return FeedTick(listing.code, listing.exchange, value, time, shares, amount, which, number, close, None, unread)
+        beside = None
+        if written is not None:
+            beside, named = read_beside(written, listing.shares, unread, without_noise if self._yuan else float)
+            if named is not unread:
+                self._counted, unread = False, named
+        return FeedTick(
+            listing.code, listing.exchange, value, time, shares, amount, which, number, close, None, unread, beside
+        )
 
     def turnover(self, price: float, shares: float | None, given: float | str | None) -> float | None:
         """The turnover by the rule of the units, in yuan.

@@ -45,7 +45,7 @@ class Lenient(Generic[S]):
 
     What must be there is checked by its type as ever. Where an optional field has another type than it should, each of
     them is ``None`` or a text, which the readers of values take or refuse: of a number or of anything else it is the
-    JSON as it was written.
+    JSON as it was written. One whose type is ``Any`` has what its JSON says.
     """
 
     def __init__(self, kind: type[S]) -> None:
@@ -53,7 +53,7 @@ class Lenient(Generic[S]):
         fields = msgspec.structs.fields(kind)
         self._kind = kind
         self._required = [field.name for field in fields if field.required]
-        self._optional = [field.name for field in fields if not field.required]
+        self._optional = {field.name: _any if field.type is Any else _text for field in fields if not field.required}
         loose = msgspec.defstruct(
             f"Lenient{kind.__name__}",
             [
@@ -76,7 +76,14 @@ class Lenient(Generic[S]):
         except msgspec.ValidationError:
             found: Any = self._loose(data)
         values = {name: getattr(found, name) for name in self._required}
-        return self._kind(**values, **{name: _text(getattr(found, name)) for name in self._optional})
+        return self._kind(**values, **{name: read(getattr(found, name)) for name, read in self._optional.items()})
+
+
+def _any(raw: msgspec.Raw) -> Any:
+    try:
+        return msgspec.json.decode(raw) if bytes(raw) else None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _text(raw)
 
 
 def _text(raw: msgspec.Raw) -> str | None:

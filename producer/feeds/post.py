@@ -13,31 +13,36 @@ What a tick may look like:
 - a price of 0 is how feeds say suspended or not traded yet: not a tick, and so a dead letter.
 - ``time`` is whatever ``market.times.parse_time`` reads, numbers in the unit of the settings where one is given; a bare
   time of day is of the Shanghai date of its receipt.
+- ``bids`` and ``asks`` are the book, best first: arrays of ``[price, volume]`` or of objects with these two. ``open``,
+  ``high``, ``low``, ``day_volume``, ``day_turnover`` and ``average`` are the day's; their volumes count what ``volume``
+  does.
 
 Nothing here does I/O.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import orjson
 
 from market.times import EARLIEST, LATEST
+from producer.feeds.beside import BESIDE, LEVELS, Written
 from producer.feeds.broken import is_json, pieces, quoted
 from producer.feeds.codes import read_codes
-from producer.feeds.decoded import Answer, AnswerKind, Decoded, FeedTick, Frame, Letter
+from producer.feeds.decoded import Answer, AnswerKind, Beside, Decoded, FeedTick, Frame, Letter
 from producer.feeds.errors import NOT_JSON, UnreadableError
 from producer.feeds.frames import Element, answered, message_of, one_by_one, reason, refused, too_large, words
 from producer.feeds.json_feed import JsonFeed
 from producer.feeds.limits import ANSWER_BYTES
 from producer.feeds.provider import Capabilities, Codes, Message, Options, Provider
 from producer.feeds.values import HIGHEST_PRICE, LOWEST_PRICE
+from schemas import Level
 from schemas.bounds import INT64, MAX_TURNOVER, MAX_VOLUME
 
 _UNUSUAL_FRAMES = 1_000
-"""So many frames are read as ``_Tick`` after one that had to be: a feed that writes otherwise mostly does so always."""
+"""So many frames are read as ``_Tick``, or as ``_Full``, after one that had to be: feeds write all frames alike."""
 
 CAPABILITIES = Capabilities(
     about="whatever the server has; the protocol of the post that the project grew from",
@@ -52,11 +57,17 @@ CAPABILITIES = Capabilities(
     changes="add_remove",
     acknowledgement="codes",
     heartbeat_reply=True,
-    carries=("volume", "turnover", "side", "seq", "previous_close"),
+    carries=("volume", "turnover", "side", "seq", "previous_close", *BESIDE),
     time_unit="s, ms, µs or ns, number or text",
     price_form="number or text",
     side_codes='"buy", "sell"',
 )
+
+
+_Price = Annotated[float, msgspec.Meta(ge=LOWEST_PRICE, le=HIGHEST_PRICE)]
+_Volume = Annotated[int, msgspec.Meta(ge=0, le=MAX_VOLUME)]
+_Turnover = Annotated[float, msgspec.Meta(ge=0, le=MAX_TURNOVER)]
+_Side = Annotated[list[Level], msgspec.Meta(max_length=LEVELS)]
 
 
 class _Tick(msgspec.Struct, gc=False):
@@ -71,13 +82,21 @@ class _Tick(msgspec.Struct, gc=False):
     pre_close: float | str | None = None
     prev_close: float | str | None = None
     last_close: float | str | None = None
+    bids: Any = None
+    asks: Any = None
+    open: Any = None
+    high: Any = None
+    low: Any = None
+    day_volume: Any = None
+    day_turnover: Any = None
+    average: Any = None
 
 
 class _Ticks(msgspec.Struct, gc=False):
     ticks: list[_Tick]
 
 
-class _Usual(msgspec.Struct, gc=False):
+class _Plain(msgspec.Struct, gc=False):
     """A tick as nearly all are written: numbers as numbers, all in range, nothing under another name.
 
     The typed decoder checks all of it, so nothing is left to look at; a frame that holds any other is read as
@@ -85,24 +104,57 @@ class _Usual(msgspec.Struct, gc=False):
     """
 
     code: str
-    price: Annotated[float, msgspec.Meta(ge=LOWEST_PRICE, le=HIGHEST_PRICE)]
+    price: _Price
     time: Annotated[int, msgspec.Meta(ge=EARLIEST, lt=LATEST)]
-    volume: Annotated[int, msgspec.Meta(ge=0, le=MAX_VOLUME)] | None = None
-    turnover: Annotated[float, msgspec.Meta(ge=0, le=MAX_TURNOVER)] | None = None
+    volume: _Volume | None = None
+    turnover: _Turnover | None = None
     side: Literal["buy", "sell"] | None = None
     seq: Annotated[int, msgspec.Meta(ge=-INT64, le=INT64)] | None = None
-    previous_close: Annotated[float, msgspec.Meta(ge=LOWEST_PRICE, le=HIGHEST_PRICE)] | None = None
+    previous_close: _Price | None = None
     pre_close: None = None
     prev_close: None = None
     last_close: None = None
+
+
+class _Usual(_Plain, gc=False):
+    """A usual tick with nothing beside it."""
+
+    bids: None = None
+    asks: None = None
+    open: None = None
+    high: None = None
+    low: None = None
+    day_volume: None = None
+    day_turnover: None = None
+    average: None = None
+
+
+class _Full(_Plain, gc=False):
+    """A usual tick with what may come beside it."""
+
+    bids: _Side | None = None
+    asks: _Side | None = None
+    open: _Price | None = None
+    high: _Price | None = None
+    low: _Price | None = None
+    day_volume: _Volume | None = None
+    day_turnover: _Turnover | None = None
+    average: _Price | None = None
 
 
 class _UsualTicks(msgspec.Struct, gc=False):
     ticks: list[_Usual]
 
 
+class _FullTicks(msgspec.Struct, gc=False):
+    ticks: list[_Full]
+
+
 class _RawTicks(msgspec.Struct, gc=False):
     ticks: list[msgspec.Raw]
+
+
+_NOTHING, _BARE = Written(), Beside()
 
 
 class PostFeed(JsonFeed):
@@ -120,8 +172,9 @@ class PostFeed(JsonFeed):
         units = self._units
         in_shares = units.volume == "shares" and not units.volume_by_board
         self._as_written = in_shares and units.turnover == "carried" and bool(self._latest)
-        self._unusual = 0
+        self._unusual = self._full = 0
         self._usual_ticks = msgspec.json.Decoder(_UsualTicks).decode
+        self._full_ticks = msgspec.json.Decoder(_FullTicks).decode
         self._ticks = msgspec.json.Decoder(_Ticks).decode
         self._raw_ticks = msgspec.json.Decoder(_RawTicks).decode
 
@@ -144,10 +197,16 @@ class PostFeed(JsonFeed):
         """A frame of ticks, the usual ones at once."""
         tried = self._as_written and not self._unusual
         if tried:
+            if not self._full:
+                try:
+                    return self._usual(payload)
+                except (UnreadableError, msgspec.ValidationError):
+                    self._full = _UNUSUAL_FRAMES
+            self._full -= 1
             try:
-                return self._usual(payload)
+                return self._with_beside(payload)
             except (UnreadableError, msgspec.ValidationError):
-                pass
+                self._full = 0
         decoded = self.entered([self.tick(tick, received) for tick in self._ticks(payload).ticks], received)
         self._unusual = _UNUSUAL_FRAMES if tried else max(0, self._unusual - 1)
         return decoded
@@ -202,7 +261,13 @@ class PostFeed(JsonFeed):
         if side is not None:
             side = side.strip().lower()
         close = push.previous_close or push.pre_close or push.prev_close or push.last_close or None
-        tick = self.read(push.code, push.price, push.time, received, push.volume, push.turnover, side, push.seq, close)
+        written = Written(
+            push.bids, push.asks, push.open, push.high, push.low, push.day_volume, push.day_turnover, push.average
+        )
+        tick = self.read(
+            push.code, push.price, push.time, received, push.volume, push.turnover, side, push.seq, close,
+            None if written == _NOTHING else written,
+        )  # fmt: skip
         if tick is None:
             raise UnreadableError("price: 0 is not a price (suspended, or not traded yet)")
         return tick
@@ -228,6 +293,27 @@ class PostFeed(JsonFeed):
             )
             for tick in self._usual_ticks(payload).ticks
         ]
+        return Decoded(ticks, [], [])
+
+    def _with_beside(self, payload: bytes) -> Decoded:
+        """A frame of usual ticks, some or all with a book or figures of the day.
+
+        Raises:
+            UnreadableError, msgspec.DecodeError, UnicodeDecodeError, RecursionError: it is not such a frame.
+        """
+        get, find = self._listings.get, self._listings.find
+        ticks: list[FeedTick] = []
+        for tick in self._full_ticks(payload).ticks:
+            listing = get(tick.code) or find(tick.code)
+            beside = Beside(
+                tick.bids, tick.asks, tick.open, tick.high, tick.low, tick.day_volume, tick.day_turnover, tick.average
+            )
+            ticks.append(
+                FeedTick(
+                    listing.code, listing.exchange, tick.price, tick.time, tick.volume, tick.turnover, tick.side,
+                    tick.seq, tick.previous_close, None, None, None if beside == _BARE else beside,
+                )
+            )  # fmt: skip
         return Decoded(ticks, [], [])
 
     def _symbols(self, codes: Codes) -> str | list[str]:

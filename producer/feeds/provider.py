@@ -86,7 +86,8 @@ class Capabilities:
         volume_is: of the trade or push, or cumulative: the day so far.
         exact: every trade is pushed; otherwise the stream is sampled, and a tick may stand for several trades.
         repeats_known: what the feed carries shows that a tick was sent twice, and it is dropped.
-        carries: fields of a tick that the feed gives, besides code, price and time.
+        carries: fields of a tick that the feed gives, besides code, price and time; the book and the figures of the day
+            by their names in ``schemas.Tick``.
         time_unit, price_form, side_codes: in words, as the feed writes them.
         units: see ``Units``.
         backfill: what else the vendor offers to repair a gap, in words; never used by the producer.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from producer.feeds.cumulative import Differences
-from producer.feeds.decoded import Decoded, FeedTick
+from producer.feeds.decoded import Beside, Decoded, FeedTick
 from producer.feeds.errors import UnreadableError
 from producer.feeds.json_feed import JsonFeed
 from producer.feeds.optional import with_unread
@@ -12,7 +12,10 @@ from producer.feeds.values import read_turnover
 
 
 class SnapshotFeed(JsonFeed):
-    """A ``JsonFeed`` of snapshots, whose ``volume`` and ``turnover`` are the day's until they are entered."""
+    """A ``JsonFeed`` of snapshots, whose ``volume`` and ``turnover`` are the day's until they are entered.
+
+    The day's own go on beside the tick, as they came.
+    """
 
     def __init__(self, options: Options) -> None:
         """See ``Feed``."""
@@ -48,8 +51,18 @@ class SnapshotFeed(JsonFeed):
             amount = JsonFeed.turnover(self, price, volume, yuan)
         except UnreadableError:
             amount, unread, self._counted = None, with_unread(unread, "turnover"), False
+        day = tick.turnover if self._rule == "carried" else None
+        beside = tick.beside
+        if beside is not None:
+            beside = Beside(
+                beside.bids, beside.asks, beside.day_open, beside.day_high, beside.day_low, cumulative, day,
+                beside.average,
+            )  # fmt: skip
+        elif cumulative is not None or day is not None:
+            beside = Beside(day_volume=cumulative, day_turnover=day)
         decoded.ticks.append(
             FeedTick(
-                code, tick.exchange, price, time, volume, amount, None, None, tick.previous_close, cumulative, unread
+                code, tick.exchange, price, time, volume, amount, None, None, tick.previous_close, cumulative, unread,
+                beside,
             )
-        )
+        )  # fmt: skip

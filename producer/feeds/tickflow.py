@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 import orjson
 
+from producer.feeds.beside import SUMS
 from producer.feeds.codes import chunks, listed, read_codes, suffixed
 from producer.feeds.decoded import AnswerKind, Decoded, FeedTick
 from producer.feeds.frames import answer, answered, message_of, refused, within_parts, words
@@ -32,7 +33,7 @@ CAPABILITIES = Capabilities(
     messages_apart=0.1,
     volume_is="cumulative",
     repeats_known=True,
-    carries=("volume", "turnover"),
+    carries=("volume", "turnover", *SUMS),
     time_unit="ms",
     price_form="number",
     units=Units(volume="lots"),

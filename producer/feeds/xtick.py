@@ -2,8 +2,9 @@
 
 A tick's volume is what was traded since the push before. Chosen where the vendor's documentation is silent: ``seqNo``
 counts the packets of one ``authCode`` without holes; a key of the map without a suffix is of the exchange that
-``authCode`` names; lists of ticks in the map are taken too. An immediate close is what a bad token, a bad class and a
-missing right all look like. The token travels in clear text: the vendor has no TLS.
+``authCode`` names; lists of ticks in the map are taken too; the sizes of the book are lots, as the volume is. An
+immediate close is what a bad token, a bad class and a missing right all look like. The token travels in clear text: the
+vendor has no TLS.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 import msgspec
 import orjson
 
+from producer.feeds.beside import BOOK, PRICES, SUMS, Written, paired
 from producer.feeds.codes import suffixed
 from producer.feeds.decoded import Decoded, FeedTick, Frame, Letter, Packet
 from producer.feeds.errors import PackedError, UnreadableError
@@ -43,7 +45,7 @@ CAPABILITIES = Capabilities(
     sequence="packet",
     volume_is="cumulative",
     repeats_known=True,
-    carries=("volume", "turnover", "previous_close"),
+    carries=("volume", "turnover", "previous_close", *BOOK, *PRICES, *SUMS),
     time_unit="ms",
     price_form="number, with a float's noise",
     units=Units(volume="lots"),
@@ -57,6 +59,13 @@ class _Snapshot(msgspec.Struct, gc=False):
     volume: float | str | None = None
     amount: float | str | None = None
     lastClose: float | str | None = None  # noqa: N815
+    open: Any = None
+    high: Any = None
+    low: Any = None
+    bidPrice: Any = None  # noqa: N815
+    askPrice: Any = None  # noqa: N815
+    bidVol: Any = None  # noqa: N815
+    askVol: Any = None  # noqa: N815
 
 
 class _Packet(msgspec.Struct, gc=False):
@@ -167,7 +176,12 @@ class XTickFeed(SnapshotFeed):
     def tick(self, push: tuple[str, _Snapshot], received: int) -> FeedTick | None:
         """One snapshot, with its code."""
         code, one = push
-        return self.read(code, one.lastPrice, one.time, received, one.volume, one.amount, None, None, one.lastClose)
+        written = Written(
+            paired(one.bidPrice, one.bidVol), paired(one.askPrice, one.askVol), one.open, one.high, one.low
+        )
+        return self.read(
+            code, one.lastPrice, one.time, received, one.volume, one.amount, None, None, one.lastClose, written
+        )
 
 
 def _code(key: str, exchange: str | None) -> str:

@@ -9,6 +9,7 @@ from msgspec.structs import astuple
 
 from producer.feeds.decoded import FeedTick
 from schemas import BareTick, Tick
+from schemas.bounds import MAX_QUALITY
 
 # The bytes of schemas.encode (a test compares them), one call a tick less. A tick with nothing beside it is written
 # without the fields for that: they would make it half as long again.
@@ -81,4 +82,8 @@ class Numbering:
 
 
 def _quality(found: str | None, unread: str | None) -> str | None:
-    return f"{found},{unread}" if found and unread else found or unread
+    if not (found and unread):
+        return found or unread
+    both = f"{found},{unread}"
+    # The contract has room for a text of so many characters; the names that are left out are the last unread ones.
+    return both if len(both) <= MAX_QUALITY else both[: MAX_QUALITY + 1].rpartition(",")[0]

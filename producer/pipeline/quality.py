@@ -30,7 +30,10 @@ unknown, since more may be added):
   here: more than a day. Not judged where the feed has a clock of its own;
 - ``backwards``: the time is before that of an earlier tick of the code;
 - ``off_session``: the exchange is closed at that time, or it is lunch. Judged of A shares; ``GRACE_MS`` are given to
-  prints that a session's end leaves behind.
+  prints that a session's end leaves behind;
+- ``crossed_book``: the best bid is not below the best ask. Judged in continuous trading, on the mainland's exchanges;
+- ``disordered_book``: the levels of a side are not in order, the best first;
+- ``day_figures``: the day's highest price is below the tick's, or its lowest above it, and so may be each other's.
 """
 
 from __future__ import annotations
@@ -48,6 +51,7 @@ from market.sessions import Phase, sessions
 from market.times import DAY_MS, SHANGHAI_MS, day_start, shanghai_date
 from producer.feeds.decoded import FeedTick
 from producer.feeds.limits import CODES
+from producer.pipeline.book import held_against
 from producer.pipeline.stream_clock import StreamClock
 
 UNKNOWN_CODE = "unknown_code"
@@ -179,7 +183,9 @@ class Gate:
         self._wanted = None if codes is None else frozenset(map(_canonical, codes))
         self._review_at = 0
 
-    def judge(self, ticks: Sequence[FeedTick], received: int) -> tuple[list[Row], Flaws]:
+    def judge(  # noqa: C901 - once a tick: a call of its own for each question costs more
+        self, ticks: Sequence[FeedTick], received: int
+    ) -> tuple[list[Row], Flaws]:
         """The row of each tick, and the flaws of those that have any; ``received`` is µs since the epoch.
 
         A tick that is well takes a handful of comparisons; whatever they can't decide is judged by every rule.
@@ -190,6 +196,7 @@ class Gate:
         known, own = self._rows, self._own
         earliest, latest = (now - PAST_MS, now + FUTURE_MS) if own is None else (own.floor, own.ceiling)
         flaws: dict[int, str] = {}
+        besides: dict[int, list[str]] = {}
         rows: list[Row] = []
         add = rows.append
         for tick in ticks:
@@ -198,6 +205,9 @@ class Gate:
                 row = self._row(tick.code)
             add(row)
             time = tick.time
+            beside = tick.beside
+            if beside is not None and (wrong := held_against(beside, tick.price, time, row.exchange, row.board)):
+                besides[len(rows) - 1] = wrong
             # A day's first previous close is for the rules to learn from, at whatever price it comes.
             if (
                 row.last <= time < row.until
@@ -217,7 +227,15 @@ class Gate:
                 flaws[len(rows) - 1] = ",".join(found)
         if own is not None and own.apart:
             own.judged(len(rows))
+        if besides:
+            self._add(flaws, besides)
         return rows, flaws
+
+    def _add(self, flaws: dict[int, str], besides: Mapping[int, list[str]]) -> None:
+        """Name what is wrong beside a tick behind what is wrong with the tick."""
+        for index, wrong in besides.items():
+            self.counts.update(wrong)
+            flaws[index] = ",".join([flaws[index], *wrong] if index in flaws else wrong)
 
     def _examine(self, tick: FeedTick, row: Row, now: int) -> list[str]:
         """Judge a tick by every rule, and learn from it what the quick way needs."""

@@ -34,7 +34,10 @@ _NAMED = 10
 _SHOWN = 40
 _TOKEN_HEADERS = ("x-token", "token")
 _PONG = {"type": "pong"}
-_NUMBERS = ("price", "time", "volume", "turnover", "previous_close", "seq")
+_NUMBERS = (
+    "price", "time", "volume", "turnover", "previous_close", "seq", "open", "high", "low", "day_volume", "day_turnover",
+    "average",
+)  # fmt: skip
 
 
 class MessageError(Exception):
@@ -94,6 +97,7 @@ class PostSession(Session):
             tick["price"] = 0
         if self.form.swapped:
             tick |= {name: str(tick[name]) for name in _NUMBERS if tick.get(name) is not None}
+            tick |= {side: [_named(*level) for level in tick[side]] for side in ("bids", "asks") if tick.get(side)}
         return orjson.dumps(tick).decode()
 
     def _follow(self, request: dict[str, Any]) -> list[dict[str, Any]]:
@@ -149,6 +153,11 @@ class PostSession(Session):
             )
         self.subscription = Subscription(have.difference(symbols), self.subscription.trades_only)
         return [{"type": "unsubscribed", "symbols": symbols}]
+
+
+def _named(price: float, volume: float) -> dict[str, str]:
+    """A level in the other form: an object, of texts."""
+    return {"price": str(price), "volume": str(volume)}
 
 
 def authorised(terms: Terms, handshake: Handshake) -> bool:

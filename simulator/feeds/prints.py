@@ -12,6 +12,7 @@ from market.times import DAY_MS, SHANGHAI_MS
 from simulator.feed import Batch
 
 Side = Literal["buy", "sell"]
+_BESIDE = frozenset({"bids", "asks", "open", "high", "low", "day_volume", "day_turnover", "average"})
 
 
 @dataclass(slots=True)
@@ -23,6 +24,9 @@ class Print:
         number: counts the code's ticks from 1, day after day; a provider's sequence number is made from it.
         day_volume: shares of the day so far, this tick's included.
         day_turnover: yuan likewise.
+        open, high, low: yuan, of the day so far; those that the source has where it does.
+        bids, asks: levels of yuan and shares, where the source has a book.
+        beside: the source has a book or figures of the day, so that the ledger says what is pushed of them.
         genuine: false for what is not the market's own, such as a price of 0: no client makes a tick of it.
     """
 
@@ -41,6 +45,9 @@ class Print:
     open: float
     high: float
     low: float
+    bids: list[list[float]] | None = None
+    asks: list[list[float]] | None = None
+    beside: bool = False
     genuine: bool = True
 
 
@@ -94,7 +101,8 @@ class Tape:
             day.turnover += turnover
         return Print(
             code, day.exchange, text, price, time, volume, turnover, get("side"), get("previous_close"), day.number,
-            day.volume, day.turnover, day.open, day.high, day.low,
+            day.volume, day.turnover, get("open", day.open), get("high", day.high), get("low", day.low),
+            get("bids"), get("asks"), not _BESIDE.isdisjoint(tick),
         )  # fmt: skip
 
 

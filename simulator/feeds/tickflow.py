@@ -109,6 +109,8 @@ class TickFlowSession(Session):
             return None
         volume, turnover = self._differences.take(one.code, one.time, one.day_volume, one.day_turnover)
         tick: Json = {"code": one.code, "price": one.price, "time": one.time}
+        if one.beside:
+            tick |= {"day_volume": one.day_volume, "day_turnover": one.day_turnover}
         return tick | {name: value for name, value in (("volume", volume), ("turnover", turnover)) if value is not None}
 
 

@@ -4,7 +4,7 @@
 single codes stand beside them. A bad token or class is an immediate close. Chosen where the vendor leaves it open:
 ``seqNo`` counts the packets of one ``authCode`` on one connection from 1; keys of the map carry their suffix; a single
 code's packets carry that code as ``authCode``; a code that ticked twice in a moment comes in two packets. Volume is the
-day's, in lots, amount the day's in yuan.
+day's, in lots, amount the day's in yuan; the book's sizes are lots, and a level that is not there is 0.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ SINGLE_CODES = 50
 _CLASSES = {"tick.SH.1": "SSE", "tick.SZ.1": "SZSE", "tick.BJ.1": "BSE"}
 _OF_EXCHANGE = {exchange: name for name, exchange in _CLASSES.items()}
 _LOT = 100
+_LEVELS = 5
 
 
 class XTickSession(Session):
@@ -113,7 +114,7 @@ class XTickSession(Session):
         return Sent(packed(packet, self.form.shape), binary=True, ticks=ticks)
 
     def _tick(self, one: Print) -> Json:
-        lots, book = whole(one.day_volume / _LOT), [0.0] * 5
+        lots = whole(one.day_volume / _LOT)
         tick: Json = {
             "time": one.time,
             "lastPrice": one.price,
@@ -128,8 +129,9 @@ class XTickSession(Session):
             tick |= dict.fromkeys(("lastPrice", "open", "high", "low", "amount", "volume"), 0)
         if self.form.swapped:
             tick = {key: str(value) for key, value in tick.items()}
-        sizes = [0] * 5
-        return tick | {"askPrice": book, "bidPrice": book, "askVol": sizes, "bidVol": sizes}
+        (bid, bid_sizes), (ask, ask_sizes) = _arrays(one.bids), _arrays(one.asks)
+        book = {"askPrice": ask, "bidPrice": bid, "askVol": ask_sizes, "bidVol": bid_sizes}
+        return tick | ({key: list(map(str, some)) for key, some in book.items()} if self.form.swapped else book)
 
     def _read(self, one: Print) -> Json | None:
         if not one.genuine or self._differences.repeats(one.code, one.time, one.day_volume):
@@ -139,7 +141,18 @@ class XTickSession(Session):
         tick |= {name: value for name, value in (("volume", volume), ("turnover", turnover)) if value is not None}
         if one.previous_close:
             tick["previous_close"] = one.previous_close
+        if one.beside:
+            tick |= {"bids": one.bids or [], "asks": one.asks or [], "open": one.open, "high": one.high, "low": one.low}
+            tick |= {"day_volume": one.day_volume, "day_turnover": one.day_turnover}
         return tick
+
+
+def _arrays(levels: list[list[float]] | None) -> tuple[list[float], list[float]]:
+    """Prices and lots of five levels; what is not there is 0."""
+    prices, sizes = [0.0] * _LEVELS, [0.0] * _LEVELS
+    for at, (price, shares) in enumerate((levels or [])[:_LEVELS]):
+        prices[at], sizes[at] = price, whole(shares / _LOT)
+    return prices, sizes
 
 
 def packed(packet: bytes, shape: int) -> bytes:

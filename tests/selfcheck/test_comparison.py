@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from selfcheck.books import BookCheck
 from selfcheck.changes import ChangeCheck
 from selfcheck.exact import Rule
 from selfcheck.findings import Findings
@@ -36,12 +37,14 @@ class World:
     changes: dict[int, list[Entry]]
     rows: list[Row]
     snapshots: dict[str, dict[str, Any]]
+    books: int = 0
 
     def check(self) -> Findings:
         """Compare, as ``ashare verify`` does."""
         findings = Findings()
-        ledger = Ledger.read(self.ledger)
-        ticks = TickCheck(ledger, findings)
+        ledger = Ledger.read(self.ledger, books=True)
+        books = BookCheck(ledger.besides)
+        ticks = TickCheck(ledger, findings, books)
         changes, sessions = ChangeCheck(ChangeReference(RULE), findings), SessionReference()
         for partition in sorted(self.ticks):
             for entry in self.ticks[partition]:
@@ -57,6 +60,7 @@ class World:
         rows.add(self.rows)
         rows.finish()
         check_snapshots(sessions.codes, self.snapshots, "here", findings)
+        self.books = books.compared
         return findings
 
 
@@ -86,7 +90,8 @@ def world(tmp_path: Path) -> World:
         yuan, shares = price[code] / 100, 100 * n
         pushed = {"code": code, "price": yuan, "time": OPENING + n, "volume": shares}
         pushed |= {"turnover": price[code] * n, "side": drawn.choice(["buy", "sell"]), "previous_close": 10.0}
-        frames.append(json.dumps({"ticks": [pushed]}))
+        beside: dict[str, Any] = {"bids": [[yuan, n], [1.5, 100]], "asks": [], "day_volume": shares, "average": None}
+        frames.append(json.dumps({"ticks": [pushed | beside | {"high": yuan}] if n % 8 else [pushed]}))
         received = 1_795_138_200_000_000 + n
         tick = pushed | {
             "exchange": exchange_of(code),
@@ -96,6 +101,7 @@ def world(tmp_path: Path) -> World:
             "n": n,
             "seq": None,
         }
+        tick |= beside | {"day_high": yuan} if n % 8 else {}
         partition = HOME[code]
         entry = Entry(
             partition, len(made.ticks[partition]), received // 1000, code.encode(), (), json.dumps(tick).encode()
@@ -126,6 +132,7 @@ def world(tmp_path: Path) -> World:
 def test_a_clean_run_is_clean(world: World) -> None:
     findings = world.check()
     assert findings.clean, findings.examples
+    assert world.books == 350
     assert len(world.changes[0]) > 20
 
 
@@ -208,11 +215,49 @@ def test_damage_to_the_ticks_topic_is_found(
     assert {kind: count for kind, count in counts.items() if not kind.endswith("_mismatches")} == found
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"bids": [[9.0, 100]]},
+        {"bids": None},
+        {"asks": None},
+        {"asks": [[20.0, 100]]},
+        {"day_high": 99.0},
+        {"day_low": 1.0},
+        {"day_volume": 0},
+        {"average": 1.0},
+        {"quality": "crossed_book"},
+        {"quality": "off_grid,unread_asks"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("lost", [False, True])
+def test_what_stands_beside_a_tick_is_what_was_sent(world: World, fields: dict[str, Any], lost: bool) -> None:
+    """Field by field, and no tick of the market's books has a flaw of them; also where another tick was lost."""
+    at = next(at for at, entry in enumerate(world.ticks[0]) if json.loads(entry.value or b"")["n"] % 8)
+    world.ticks[0][at] = edited(world.ticks[0][at], **fields)
+    if lost:
+        lose(world)
+    findings = world.check()
+    assert findings.counts["book_mismatches"] == 1
+    assert not findings.counts["unexpected"]
+    (example,) = findings.examples["book_mismatches"]
+    assert (example["partition"], example["offset"]) == (0, at)
+
+
+def test_a_tick_that_came_twice_is_no_wrong_book(world: World) -> None:
+    """Nor one that was never sent: each is a finding of its own."""
+    double_altered(world)
+    alter(world)
+    assert world.check().counts["book_mismatches"] == 0
+    assert world.books == 350 - bool(json.loads(world.ticks[0][3].value or b"").get("bids"))
+
+
 def test_a_lost_tick_is_shown_as_it_was_sent(world: World) -> None:
     gone = json.loads(world.ticks[0][50].value or b"")
     lose(world)
     example = world.check().examples["lost"][0]
-    assert example["tick"] == {name: gone[name] for name in example["tick"]}
+    assert example["tick"] == {name: gone["day_high" if name == "high" else name] for name in example["tick"]}
 
 
 def test_a_tick_sent_again_is_allowed_and_upsets_nothing(world: World) -> None:

@@ -12,6 +12,7 @@ from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 import pytest
 
 from producer.feeds import provider as row
@@ -43,13 +44,15 @@ FEEDS = tuple(PROVIDERS)
 TOKEN = "s3cret"
 CODES = 300
 FIELDS = ("code", "price", "time", "volume", "turnover", "side", "seq", "previous_close")
+BESIDE = {"day_open": "open", "day_high": "high", "day_low": "low"}
+"""What the ledger calls otherwise than the record."""
 _STEP = 10.0
 """Seconds between a client's messages: slower than any limit."""
 
 
-def market() -> Source:
+def market(*, books: bool = False) -> Source:
     """Trading for some days, so that sums begin anew; one fifth of the trades is equal to another."""
-    source = generated(rate="0.4", codes=CODES, seed=11, start="2026-11-20 14:00")
+    source = generated(rate="0.4", codes=CODES, seed=11, start="2026-11-20 14:00", books=books)
     return with_equal_trades(source, 0.2, 11)
 
 
@@ -132,8 +135,12 @@ def ledger(sent: Sequence[Sent]) -> list[Json]:
     return [{name: value for name, value in tick.items() if value is not None} for one in sent for tick in one.ticks]
 
 
-def shown(tick: FeedTick) -> Json:
-    return {name: value for name in FIELDS if (value := getattr(tick, name)) is not None}
+def shown(tick: FeedTick, *, books: bool = False) -> Json:
+    found = {name: value for name in FIELDS if (value := getattr(tick, name)) is not None}
+    if books and tick.beside is not None:
+        beside = msgspec.to_builtins(tick.beside)
+        found |= {BESIDE.get(name, name): value for name, value in beside.items() if value is not None}
+    return found
 
 
 def subscribed(feed: str, **options: Any) -> Line:
@@ -145,13 +152,16 @@ def subscribed(feed: str, **options: Any) -> Line:
     return line
 
 
+@pytest.mark.parametrize("books", [False, True], ids=["bare", "books"])
 @pytest.mark.parametrize("feed", FEEDS)
-def test_every_tick_arrives_as_the_ledger_has_it(feed: str) -> None:
-    """Over some trading days: code, price, time, volume, turnover, side, number and previous close, in order."""
+def test_every_tick_arrives_as_the_ledger_has_it(feed: str, books: bool) -> None:
+    """Over some trading days: every field of the trade, in order; with books, what the feed carries of them too."""
     line = subscribed(feed)
-    sent = [one for prints in rounds(market(), 6_000) for one in line.push(prints)]
-    got = [shown(tick) for tick in line.ticks(sent)]
+    sent = [one for prints in rounds(market(books=books), 6_000) for one in line.push(prints)]
+    got = [shown(tick, books=books) for tick in line.ticks(sent)]
     assert got == ledger(sent)
+    carried = {BESIDE.get(name, name) for name in row(feed).capabilities.carries} - set(FIELDS)
+    assert {name for tick in got for name in tick} - set(FIELDS) == (carried if books else set())
     assert bool([tick for tick in got if tick.get("volume") == 0]) is volume_zero(feed)
     assert len(got) > 4_000
     assert not any(decoded.letters for decoded in line.decoded)
@@ -168,16 +178,19 @@ def day_start_of(time: int) -> int:
     return (time + 8 * 3_600_000) // 86_400_000
 
 
-@pytest.mark.parametrize("feed", FEEDS)
+CARRYING = [feed for feed in FEEDS if "day_volume" in row(feed).capabilities.carries]
+
+
+@pytest.mark.parametrize(("feed", "books"), [(feed, False) for feed in FEEDS] + [(feed, True) for feed in CARRYING])
 @pytest.mark.parametrize("name", [kind.name for kind in (*FRAMES, *TRADING) if not kind.standing])
-def test_misbehaviour_changes_no_tick(feed: str, name: str) -> None:
+def test_misbehaviour_changes_no_tick(feed: str, books: bool, name: str) -> None:
     """Each kind in every fourth round: ticks are the ledger's, broken frames dead letters, and no gap is found."""
     kind, provider = KINDS[name], PROVIDERS[feed]
     if not kind.suits(provider):
         of_trades = {"days-ahead", "decades-ahead", "unreadable"}
         assert name in {"zip-bombs", "shapes", "merged-frames", "cumulative-reset", "volume-glitch"} | of_trades
         return
-    line, draw, source, tape = subscribed(feed), random.Random("strikes"), market(), Tape()
+    line, draw, source, tape = subscribed(feed), random.Random("strikes"), market(books=books), Tape()
     recent: dict[str, Print] = {}
     held: list[Print] = []
     expected: list[Json] = []
@@ -201,7 +214,7 @@ def test_misbehaviour_changes_no_tick(feed: str, name: str) -> None:
             sent = kind.frames(sent, line.session, recent, provider, draw)
         line.session.form = Form()
         expected += ledger(sent)
-        got += map(shown, line.ticks(sent))
+        got += [shown(tick, books=books) for tick in line.ticks(sent)]
     letters = sum(len(decoded.letters) for decoded in line.decoded)
     assert got == expected
     assert isinstance(kind, Late) or line.holes() == []

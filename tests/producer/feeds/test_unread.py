@@ -11,6 +11,7 @@ import pytest
 
 from market.times import EARLIEST, LATEST
 from producer.feeds import provider
+from producer.feeds.decoded import FeedTick
 from producer.feeds.provider import Units
 from producer.pipeline.numbering import Numbering
 from schemas import Tick
@@ -37,6 +38,11 @@ def with_raw(name: str, field: str, raw: bytes) -> bytes:
     return re.sub(rb'"%s":("[^"]*"|[^,}\]]+)' % own, b'"' + own + b'":' + raw, payload, count=1)
 
 
+def beside_less(one: FeedTick, field: str) -> dict[str, Any]:
+    """What came beside a tick, without a field: the volume of a snapshot is the day's as well."""
+    return {} if one.beside is None else msgspec.structs.asdict(one.beside) | {field: None}
+
+
 @pytest.mark.parametrize(("name", "field"), OPTIONAL)
 @pytest.mark.parametrize("value", STRANGE, ids=repr)
 def test_a_value_that_nothing_understands_costs_its_field_alone(name: str, field: str, value: Any) -> None:
@@ -50,9 +56,10 @@ def test_a_value_that_nothing_understands_costs_its_field_alone(name: str, field
     assert live.guard.unread == {field: 1}
     column = "cumulative" if field == "volume" and provider(name).capabilities.volume_is == "cumulative" else field
     lost = {"unread", column} | ({"turnover"} if live.capabilities.units.turnover == "computed" else set())
-    kept = [at for at in one.__struct_fields__ if at not in lost]
+    kept = [at for at in one.__struct_fields__ if at not in {*lost, "beside"}]
     assert [getattr(one, at) for at in kept] == [getattr(other, at) for at in kept]
     assert getattr(one, column) is None
+    assert beside_less(one, f"day_{field}") == beside_less(other, f"day_{field}")
 
 
 @pytest.mark.parametrize(("name", "field"), OPTIONAL)

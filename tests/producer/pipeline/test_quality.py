@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from market.codes import Board
 from market.rules import limit_band_e4
 from market.times import DAY_MS, SHANGHAI
-from producer.feeds.decoded import FeedTick
+from producer.feeds.decoded import Beside, FeedTick
 from producer.pipeline.quality import FUTURE_MS, GRACE_MS, PAST_MS, Gate
+from schemas import Level
 
 OPEN = 1_795_138_200_000  # 2026-11-20 09:30 in Shanghai, a Friday, ms since the epoch
 LAG = 40
@@ -330,3 +331,64 @@ def plainly(ticks: Sequence[FeedTick]) -> list[str]:
         last[one.code] = max(latest, one.time)
         found.append(",".join(named))
     return found
+
+
+def book(bids: Sequence[float] | None, asks: Sequence[float] | None, **figures: Any) -> Beside:
+    """A book of a hundred shares a level, and figures of the day."""
+    buyers, sellers = ([Level(price, 100) for price in side] if side is not None else None for side in (bids, asks))
+    return Beside(buyers, sellers, **figures)
+
+
+@pytest.mark.parametrize(
+    ("beside", "found"),
+    [
+        (book([9.99, 9.98], [10.0, 10.01]), ""),
+        (book([10.0], [10.0]), "crossed_book"),
+        (book([10.01], [10.0]), "crossed_book"),
+        (book([10.0, 9.99], []), ""),
+        (book([], [10.0, 10.01]), ""),
+        (book(None, None), ""),
+        (book([9.98, 9.99], [10.0]), "disordered_book"),
+        (book([9.99], [10.01, 10.0]), "disordered_book"),
+        (book([9.99, 9.99], [10.0]), "disordered_book"),
+        (book([9.99], None, day_high=10.0, day_low=10.0), ""),
+        (book(None, None, day_high=9.99), "day_figures"),
+        (book(None, None, day_low=10.01), "day_figures"),
+        (book(None, None, day_high=10.0 - 1e-9, day_low=10.0 + 1e-9), ""),
+        (book(None, None, day_high=9.9, day_low=10.1), "day_figures"),
+        (book([10.01, 10.02], [10.0], day_high=9.0), "crossed_book,disordered_book,day_figures"),
+    ],
+)
+def test_what_is_beside_a_tick_is_judged_where_it_has_it(beside: Beside, found: str) -> None:
+    """A crossed or disordered book, and figures of the day that the price contradicts; quick way or not."""
+    gate = Gate()
+    one = tick(OPEN, beside=beside)
+    assert flaws(gate, tick(OPEN), one, one, tick(OPEN)) == ["", found, found, ""]
+    assert gate.counts == dict.fromkeys(found.split(",") if found else (), 2)
+
+
+@pytest.mark.parametrize(
+    ("time", "found"),
+    [
+        ("09:20:00", ""),
+        ("09:25:00", ""),
+        ("09:30:00", "crossed_book"),
+        ("11:29:59", "crossed_book"),
+        ("11:30:00", ""),
+        ("13:00:00", "crossed_book"),
+        ("14:56:59", "crossed_book"),
+        ("14:57:00", ""),
+        ("15:00:00", ""),
+    ],
+)
+def test_a_book_may_be_crossed_outside_of_continuous_trading(time: str, found: str) -> None:
+    """In an auction orders are not matched as they come. What trades abroad is not judged."""
+    crossed = book([10.01], [10.0])
+    assert flaws(Gate(), tick(at(time), beside=crossed)) == [found]
+    assert flaws(Gate(), FeedTick("AAPL.US", "US", 10.0, at(time), 100, beside=crossed)) == [""]
+
+
+def test_what_is_wrong_beside_a_tick_is_named_behind_what_is_wrong_with_it() -> None:
+    """One text, and quarantine holds for both."""
+    (found,) = flaws(Gate(), tick(OPEN, 10.005, beside=book([10.01], [10.0])))
+    assert found == "off_grid,crossed_book"
