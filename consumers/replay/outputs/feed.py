@@ -1,9 +1,9 @@
 """Records on a WebSocket in the feed's protocol, so that what was written against the live feed runs unchanged.
 
-A tick goes out as the feed sent it: ``code``, ``price``, ``time`` and what else it carried. The day's figures have the
+A tick goes out as the feed sent it: ``code``, ``price``, ``time`` and what else it carried; the day's figures have the
 feed's names (``open``, ``high``, ``low``). What the pipeline added is left out (``exchange``, ``received``, ``source``,
-``run``, ``n``): whoever takes the ticks in stamps them anew. A tick that stands in the log twice, since its producer had
-to send it again, goes out once, as the feed sent it.
+``run``, ``n``): whoever takes the ticks in stamps them anew. A tick that stands in the log twice, since its producer
+had to send it again, goes out once, as the feed sent it.
 
 The last message is ``{"type":"info","event":"replay_end",…}``, then the connection is closed with 1000 (1001 when the
 replay was ended before).

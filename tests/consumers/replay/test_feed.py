@@ -23,8 +23,8 @@ from simulator.server import Settings
 from tests.consumers.replay.conftest import Recorded, drawn, record
 
 SENT = ("code", "price", "time", "volume", "turnover", "side", "previous_close", "seq", "bids", "asks")
-NAMES = {name: name for name in (*SENT, "day_volume", "day_turnover", "average")}
-NAMES |= {"open": "day_open", "high": "day_high", "low": "day_low"}
+NAMES = {name: name for name in SENT} | {"open": "day_open", "high": "day_high", "low": "day_low"}
+NAMES |= {name: name for name in ("day_volume", "day_turnover", "average")}
 FLAT = Pace()
 
 

@@ -247,6 +247,23 @@ def test_arrays_made_of_buffers_are_those_that_arrow_makes(kind: Kind, column: l
     assert made.equals(pa.array(column, TYPES[kind]))
 
 
+@pytest.mark.parametrize(
+    "column",
+    [
+        [None, [], [Level(10.0, 100), Level(9.99, 0.5)], None, [Level(1.0, 10**15)]],
+        [[Level(10.0, 100)], [Level(9.5, 1), Level(9.4, 2)]],
+        [None, None],
+        [],
+        [[], []],
+    ],
+)
+def test_sides_of_books_are_lists(column: list[Any]) -> None:
+    """As Arrow makes them of the same levels; none is not an empty one."""
+    made = arrow(column, "levels")
+    made.validate(full=True)
+    assert made.equals(pa.array([_levels(side) for side in column], TYPES["levels"]))
+
+
 async def test_a_tick_that_is_none_is_left_out_of_columns_and_kept_in_lines(
     recorded: Recorded, play: Play, tmp_path: Path
 ) -> None:
