@@ -1,7 +1,7 @@
 """Records as lines for a person, or as JSON for a program.
 
 A line has 80 characters at most as long as no field is wider than its column, a ``wide`` one 100. Times are Shanghai's,
-and the head says so.
+and the head says so. Of a tick's book the best bid and ask are shown, where they fit.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from schemas.topics import DEAD_LETTERS, FEED_EVENTS, PRICE_CHANGES, SNAPSHOTS, 
 
 WIDE = 100
 """Columns of a terminal on which lines are wide."""
+_NARROW = 80
 _WIDTH = 160
 
 
@@ -45,6 +46,8 @@ def _line(topic: str, record: Any, *, wide: bool) -> str:
         return f"{key:<8} deleted"
     try:
         fields = json.loads(record.value)
+        if topic == TICKS:
+            return _tick(fields, WIDE if wide else _NARROW)
         return snapshot_line(fields, wide=wide) if topic == SNAPSHOTS else _LINES.get(topic, _other)(fields)
     except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError, OSError):
         return f"{key:<8} {record.value[:_WIDTH]!r}"
@@ -84,11 +87,20 @@ def moved(topic: str, record: Any) -> float:
         return 0.0
 
 
-def _tick(tick: dict[str, Any]) -> str:
-    return (
+def _tick(tick: dict[str, Any], room: int) -> str:
+    line = (
         f"{clock(tick['time'])}  {tick['code']:<8} {yuan(tick['price']):>10}  {number(tick.get('volume')):>12}"
         f"  {tick.get('side') or '–'}"
     )
+    bids, asks = tick.get("bids"), tick.get("asks")
+    if bids is None and asks is None:
+        return line
+    more = f"{line:<54} bid {_best(bids)} ask {_best(asks)}"
+    return more if len(more) <= room else line
+
+
+def _best(side: list[Any] | None) -> str:
+    return yuan(side[0][0]) if side else "–"
 
 
 def _change(change: dict[str, Any]) -> str:
@@ -148,7 +160,6 @@ _HEADS = {
 }
 _WIDE_HEAD = f" {'open':>9} {'ticks':>9}"
 _LINES: dict[str, Callable[[dict[str, Any]], str]] = {
-    TICKS: _tick,
     PRICE_CHANGES: _change,
     FEED_EVENTS: _event,
 }

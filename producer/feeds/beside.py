@@ -14,6 +14,8 @@ from producer.feeds.decoded import Beside
 from producer.feeds.errors import UnreadableError
 from producer.feeds.optional import Fields
 from producer.feeds.values import (
+    HIGHEST_PRICE,
+    LOWEST_PRICE,
     read_previous_close,
     read_price,
     read_shares,
@@ -24,6 +26,8 @@ from schemas import Level
 
 LEVELS = 5
 """Of a side, best first; those beyond are left out."""
+_QUICK = 10**9
+"""Units of a level's volume that are in range, whatever a unit is."""
 BOOK = ("bids", "asks")
 SUMS = ("day_volume", "day_turnover")
 PRICES = ("day_open", "day_high", "day_low")
@@ -78,16 +82,21 @@ def read_side(levels: Any, per_unit: int, clean: Callable[[float], float]) -> li
     for level in levels:
         if len(read) == LEVELS:
             break
-        price, volume = _parts(level)
-        if price is None or price == "":
+        price, volume = level if type(level) is tuple else _parts(level)
+        # Most levels are numbers in range: only others are looked at one thing after the other.
+        if type(price) is float and LOWEST_PRICE <= price <= HIGHEST_PRICE:
+            value = clean(price)
+        elif price is None or price == "" or not (value := read_price(_number(price))):
             continue
-        value = read_price(_number(price))
-        if not value:
-            continue
-        shares = _shares(volume, per_unit)
+        else:
+            value = clean(value)
+        if type(volume) is int and 0 <= volume <= _QUICK:
+            shares: int | float | None = volume * per_unit
+        else:
+            shares = _shares(volume, per_unit)
         if shares is None:
             raise UnreadableError("levels: one has a price and no volume")
-        read.append(Level(clean(value), shares))
+        read.append(Level(value, shares))
     return read
 
 
@@ -101,26 +110,41 @@ def read_beside(
         unread: those of the trade itself, which come first.
         clean: as for ``read_side``.
     """
-    field = Fields()
-    field.unread = unread
-
-    found = (
-        field("bids", read_side, written.bids, per_unit, clean),
-        field("asks", read_side, written.asks, per_unit, clean),
-        field("day_open", _price, written.day_open, clean),
-        field("day_high", _price, written.day_high, clean),
-        field("day_low", _price, written.day_low, clean),
-        field("day_volume", _shares, written.day_volume, per_unit),
-        field("day_turnover", _money, written.day_turnover),
-        field("average", _price, written.average, clean),
-    )
-    return (None if found == _NOTHING else Beside(*found)), field.unread
+    bids, asks, day_open, day_high, day_low, volume, turnover, average = written
+    try:
+        found = (
+            None if bids is None else read_side(bids, per_unit, clean),
+            None if asks is None else read_side(asks, per_unit, clean),
+            None if day_open is None else _price(day_open, clean),
+            None if day_high is None else _price(day_high, clean),
+            None if day_low is None else _price(day_low, clean),
+            None if volume is None else _shares(volume, per_unit),
+            None if turnover is None else _money(turnover),
+            None if average is None else _price(average, clean),
+        )
+    except UnreadableError:
+        field = Fields()
+        field.unread = unread
+        found = (
+            field("bids", read_side, bids, per_unit, clean),
+            field("asks", read_side, asks, per_unit, clean),
+            field("day_open", _price, day_open, clean),
+            field("day_high", _price, day_high, clean),
+            field("day_low", _price, day_low, clean),
+            field("day_volume", _shares, volume, per_unit),
+            field("day_turnover", _money, turnover),
+            field("average", _price, average, clean),
+        )
+        unread = field.unread
+    return (None if found == _NOTHING else Beside(*found)), unread
 
 
 _NOTHING = (None,) * len(BESIDE)
 
 
 def _price(value: Any, clean: Callable[[float], float]) -> float | None:
+    if type(value) is float and LOWEST_PRICE <= value <= HIGHEST_PRICE:
+        return clean(value)
     found = read_previous_close(_number(value))
     return None if found is None else clean(found)
 

@@ -22,13 +22,12 @@ Nothing here does I/O.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Sequence
 
 import msgspec
 import orjson
 
-from market.times import EARLIEST, LATEST
-from producer.feeds.beside import BESIDE, LEVELS, Written
+from producer.feeds.beside import BESIDE, Written
 from producer.feeds.broken import is_json, pieces, quoted
 from producer.feeds.codes import read_codes
 from producer.feeds.decoded import Answer, AnswerKind, Beside, Decoded, FeedTick, Frame, Letter
@@ -36,13 +35,11 @@ from producer.feeds.errors import NOT_JSON, UnreadableError
 from producer.feeds.frames import Element, answered, message_of, one_by_one, reason, refused, too_large, words
 from producer.feeds.json_feed import JsonFeed
 from producer.feeds.limits import ANSWER_BYTES
+from producer.feeds.post_ticks import Full, Text, Tick, Ticks, Usual, WithMore
 from producer.feeds.provider import Capabilities, Codes, Message, Options, Provider
-from producer.feeds.values import HIGHEST_PRICE, LOWEST_PRICE
-from schemas import Level
-from schemas.bounds import INT64, MAX_TURNOVER, MAX_VOLUME
 
 _UNUSUAL_FRAMES = 1_000
-"""So many frames are read as ``_Tick``, or as ``_Full``, after one that had to be: feeds write all frames alike."""
+"""So many frames are read in a slower way after one that had to be: what a feed writes, it mostly writes always."""
 
 CAPABILITIES = Capabilities(
     about="whatever the server has; the protocol of the post that the project grew from",
@@ -64,96 +61,6 @@ CAPABILITIES = Capabilities(
 )
 
 
-_Price = Annotated[float, msgspec.Meta(ge=LOWEST_PRICE, le=HIGHEST_PRICE)]
-_Volume = Annotated[int, msgspec.Meta(ge=0, le=MAX_VOLUME)]
-_Turnover = Annotated[float, msgspec.Meta(ge=0, le=MAX_TURNOVER)]
-_Side = Annotated[list[Level], msgspec.Meta(max_length=LEVELS)]
-
-
-class _Tick(msgspec.Struct, gc=False):
-    code: str
-    price: float | str
-    time: int | float | str
-    volume: int | float | str | None = None
-    turnover: float | str | None = None
-    side: str | None = None
-    seq: int | str | None = None
-    previous_close: float | str | None = None
-    pre_close: float | str | None = None
-    prev_close: float | str | None = None
-    last_close: float | str | None = None
-    bids: Any = None
-    asks: Any = None
-    open: Any = None
-    high: Any = None
-    low: Any = None
-    day_volume: Any = None
-    day_turnover: Any = None
-    average: Any = None
-
-
-class _Ticks(msgspec.Struct, gc=False):
-    ticks: list[_Tick]
-
-
-class _Plain(msgspec.Struct, gc=False):
-    """A tick as nearly all are written: numbers as numbers, all in range, nothing under another name.
-
-    The typed decoder checks all of it, so nothing is left to look at; a frame that holds any other is read as
-    ``_Tick``.
-    """
-
-    code: str
-    price: _Price
-    time: Annotated[int, msgspec.Meta(ge=EARLIEST, lt=LATEST)]
-    volume: _Volume | None = None
-    turnover: _Turnover | None = None
-    side: Literal["buy", "sell"] | None = None
-    seq: Annotated[int, msgspec.Meta(ge=-INT64, le=INT64)] | None = None
-    previous_close: _Price | None = None
-    pre_close: None = None
-    prev_close: None = None
-    last_close: None = None
-
-
-class _Usual(_Plain, gc=False):
-    """A usual tick with nothing beside it."""
-
-    bids: None = None
-    asks: None = None
-    open: None = None
-    high: None = None
-    low: None = None
-    day_volume: None = None
-    day_turnover: None = None
-    average: None = None
-
-
-class _Full(_Plain, gc=False):
-    """A usual tick with what may come beside it."""
-
-    bids: _Side | None = None
-    asks: _Side | None = None
-    open: _Price | None = None
-    high: _Price | None = None
-    low: _Price | None = None
-    day_volume: _Volume | None = None
-    day_turnover: _Turnover | None = None
-    average: _Price | None = None
-
-
-class _UsualTicks(msgspec.Struct, gc=False):
-    ticks: list[_Usual]
-
-
-class _FullTicks(msgspec.Struct, gc=False):
-    ticks: list[_Full]
-
-
-class _RawTicks(msgspec.Struct, gc=False):
-    ticks: list[msgspec.Raw]
-
-
 _NOTHING, _BARE = Written(), Beside()
 
 
@@ -161,7 +68,7 @@ class PostFeed(JsonFeed):
     """The post's protocol."""
 
     capabilities = CAPABILITIES
-    push = _Tick
+    push = Tick
     sides = {"": None, "buy": "buy", "b": "buy", "sell": "sell", "s": "sell"}  # noqa: RUF012 - read only
     yuan = False
     login_parameter = "token"
@@ -171,12 +78,16 @@ class PostFeed(JsonFeed):
         super().__init__(options)
         units = self._units
         in_shares = units.volume == "shares" and not units.volume_by_board
-        self._as_written = in_shares and units.turnover == "carried" and bool(self._latest)
-        self._unusual = self._full = 0
-        self._usual_ticks = msgspec.json.Decoder(_UsualTicks).decode
-        self._full_ticks = msgspec.json.Decoder(_FullTicks).decode
-        self._ticks = msgspec.json.Decoder(_Ticks).decode
-        self._raw_ticks = msgspec.json.Decoder(_RawTicks).decode
+        as_written = in_shares and units.turnover == "carried" and bool(self._latest)
+        self._usual_ticks = msgspec.json.Decoder(Ticks[Usual]).decode
+        self._more_ticks = msgspec.json.Decoder(Ticks[WithMore]).decode
+        self._full_ticks = msgspec.json.Decoder(Ticks[Full]).decode
+        self._text_ticks = msgspec.json.Decoder(Ticks[Text]).decode
+        self._ticks = msgspec.json.Decoder(Ticks[Tick]).decode
+        quick = (self._usual, self._with_more, self._full) if as_written else ()
+        self._ways: tuple[Callable[[bytes, int], Decoded], ...] = (*quick, self._text, self._any)
+        self._way = self._left = 0
+        self._raw_ticks = msgspec.json.Decoder(Ticks[msgspec.Raw]).decode
 
     def subscribe(self, codes: Codes) -> list[Message]:
         """One request, with the wildcard for the whole market; ``trades_only`` is asked for only where it is wanted."""
@@ -195,21 +106,22 @@ class PostFeed(JsonFeed):
 
     def strict(self, payload: bytes, received: int) -> Decoded:
         """A frame of ticks, the usual ones at once."""
-        tried = self._as_written and not self._unusual
-        if tried:
-            if not self._full:
-                try:
-                    return self._usual(payload)
-                except (UnreadableError, msgspec.ValidationError):
-                    self._full = _UNUSUAL_FRAMES
-            self._full -= 1
+        way = self._way
+        if way:
+            self._left -= 1
+            if not self._left:
+                way = self._way = 0
+        while True:
             try:
-                return self._with_beside(payload)
+                decoded = self._ways[way](payload, received)
             except (UnreadableError, msgspec.ValidationError):
-                self._full = 0
-        decoded = self.entered([self.tick(tick, received) for tick in self._ticks(payload).ticks], received)
-        self._unusual = _UNUSUAL_FRAMES if tried else max(0, self._unusual - 1)
-        return decoded
+                way += 1
+                if way == len(self._ways):
+                    raise
+                continue
+            if way != self._way:
+                self._way, self._left = way, _UNUSUAL_FRAMES
+            return decoded
 
     def lenient(self, payload: bytes, received: int, error: Exception) -> Decoded:  # noqa: ARG002 - said anew
         """An answer, or a frame with a bad tick."""
@@ -251,56 +163,39 @@ class PostFeed(JsonFeed):
             decoded.letters.append(Letter(frame.payload, reason(why), "frame"))
         return decoded
 
-    def tick(self, push: _Tick, received: int) -> FeedTick:
+    def tick(self, push: Tick, received: int) -> FeedTick:
         """One tick.
 
         Raises:
             UnreadableError: code, price or time can't be read, or the price is 0.
         """
+        written = Written(
+            push.bids, push.asks, push.open, push.high, push.low, push.day_volume, push.day_turnover, push.average
+        )
+        return self._read(push, received, None if written == _NOTHING else written)
+
+    def _read(self, push: Text, received: int, written: Written | None) -> FeedTick:
         side = push.side
         if side is not None:
             side = side.strip().lower()
         close = push.previous_close or push.pre_close or push.prev_close or push.last_close or None
-        written = Written(
-            push.bids, push.asks, push.open, push.high, push.low, push.day_volume, push.day_turnover, push.average
-        )
         tick = self.read(
-            push.code, push.price, push.time, received, push.volume, push.turnover, side, push.seq, close,
-            None if written == _NOTHING else written,
-        )  # fmt: skip
+            push.code, push.price, push.time, received, push.volume, push.turnover, side, push.seq, close, written
+        )
         if tick is None:
             raise UnreadableError("price: 0 is not a price (suspended, or not traded yet)")
         return tick
 
-    def _usual(self, payload: bytes) -> Decoded:
-        """A frame whose ticks are all written as usual.
+    # The ways to read a frame, the quickest first. Each raises UnreadableError, msgspec.DecodeError, UnicodeDecodeError
+    # or RecursionError where it is not such a frame.
 
-        Raises:
-            UnreadableError, msgspec.DecodeError, UnicodeDecodeError, RecursionError: it is not such a frame.
-        """
-        get, find = self._listings.get, self._listings.find
-        ticks = [
-            FeedTick(
-                (listing := get(tick.code) or find(tick.code)).code,
-                listing.exchange,
-                tick.price,
-                tick.time,
-                tick.volume,
-                tick.turnover,
-                tick.side,
-                tick.seq,
-                tick.previous_close,
-            )
-            for tick in self._usual_ticks(payload).ticks
-        ]
-        return Decoded(ticks, [], [])
+    def _usual(self, payload: bytes, received: int) -> Decoded:  # noqa: ARG002 - as all of them
+        return self._as_written(self._usual_ticks(payload).ticks)
 
-    def _with_beside(self, payload: bytes) -> Decoded:
-        """A frame of usual ticks, some or all with a book or figures of the day.
+    def _with_more(self, payload: bytes, received: int) -> Decoded:  # noqa: ARG002
+        return self._as_written(self._more_ticks(payload).ticks)
 
-        Raises:
-            UnreadableError, msgspec.DecodeError, UnicodeDecodeError, RecursionError: it is not such a frame.
-        """
+    def _full(self, payload: bytes, received: int) -> Decoded:  # noqa: ARG002
         get, find = self._listings.get, self._listings.find
         ticks: list[FeedTick] = []
         for tick in self._full_ticks(payload).ticks:
@@ -314,6 +209,30 @@ class PostFeed(JsonFeed):
                     tick.seq, tick.previous_close, None, None, None if beside == _BARE else beside,
                 )
             )  # fmt: skip
+        return Decoded(ticks, [], [])
+
+    def _text(self, payload: bytes, received: int) -> Decoded:
+        return self.entered([self._read(tick, received, None) for tick in self._text_ticks(payload).ticks], received)
+
+    def _any(self, payload: bytes, received: int) -> Decoded:
+        return self.entered([self.tick(tick, received) for tick in self._ticks(payload).ticks], received)
+
+    def _as_written(self, pushes: Sequence[Usual]) -> Decoded:
+        get, find = self._listings.get, self._listings.find
+        ticks = [
+            FeedTick(
+                (listing := get(tick.code) or find(tick.code)).code,
+                listing.exchange,
+                tick.price,
+                tick.time,
+                tick.volume,
+                tick.turnover,
+                tick.side,
+                tick.seq,
+                tick.previous_close,
+            )
+            for tick in pushes
+        ]
         return Decoded(ticks, [], [])
 
     def _symbols(self, codes: Codes) -> str | list[str]:

@@ -5,8 +5,8 @@ Judged by the tick alone: a feed that has neither is never judged, and what one 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from operator import gt, lt
 
 from market.codes import EXCHANGES, Board
 from market.prices import to_e4
@@ -42,8 +42,20 @@ def _continuous(time: int, exchange: str, board: Board) -> bool:
 
 
 def _falling(levels: Sequence[Level]) -> bool:
-    return all(map(gt, prices := [level.price for level in levels], prices[1:]))
+    last = math.inf
+    for level in levels:
+        price = level.price
+        if price >= last:
+            return False
+        last = price
+    return True
 
 
 def _rising(levels: Sequence[Level]) -> bool:
-    return all(map(lt, prices := [level.price for level in levels], prices[1:]))
+    last = 0.0
+    for level in levels:
+        price = level.price
+        if price <= last:
+            return False
+        last = price
+    return True

@@ -67,6 +67,21 @@ def test_a_line_fits_below_its_head(topic: str, fields: object) -> None:
     assert as_line(topic, record(fields)) in as_line(topic, record(fields), wide=True)
 
 
+BOOK = {"bids": [[1700.0, 400], [1699.99, 1200]], "asks": [[1700.02, 100]]}
+
+
+def test_the_best_bid_and_ask_are_shown_where_they_fit() -> None:
+    """A side without a level is a dash; a line of long numbers is left as it is where it is narrow."""
+    plain = as_line(TICKS, record(TICK))
+    assert as_line(TICKS, record(TICK | BOOK)) == f"{plain}   bid 1700.00 ask 1700.02"
+    assert as_line(TICKS, record(TICK | {"bids": [[9.5, 1]], "asks": []})) == f"{plain}   bid 9.50 ask –"
+    assert as_line(TICKS, record(TICK | {"bids": None, "asks": None})) == plain
+    long = record(TICK | {"bids": [[123_456.7891, 1]], "asks": [[123_456.7892, 1]]})
+    assert as_line(TICKS, long) == plain
+    assert as_line(TICKS, long, wide=True) == f"{plain}   bid 123456.7891 ask 123456.7892"
+    assert as_line(TICKS, record(TICK | {"bids": [5]})).startswith("600519   b'{")
+
+
 def test_which_way_a_price_went() -> None:
     """Up is above 0, down below; neither where there is nothing to compare with, and for what can't be read."""
     down = CHANGE | {"change": -0.01}

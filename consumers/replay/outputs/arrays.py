@@ -17,6 +17,7 @@ TYPES: dict[Kind, pa.DataType] = {
     "whole": pa.int64(),
     "real": pa.float64(),
     "bytes": pa.binary(),
+    "levels": pa.list_(pa.struct([("price", pa.float64()), ("volume", pa.float64())])),
 }
 """The Arrow type of a kind of column."""
 
@@ -28,8 +29,21 @@ def arrow(column: Sequence[Any], kind: Kind) -> pa.Array:
     if nulls == count:
         return pa.nulls(count, TYPES[kind])
     bitmap = _bitmap(column) if nulls else None
+    if kind == "levels":
+        return _sides(column, bitmap, nulls)
     buffers = _BUFFERS[kind](column, nulls)
     return pa.Array.from_buffers(TYPES[kind], count, [bitmap, *buffers], nulls)
+
+
+def _sides(column: Sequence[Any], bitmap: pa.Buffer | None, nulls: int) -> pa.Array:
+    """Sides of books."""
+    levels = [level for side in column if side for level in side]
+    numbers = ([level.price for level in levels], [level.volume for level in levels])
+    fields = [pa.Array.from_buffers(TYPES["real"], len(levels), [None, *_real(some, 0)], 0) for some in numbers]
+    kind = TYPES["levels"]
+    pairs = pa.Array.from_buffers(kind.value_type, len(levels), [None], 0, children=fields)
+    bounds = pa.py_buffer(array("i", accumulate((len(side or ()) for side in column), initial=0)))
+    return pa.Array.from_buffers(kind, len(column), [bitmap, bounds], nulls, children=[pairs])
 
 
 def _bitmap(column: Sequence[Any]) -> pa.Buffer:

@@ -11,6 +11,7 @@ import msgspec
 from consumers.replay.merge import Batch
 from schemas import (
     DeadLetter,
+    Level,
     Record,
     RecordError,
     Tick,
@@ -19,8 +20,8 @@ from schemas import (
 )
 from schemas.json_schema import KINDS
 
-Kind = Literal["text", "whole", "real", "bytes", "json"]
-"""``json`` is a nested field as JSON text."""
+Kind = Literal["text", "whole", "real", "bytes", "json", "levels"]
+"""``json`` is a nested field as JSON text; ``levels`` are a side of a book, best first."""
 
 PLACE: dict[str, Kind] = {
     "kafka_topic": "text",
@@ -96,13 +97,16 @@ def _fields(record: type[Record]) -> dict[str, Kind]:
 
 def _kind(hint: Any) -> Kind:
     """The kind of a field's type; of a union, the widest of its parts'."""
+    if get_origin(hint) is list and get_args(hint) == (Level,):
+        return "levels"
     if get_origin(hint) is list or (isinstance(hint, type) and issubclass(hint, Record)):
         return "json"
     kinds = {_kind(part) for part in get_args(hint) if isinstance(part, type) or get_origin(part)}
     if hint is bytes:
         return "bytes"
-    if "json" in kinds:
-        return "json"
+    for nested in ("levels", "json"):
+        if nested in kinds:
+            return nested
     if hint is float or "real" in kinds:
         return "real"
     return "whole" if hint is int or "whole" in kinds else "text"
@@ -112,9 +116,10 @@ def _getter(name: str, kind: Kind) -> Callable[[Any], Any]:
     if name in _ORIGIN:
         return attrgetter(name.replace("_", ".", 1))
     if kind == "json":
-        return lambda record: _as_json(getattr(record, name))
+        return lambda record: as_json(getattr(record, name))
     return attrgetter(name)
 
 
-def _as_json(value: Any) -> str | None:
+def as_json(value: Any) -> str | None:
+    """A nested value as JSON text, as the record has it."""
     return None if value is None else msgspec.json.encode(value).decode()

@@ -1,8 +1,9 @@
 """Records on a WebSocket in the feed's protocol, so that what was written against the live feed runs unchanged.
 
-A tick goes out as the feed sent it: ``code``, ``price``, ``time`` and what else it carried. What the pipeline added is
-left out (``exchange``, ``received``, ``source``, ``run``, ``n``): whoever takes the ticks in stamps them anew. A tick
-that stands in the log twice, since its producer had to send it again, goes out once, as the feed sent it.
+A tick goes out as the feed sent it: ``code``, ``price``, ``time`` and what else it carried; the day's figures have the
+feed's names (``open``, ``high``, ``low``). What the pipeline added is left out (``exchange``, ``received``, ``source``,
+``run``, ``n``): whoever takes the ticks in stamps them anew. A tick that stands in the log twice, since its producer
+had to send it again, goes out once, as the feed sent it.
 
 The last message is ``{"type":"info","event":"replay_end",…}``, then the connection is closed with 1000 (1001 when the
 replay was ended before).
@@ -17,7 +18,7 @@ import msgspec
 
 from consumers.replay.merge import Batch
 from jobs.marks import Marked
-from schemas import Tick
+from schemas import Level, Tick
 
 NORMAL, GOING_AWAY = 1000, 1001
 
@@ -56,6 +57,35 @@ class _Pushed(msgspec.Struct, omit_defaults=True, gc=False):
     side: str | None = None
     previous_close: float | None = None
     seq: int | None = None
+    bids: list[Level] | None = None
+    asks: list[Level] | None = None
+    open: float | None = None
+    high: float | None = None
+    low: float | None = None
+    day_volume: int | float | None = None
+    day_turnover: float | None = None
+    average: float | None = None
+
+
+def _pushed(tick: Tick) -> _Pushed:
+    return _Pushed(
+        tick.code,
+        tick.price,
+        tick.time,
+        tick.volume,
+        tick.turnover,
+        tick.side,
+        tick.previous_close,
+        tick.seq,
+        tick.bids,
+        tick.asks,
+        tick.day_open,
+        tick.day_high,
+        tick.day_low,
+        tick.day_volume,
+        tick.day_turnover,
+        tick.average,
+    )
 
 
 class ToFeed:
@@ -89,10 +119,7 @@ class ToFeed:
         self.unreadable += batch.ticks.count(None)
         self.given += len(ticks)
         encode = self._encode
-        texts = [
-            encode(_Pushed(t.code, t.price, t.time, t.volume, t.turnover, t.side, t.previous_close, t.seq)).decode()
-            for t in ticks
-        ]
+        texts = [encode(_pushed(tick)).decode() for tick in ticks]
         self._server.push([t.code for t in ticks], texts, [t.volume != 0 for t in ticks])
         if not self._paced:
             await self._server.drained()

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Literal, Protocol
 import orjson
 
 from consumers.replay.merge import Batch
-from consumers.replay.outputs.columns import Columns
+from consumers.replay.outputs.columns import Columns, as_json
 from schemas import RecordError, dead_letters
 
 Format = Literal["json", "csv"]
@@ -136,12 +136,17 @@ def _text(data: bytes | None) -> str | None:
 
 
 class Csv:
-    """Rows with a header line; a missing value is empty, numbers are as exact as in the record."""
+    """Rows with a header line; a missing value is empty, numbers are as exact as in the record.
+
+    A side of a book is JSON, as in the record: ``[[10.01,1200],[10.0,300]]``.
+    """
 
     def __init__(self, kind: str) -> None:
         """Rows of one kind of record."""
         self.columns = Columns(kind)
-        self._bytes = [index for index, of in enumerate(self.columns.kinds.values()) if of == "bytes"]
+        kinds = list(enumerate(self.columns.kinds.values()))
+        self._bytes = [index for index, of in kinds if of == "bytes"]
+        self._levels = [index for index, of in kinds if of == "levels"]
         self._buffer = io.StringIO(newline="")
         self._writer = csv.writer(self._buffer, lineterminator="\n")
 
@@ -155,6 +160,8 @@ class Csv:
         columns = self.columns.of(batch)
         for index in self._bytes:
             columns[index] = [_text(data) for data in columns[index]]
+        for index in self._levels:
+            columns[index] = [as_json(side) for side in columns[index]]
         self._writer.writerows(zip(*columns, strict=True))
         return self._taken()
 

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+import msgspec
 import pytest
 
 from broker import admin
@@ -15,7 +16,7 @@ from consumers.replay.controls import Controls
 from consumers.replay.outputs.base import Output
 from consumers.replay.run import Request, Summary, replay
 from consumers.replay.through import Through
-from schemas import Tick, encode
+from schemas import Level, Tick, encode
 from schemas.topics import Topic, partition_of
 
 NINE_THIRTY = 1_795_138_200_000
@@ -47,9 +48,9 @@ class Recorded:
 
 
 def drawn(count: int, *, seed: int = 5) -> list[Tick]:
-    """Ticks of one line, several in a ms."""
+    """Ticks of one line, several in a ms; one in three has a book and figures of the day."""
     rng = random.Random(seed)
-    return [
+    ticks = [
         Tick(
             code=rng.choice(CODES), exchange="SSE", price=rng.randrange(900, 960) / 100, time=NINE_THIRTY + n // 3 * 10,
             received=(NINE_THIRTY + n // 3 * 10 + 7) * 1000, source="line", run=1, n=n + 1,
@@ -58,6 +59,13 @@ def drawn(count: int, *, seed: int = 5) -> list[Tick]:
         )
         for n in range(count)
     ]  # fmt: skip
+    return [_with_book(tick) if tick.n % 3 == 0 else tick for tick in ticks]
+
+
+def _with_book(tick: Tick) -> Tick:
+    bids = [Level(round(tick.price - level / 100, 2), 100 + tick.n + level) for level in range(tick.n % 6)]
+    asks = [Level(tick.price, 0.5)] if tick.n % 2 else None
+    return msgspec.structs.replace(tick, bids=bids, asks=asks, day_high=9.6, day_volume=tick.n, average=9.3)
 
 
 async def make_topic(bootstrap: str, *, partitions: int = PARTITIONS, policy: str = "delete") -> str:

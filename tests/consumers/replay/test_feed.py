@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import orjson
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
@@ -21,7 +22,9 @@ from schemas import Tick, UsageError
 from simulator.server import Settings
 from tests.consumers.replay.conftest import Recorded, drawn, record
 
-SENT = ("code", "price", "time", "volume", "turnover", "side", "previous_close", "seq")
+SENT = ("code", "price", "time", "volume", "turnover", "side", "previous_close", "seq", "bids", "asks")
+NAMES = {name: name for name in SENT} | {"open": "day_open", "high": "day_high", "low": "day_low"}
+NAMES |= {name: name for name in ("day_volume", "day_turnover", "average")}
 FLAT = Pace()
 
 
@@ -67,7 +70,8 @@ async def to_the_end(connection: ClientConnection) -> tuple[list[dict[str, Any]]
 
 
 def as_fed(tick: Tick) -> dict[str, Any]:
-    return {name: getattr(tick, name) for name in SENT if getattr(tick, name) is not None}
+    fields = msgspec.to_builtins(tick)
+    return {name: fields[field] for name, field in NAMES.items() if fields[field] is not None}
 
 
 async def test_a_client_gets_the_ticks_as_the_feed_sent_them_and_then_the_end(recorded: Recorded) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from consumers.replay.pace import Pace
 from consumers.replay.through import ThroughChanges
 from jobs.thresholds import parse_overrides
 from market.codes import Board, instrument
-from schemas import DeadLetter, RecordError, UsageError, dead_letters, decode, encode
+from schemas import DeadLetter, Level, RecordError, UsageError, dead_letters, decode, encode
 from tests.consumers.replay.conftest import NINE_THIRTY, Play, Recorded, Written
 
 
@@ -83,8 +84,13 @@ async def test_csv_has_a_column_a_field_and_the_place(recorded: Recorded, play: 
         place = (recorded.topic, str(one.partition), str(one.offset), str(one.tick.received // 1000))
         assert (row["kafka_topic"], row["kafka_partition"], row["kafka_offset"], row["kafka_timestamp"]) == place
         for name, value in fields.items():
-            assert row[name] == ("" if value is None else str(value))
+            text = json.dumps(value, separators=(",", ":")) if isinstance(value, list) else str(value)
+            assert row[name] == ("" if value is None else text)
         assert len(row) == len(fields) + 4
+
+
+def _levels(side: Sequence[Level] | None) -> list[dict[str, float]] | None:
+    return None if side is None else [{"price": level.price, "volume": level.volume} for level in side]
 
 
 @pytest.mark.parametrize("form", ["parquet", "arrow"])
@@ -99,6 +105,7 @@ async def test_tables_hold_every_record_with_its_types(
     frame = pl.read_parquet(paths[0]) if form == "parquet" else pl.read_ipc(paths[0])
     expected = [
         msgspec.structs.asdict(one.tick)
+        | {side: _levels(getattr(one.tick, side)) for side in ("bids", "asks")}
         | {"kafka_topic": recorded.topic, "kafka_partition": one.partition, "kafka_offset": one.offset}
         | {"kafka_timestamp": one.tick.received // 1000}
         for one in recorded.ticks
@@ -238,6 +245,23 @@ def test_arrays_made_of_buffers_are_those_that_arrow_makes(kind: Kind, column: l
     made = arrow(column, kind)
     made.validate(full=True)
     assert made.equals(pa.array(column, TYPES[kind]))
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        [None, [], [Level(10.0, 100), Level(9.99, 0.5)], None, [Level(1.0, 10**15)]],
+        [[Level(10.0, 100)], [Level(9.5, 1), Level(9.4, 2)]],
+        [None, None],
+        [],
+        [[], []],
+    ],
+)
+def test_sides_of_books_are_lists(column: list[Any]) -> None:
+    """As Arrow makes them of the same levels; none is not an empty one."""
+    made = arrow(column, "levels")
+    made.validate(full=True)
+    assert made.equals(pa.array([_levels(side) for side in column], TYPES["levels"]))
 
 
 async def test_a_tick_that_is_none_is_left_out_of_columns_and_kept_in_lines(

@@ -23,7 +23,7 @@ from broker.publisher import Publisher
 from broker.reader import ChunkReader
 from deploy.embedded import KafkaBroker, free_port
 from market.codes import instrument
-from schemas import Tick, encode
+from schemas import BareTick, encode
 from schemas.topics import DEAD_LETTERS, PRICE_CHANGES, TICKS, partition_of, topics
 
 NINE_THIRTY = 1_795_138_200_000
@@ -34,7 +34,7 @@ STAMPED = {"received", "source", "run", "n"}
 """What a pipeline's own producer stamps on a tick: by nature another in the second pipeline."""
 
 
-def drawn() -> list[Tick]:
+def drawn() -> list[BareTick]:
     """An hour of one line, some ticks of the same ms, every kind of field there and missing."""
     rng = random.Random(20_261_120)
     prices = {code: rng.randrange(900, 1_100) for code in CODES}
@@ -44,7 +44,7 @@ def drawn() -> list[Tick]:
         prices[code] = max(100, prices[code] + rng.choice((-3, -1, 0, 0, 1, 2)))
         time_ms = NINE_THIRTY + n * 180 - rng.choice((0, 0, 0, 400))  # some a little late
         ticks.append(
-            Tick(
+            BareTick(
                 code=code, exchange=instrument(code).exchange, price=prices[code] / 100, time=time_ms,
                 received=(NINE_THIRTY + n * 180 + 9) * 1000, source="first", run=1, n=n + 1,
                 volume=rng.choice((100, 250, 0, None)), turnover=rng.choice((12_345.67, None)),
@@ -55,7 +55,7 @@ def drawn() -> list[Tick]:
     return ticks
 
 
-async def publish(bootstrap: str, ticks: list[Tick]) -> None:
+async def publish(bootstrap: str, ticks: list[BareTick]) -> None:
     publisher = Publisher(bootstrap, client_id="first")
     await publisher.start(TICKS)
     for tick in ticks:

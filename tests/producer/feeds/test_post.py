@@ -387,7 +387,7 @@ def test_frames_of_both_kinds_are_read_one_after_the_other() -> None:
         decoded = decoder.decode(Frame(payload, False, RECEIVED))
         assert decoded.ticks == ([] if decoded.answers else [TICK])
         assert not decoded.letters
-    assert decoder._unusual == post._UNUSUAL_FRAMES - 2
+    assert decoder._left == post._UNUSUAL_FRAMES - 3
     for _ in range(post._UNUSUAL_FRAMES):
         decoder.decode(Frame(usual, False, RECEIVED))
-    assert decoder._unusual == 0
+    assert decoder._way == 0
