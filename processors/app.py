@@ -9,10 +9,12 @@ import time
 from collections import Counter
 from typing import Any
 
+from broker.exposition import Exposition
 from broker.probe import Found, LogId, Probe
 from broker.shared import SharedBatches
 from processors.agents.snapshots import SnapshotsAgent
 from processors.feed_events import FeedEvents
+from processors.http.metrics import METRICS, WorkerMetrics
 from processors.http.peers import announced, check_own
 from processors.http.routes import Routes
 from processors.http.server import WebServer
@@ -71,6 +73,7 @@ class Parts:
             self.status,
             hosts=(options.web_url, options.web_host, *options.web_hosts),
             peer_secret=options.peer_secret,
+            exposition=Exposition(METRICS, WorkerMetrics(self.runners, self.health, self.status).read),
         )
         self.server = WebServer(options.web_host, options.web_port, routes.install)
         self.loop: asyncio.AbstractEventLoop | None = None

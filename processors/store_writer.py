@@ -37,6 +37,8 @@ class StoreWriter:
         stored: ticks that were new to the store.
         failing: why the last attempt failed, ``None`` when it did not.
         tried: monotonic time at which the last attempt failed.
+        writes, write_seconds: batches that the store took, and how long it took for them.
+        errors: attempts that failed.
     """
 
     def __init__(self, store: TickStore, refuse: Callable[[str, object], None], lease: Lease) -> None:
@@ -52,6 +54,8 @@ class StoreWriter:
         self.failing: str | None = None
         self.failing_since: float | None = None
         self.tried = 0.0
+        self.writes = self.errors = 0
+        self.write_seconds = 0.0
         self._store = store
         self._waiting: deque[tuple[Chunk, asyncio.Future[None]]] = deque()
         self._records = 0
@@ -103,6 +107,11 @@ class StoreWriter:
         if self._records >= LIMIT_RECORDS:
             self._room.clear()
         return written
+
+    @property
+    def waiting(self) -> int:
+        """Records that wait to be written."""
+        return self._records
 
     def retrying(self, now: float) -> bool:
         """Whether the store is away and asked again and again: then, and only then, chunks may wait for it."""
@@ -177,8 +186,11 @@ class StoreWriter:
             await self._lease.granted()
             if epoch != self._epoch:
                 return  # it was given up while it waited, and comes again
+            begun = time.monotonic()
             try:
                 self.stored += await self._store.write(batches)
+                self.writes += 1
+                self.write_seconds += time.monotonic() - begun
                 break
             except UnstorableError as error:
                 # Trying again would hold everything up for ever; the tick is named, kept in the log, and left out.
@@ -195,6 +207,7 @@ class StoreWriter:
 
     def _note(self, error: str, attempt: int = 0) -> None:
         """The store took nothing."""
+        self.errors += 1
         if self.failing_since is None:
             self.failing_since = time.monotonic()
         self.tried = time.monotonic()

@@ -9,6 +9,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from broker.exposition import Exposition
 from broker.publisher import Publisher
 from market.calendar import is_trading_day
 from market.times import SHANGHAI
@@ -16,7 +17,7 @@ from producer import clock
 from producer.gaps.previous_run import PreviousRun, look, run_after
 from producer.http import LocalServer
 from producer.line.tasks import fault_of
-from producer.metrics import counted, metrics
+from producer.metrics import METRICS, ProducerMetrics, counted
 from producer.options import Plan, ProducerOptions, plan, require_tokens
 from producer.pipeline.quality import Gate
 from producer.streams import Buckets, Stream
@@ -104,7 +105,7 @@ class Producer:
             else LocalServer(
                 self.supervisor,
                 self.watch,
-                lambda: metrics(self.streams, publisher),
+                Exposition(METRICS, ProducerMetrics(lambda: self.streams, publisher).read),
                 options.http_port,
                 token=options.http_token,
             )

@@ -8,11 +8,11 @@ the list.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from aiohttp import web
 
+from broker.exposition import Exposition
 from broker.http_guard import GuardedRunner, Rules, answer, guard
 from producer.line.driver import Line
 from producer.supervisor import Supervisor
@@ -31,7 +31,7 @@ class LocalServer:
         self,
         supervisor: Supervisor,
         watch: Watch,
-        counters: Callable[[], Mapping[str, float]],
+        exposition: Exposition,
         port: int,
         *,
         token: str | None = None,
@@ -39,7 +39,7 @@ class LocalServer:
         """Nothing listens yet.
 
         Args:
-            counters: of the whole producer, by name.
+            exposition: answers ``/metrics``.
             port: 0 for any that is free.
             token: what changes need; ``None``: nothing.
         """
@@ -47,7 +47,7 @@ class LocalServer:
         self.port = port
         self._supervisor = supervisor
         self._watchlist = WatchlistRoutes(watch)
-        self._counters = counters
+        self._exposition = exposition
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
@@ -58,7 +58,7 @@ class LocalServer:
         """
         application = web.Application(middlewares=[guard(self._rules)], client_max_size=_LARGEST)
         application.router.add_get("/health", self._health)
-        application.router.add_get("/metrics", self._metrics)
+        application.router.add_get("/metrics", self._exposition.answer)
         self._watchlist.add_to(application)
         self._runner = GuardedRunner(application)
         await self._runner.setup()
@@ -83,11 +83,6 @@ class LocalServer:
         well = all(line["state"] in {"subscribed", "idle"} and line["readable"] for line in lines)
         return answer(200 if well else 503, {"status": "ok" if well else "unavailable", "lines": lines})
 
-    async def _metrics(self, _request: web.Request) -> web.Response:
-        """The counters in Prometheus' text form."""
-        text = "\n".join([*_exposed(self._counters(), self._supervisor.lines), ""])
-        return web.Response(text=text, content_type="text/plain", charset="utf-8")
-
 
 def status(line: Line) -> dict[str, Any]:
     """What a line is doing."""
@@ -103,23 +98,3 @@ def status(line: Line) -> dict[str, Any]:
         "unread": dict(line.guard.unread),
         "beyond": line.guard.beyond,
     }
-
-
-def _exposed(counters: Mapping[str, float], lines: list[Line]) -> Iterator[str]:
-    announced = ""
-    for name, value in sorted(counters.items(), key=lambda item: (item[0].partition("{")[0], item[0])):
-        family = name.partition("{")[0]
-        if family != announced:
-            announced = family
-            yield f"# TYPE ashare_producer_{family} {'counter' if family.endswith('_total') else 'gauge'}"
-        yield f"ashare_producer_{name} {value:.15g}"
-    yield "# TYPE ashare_producer_line_subscribed gauge"
-    for line in lines:
-        yield f'ashare_producer_line_subscribed{{line="{line.name}"}} {int(line.state == "subscribed")}'
-    yield "# TYPE ashare_producer_line_readable gauge"
-    for line in lines:
-        yield f'ashare_producer_line_readable{{line="{line.name}"}} {int(line.unreadable is None)}'
-    for what in ("refused", "unseen"):
-        yield f"# TYPE ashare_producer_line_{what}_codes gauge"
-        for line in lines:
-            yield f'ashare_producer_line_{what}_codes{{line="{line.name}"}} {status(line)[what]}'

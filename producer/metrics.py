@@ -1,13 +1,73 @@
-"""What the producer shows as counters, by their names in Prometheus' text form."""
+"""The metrics of the producer: each is declared here, and read when a scrape asks."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
+from broker.exposition import Declared, Readings
 from broker.publisher import Publisher
-from producer.pipeline.counters import Counters, numbers, total
+from producer.clock import now
+from producer.pipeline.counters import Counters, total
 from producer.streams import Stream
+
+if TYPE_CHECKING:
+    from producer.line.driver import Line
+
+_LINE = ("line",)
+_COUNTED: Mapping[str, Declared] = {
+    "frames": Declared("ashare_producer_frames_total", "counter", "WebSocket messages received"),
+    "ticks": Declared("ashare_producer_ticks_total", "counter", "Ticks sent on to Kafka"),
+    "letters": Declared("ashare_producer_dead_letters_total", "counter", "What could not be read, or was kept out"),
+    "no_trade": Declared("ashare_producer_dropped_without_trade_total", "counter", "Ticks of volume 0 left out"),
+    "held_back": Declared("ashare_producer_held_back_total", "counter", "Times that reading waited for Kafka"),
+    "reconnects": Declared("ashare_producer_reconnects_total", "counter", "Connections made again"),
+    "repeated": Declared("ashare_producer_repeats_total", "counter", "Ticks that another line had brought"),
+    "marked": Declared("ashare_producer_flawed_ticks_marked_total", "counter", "Flawed ticks sent on, marked"),
+    "kept_out": Declared("ashare_producer_flawed_ticks_kept_out_total", "counter", "Flawed ticks kept out"),
+}
+"""By the name among the counters."""
+ACKNOWLEDGED = Declared("ashare_producer_records_acknowledged_total", "counter", "Records that Kafka has confirmed")
+RESENT = Declared("ashare_producer_records_resent_total", "counter", "Records sent again after an error")
+REBUILT = Declared("ashare_producer_kafka_clients_rebuilt_total", "counter", "Kafka clients made anew")
+WAITING = Declared("ashare_producer_publisher_waiting_bytes", "gauge", "Bytes that Kafka has not confirmed yet")
+CAUSES = Declared("ashare_producer_dead_letters_by_cause_total", "counter", "Dead letters by cause", ("cause",))
+FLAWS = Declared("ashare_producer_flaws_total", "counter", "Flaws that the quality gate found", ("flaw",))
+UNREAD = Declared("ashare_producer_unread_fields_total", "counter", "Fields that could not be read", ("field",))
+SWITCHES = Declared("ashare_producer_switches_total", "counter", "Times that another line took over", ("stream",))
+COVERED = Declared("ashare_producer_losses_covered_total", "counter", "Losses made good by another line", ("stream",))
+FIRST = Declared("ashare_producer_line_first_total", "counter", "Ticks that this line brought first", _LINE)
+SECOND = Declared("ashare_producer_line_second_total", "counter", "Ticks that another line had brought before", _LINE)
+BEHIND = Declared(
+    "ashare_producer_line_behind_seconds", "gauge", "How far this line was behind the first", ("line", "quantile")
+)
+SUBSCRIBED = Declared("ashare_producer_line_subscribed", "gauge", "1 while the feed has confirmed the codes", _LINE)
+READABLE = Declared("ashare_producer_line_readable", "gauge", "1 while most frames can be read", _LINE)
+REFUSED = Declared("ashare_producer_line_refused_codes", "gauge", "Codes that the feed refuses", _LINE)
+UNSEEN = Declared("ashare_producer_line_unseen_codes", "gauge", "Codes of which no tick has come", _LINE)
+TICK_AGE = Declared("ashare_producer_line_tick_age_seconds", "gauge", "How long ago the line's last tick came", _LINE)
+
+METRICS: Sequence[Declared] = (
+    *_COUNTED.values(),
+    ACKNOWLEDGED,
+    RESENT,
+    REBUILT,
+    WAITING,
+    CAUSES,
+    FLAWS,
+    UNREAD,
+    SWITCHES,
+    COVERED,
+    FIRST,
+    SECOND,
+    BEHIND,
+    SUBSCRIBED,
+    READABLE,
+    REFUSED,
+    UNSEEN,
+    TICK_AGE,
+)
 
 
 def counted(streams: Sequence[Stream]) -> Counters:
@@ -17,45 +77,57 @@ def counted(streams: Sequence[Stream]) -> Counters:
     return summed
 
 
-def metrics(streams: Sequence[Stream], publisher: Publisher) -> dict[str, int]:
-    """Everything that is counted, by name and labels."""
-    summed = counted(streams)
-    shown = {f"{name}_total": value for name, value in numbers(summed).items()}
-    shown |= {
-        "records_acknowledged_total": publisher.acknowledged,
-        "records_resent_total": publisher.resent,
-        "kafka_clients_rebuilt_total": publisher.rebuilt,
-    }
-    shown |= {f"dead_letters_total{{cause={_quoted(cause)}}}": value for cause, value in summed.causes.items()}
-    shown |= {f"flaws_total{{flaw={_quoted(flaw)}}}": value for flaw, value in summed.flaws.items()}
-    unread: Counter[str] = Counter()
-    for stream in streams:
-        for line in stream.lines:
-            unread.update(line.guard.unread)
-        shown |= _redundancy(stream)
-    return shown | {f"unread_total{{field={_quoted(field)}}}": value for field, value in unread.items()}
+class ProducerMetrics:
+    """Reads the figures of the producer."""
+
+    def __init__(self, streams: Callable[[], Sequence[Stream]], publisher: Publisher) -> None:
+        """Nothing is read yet."""
+        self._streams = streams
+        self._publisher = publisher
+
+    def read(self, to: Readings) -> None:
+        """Add the values of now."""
+        streams, publisher = self._streams(), self._publisher
+        summed = counted(streams)
+        for name, declared in _COUNTED.items():
+            to.add(declared.name, getattr(summed, name))
+        to.add(ACKNOWLEDGED.name, publisher.acknowledged)
+        to.add(RESENT.name, publisher.resent)
+        to.add(REBUILT.name, publisher.rebuilt)
+        to.add(WAITING.name, publisher.unacknowledged_bytes)
+        for metric, counts in ((CAUSES, summed.causes), (FLAWS, summed.flaws)):
+            for label, count in sorted(counts.items()):
+                to.add(metric.name, count, label)
+        unread: Counter[str] = Counter()
+        for stream in streams:
+            _redundancy(to, stream)
+            for line in stream.lines:
+                unread.update(line.guard.unread)
+                _line(to, line)
+        for field, count in sorted(unread.items()):
+            to.add(UNREAD.name, count, field)
 
 
-def _redundancy(stream: Stream) -> dict[str, int]:
+def _line(to: Readings, line: Line) -> None:
+    subscription, ticked = line.subscription, line.ticked_at
+    to.add(SUBSCRIBED.name, int(line.state == "subscribed"), line.name)
+    to.add(READABLE.name, int(line.unreadable is None), line.name)
+    to.add(REFUSED.name, len(subscription.refused), line.name)
+    to.add(UNSEEN.name, len(subscription.unseen), line.name)
+    to.add(TICK_AGE.name, None if ticked is None else round(max(0.0, now() - ticked) / 1e6, 3), line.name)
+
+
+def _redundancy(to: Readings, stream: Stream) -> None:
     """Of a stream of several lines: which of them was first, and by how much."""
     redundant, arbiter = stream.redundant, stream.arbiter
     if redundant is None or arbiter is None:
-        return {}
+        return
     source = stream.numbering.source
-    shown = {
-        f'switches_total{{stream="{source}"}}': redundant.switches,
-        f'losses_covered_total{{stream="{source}"}}': redundant.covered,
-    }
+    to.add(SWITCHES.name, redundant.switches, source)
+    to.add(COVERED.name, redundant.covered, source)
     for member, brought in zip(redundant.members, arbiter.statistics, strict=True):
-        shown[f'first_total{{line="{member.name}"}}'] = brought.first
-        shown[f'second_total{{line="{member.name}"}}'] = brought.second
+        to.add(FIRST.name, brought.first, member.name)
+        to.add(SECOND.name, brought.second, member.name)
         for share in (0.5, 0.99):
             behind = brought.behind.at(share)
-            if behind is not None:
-                shown[f'behind_us{{line="{member.name}",quantile="{share}"}}'] = behind
-    return shown
-
-
-def _quoted(text: str) -> str:
-    """A label's value as Prometheus' text form wants it."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ") + '"'
+            to.add(BEHIND.name, None if behind is None else behind / 1e6, member.name, share)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, cast
 import msgspec
 from aiohttp import web
 
+from broker.exposition import Exposition
 from broker.http_guard import Rules, answer, body, guard, host_names, refusal
 from jobs.snapshots import SnapshotRow
 from market.codes import UnknownCode, instrument
@@ -117,13 +118,16 @@ class Routes:
         *,
         hosts: Iterable[str] = (),
         peer_secret: str | None = None,
+        exposition: Exposition | None = None,
     ) -> None:
         """Routes over the table of the snapshots agent, where the worker runs it.
 
         Args:
             hosts: names of this worker, besides addresses and loopback.
             peer_secret: what the workers of the group share.
+            exposition: answers ``/metrics``; without it, there are none.
         """
+        self._exposition = exposition
         self._group = None if snapshots is None else Group(snapshots)
         self._health = health
         self._status = status
@@ -135,6 +139,8 @@ class Routes:
         application.middlewares.append(guard(self._rules))
         application.router.add_get("/health", self.get_health)
         application.router.add_get("/status", self.get_status)
+        if self._exposition is not None:
+            application.router.add_get("/metrics", self._exposition.answer)
         application.router.add_get("/snapshots", self.get_many)
         application.router.add_post("/snapshots", self.post_many)
         application.router.add_get("/snapshots/{code}", self.get_one)

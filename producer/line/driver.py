@@ -133,6 +133,11 @@ class Line:
         return self.protocol.state.readability.unreadable
 
     @property
+    def ticked_at(self) -> int | None:
+        """When the last tick of the connection came, µs since the epoch; ``None`` before the first."""
+        return self.protocol.state.connection.ticked_at or None
+
+    @property
     def guard(self) -> Guard:
         """What of the line's frames could not be read."""
         return self._endpoint.feed.guard

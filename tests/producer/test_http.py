@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 from collections.abc import AsyncIterator, Sequence
 from datetime import date
 from pathlib import Path
@@ -12,10 +11,13 @@ from typing import Any
 
 import aiohttp
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner
 
+from broker.exposition import Exposition, Readings
 from cli.main import app
 from market.calendar import is_trading_day
+from producer import metrics
 from producer.http import LocalServer
 from producer.line.backoff import Backoff
 from producer.line.driver import Line
@@ -44,8 +46,15 @@ class Here:
             self.lines.append(Line(Endpoint(feed, url), some, Remembered(), pace, name=f"post-{number}"))
         self.supervisor = Supervisor([[line] for line in self.lines], dealer)
         self.watch = Watch(path, codes, self.supervisor.want)
-        self.server = LocalServer(self.supervisor, self.watch, lambda: {"ticks_total": 5, 'x_total{a="b"}': 1}, 0)
+        self.server = LocalServer(self.supervisor, self.watch, Exposition(metrics.METRICS, self.read), 0)
         self.path = path
+
+    def read(self, to: Readings) -> None:
+        """A few figures."""
+        to.add("ashare_producer_ticks_total", 5)
+        to.add("ashare_producer_flaws_total", 1, 'off "grid"')
+        for line in self.lines:
+            metrics._line(to, line)
 
     @property
     def dealt(self) -> list[Sequence[str] | None]:
@@ -93,10 +102,15 @@ async def test_health_and_metrics_tell_of_every_line(here: Here, post: Any) -> N
     here.lines[1].protocol.state.doing = "waiting"
     assert (await ask(here, "/health"))[0] == 503
     _, text = await ask(here, "/metrics")
-    assert "ashare_producer_ticks_total 5\n" in text
-    assert 'ashare_producer_x_total{a="b"} 1\n' in text
-    assert 'ashare_producer_line_subscribed{line="post-2"} 0\n' in text
-    assert all(re.fullmatch(r"# TYPE \w+ (counter|gauge)|\w+(\{.*\})? [0-9.e+-]+|", line) for line in text.split("\n"))
+    samples = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+    assert samples["ashare_producer_ticks_total",] == 5
+    assert samples["ashare_producer_flaws_total", 'off "grid"'] == 1
+    assert samples["ashare_producer_line_subscribed", "post-1"] == 1
+    assert samples["ashare_producer_line_subscribed", "post-2"] == 0
 
 
 async def test_the_list_is_changed_saved_and_dealt(here: Here) -> None:
@@ -160,7 +174,7 @@ async def test_no_page_changes_the_list(here: Here, headers: dict[str, str]) -> 
 
 async def test_with_a_token_changes_need_it(here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Read it may who can reach it. The command takes the token from its file; no answer shows it."""
-    guarded = LocalServer(here.supervisor, here.watch, dict, 0, token="hunter2")
+    guarded = LocalServer(here.supervisor, here.watch, Exposition((), lambda _: None), 0, token="hunter2")
     await guarded.start()
     unguarded, here.server = here.server, guarded
     try:
@@ -187,7 +201,7 @@ async def test_with_a_token_changes_need_it(here: Here, tmp_path: Path, monkeypa
 async def test_a_taken_port_is_said(here: Here) -> None:
     """With the option."""
     with pytest.raises(UsageError, match="--http-port"):
-        await LocalServer(here.supervisor, here.watch, dict, here.server.port).start()
+        await LocalServer(here.supervisor, here.watch, Exposition((), lambda _: None), here.server.port).start()
 
 
 async def test_the_file_is_watched(here: Here, post: Any, monkeypatch: pytest.MonkeyPatch) -> None:

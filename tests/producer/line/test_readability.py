@@ -10,6 +10,7 @@ import aiohttp
 import orjson
 import pytest
 
+from broker.exposition import Exposition
 from producer.feeds import provider
 from producer.feeds.decoded import Decoded, Letter
 from producer.feeds.guard import POLICIES, Guard
@@ -129,7 +130,7 @@ async def test_a_line_that_reads_nothing_is_unhealthy_and_says_why(tmp_path: Pat
         line = Line(Endpoint(feed, upstream.url), ["600519"], pipeline, Pace(backoff=Backoff(0.01, 0.02)))
         supervisor = Supervisor([[line]], Dealer(1, None))
         watch = Watch(tmp_path / "codes.txt", ["600519"], supervisor.want)
-        server = LocalServer(supervisor, watch, dict, 0)
+        server = LocalServer(supervisor, watch, Exposition((), lambda _: None), 0)
         stop = asyncio.Event()
         running = asyncio.create_task(supervisor.run(stop))
         await server.start()
