@@ -18,9 +18,10 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndMetadata
@@ -110,13 +111,14 @@ class Recording:
         (directory / "store").mkdir()
         (directory / "store" / name).write_bytes(lzma.decompress(base64.b64decode(content)))
 
-    async def go_on(self, bootstrap: str) -> None:
-        """Push the rest."""
+    async def go_on(self, bootstrap: str, beside: Mapping[str, Any]) -> None:
+        """Push the rest, of a producer of this version: its ticks have fields ``beside`` those of the recording."""
         publisher = Publisher(bootstrap, client_id="recording")
         await publisher.start(TICKS)
         for code, value in self.rest:
-            received = json.loads(value)["received"]
-            publisher.queue(TICKS, partition_of(code, PARTITIONS)).add(code.encode(), value.encode(), received // 1000)
+            tick = json.loads(value)
+            queue = publisher.queue(TICKS, partition_of(code, PARTITIONS))
+            queue.add(code.encode(), json.dumps(tick | beside).encode(), tick["received"] // 1000)
         await publisher.stop()
 
 

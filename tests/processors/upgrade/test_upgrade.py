@@ -1,4 +1,7 @@
-"""From the version whose agents shared a consumer group to this one, on the same topics, groups and store."""
+"""From the version whose agents shared a consumer group to this one, on the same topics, groups and store.
+
+The ticks of that version have no book, and its store no columns for one; those that come after it have.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +34,9 @@ from tests.processors.upgrade.recording import CODES, GAPPED, GROUP, PARTITIONS,
 THRESHOLDS_SET = 4
 """In the recording and in the test."""
 
+BESIDE: dict[str, Any] = {"bids": [[9.99, 1200], [9.98, 300]], "asks": [], "day_open": 9.9, "day_high": 12.5}
+BESIDE |= {"day_low": 8.5, "day_volume": 812_300, "day_turnover": 8123000.5, "average": 10.01}
+
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Any:
@@ -53,7 +59,7 @@ async def test_an_upgrade_goes_on_where_the_shared_group_stood(broker: KafkaBrok
     try:
         first = await settled(worker)
         await write(broker.bootstrap, "default", "0.01")
-        await recording.go_on(broker.bootstrap)
+        await recording.go_on(broker.bootstrap, BESIDE)
         last = await settled(worker, more_than=first)
         snapshots = await served(worker)
     finally:
@@ -70,6 +76,9 @@ async def test_an_upgrade_goes_on_where_the_shared_group_stood(broker: KafkaBrok
     assert {code: one | {"gap": None} for code, one in (await published(broker)).items()} == expected
     assert {code for code, one in snapshots.items() if one["gap"]} == set(GAPPED)
     assert stored(tmp_path / "store") == Counter(map(tuple, recording.sent))
+    later = len({json.loads(value)["n"] for _, value in recording.rest})
+    full = tuple(json.dumps(one, separators=(",", ":")) if isinstance(one, list) else one for one in BESIDE.values())
+    assert beside(tmp_path / "store") == Counter({full: later, (None,) * len(BESIDE): len(recording.sent) - later})
     await letters(broker, recording)
 
 
@@ -157,6 +166,15 @@ def stored(directory: Path) -> Counter[tuple[Any, ...]]:
     for path in directory.glob("ticks-*.sqlite"):
         with contextlib.closing(sqlite3.connect(path)) as connection:
             found.update(connection.execute("SELECT n, price FROM ticks"))
+    return found
+
+
+def beside(directory: Path) -> Counter[tuple[Any, ...]]:
+    """What the rows have beside the trade."""
+    found: Counter[tuple[Any, ...]] = Counter()
+    for path in directory.glob("ticks-*.sqlite"):
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            found.update(connection.execute(f"SELECT {', '.join(BESIDE)} FROM ticks"))
     return found
 
 
