@@ -83,12 +83,16 @@ class BookCheck:
     def _unlike(self, sent: array[int], pushed: array[int], got: array[int], published: array[int]) -> Iterator[int]:
         """Positions of those that are like none that was sent; what was not sent, or not so often, is not compared."""
         left, due = Counter(zip(sent, pushed, strict=True)), Counter(sent)
+        others: list[tuple[int, int]] = []
         for position, pair in enumerate(zip(got, published, strict=True)):
-            if not due[pair[0]]:
-                continue
-            due[pair[0]] -= 1
-            self.compared += pair[1] != _NOTHING
             if left[pair]:
                 left[pair] -= 1
+                due[pair[0]] -= 1
+                self.compared += pair[1] != _NOTHING
             else:
+                others.append((position, pair[0]))
+        for position, trade in others:
+            if due[trade]:
+                due[trade] -= 1
+                self.compared += 1
                 yield position

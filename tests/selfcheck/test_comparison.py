@@ -253,6 +253,15 @@ def test_a_tick_that_came_twice_is_no_wrong_book(world: World) -> None:
     assert world.books == 350 - bool(json.loads(world.ticks[0][3].value or b"").get("bids"))
 
 
+def test_of_two_alike_the_one_with_the_right_book_is_the_one_that_was_sent(world: World) -> None:
+    """A doubled tick is found as such, whatever is beside the second; one of them has what was sent."""
+    entries = world.ticks[0]
+    at = next(at for at, entry in enumerate(entries) if json.loads(entry.value or b"")["n"] % 8)
+    world.ticks[0] = renumbered([*entries[:at], edited(entries[at], bids=[], n=1_000), *entries[at:]])
+    counts = world.check().counts
+    assert (counts["duplicated"], counts["book_mismatches"]) == (1, 0)
+
+
 def test_a_lost_tick_is_shown_as_it_was_sent(world: World) -> None:
     gone = json.loads(world.ticks[0][50].value or b"")
     lose(world)

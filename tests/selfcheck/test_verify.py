@@ -42,6 +42,16 @@ def test_a_brief_load_comes_through_the_whole_pipeline_unharmed() -> None:
     assert late["samples"] > 100
 
 
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("feed", ["post", "xtick"])
+def test_the_book_and_the_days_figures_come_through_too(feed: str) -> None:
+    """As the market pushed them, beside every tick that it has them of."""
+    verdict = verified("--books", "--feed", feed, "--rate", "400", "--seconds", "6", "--seed", "3")
+    assert verdict["ok"]
+    assert verdict["books"] == verdict["sent"] == verdict["stored"] == 2400
+    assert verdict["book_mismatches"] == 0
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
@@ -54,6 +64,7 @@ def test_a_brief_load_comes_through_the_whole_pipeline_unharmed() -> None:
         (["--watchlist-at", "20:10/10"], "before --seconds 20"),
         (["--watchlist-at", "5:10/10", "--feed", "xtick"], "new connection"),
         (["--watchlist-at", "5:10/10", "--lines", "2"], "leave out --misbehave"),
+        (["--books", "--feed", "alltick"], "give --feed post, xtick or tickflow"),
         (["--freeze-worker", "90", "--seconds", "120"], "give --workers 2"),
         (["--freeze-worker", "90", "--workers", "2"], "give --seconds 103"),
         (["--clock-step", "-3600"], "give --kill-producer-every as well"),
