@@ -97,7 +97,7 @@ class Producer:
             for source, codes in zip(what.sources, dealt, strict=True)
         ]
         self.supervisor = Supervisor([stream.lines for stream in self.streams], dealer, changed=self._expect)
-        self.watch = Watch(what.file, what.codes, self.supervisor.want)
+        self.watch = Watch(what.file, what.codes, self.supervisor.want, None if options.foreign else what.kinds)
         self.server = (
             None
             if options.http_port is None

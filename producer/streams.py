@@ -97,7 +97,12 @@ def gate_of(plan: Plan, options: ProducerOptions) -> Gate | None:
     """What judges the ticks of one stream, by setting."""
     if options.quality == "off":
         return None
-    return Gate(quarantine=options.quality == "quarantine", codes=plan.codes, clock_of_its_own=options.own_clock)
+    return Gate(
+        quarantine=options.quality == "quarantine",
+        codes=plan.codes,
+        clock_of_its_own=options.own_clock,
+        kinds=plan.kinds,
+    )
 
 
 def _pace(feed: FeedChoice, options: ProducerOptions, buckets: Buckets) -> Pace:
