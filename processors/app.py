@@ -11,6 +11,7 @@ from typing import Any
 
 from broker.probe import Found, LogId, Probe
 from broker.shared import SharedBatches
+from instruments.following import Following
 from processors.agents.snapshots import SnapshotsAgent
 from processors.feed_events import FeedEvents
 from processors.http.peers import announced, check_own
@@ -65,12 +66,14 @@ class Parts:
         self._checks_of: dict[str, dict[str, str]] = {}
         self.watchdog = Watchdog(self._checks())
         snapshots = next((runner for runner in self.runners if isinstance(runner.agent, SnapshotsAgent)), None)
+        self.instruments = None if snapshots is None else Following(options.bootstrap)
         routes = Routes(
             snapshots,
             self.health,
             self.status,
             hosts=(options.web_url, options.web_host, *options.web_hosts),
             peer_secret=options.peer_secret,
+            known=None if self.instruments is None else self.instruments.known,
         )
         self.server = WebServer(options.web_host, options.web_port, routes.install)
         self.loop: asyncio.AbstractEventLoop | None = None
