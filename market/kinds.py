@@ -72,6 +72,14 @@ def resolve(text: str) -> str:
         raise
 
 
+def resolved(text: str) -> str:
+    """The one form of a code, as ``resolve``; a text that is not a code as it is."""
+    try:
+        return resolve(text)
+    except UnknownCode:
+        return text
+
+
 def lacking(named: Instrument, kinds: frozenset[Kind]) -> str | None:
     """What to say of an instrument whose kind is not asked for; ``None`` where it is, or where no setting names it.
 
