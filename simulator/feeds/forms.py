@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from market.codes import UnknownCode, instrument, normalise
+from market.codes import UnknownCode, instrument
+from market.kinds import resolve
 
 _SUFFIXES = {"SSE": "SH", "SZSE": "SZ", "BSE": "BJ"}
 
@@ -22,7 +23,7 @@ def suffixed(code: str, separator: str = ".") -> str:
 def code_of(written: str) -> str | None:
     """The code in the one form that ``market.codes`` knows, ``None`` for what is none."""
     try:
-        return normalise(written)
+        return resolve(written)
     except UnknownCode:
         return None
 
