@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from market.codes import UnknownCode, instrument
+from market.codes import Kind, UnknownCode, instrument
 from market.kinds import resolve
 
 _SUFFIXES = {"SSE": "SH", "SZSE": "SZ", "BSE": "BJ"}
@@ -26,6 +26,15 @@ def code_of(written: str) -> str | None:
         return resolve(written)
     except UnknownCode:
         return None
+
+
+@lru_cache(maxsize=32_768)
+def lot_of(code: str) -> int:
+    """Shares of a lot, or convertible bonds of one."""
+    try:
+        return 10 if instrument(code).kind is Kind.CONVERTIBLE else 100
+    except UnknownCode:
+        return 100
 
 
 _LETTERS = str.maketrans("0123456789", "ABCDEFGHIJ")

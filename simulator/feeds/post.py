@@ -137,8 +137,8 @@ class PostSession(Session):
         return answers
 
     def _listed(self, code: str) -> str:
-        """The market's code that bare digits name, where the market has it."""
-        return found if code.isdigit() and self.terms.knows(found := resolved(code)) else code
+        """What is not an A share as the market has it, from any form; an A share is known by its digits alone."""
+        return found if "." in (found := resolved(code)) and self.terms.knows(found) else code
 
     def _subscribed(self, symbols: list[str] | str) -> dict[str, Any]:
         return {"type": "subscribed", "symbols": symbols, "trades_only": self.subscription.trades_only}

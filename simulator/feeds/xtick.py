@@ -19,7 +19,7 @@ import orjson
 
 from simulator.feed import Subscription
 from simulator.feeds.cumulative import Differences
-from simulator.feeds.forms import code_of, suffixed
+from simulator.feeds.forms import code_of, lot_of, suffixed
 from simulator.feeds.prints import Print
 from simulator.feeds.provider import (
     POLICY_VIOLATION,
@@ -40,7 +40,6 @@ from simulator.feeds.provider import (
 SINGLE_CODES = 50
 _CLASSES = {"tick.SH.1": "SSE", "tick.SZ.1": "SZSE", "tick.BJ.1": "BSE"}
 _OF_EXCHANGE = {exchange: name for name, exchange in _CLASSES.items()}
-_LOT = 100
 
 
 class XTickSession(Session):
@@ -113,7 +112,7 @@ class XTickSession(Session):
         return Sent(packed(packet, self.form.shape), binary=True, ticks=ticks)
 
     def _tick(self, one: Print) -> Json:
-        lots, book = whole(one.day_volume / _LOT), [0.0] * 5
+        lots, book = whole(one.day_volume / lot_of(one.code)), [0.0] * 5
         tick: Json = {
             "time": one.time,
             "lastPrice": one.price,

@@ -78,11 +78,11 @@ def test_what_is_listed_is_what_was_asked_for() -> None:
         check_kinds(ALL, "binance")
 
 
-def test_the_post_s_server_knows_bare_digits() -> None:
+def test_the_post_s_server_knows_other_kinds_in_any_form() -> None:
     """Where its market has them; an A share's digits stay the A share's."""
     session = PostSession(Terms(knows=set(listed(10, 0, ALL)).__contains__), Handshake("/"), 0.0)
-    reply = session.receive('{"action":"subscribe","symbols":"510300,000001,399001,510999"}', 0.0)
-    assert sorted(session.subscription.codes or ()) == ["000001", "399001.SZSE", "510300.SSE"]
+    reply = session.receive('{"action":"subscribe","symbols":"510300,sh000001,000001,399001,510999"}', 0.0)
+    assert sorted(session.subscription.codes or ()) == ["000001", "000001.SSE", "399001.SZSE", "510300.SSE"]
     assert "no such code: 510999" in str(reply.frames[1])
     session.receive('{"action":"unsubscribe","symbols":["510300"]}', 0.0)
-    assert sorted(session.subscription.codes or ()) == ["000001", "399001.SZSE"]
+    assert sorted(session.subscription.codes or ()) == ["000001", "000001.SSE", "399001.SZSE"]
