@@ -54,6 +54,7 @@ class Following:
         self._task: asyncio.Task[None] | None = None
         self._whole = asyncio.Event()
         self._told = False
+        self._complained = False
         self._consumer: AIOKafkaConsumer | None = None
 
     async def start(self, wait: float = FIRST_SECONDS) -> None:
@@ -79,7 +80,10 @@ class Following:
             try:
                 await self._follow()
             except (KafkaError, OSError, TimeoutError, RuntimeError) as error:
-                log.warning("%s can't be read, what is known of instruments stays: %r", self._topic, error)
+                # A broker that is away is said by others, and a topic that may not be read stays so for long.
+                level = logging.DEBUG if self._complained else logging.WARNING
+                self._complained = True
+                log.log(level, "%s can't be read, what is known of instruments stays: %r", self._topic, error)
             except Exception:
                 log.exception("following %s failed, and begins again", self._topic)
             await self._close()
@@ -116,6 +120,7 @@ class Following:
                 # A log that was made anew has lost what an older one held.
                 self._take([(code, None) for code in self.known if code not in held])
                 held = None
+                self._complained = False
                 self._whole.set()
             fetched: dict[Any, Any] = await consumer.getmany(self._place, timeout_ms=2 * _WAIT_MS)
             taken = self._read(fetched.get(self._place, ()))
