@@ -43,6 +43,12 @@ def _feed(text: str, name: str) -> None:
     _named(name, provider, text)
 
 
+def _kinds(text: str, name: str) -> None:
+    from market.kinds import parse
+
+    _named(name, parse, text)
+
+
 def _port(text: str, name: str) -> None:
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 65_536):
         raise UsageError(f"{name} {text} is not a port: give 1 to 65535")
@@ -60,6 +66,7 @@ CHECKS: Mapping[str, Callable[[str, str], object]] = {
     "bootstrap": addresses,
     "feed": _feed,
     "second_feed": _feed,
+    "kinds": _kinds,
     "agents": _agents,
     "store": _store,
     "threshold": _threshold,

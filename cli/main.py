@@ -19,6 +19,7 @@ from cli.commands import (
     demo,
     evaluate_feed,
     feeds,
+    instruments,
     kafka,
     process,
     produce,
@@ -64,6 +65,7 @@ app.add_typer(topics.app, name="topics", rich_help_panel=_CHANGING)
 app.add_typer(acl.app, name="acl", rich_help_panel=_CHANGING)
 app.add_typer(watchlist.app, name="watchlist", rich_help_panel=_CHANGING)
 app.add_typer(threshold.app, name="threshold", rich_help_panel=_CHANGING)
+app.add_typer(instruments.app, name="instruments", rich_help_panel=_CHANGING)
 
 
 def _version(asked: bool) -> None:

@@ -32,6 +32,7 @@ SHOWN: dict[str, tuple[str | None, str]] = {
     "source": ("ID", _FEED),
     "trades_only": (None, _CODES),
     "foreign": (None, _CODES),
+    "kinds": ("KIND[,KIND...]", _CODES),
     "quality": ("mark|quarantine|off", _TICKS),
     "own_clock": (None, _TICKS),
     "heartbeat": ("SECONDS", _FEED),

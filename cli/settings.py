@@ -165,6 +165,13 @@ _DECLARED = (
         default=False,
     ),
     Setting(
+        "kinds",
+        "--kinds",
+        "ASHARE_KINDS",
+        "kinds of instruments to take: a-share, fund, convertible, index, with commas",
+        "a-share",
+    ),
+    Setting(
         "quality",
         "--quality",
         "ASHARE_FEED_QUALITY",
