@@ -256,9 +256,7 @@ class BarState(Record, frozen=True, gc=False):
         None
     )
     day_low: Annotated[Price, Meta(description="Yuan: the day's lowest price, as the feed last gave it")] | None = None
-    time: (
-        Annotated[Milliseconds, Meta(description="Market time at that tick, ms since the epoch")] | None
-    ) = None
+    time: Annotated[Milliseconds, Meta(description="Market time at that tick, ms since the epoch")] | None = None
 
 
 class Instrument(Record, frozen=True, gc=False):
