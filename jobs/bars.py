@@ -220,16 +220,23 @@ class Bars:
 
     # -- closing -------------------------------------------------------------------------------------------------------
 
-    def close(self, partition: int, market: int) -> tuple[list[Made], set[BarRow]]:
+    def close(
+        self, partition: int, market: int, rows: dict[str, BarRow] | None = None
+    ) -> tuple[list[Made], set[BarRow]]:
         """Close what is due by a clock that is ahead of the partition's ticks.
 
         Its market time stays that of the ticks: what still comes makes a new revision.
+
+        Args:
+            rows: of the partition, where it may have had no chunk since they were restored.
 
         Returns:
             As ``apply``.
         """
         made: list[Made] = []
         of = self._partitions.get(partition)
+        if of is None and rows is not None:
+            of = _Partition(rows, 0)
         return made, set() if of is None or market < of.due else self._close(of, market, made)
 
     def finish(self, partition: int) -> list[Made]:

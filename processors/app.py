@@ -170,6 +170,7 @@ class Parts:
             "stored": sum(agent.get("stored", 0) for agent in every),
             "changes": sum(agent.get("changes", 0) for agent in every),
             "snapshots": sum(agent.get("snapshots", 0) for agent in every),
+            "bars": sum(agent.get("bars", 0) for agent in every),
             "repeated": max(agent.get("repeated", 0) for agent in every),
             "suspicious": max(agent.get("suspicious", 0) for agent in every),
             "late": max(agent.get("late", 0) for agent in every),

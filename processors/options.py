@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobs.thresholds import Thresholds
+from processors.agents.bars import BarsAgent
 from processors.agents.changes import ChangesAgent
 from processors.agents.snapshots import SnapshotsAgent
 from processors.agents.storage import StorageAgent
 from processors.streaming.agent import Agent
 from schemas import UsageError
 
-AGENTS = ("snapshots", "storage", "changes")
+AGENTS = ("snapshots", "storage", "changes", "bars")
 """The agents of this project, in the order in which they start."""
 _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _FILE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
@@ -70,6 +71,7 @@ def make_agents(options: WorkerOptions) -> list[Agent]:
         "snapshots": SnapshotsAgent,
         "storage": lambda: StorageAgent(options.store),
         "changes": lambda: ChangesAgent(options.thresholds),
+        "bars": BarsAgent,
     }
     agents = [known[name]() if name in known else load(name) for name in options.agents]
     names = [agent.name for agent in agents]
