@@ -20,23 +20,29 @@ from ashare_client.errors import (
     RecordError,
     StateError,
 )
+from ashare_client.folding import PRESETS, KBar, fold
 from ashare_client.gaps import Gap
 from ashare_client.login import login
+from ashare_client.minute_bars import bars
 from ashare_client.places import End, Start
-from ashare_client.readers import FeedEvents, PriceChanges, Ticks
-from ashare_client.records import FeedEvent, LineMark, Origin, PriceChange, Snapshot, Tick
+from ashare_client.readers import Bars, FeedEvents, PriceChanges, Ticks
+from ashare_client.records import Bar, FeedEvent, LineMark, Origin, PriceChange, Snapshot, Tick
 from ashare_client.snapshots import Snapshots
 from ashare_client.stats import Stats
 
 __all__ = [
     "BOARDS",
+    "PRESETS",
     "ArgumentError",
+    "Bar",
+    "Bars",
     "Batch",
     "ClientError",
     "End",
     "FeedEvent",
     "FeedEvents",
     "Gap",
+    "KBar",
     "LineMark",
     "NoBrokerError",
     "NoTopicError",
@@ -52,6 +58,8 @@ __all__ = [
     "Stats",
     "Tick",
     "Ticks",
+    "bars",
     "board",
+    "fold",
     "login",
 ]
