@@ -14,6 +14,7 @@ from broker.probe import Found, LogId, Probe
 from broker.shared import SharedBatches
 from processors.agents.snapshots import SnapshotsAgent
 from processors.feed_events import FeedEvents
+from processors.http.bars import BarRoutes
 from processors.http.metrics import METRICS, WorkerMetrics
 from processors.http.peers import announced, check_own
 from processors.http.routes import Routes
@@ -25,6 +26,7 @@ from processors.streaming.membership import instance_id
 from processors.streaming.runner import AgentRunner
 from processors.streaming.watchdog import Watchdog
 from schemas.topics import FEED_EVENTS
+from stores import open_bars
 
 BLOCKED_SECONDS = 5.0
 _LOOK_SECONDS = 0.5
@@ -75,7 +77,8 @@ class Parts:
             peer_secret=options.peer_secret,
             exposition=Exposition(METRICS, WorkerMetrics(self.runners, self.health, self.status).read),
         )
-        self.server = WebServer(options.web_host, options.web_port, routes.install)
+        bars = BarRoutes(open_bars(options.store))
+        self.server = WebServer(options.web_host, options.web_port, routes.install, bars.install)
         self.loop: asyncio.AbstractEventLoop | None = None
         self._followed = set(followed)
         self._log_ids: dict[str, LogId] = {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -194,6 +194,7 @@ class BarCheck:
         self._findings = findings
         self._rows: dict[str, Json] = {}
         self._last: dict[tuple[str, Key], Json] = {}
+        self._published: dict[tuple[str, Key], Json] = {}
 
     def row(self, entry: Entry) -> None:
         """Take a record of the state's topic."""
@@ -214,7 +215,7 @@ class BarCheck:
             code, place = bar["code"], (bar["start"], bar["auction"])
             if entry.key != code.encode() or bar["origin"]["partition"] != entry.partition:
                 self._findings.add("bar_mismatches", why="under another key, or in another partition", got=bar, **where)
-            self._last[code, place] = bar
+            self._last[code, place] = self._published[code, place] = bar
         except (ValueError, TypeError, KeyError):
             self._findings.add("bar_mismatches", why="no bar", value=repr(entry.value)[:200], **where)
 
@@ -232,6 +233,28 @@ class BarCheck:
             self._compare_row(code, state, gaps)
         for (code, key), got in self._last.items():
             add("bar_mismatches", code=code, start=key[0], auction=key[1], why="no tick of this bar is due", got=got)
+
+    def unlike(self, rows: Iterable[Json]) -> list[Json]:
+        """Where the rows of a store are not the bars of the topic, each as it was published last."""
+        left = dict(self._published)
+        wrong: list[Json] = []
+        for row in rows:
+            auction = None if row["auction"] == "none" else row["auction"]
+            bar = left.pop((row["code"], (row["start"], auction)), None)
+            if bar is None:
+                wrong.append({"why": "stored, and not published", "got": row})
+                continue
+            origin = bar["origin"]
+            due = bar | {"origin_partition": origin["partition"], "origin_offset": origin["offset"], "auction": auction}
+            got = row | {"auction": auction, "gap": None if row["gap"] is None else json.loads(row["gap"])}
+            fields = {name: (due[name], value) for name, value in got.items() if due[name] != value}
+            if fields:
+                wrong.append({"why": "stored otherwise", "code": row["code"], "start": row["start"], "fields": fields})
+        return wrong + [{"why": "not stored", "code": code, "start": key[0]} for code, key in left]
+
+    def not_stored(self, example: Json) -> None:
+        """Enter such a row as a finding."""
+        self._findings.add("bar_mismatches", **example)
 
     def _compare_row(self, code: str, state: _Code, gaps: Sequence[Due]) -> None:
         row = self._rows.get(code)

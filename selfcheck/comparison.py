@@ -27,7 +27,7 @@ from selfcheck.rising import Rising
 from selfcheck.rows import RowCheck
 from selfcheck.served import ServedCheck
 from selfcheck.snapshots import check_snapshots
-from selfcheck.stores import questdb_rows, sqlite_rows
+from selfcheck.stores import questdb_bars, questdb_rows, sqlite_bars, sqlite_rows
 from selfcheck.thresholds import Rules
 from selfcheck.ticks import TickCheck
 from selfcheck.verdict import Verdict
@@ -46,6 +46,8 @@ THRESHOLD_MARKS = "ashare.threshold-marks.v1"
 
 _MARKED = 10.0
 """Seconds within which the end of the feed shows in every snapshot that the worker serves."""
+_BARS_STORED = 20.0
+"""Seconds within which the store has the last bars that were published."""
 _PUBLISHED = 1.0
 """Seconds within which they are published."""
 
@@ -93,6 +95,8 @@ async def compare(
     await compare_changes(reader, ticks, changes, sessions, rules=rules, served=served, bars=bars)
     if bars is not None:
         verdict.bars = await compare_bars(reader, bars, events)
+        if any("bar-store" in agents.split(",") for agents in stack.plan.workers):
+            await _compare_stored_bars(stack, reader, bars)
     await check_committed(reader, stack.groups, findings)
     await asyncio.to_thread(_compare_gaps, ledger, events, ticks, launches, verdict)
     if relisting is not None:
@@ -153,6 +157,25 @@ async def compare_bars(reader: LogReader, bars: BarCheck, events: Sequence[Json]
                 bars.bar(entry)
     bars.finish(due(events))
     return bars.compared
+
+
+async def _compare_stored_bars(stack: Stack, reader: LogReader, bars: BarCheck) -> None:
+    """Compare the store with the bars' topic, which is at rest but for marks of the feed's end."""
+    deadline = time.monotonic() + _BARS_STORED
+    while True:
+        for partition in await reader.partitions(BARS):
+            async for entries in reader.read(BARS, partition):
+                for entry in entries:
+                    bars.bar(entry)
+        if stack.plan.store == "questdb":
+            wrong = await asyncio.to_thread(lambda: bars.unlike(questdb_bars(stack.store_url)))
+        else:
+            wrong = await asyncio.to_thread(lambda: bars.unlike(sqlite_bars(stack.store_directory)))
+        if not wrong or time.monotonic() > deadline:
+            break
+        await asyncio.sleep(_PUBLISHED)
+    for example in wrong:
+        bars.not_stored(example)
 
 
 async def check_committed(reader: LogReader, groups: Sequence[str], findings: Findings) -> None:

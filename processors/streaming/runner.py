@@ -396,6 +396,7 @@ class AgentRunner:
         lag = self.lag(ends)
         return {
             "group": self.group,
+            "input": self.agent.input,
             "recovered": self.recovered,
             "handled": self.handled,
             "chunks": self.chunks,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -12,7 +13,7 @@ from schemas.topics import BARS
 from tests.consumers.archive.records import NOON, Raw, chunk, keep
 
 
-def bar(minute: int, revision: int = 0, offset: int = 10, **more: object) -> Bar:
+def bar(minute: int, revision: int = 0, offset: int = 10, **more: Any) -> Bar:
     start = NOON + minute * 60_000
     return Bar(
         "600519", "SSE", "2026-11-20", start, start + 60_000, 10.0, 10.5, 9.9, 10.1, 7, revision, Origin(3, offset),
