@@ -6,7 +6,7 @@ that is written again changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -123,14 +123,16 @@ def bar_of(values: Sequence[Any]) -> Bar:
     *figures, partition, offset, volume, turnover, auction, gap, doubtful = values
     if isinstance(volume, float) and volume.is_integer():
         volume = int(volume)
-    fields = (
+    make: Callable[..., Bar] = Bar
+    return make(
+        *figures,
+        Origin(partition, offset),
         volume,
         turnover,
         None if auction == CONTINUOUS else auction,
         None if gap is None else _gap(gap),
         doubtful,
     )
-    return Bar(*figures, Origin(partition, offset), *fields)
 
 
 def latest(bars: Sequence[Bar]) -> list[Bar]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from datetime import date
 
 from aiohttp import web
@@ -34,28 +35,19 @@ class BarRoutes:
         """400 for what can't be meant, 404 where there are none, 503 while the store does not answer."""
         code, asked = request.match_info["code"], request.query
         width, auction, day = asked.get("minutes", "1"), asked.get("auction", "first"), asked.get("day")
-        unknown = sorted(asked.keys() - {"minutes", "auction", "day"})
-        if unknown:
-            return refusal(400, "bad_request", f"{unknown[0][:64]!r} is not known: give minutes, auction or day")
         try:
             instrument(code)
         except UnknownCode as error:
             return answer(400, {"error": "malformed_code", "message": str(error), "code": code[:64]})
-        if width not in WIDTHS:
-            return refusal(400, "bad_request", f"minutes: one of {', '.join(WIDTHS)}")
-        if auction not in AUCTIONS:
-            return refusal(400, "bad_request", f"auction: one of {', '.join(AUCTIONS)}")
-        if day is not None and not _is_day(day):
-            return refusal(400, "bad_request", "day: a Shanghai date, YYYY-MM-DD")
+        wrong = _wrong(asked)
+        if wrong is not None:
+            return refusal(400, "bad_request", wrong)
         try:
             async with asyncio.timeout(_SECONDS), self._turn:
                 found = await asyncio.to_thread(self._read, code, day, width, auction)
-        except TimeoutError:
-            return refusal(
-                503, "unavailable", f"the store did not answer within {_SECONDS:g} s", **{"Retry-After": "1"}
-            )
-        except UsageError as error:
-            return refusal(503, "unavailable", str(error), **{"Retry-After": "1"})
+        except (TimeoutError, UsageError) as error:
+            why = str(error) or f"the store did not answer within {_SECONDS:g} s"
+            return refusal(503, "unavailable", why, **{"Retry-After": "1"})
         if found is None:
             what = "the store holds no bars" if day is None else f"the store holds no bars of {code} on {day}"
             return answer(404, {"error": "no_bars", "message": f"{what} (agents bars and bar-store)", "code": code})
@@ -75,6 +67,23 @@ class BarRoutes:
                 return None
         minutes = width if width == "day" else int(width)
         return {"code": code, "session": day, "minutes": minutes, "bars": fold(bars, width, auction)}
+
+
+def _wrong(asked: Mapping[str, str]) -> str | None:
+    """What of a question can't be meant."""
+    for name, given in asked.items():
+        match name:
+            case "minutes" if given not in WIDTHS:
+                return f"minutes: one of {', '.join(WIDTHS)}"
+            case "auction" if given not in AUCTIONS:
+                return f"auction: one of {', '.join(AUCTIONS)}"
+            case "day" if not _is_day(given):
+                return "day: a Shanghai date, YYYY-MM-DD"
+            case "minutes" | "auction" | "day":
+                pass
+            case _:
+                return f"{name[:64]!r} is not known: give minutes, auction or day"
+    return None
 
 
 def _is_day(text: str) -> bool:
