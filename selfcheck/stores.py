@@ -71,7 +71,7 @@ BAR_COLUMNS = (
     *("code", "session", "start", "end", "open", "high", "low", "close", "volume", "turnover", "ticks", "revision"),
     *("origin_partition", "origin_offset", "auction", "doubtful", "gap"),
 )
-_BARS = "SELECT " + ", ".join(f'"{name}"' for name in BAR_COLUMNS) + " FROM bars"
+_BARS = "SELECT " + ", ".join(f'"{name}"' for name in BAR_COLUMNS) + " FROM bars"  # noqa: S608 - our own column names
 
 
 def sqlite_bars(directory: Path) -> list[dict[str, Any]]:
