@@ -40,12 +40,12 @@ class PlainBar:
     turnover: Decimal = Decimal(0)
 
 
-def plain_bars(ticks: list[Tick]) -> dict[Key, tuple[Any, ...]]:
+def plain_bars(ticks: list[Tick], midnight: int = MIDNIGHT) -> dict[Key, tuple[Any, ...]]:
     """Open, high, low, close, volume, turnover and ticks of each minute, by ticks without flaws."""
     bars: dict[Key, PlainBar] = {}
     kept: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
     for one in ticks:
-        since_midnight = one.time - MIDNIGHT
+        since_midnight = one.time - midnight
         minute = since_midnight // 60_000
         auction, order = None, 0
         if 565 <= minute < 570:
@@ -62,7 +62,7 @@ def plain_bars(ticks: list[Tick]) -> dict[Key, tuple[Any, ...]]:
             if len(kept[one.code]) == 4 and place < kept[one.code][0]:
                 continue
             kept[one.code] = sorted([*kept[one.code], place])[-4:]
-        bar = bars.setdefault((one.code, MIDNIGHT + minute * 60_000, auction), PlainBar())
+        bar = bars.setdefault((one.code, midnight + minute * 60_000, auction), PlainBar())
         bar.prices.append(one.price)
         bar.volume += int(one.volume or 0)
         bar.turnover += Decimal(repr(one.turnover)).quantize(Decimal("0.0001"))
