@@ -28,7 +28,7 @@ from consumers.replay.outputs.topic import ToTopic
 from consumers.replay.progress import LiveProgress, PlainProgress
 from consumers.replay.run import Progress, Request, Summary, replay
 from consumers.replay.terminal import HELP, interactive, keyboard
-from consumers.replay.through import Through, ThroughChanges, ThroughSnapshots
+from consumers.replay.through import Through, ThroughBars, ThroughChanges, ThroughSnapshots
 from jobs.thresholds import parse_overrides
 from schemas import UsageError
 from schemas.outside import printable, printable_lines
@@ -183,6 +183,8 @@ def read_through(wanted: Wanted, request: Request) -> Through | None:
         )
     if wanted.through == "snapshots":
         return ThroughSnapshots()
+    if wanted.through == "bars":
+        return ThroughBars()
     return ThroughChanges(parse_overrides(wanted.threshold, wanted.thresholds), request.topic)
 
 

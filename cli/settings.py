@@ -224,7 +224,7 @@ _DECLARED = (
         "what a change of the watchlist by the producer's HTTP needs; default: none, any account of this machine may",
         secret=True,
     ),
-    Setting("agents", "--agents", "ASHARE_AGENTS", "agents of this worker", "snapshots,storage,changes"),
+    Setting("agents", "--agents", "ASHARE_AGENTS", "agents of this worker", "snapshots,storage,changes,bars,bar-store"),
     Setting("store", "--store", "ASHARE_STORE", "sqlite:///DIR or questdb://HOST:9000", "sqlite:///data/ticks"),
     Setting("store_user", "--store-user", "ASHARE_STORE_USER", "QuestDB's user; default with a password file: admin"),
     Setting(

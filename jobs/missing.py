@@ -7,7 +7,7 @@ from the events and from the row alone, whichever came first, so it is the same 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -33,19 +33,33 @@ Hours = tuple[int, int]
 
 
 class MarkedRow(Protocol):
-    """A snapshot's row: its session's ``day`` (days since 1970-01-01 in Shanghai), its last tick, its mark."""
+    """What bears a mark, of one code: when its last tick was received, and which lines its ticks came by."""
 
-    code: str
-    exchange: str
-    partition: int
-    day: int
-    time: int
-    received: int
     gap: GapMark | None
+
+    @property
+    def code(self) -> str:
+        """Its code."""
+
+    @property
+    def partition(self) -> int:
+        """Of the ticks."""
+
+    @property
+    def received(self) -> int:
+        """When its last tick was received, µs since the epoch."""
 
     def came_by(self, source: str) -> bool:
         """Whether a tick of the line was applied."""
         ...
+
+
+class SessionRow(MarkedRow, Protocol):
+    """A snapshot's row: its session's ``day`` (days since 1970-01-01 in Shanghai), and its last tick."""
+
+    exchange: str
+    day: int
+    time: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +106,7 @@ class Span:
         return known.start if known is not None and self.start <= known.start <= self.at else self.start
 
 
-def trading(row: MarkedRow) -> list[Hours]:
+def trading(row: SessionRow) -> list[Hours]:
     """When the row's session is traded, by its exchange's widest hours, as local time.
 
     These are exchange time. Where the row's last tick tells that the two are apart, a market of another time being
@@ -171,19 +185,27 @@ class Missing:
         line.at = max(line.at, event.at)
         return _changed(known, line.lasting)
 
-    def mark(self, row: MarkedRow) -> bool:
+    def since(self, us: int) -> list[Span]:
+        """The gaps that last, or ended after a time, µs since the epoch."""
+        return [
+            span
+            for line in self._lines.values()
+            for span in ((*line.over, line.lasting) if line.lasting is not None else line.over)
+            if span.end is None or span.end > us
+        ]
+
+    def mark(self, row: SessionRow) -> bool:
         """Set a row's mark to what is known by now; whether it is another than before.
 
         It covers every gap that concerns the row and reaches into its session, and is named by the one told last; while
         one of them lasts, so does the mark.
         """
-        before, hours = row.gap, trading(row)
-        found = [
-            span
-            for line in self._lines.values()
-            for span in ((*line.over, line.lasting) if line.lasting is not None else line.over)
-            if span.reaches_into(hours) and span.concerns(row)
-        ]
+        return self.cover(row, trading(row), self.since(-1))
+
+    def cover(self, row: MarkedRow, hours: Sequence[Hours], spans: Iterable[Span]) -> bool:
+        """As ``mark``, where it is known which of the gaps may matter, and into which hours they have to reach."""
+        before = row.gap
+        found = [span for span in spans if span.reaches_into(hours) and span.concerns(row)]
         mark = None
         if found:
             last = max(found, key=_told)

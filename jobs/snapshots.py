@@ -9,7 +9,7 @@ from jobs.flaws import AHEAD_US, NOTHING, meaning, session_day
 from jobs.marks import Marked, Repeats
 from jobs.missing import Missing
 from jobs.room import Room
-from market.prices import SCALE
+from market.prices import SCALE, sum_to_e4
 from market.times import DAY_MS, SHANGHAI_MS
 from schemas import GapMark, Origin, RecordError, Snapshot, decode
 from schemas.bounds import MAX_SESSION_TURNOVER, MAX_SESSION_VOLUME
@@ -99,12 +99,6 @@ class SnapshotRow(Marked):
         )
 
 
-def _scaled(turnover: float) -> int:
-    """A published turnover in 1/10,000 yuan, exactly: the product of a large sum would be off."""
-    whole = int(turnover)
-    return whole * SCALE + round((turnover - whole) * SCALE)
-
-
 class Snapshots:
     """The job over the rows of one partition at a time.
 
@@ -148,7 +142,7 @@ class Snapshots:
             round(p * SCALE) for p in (kept.price, kept.open, kept.high, kept.low)
         )
         row.time, row.received, row.ticks, row.volume = kept.time, kept.received, kept.ticks, kept.volume
-        row.turnover = None if kept.turnover is None else _scaled(kept.turnover)
+        row.turnover = None if kept.turnover is None else sum_to_e4(kept.turnover)
         row.close = None if kept.previous_close is None else round(kept.previous_close * SCALE)
         row.offset, row.gap = kept.origin.offset, kept.gap
         row.doubtful, row.quality = kept.doubtful, kept.quality

@@ -13,3 +13,9 @@ def to_e4(yuan: float) -> int:
 def from_e4(e4: int) -> float:
     """The yuan of a price in 1/10,000 yuan: the float nearest to it, which prints as written."""
     return e4 / SCALE
+
+
+def sum_to_e4(yuan: float) -> int:
+    """A sum of yuan in 1/10,000 yuan, exactly as it was published: the product of a large sum would be off."""
+    whole = int(yuan)
+    return whole * SCALE + round((yuan - whole) * SCALE)

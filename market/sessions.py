@@ -114,6 +114,15 @@ def widest_hours(exchange: str) -> tuple[tuple[int, int], ...]:
     return (_at(9, 15), _at(11, 30) + late), (_at(13, 0), _AFTER_HOURS.end + late)
 
 
+def has_closing_auction(day: date, exchange: str, board: Board) -> bool:
+    """Whether the closing price of that day is made by an auction, from 14:57 to 15:00.
+
+    Args:
+        day: a Shanghai date, whether there was trading or not.
+    """
+    return _holds(_CLOSING_AUCTIONS, day, exchange, board)
+
+
 def phase_at(ms: int, exchange: str = "SSE", board: Board = Board.MAIN) -> Phase:
     """The phase at an exchange time, ms since the epoch.
 

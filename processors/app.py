@@ -15,6 +15,7 @@ from broker.shared import SharedBatches
 from instruments.following import Following
 from processors.agents.snapshots import SnapshotsAgent
 from processors.feed_events import FeedEvents
+from processors.http.bars import BarRoutes
 from processors.http.metrics import METRICS, WorkerMetrics
 from processors.http.peers import announced, check_own
 from processors.http.routes import Routes
@@ -26,6 +27,7 @@ from processors.streaming.membership import instance_id
 from processors.streaming.runner import AgentRunner
 from processors.streaming.watchdog import Watchdog
 from schemas.topics import FEED_EVENTS
+from stores import open_bars
 
 BLOCKED_SECONDS = 5.0
 _LOOK_SECONDS = 0.5
@@ -78,7 +80,8 @@ class Parts:
             exposition=Exposition(METRICS, WorkerMetrics(self.runners, self.health, self.status).read),
             known=None if self.instruments is None else self.instruments.known,
         )
-        self.server = WebServer(options.web_host, options.web_port, routes.install)
+        bars = BarRoutes(open_bars(options.store))
+        self.server = WebServer(options.web_host, options.web_port, routes.install, bars.install)
         self.loop: asyncio.AbstractEventLoop | None = None
         self._followed = set(followed)
         self._log_ids: dict[str, LogId] = {}
@@ -173,6 +176,7 @@ class Parts:
             "stored": sum(agent.get("stored", 0) for agent in every),
             "changes": sum(agent.get("changes", 0) for agent in every),
             "snapshots": sum(agent.get("snapshots", 0) for agent in every),
+            "bars": sum(agent.get("bars", 0) for agent in every),
             "repeated": max(agent.get("repeated", 0) for agent in every),
             "suspicious": max(agent.get("suspicious", 0) for agent in every),
             "late": max(agent.get("late", 0) for agent in every),

@@ -1,34 +1,62 @@
-"""Gap marks: feed events, which tell what is missing, put on the snapshots that lack it."""
+"""Gap marks: feed events, which tell what is missing, put on the rows that lack it."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from typing import Generic, Protocol, TypeVar
 
-from jobs.missing import Concerned, Missing
-from jobs.snapshots import SnapshotRow
+from jobs.missing import Concerned
 from processors.streaming.agent import Table
 from schemas import FeedEvent
-from schemas.topics import SNAPSHOTS, partition_of, topics
-
-PublishRows = Callable[[int, Iterable[SnapshotRow]], None]
+from schemas.topics import partition_of, topics
 
 
-class GapMarks:
-    """Keeps the marks of this worker's snapshots as the feed events have them.
+class MarkableRow(Protocol):
+    """A row that may bear marks: none while it has no ticks."""
+
+    @property
+    def ticks(self) -> int:
+        """How much there is to mark."""
+
+    def came_by(self, source: str) -> bool:
+        """Whether a tick of the line was applied."""
+        ...
+
+
+R = TypeVar("R", bound=MarkableRow)
+R_contra = TypeVar("R_contra", bound=MarkableRow, contravariant=True)
+
+
+class Marker(Protocol[R_contra]):
+    """Takes events in, and marks rows by them (``jobs.missing.Missing`` does for snapshots)."""
+
+    def take(self, event: FeedEvent) -> list[Concerned]:
+        """Take one event in; whose marks are to be looked at anew."""
+
+    def mark(self, row: R_contra) -> bool:
+        """Mark a row; whether its mark is another than before."""
+
+
+class GapMarks(Generic[R]):
+    """Keeps the marks of this worker's rows as the feed events have them.
 
     Rows that are restored are marked anew, so an event that came while a partition moved is not missed.
     """
 
     def __init__(
-        self, missing: Missing, table: Table, publish: PublishRows, concerns: Callable[[FeedEvent], bool]
+        self,
+        missing: Marker[R],
+        table: Table,
+        publish: Callable[[int, Iterable[R]], object],
+        concerns: Callable[[FeedEvent], bool],
     ) -> None:
         """No partition is this worker's yet.
 
         Args:
-            missing: the snapshots job's, which takes the events in.
+            missing: the job's, which takes the events in.
             publish: given a partition and those of its rows that have another mark than before.
-            concerns: whether this group lost what a retention gap is about: snapshots do not lack what others lost.
+            concerns: whether this group lost what a retention gap is about: its rows do not lack what others lost.
         """
         self._missing, self._table, self._publish, self._concerns = missing, table, publish, concerns
         self._assigned = False
@@ -58,8 +86,8 @@ class GapMarks:
             for partition, by_code in held.items():
                 self._mark(partition, [row for row in by_code.values() if row.came_by(concerned.source)])
             return
-        count = topics()[SNAPSHOTS].partitions
-        found: defaultdict[int, list[SnapshotRow]] = defaultdict(list)
+        count = topics()[self._table.topic].partitions
+        found: defaultdict[int, list[R]] = defaultdict(list)
         for code in concerned.codes:
             partition = partition_of(code, count)
             row = held.get(partition, {}).get(code)
@@ -68,7 +96,7 @@ class GapMarks:
         for partition, rows in found.items():
             self._mark(partition, rows)
 
-    def _mark(self, partition: int, rows: Iterable[SnapshotRow]) -> None:
+    def _mark(self, partition: int, rows: Iterable[R]) -> None:
         moved = [row for row in rows if row.ticks and self._missing.mark(row)]
         if moved:
             self._publish(partition, moved)

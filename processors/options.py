@@ -10,14 +10,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobs.thresholds import Thresholds
+from processors.agents.bar_store import BarStoreAgent
+from processors.agents.bars import BarsAgent
 from processors.agents.changes import ChangesAgent
 from processors.agents.snapshots import SnapshotsAgent
 from processors.agents.storage import StorageAgent
 from processors.streaming.agent import Agent
 from schemas import UsageError
 
-AGENTS = ("snapshots", "storage", "changes")
-"""The agents of this project, in the order in which they start."""
+AGENTS = ("snapshots", "storage", "changes", "bars")
+"""The agents of this project that read the ticks, in the order in which they start."""
+OWN = (*AGENTS, "bar-store")
+"""All agents of this project: the last one reads what ``bars`` makes."""
 _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _FILE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
@@ -27,7 +31,7 @@ class WorkerOptions:
     """What a worker is told.
 
     Attributes:
-        agents: of ``AGENTS``, or ``MODULE:CLASS``.
+        agents: of ``OWN``, or ``MODULE:CLASS``.
         web_url: where other workers reach this one.
         web_hosts: further names that its HTTP is asked by.
         peer_secret: what the workers of the group share.
@@ -53,11 +57,11 @@ def parse_agents(text: str) -> tuple[str, ...]:
         UsageError: none, or one that does not exist.
     """
     named = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-    unknown = [name for name in named if name not in AGENTS and not _FILE.fullmatch(name)]
+    unknown = [name for name in named if name not in OWN and not _FILE.fullmatch(name)]
     if unknown or not named:
         what = f"{unknown[0]!r} is not an agent" if unknown else "no agent is named"
-        raise UsageError(f"{what}: --agents takes {', '.join(AGENTS)}, and agents of your own as MODULE:CLASS")
-    return (*(name for name in AGENTS if name in named), *(name for name in named if name not in AGENTS))
+        raise UsageError(f"{what}: --agents takes {', '.join(OWN)}, and agents of your own as MODULE:CLASS")
+    return (*(name for name in OWN if name in named), *(name for name in named if name not in OWN))
 
 
 def make_agents(options: WorkerOptions) -> list[Agent]:
@@ -70,6 +74,8 @@ def make_agents(options: WorkerOptions) -> list[Agent]:
         "snapshots": SnapshotsAgent,
         "storage": lambda: StorageAgent(options.store),
         "changes": lambda: ChangesAgent(options.thresholds),
+        "bars": BarsAgent,
+        "bar-store": lambda: BarStoreAgent(options.store),
     }
     agents = [known[name]() if name in known else load(name) for name in options.agents]
     names = [agent.name for agent in agents]
@@ -103,9 +109,14 @@ def load(place: str) -> Agent:
         raise UsageError(f"--agents {place}: {class_name}() failed: {error!r}") from error
     name = getattr(agent, "name", None)
     # Names of several agents were those of their shared groups in earlier versions (``streaming.groups``).
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or set(name.split("-")) <= set(AGENTS):
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or taken(name):
         raise UsageError(
             f"--agents {place}: its name is {name!r}: set `name` to lower-case letters, digits and dashes, other than"
-            f" {', '.join(AGENTS)}, or these joined"
+            f" {', '.join(OWN)}, or these joined"
         )
     return agent
+
+
+def taken(name: str) -> bool:
+    """Whether a name is one of this project's, or some of them joined."""
+    return name in OWN or set(name.split("-")) <= set(AGENTS)

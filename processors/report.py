@@ -45,6 +45,7 @@ def counted(status: Mapping[str, Any]) -> str:
             ("storage", "stored", "stored"),
             ("changes", "changes", "price changes"),
             ("snapshots", "snapshots", "snapshots"),
+            ("bars", "bars", "bars"),
         )
         if agent in agents
     ]

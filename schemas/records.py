@@ -237,12 +237,14 @@ class Bar(Record, frozen=True, gc=False):
         | None
     ) = None
     gap: Annotated[GapMark | None, Meta(description="What of the bar may be missing; null: nothing known")] = None
+    doubtful: Annotated[int, Meta(ge=0, le=INT64, description="Ticks of the bar whose price broke a trading rule")] = 0
 
 
 class BarState(Record, frozen=True, gc=False):
     """Where the bars job stands with a code: ``ashare.bars-1m-state.v1``, compacted, internal.
 
-    ``bars`` are those that may still change, oldest first; ``day_high`` and ``day_low`` what the feed gave last.
+    ``bars`` are those that may still change, oldest first; ``day_high`` and ``day_low`` what the feed gave last;
+    ``time`` how far the market was, by the ticks of the partition, at the tick of ``origin``.
     """
 
     code: Code
@@ -254,6 +256,7 @@ class BarState(Record, frozen=True, gc=False):
         None
     )
     day_low: Annotated[Price, Meta(description="Yuan: the day's lowest price, as the feed last gave it")] | None = None
+    time: Annotated[Milliseconds, Meta(description="Market time at that tick, ms since the epoch")] | None = None
 
 
 class Instrument(Record, frozen=True, gc=False):

@@ -12,6 +12,7 @@ from typing import Any
 
 from deploy.local.stack import Stack
 from selfcheck import gaps, missing
+from selfcheck.bars import BarCheck
 from selfcheck.books import BookCheck
 from selfcheck.changes import ChangeCheck
 from selfcheck.exact import Rule
@@ -26,7 +27,7 @@ from selfcheck.rising import Rising
 from selfcheck.rows import RowCheck
 from selfcheck.served import ServedCheck
 from selfcheck.snapshots import check_snapshots
-from selfcheck.stores import questdb_rows, sqlite_rows
+from selfcheck.stores import questdb_bars, questdb_rows, sqlite_bars, sqlite_rows
 from selfcheck.thresholds import Rules
 from selfcheck.ticks import TickCheck
 from selfcheck.verdict import Verdict
@@ -36,6 +37,8 @@ Json = dict[str, Any]
 TICKS = "ashare.ticks.v1"
 SNAPSHOTS = "ashare.snapshots.v1"
 CHANGES = "ashare.price-changes.v1"
+BARS = "ashare.bars-1m.v1"
+BARS_STATE = "ashare.bars-1m-state.v1"
 DEAD_LETTERS = "ashare.dead-letters.v1"
 FEED_EVENTS = "ashare.feed-events.v1"
 THRESHOLDS = "ashare.thresholds.v1"
@@ -43,6 +46,8 @@ THRESHOLD_MARKS = "ashare.threshold-marks.v1"
 
 _MARKED = 10.0
 """Seconds within which the end of the feed shows in every snapshot that the worker serves."""
+_BARS_STORED = 20.0
+"""Seconds within which the store has the last bars that were published."""
 _PUBLISHED = 1.0
 """Seconds within which they are published."""
 
@@ -86,7 +91,12 @@ async def compare(
     ticks = TickCheck(ledger, findings, beside)
     changes = ChangeCheck(ChangeReference(rule), findings)
     sessions = SessionReference()
-    await compare_changes(reader, ticks, changes, sessions, rules=rules, served=served)
+    bars = BarCheck(findings) if any("bars" in agents.split(",") for agents in stack.plan.workers) else None
+    await compare_changes(reader, ticks, changes, sessions, rules=rules, served=served, bars=bars)
+    if bars is not None:
+        verdict.bars = await compare_bars(reader, bars, events)
+        if any("bar-store" in agents.split(",") for agents in stack.plan.workers):
+            await _compare_stored_bars(stack, reader, bars)
     await check_committed(reader, stack.groups, findings)
     await asyncio.to_thread(_compare_gaps, ledger, events, ticks, launches, verdict)
     if relisting is not None:
@@ -108,6 +118,7 @@ async def compare_changes(
     *,
     rules: Rules | None = None,
     served: ServedCheck | None = None,
+    bars: BarCheck | None = None,
 ) -> None:
     """Read the ticks' topic, from which all that is due follows, and compare the changes' topic with it.
 
@@ -122,11 +133,49 @@ async def compare_changes(
                     continue
                 if sessions.apply(tick) and served is not None:
                     served.tick(partition, entry.offset, tick["code"])
+                if bars is not None:
+                    bars.reference.apply(partition, entry.offset, tick)
                 changes.tick(entry.offset, tick, None if rules is None else rules.of(partition, entry.offset, tick))
         async for entries in reader.read(CHANGES, partition):
             for entry in entries:
                 changes.change(entry)
         changes.finish_partition(partition)
+
+
+async def compare_bars(reader: LogReader, bars: BarCheck, events: Sequence[Json]) -> int:
+    """Compare the bars' topic and state with what the ticks give; gives how many bars were compared.
+
+    Raises:
+        LogError: a topic can't be read.
+    """
+    # What a row says was published is in the topic: rows first.
+    for entry in await _all(reader, BARS_STATE):
+        bars.row(entry)
+    for partition in await reader.partitions(BARS):
+        async for entries in reader.read(BARS, partition):
+            for entry in entries:
+                bars.bar(entry)
+    bars.finish(due(events))
+    return bars.compared
+
+
+async def _compare_stored_bars(stack: Stack, reader: LogReader, bars: BarCheck) -> None:
+    """Compare the store with the bars' topic, which is at rest but for marks of the feed's end."""
+    deadline = time.monotonic() + _BARS_STORED
+    while True:
+        for partition in await reader.partitions(BARS):
+            async for entries in reader.read(BARS, partition):
+                for entry in entries:
+                    bars.bar(entry)
+        if stack.plan.store == "questdb":
+            wrong = await asyncio.to_thread(lambda: bars.unlike(questdb_bars(stack.store_url)))
+        else:
+            wrong = await asyncio.to_thread(lambda: bars.unlike(sqlite_bars(stack.store_directory)))
+        if not wrong or time.monotonic() > deadline:
+            break
+        await asyncio.sleep(_PUBLISHED)
+    for example in wrong:
+        bars.not_stored(example)
 
 
 async def check_committed(reader: LogReader, groups: Sequence[str], findings: Findings) -> None:

@@ -20,6 +20,7 @@ Kind = Literal[
     "uncommitted",  # ticks that a consumer group has not committed at the end
     "store_mismatches",
     "change_mismatches",
+    "bar_mismatches",  # a bar that is due and not there, or there and not due, or another
     "ids_ambiguous",  # one ce_id with two contents
     "threshold_mismatches",  # set at run time, and not applied as it was set, or far too late
     "watchlist_mismatches",  # of a code that stays or came ticks were not asked for, of one that left they were

@@ -54,12 +54,13 @@ def _differences(code: str, session: Session, snapshot: Json) -> Json:
         if name not in snapshot or snapshot[name] != value
     }
     turnover = snapshot.get("turnover", "absent")
-    if not _same_amount(session.turnover, turnover):
+    if not same_amount(session.turnover, turnover):
         wrong["turnover"] = {"expected": None if session.turnover is None else str(session.turnover), "got": turnover}
     return wrong
 
 
-def _same_amount(due: Decimal | None, got: object) -> bool:
+def same_amount(due: Decimal | None, got: object) -> bool:
+    """Whether a sum of yuan is the one that is due, to 1/10,000 yuan."""
     if due is None or not isinstance(got, (int, float)):
         return due is None and got is None
     return due.quantize(_SMALLEST, ROUND_HALF_EVEN) == Decimal(repr(got)).quantize(_SMALLEST, ROUND_HALF_EVEN)

@@ -30,7 +30,7 @@ _ANOTHER_DAY = "SELECT count(*) FROM ticks WHERE date(time / 1000, 'unixepoch', 
 
 def sqlite_rows(directory: Path, findings: Findings) -> Iterator[Row]:
     """Every row of every day's file; rows in the file of another day are findings."""
-    for file in sorted(directory.glob("*.sqlite")):
+    for file in sorted(set(directory.glob("*.sqlite")) - set(directory.glob("bars-*.sqlite"))):
         day = _FILE.fullmatch(file.name)
         with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as database:
             strayed = database.execute(_ANOTHER_DAY, (day[1] if day else None,)).fetchone()[0]
@@ -65,6 +65,31 @@ def questdb_rows(url: str, expected: int) -> Iterator[Row]:
         next(lines, None)
         for line in lines:
             yield tuple(_value(name, text) for name, text in zip((*COLUMNS, *PLACE), line, strict=True))
+
+
+BAR_COLUMNS = (
+    *("code", "session", "start", "end", "open", "high", "low", "close", "volume", "turnover", "ticks", "revision"),
+    *("origin_partition", "origin_offset", "auction", "doubtful", "gap"),
+)
+_BARS = "SELECT " + ", ".join(f'"{name}"' for name in BAR_COLUMNS) + " FROM bars"  # noqa: S608 - our own column names
+
+
+def sqlite_bars(directory: Path) -> list[dict[str, Any]]:
+    """Every row of every day's file of bars."""
+    found: list[dict[str, Any]] = []
+    for file in sorted(directory.glob("bars-*.sqlite")):
+        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as database:
+            found += [dict(zip(BAR_COLUMNS, row, strict=True)) for row in database.execute(_BARS)]
+    return found
+
+
+def questdb_bars(url: str) -> list[dict[str, Any]]:
+    """Every row of the table ``bars`` that is visible."""
+    server, headers = _server(url)
+    query = urllib.parse.urlencode({"query": _BARS, "limit": 10_000_000})
+    asked = urllib.request.Request(f"{server}/exec?{query}", headers=headers)  # noqa: S310 - http://
+    with urllib.request.urlopen(asked, timeout=60.0) as answer:  # noqa: S310 - http://
+        return [dict(zip(BAR_COLUMNS, row, strict=True)) for row in json.load(answer)["dataset"]]
 
 
 def _server(url: str) -> tuple[str, dict[str, str]]:

@@ -37,6 +37,7 @@ class Verdict:
         disturbances: what was done to the workers.
         slowest_stop: seconds that a worker took at most from SIGTERM to its end; ``None`` where none was ended.
         books: ticks whose book or figures of the day were compared; ``None`` where that was not asked for.
+        bars: bars that were compared, open ones included; ``None`` where no worker makes any.
         kept: the folder with data and logs, kept when something is wrong.
     """
 
@@ -65,15 +66,17 @@ class Verdict:
     disturbances: list[Disturbance] = field(default_factory=list)
     slowest_stop: float | None = None
     books: int | None = None
+    bars: int | None = None
 
     @property
     def ok(self) -> bool:
         """Everything that was sent was compared, and nothing is wrong."""
         equal = self.sent - self.missing_announced == self.published == self.stored
         # A threshold that no tick was judged by was not checked; nor was a change of the list that no tick shows, nor
-        # books where no tick had one.
+        # books where no tick had one, nor bars where there were none.
         applied = all(setting.partitions for setting in self.thresholds)
         applied = applied and (self.watchlist is None or self.watchlist.shown) and self.books != 0
+        applied = applied and self.bars != 0
         return self.error is None and self.sent > 0 and equal and applied and self.findings.clean
 
     @property
@@ -94,6 +97,7 @@ class Verdict:
                 "repeated": self.repeated,
                 "missing_announced": self.missing_announced,
                 **({} if self.books is None else {"books": self.books}),
+                **({} if self.bars is None else {"bars": self.bars}),
                 **{kind: counts[kind] for kind in KINDS},
                 **({"gaps_injected": self.gaps.injected, "gaps_announced": self.gaps.announced} if self.gaps else {}),
                 "gap_marks": self.marks,
@@ -128,6 +132,7 @@ class Verdict:
             f"published  {self.published:>12,}",
             f"stored     {self.stored:>12,}   at {self.rate_stored:,.0f} ticks/s",
             f"changes    {self.changes:>12,}",
+            *([] if self.bars is None else [f"bars       {self.bars:>12,}"]),
             *([] if self.books is None else [f"books      {self.books:>12,}   compared with the market's"]),
         ]
         if self.gaps is not None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from stores.bars import BarStore
 from stores.base import Database, Result, StoreError, TickBatch, TickReader, TickStore, UnstorableError, without
 from stores.questdb import QuestDbStore
+from stores.questdb_bars import QuestDbBars
 from stores.sqlite import SqliteStore
+from stores.sqlite_bars import SqliteBars
 from stores.urls import SqliteUrl, parse
 
 __all__ = [
+    "BarStore",
     "Database",
     "Result",
     "StoreError",
@@ -15,6 +19,7 @@ __all__ = [
     "TickReader",
     "TickStore",
     "UnstorableError",
+    "open_bars",
     "open_store",
     "without",
 ]
@@ -31,3 +36,13 @@ def open_store(url: str, known: int | None = None) -> Database:
     """
     address = parse(url)
     return SqliteStore(address.directory) if isinstance(address, SqliteUrl) else QuestDbStore(address, known=known)
+
+
+def open_bars(url: str) -> BarStore:
+    """The store of bars at the address of a store of ticks, not opened yet.
+
+    Raises:
+        UsageError: another address; the text says what is possible.
+    """
+    address = parse(url)
+    return SqliteBars(address.directory) if isinstance(address, SqliteUrl) else QuestDbBars(address)

@@ -100,7 +100,7 @@ class SqliteStore:
         if topic is not None:
             which, values = " WHERE kafka_topic = ? ORDER BY kafka_partition, kafka_offset", (topic,)
         try:
-            with closing(_connected(path)) as connection:
+            with closing(connected(path)) as connection:
                 if connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None:
                     return  # a worker is just making it
                 there = {row[1] for row in connection.execute(f"PRAGMA table_info({TABLE})")}
@@ -162,16 +162,8 @@ class SqliteStore:
         return await asyncio.get_running_loop().run_in_executor(thread, work, *arguments)
 
     def _look(self) -> None:
-        try:
-            _make(self._directory)
-            newest = list(day_paths(self._directory))[-1:]
-        except OSError as error:
-            if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EIO}:
-                raise StoreError(f"{self._directory}: {error.strerror}") from error
-            raise UsageError(f"the store's directory can't be used: {error.strerror}: {self._directory}") from error
-        if not os.access(self._directory, os.W_OK | os.X_OK):
-            raise UsageError(f"the store's directory is not writable: {self._directory}")
-        for day in newest:
+        make_directory(self._directory)
+        for day in list(self._files())[-1:]:
             self._guarded(day, self._day)
 
     def _write(self, batches: Sequence[TickBatch]) -> int:
@@ -251,6 +243,23 @@ def _by_day(batches: Sequence[TickBatch]) -> dict[str, tuple[list[Row], list[Row
     return days
 
 
+def make_directory(directory: Path) -> None:
+    """Create a store's directory where it is missing.
+
+    Raises:
+        StoreError: the disk is full or fails.
+        UsageError: it can't be had, or not be written.
+    """
+    try:
+        _make(directory)
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EIO}:
+            raise StoreError(f"{directory}: {error.strerror}") from error
+        raise UsageError(f"the store's directory can't be used: {error.strerror}: {directory}") from error
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise UsageError(f"the store's directory is not writable: {directory}")
+
+
 def _make(directory: Path) -> None:
     """Create a directory so that a power loss does not take it away again."""
     if directory.is_dir():
@@ -270,7 +279,7 @@ def _span(days: Sequence[str] | dict[str, Path]) -> str:
     return named[0] if len(named) == 1 else f"{named[0]} to {named[-1]}"
 
 
-def _connected(path: Path) -> sqlite3.Connection:
+def connected(path: Path) -> sqlite3.Connection:
     """Open a day's file read-only, whichever thread reads it."""
     connection = sqlite3.connect(address(path), uri=True, timeout=_READ_TIMEOUT, check_same_thread=False)
     try:

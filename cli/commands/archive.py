@@ -44,7 +44,7 @@ def command(
         typer.Option(
             "--topic",
             metavar="TOPIC",
-            help="ticks or price-changes, may be repeated; default: both, or ticks of a store",
+            help="ticks, price-changes or bars-1m, may be repeated; default: all, or ticks of a store",
         ),
     ] = None,
     day: Annotated[
@@ -81,9 +81,9 @@ def command(
     from cli.following import topic_name
     from consumers.archive.kinds import kind_of
     from consumers.archive.run import Request
-    from schemas.topics import PRICE_CHANGES, TICKS
+    from schemas.topics import BARS, PRICE_CHANGES, TICKS
 
-    names = [topic_name(name) for name in topic or ()] or ([TICKS] if from_store else [TICKS, PRICE_CHANGES])
+    names = [topic_name(name) for name in topic or ()] or ([TICKS] if from_store else [TICKS, PRICE_CHANGES, BARS])
     if from_store and names != [TICKS]:
         raise UsageError("a store holds ticks and nothing else: --from-store goes with --topic ticks")
     if from_store:

@@ -27,6 +27,7 @@ class Job(StrEnum):
 
     CHANGES = "changes"
     SNAPSHOTS = "snapshots"
+    BARS = "bars"
 
 
 def command(

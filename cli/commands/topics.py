@@ -40,10 +40,10 @@ def apply(
     _hush()
     wanted = dict(topics())
     if agents:
-        from processors.options import AGENTS, load, parse_agents
+        from processors.options import OWN, load, parse_agents
 
         for place in parse_agents(agents):
-            wanted |= {} if place in AGENTS else {topic.name: topic for topic in load(place).declares}
+            wanted |= {} if place in OWN else {topic.name: topic for topic in load(place).declares}
     if wait > admin.PATIENCE:
         sys.stderr.write(f"waiting up to {wait:g} s for a broker at {bootstrap} …\n")
     done = asyncio.run(admin.apply(bootstrap, wanted, patience=wait))

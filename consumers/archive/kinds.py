@@ -12,7 +12,8 @@ import msgspec
 import pyarrow as pa
 
 from ashare_client.archive import BESIDE, FIELDS, Field, columns
-from schemas import BareTick, Level, PriceChange, Record, Tick, UsageError
+from market.times import DAY_MS
+from schemas import Bar, BareTick, Level, PriceChange, Record, Tick, UsageError
 from schemas.topics import topics
 
 _TYPES: Mapping[str, pa.DataType] = {
@@ -52,6 +53,8 @@ class Kind:
         about: of a record, what it is about.
         number: likewise, what only rises among those: a record whose does not is a repeat.
         beside: fields behind the others; a record that has none of them is written without.
+        time: the field that says of which day it is, in ms since the epoch.
+        received: of a record, when its tick was received; what was received long after another is no repeat of it.
     """
 
     name: str
@@ -60,6 +63,8 @@ class Kind:
     about: Getter
     number: Getter
     beside: tuple[Field, ...] = ()
+    time: str = "time"
+    received: Getter = attrgetter("received")
 
     @property
     def schema(self) -> pa.Schema:
@@ -108,7 +113,9 @@ def kind_of(topic: str) -> Kind:
     kind = kinds().get(declared.record) if declared else None
     if kind is None:
         possible = ", ".join(name for name, one in topics().items() if one.record in kinds())
-        raise UsageError(f"topic {topic!r} is not archived: {possible} are (ticks and price-changes for short)")
+        raise UsageError(
+            f"topic {topic!r} is not archived: {possible} are (ticks, price-changes and bars-1m for short)"
+        )
     return kind
 
 
@@ -131,6 +138,7 @@ def kinds() -> Mapping[str, Kind]:
             _of_change,
             _number_of_change,
         ),
+        "bar": Kind("bar", Bar, _fields(Bar), _of_bar, _number_of_bar, time="start", received=_never),
     }
 
 
@@ -143,6 +151,19 @@ def _of_change(change: PriceChange) -> object:
 def _number_of_change(change: PriceChange) -> object:
     cause = change.cause
     return change.origin.offset if cause is None else (cause.run, cause.n)
+
+
+def _of_bar(bar: Bar) -> object:
+    """A minute of the day, whichever day: so there are not more with each."""
+    return bar.code, bar.start % DAY_MS, bar.auction
+
+
+def _number_of_bar(bar: Bar) -> object:
+    return bar.start, bar.origin.offset, bar.revision
+
+
+def _never(_: object) -> int:
+    return 0
 
 
 def _fields(record: type[msgspec.Struct]) -> tuple[Field, ...]:

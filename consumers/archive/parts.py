@@ -19,8 +19,7 @@ from schemas import UsageError
 ROW_GROUP = 16_384
 """Rows that a reader has to take at once; sorted by code, so that few of them are read for one."""
 _AT_ONCE = 4_096  # rows that are made into JSON at once
-_SORTED = [("code", "ascending"), ("time", "ascending"), ("kafka_offset", "ascending")]
-_RISING = ("time", "received", "n", "kafka_offset", "kafka_timestamp", "origin_offset")
+_RISING = ("time", "start", "end", "received", "n", "kafka_offset", "kafka_timestamp", "origin_offset")
 _VALUE = "kafka_value"
 
 
@@ -38,12 +37,13 @@ def write(stretch: Stretch, staging: Path, folder: str, source: Literal["log", "
     name = f"part-{offsets['min']:012d}-{offsets['max']:012d}.parquet"
     file = f"{folder}/date={stretch.day}/bucket={stretch.partition:02d}/{name}"
     path = staging / file
-    order = pc.sort_indices(table, _SORTED)
+    rising = [(column, "ascending") for column in ("code", stretch.kind.time, "kafka_offset")]
+    order = pc.sort_indices(table, rising)
     groups = []
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("xb") as target:
-            with _writer(table.schema, target) as writer:
+            with _writer(table.schema, target, rising) as writer:
                 for start in range(0, table.num_rows, ROW_GROUP):
                     group = _lean(table.take(order.slice(start, ROW_GROUP)).combine_chunks())
                     writer.write_table(group)
@@ -113,7 +113,7 @@ def _kept(batch: pa.RecordBatch, place: int) -> pa.Array:
     return pa.array([None if one == other else one for one, other in zip(raw, made, strict=True)], pa.binary())
 
 
-def _writer(schema: pa.Schema, target: BinaryIO) -> pq.ParquetWriter:
+def _writer(schema: pa.Schema, target: BinaryIO, order: list[tuple[str, str]]) -> pq.ParquetWriter:
     rising = [name for name in _RISING if name in schema.names]
     return pq.ParquetWriter(
         target,
@@ -122,5 +122,5 @@ def _writer(schema: pa.Schema, target: BinaryIO) -> pq.ParquetWriter:
         use_dictionary=[name for name in schema.names if name not in rising],
         column_encoding=dict.fromkeys(rising, "DELTA_BINARY_PACKED"),
         write_page_checksum=True,
-        sorting_columns=pq.SortingColumn.from_ordering(schema, _SORTED),
+        sorting_columns=pq.SortingColumn.from_ordering(schema, order),
     )

@@ -39,9 +39,6 @@ class Stretch:
     bytes: int = 0
 
 
-_RECEIVED = attrgetter("received")
-
-
 class Marks:
     """What was seen last of each thing that a partition's records are about, so that a repeat is known.
 
@@ -50,7 +47,7 @@ class Marks:
 
     def __init__(self, kind: Kind) -> None:
         """Nothing seen."""
-        self._about, self._number = kind.about, kind.number
+        self._about, self._number, self._received = kind.about, kind.number, kind.received
         self._last: dict[object, tuple[Any, int]] = {}
 
     def repeated(self, records: Sequence[Record | None]) -> list[bool]:
@@ -58,7 +55,7 @@ class Marks:
         last, get = self._last, self._last.get
         known = records if None not in records else [record for record in records if record is not None]
         found = []
-        times = map(_RECEIVED, known)
+        times = map(self._received, known)
         for thing, number, received in zip(map(self._about, known), map(self._number, known), times, strict=True):
             before = get(thing)
             again = before is not None and number <= before[0] and received <= before[1] + HEALS_US
@@ -172,13 +169,14 @@ class Stretches:
 
     def _days(self, records: Sequence[Record | None], timestamps: Sequence[int]) -> list[str]:
         """The Shanghai date of each record's time; that of its receipt where it can't be read."""
+        time_of = attrgetter(self._kind.time)
         if None in records:
             times = [
-                min(max(timestamp, 0), LATEST) if record is None else record.time  # type: ignore[attr-defined]
+                min(max(timestamp, 0), LATEST) if record is None else time_of(record)
                 for record, timestamp in zip(records, timestamps, strict=True)
             ]
         else:
-            times = [record.time for record in records]  # type: ignore[union-attr]
+            times = list(map(time_of, records))
         first, last = trading_date(min(times)), trading_date(max(times))
         return [first] * len(times) if first == last else list(map(trading_date, times))
 

@@ -29,11 +29,16 @@ class _Timed(msgspec.Struct, gc=False):
     time: int | None = None
 
 
+class _Bar(msgspec.Struct, gc=False):
+    end: int | None = None
+
+
 class _Event(msgspec.Struct, gc=False):
     at: int | None = None
 
 
 _time = msgspec.json.Decoder(_Timed).decode
+_end = msgspec.json.Decoder(_Bar).decode
 _at = msgspec.json.Decoder(_Event).decode
 
 
@@ -46,11 +51,17 @@ def _of_event(value: Any) -> int | None:
     return None if at is None else at // 1000
 
 
+def _of_bar(value: Any) -> int | None:
+    return _end(value).end  # before that nobody could have it
+
+
 _READERS: dict[str, Callable[[Any], int | None] | None] = {
     "feed-event": _of_event,
     "dead-letter": None,
     "threshold": None,
     "change-state": None,
+    "bar": _of_bar,
+    "bar-state": None,
 }
 
 

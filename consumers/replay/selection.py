@@ -9,7 +9,7 @@ from broker.chunk import Chunk
 from market.codes import Board, UnknownCode, instrument, normalise
 from schemas import UsageError
 
-_CODE_KEYED = ("tick", "snapshot", "price-change", "change-state", "")
+_CODE_KEYED = ("tick", "snapshot", "price-change", "change-state", "bar", "bar-state", "")
 END_HEADER = "ashare_replay_end"
 """The header of the record that ends an earlier replay: it is none of the topic's own."""
 

@@ -6,9 +6,12 @@ twice the same range gives the same bytes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from broker.chunk import Chunk
+from jobs.bar_rows import BarRow
+from jobs.bars import Bars, Made
 from jobs.changes import ChangeRow, Changes
 from jobs.snapshots import SnapshotRow, Snapshots
 from jobs.thresholds import Thresholds
@@ -104,3 +107,51 @@ class ThroughSnapshots:
     def repeated(self) -> int:
         """As ``Through.repeated``."""
         return self._job.repeated
+
+
+class ThroughBars:
+    """The bars topic as it would have been, had the job started where the range does.
+
+    What the ticks have not closed by its end is closed there. Gaps are not known: no bar is marked.
+    """
+
+    kind = "bar"
+
+    def __init__(self) -> None:
+        """A job without state."""
+        self._job = Bars()
+        self._rows: dict[int, dict[str, BarRow]] = {}
+        self._ends: dict[int, tuple[str, int, int]] = {}
+
+    def apply(self, chunk: Chunk) -> Chunk:
+        """As ``Through.apply``."""
+        made, _ = self._job.apply(self._rows.setdefault(chunk.partition, {}), chunk)
+        if chunk.offsets:
+            self._ends[chunk.partition] = chunk.topic, chunk.offsets[-1], chunk.timestamps[-1]
+        return _bars(chunk.topic, chunk.partition, chunk.start, chunk.end, made)
+
+    def finish(self, partition: int) -> Chunk | None:
+        """As ``Through.finish``: the partition's bars that are open, by the offset of its last tick."""
+        made = self._job.finish(partition)
+        self._rows.pop(partition, None)
+        if not made:
+            return None
+        topic, offset, timestamp = self._ends[partition]
+        last = [Made(one.bar, offset, timestamp * 1000) for one in made]
+        return _bars(topic, partition, offset, offset + 1, last)
+
+    @property
+    def repeated(self) -> int:
+        """As ``Through.repeated``."""
+        return self._job.repeated
+
+
+def _bars(topic: str, partition: int, start: int, end: int, made: Sequence[Made]) -> Chunk:
+    out = Chunk(topic, partition, start)
+    out.end = end
+    out.offsets = [one.offset for one in made]
+    out.timestamps = [one.received // 1000 for one in made]
+    out.keys = [one.bar.code.encode() for one in made]
+    out.values = [encode(one.bar) for one in made]
+    out.headers = [()] * len(made)
+    return out

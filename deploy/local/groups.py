@@ -7,9 +7,11 @@ import urllib.request
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from schemas.topics import TICKS
+
 
 def groups_of(urls: Iterable[str]) -> list[str]:
-    """The groups that the workers at these addresses commit to, each once, in order of name.
+    """The groups in which the workers at these addresses read the ticks, each once, in order of name.
 
     Args:
         urls: the workers' HTTP addresses; all of them have to answer.
@@ -22,7 +24,7 @@ def groups_of(urls: Iterable[str]) -> list[str]:
 
 
 def groups_in(status: Mapping[str, Any]) -> list[str]:
-    """The groups that a worker's ``/status`` names.
+    """The groups that a worker's ``/status`` names, but for those of agents that read another topic than the ticks.
 
     ``groups`` names one for each agent, as an object of them by agent or as a list; ``group`` is that of a worker whose
     agents share one.
@@ -35,7 +37,9 @@ def groups_in(status: Mapping[str, Any]) -> list[str]:
         named = (named,)
     elif isinstance(named, Mapping):
         named = named.values()
-    found = sorted({str(group) for group in named})
+    agents = status.get("agents") or {}
+    elsewhere = {agent.get("group") for agent in agents.values() if agent.get("input", TICKS) != TICKS}
+    found = sorted({str(group) for group in named} - elsewhere)
     if not found:
         raise ValueError("the worker's /status names no consumer group")
     return found

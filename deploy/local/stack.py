@@ -24,7 +24,7 @@ from deploy.local.part import Part, PartError
 
 CLOCK_OFFSET = "ASHARE_TEST_CLOCK_OFFSET_S"
 """For tests alone: seconds that ``producer/clock.py`` adds to the machine's clock."""
-ALL_AGENTS = "snapshots,storage,changes"
+ALL_AGENTS = "snapshots,storage,changes,bars,bar-store"
 
 _FETCHING = 300.0
 """Seconds for a server that may first have to fetch its jars."""

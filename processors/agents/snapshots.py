@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from broker.chunk import Chunk
-from jobs.snapshots import Snapshots
+from jobs.snapshots import SnapshotRow, Snapshots
 from processors.gap_marks import GapMarks
 from processors.repeats import RepeatsTold, too_many_codes
 from processors.streaming.agent import Agent, Context, Outcome, Table
@@ -28,7 +28,7 @@ class SnapshotsAgent(Agent):
         """An agent that has seen nothing yet."""
         self.job = Snapshots()
         self.table = Table(SNAPSHOTS, self.job.restore, self.job.apply, every=PUBLISHED_SECONDS)
-        self._gaps: GapMarks | None = None
+        self._gaps: GapMarks[SnapshotRow] | None = None
         self._repeats = RepeatsTold(self.job.repeats)
 
     async def start(self, context: Context) -> None:

@@ -35,6 +35,8 @@ _COUNTED: Mapping[str, Declared] = {
     "refused": Declared("ashare_worker_refused_codes_total", "counter", "Ticks of more codes than are kept", _AGENT),
     "stored": Declared("ashare_worker_ticks_stored_total", "counter", "Ticks that were new to the store", _AGENT),
     "changes": Declared("ashare_worker_price_changes_total", "counter", "Price changes emitted", _AGENT),
+    "bars_stored": Declared("ashare_worker_bars_stored_total", "counter", "Bars written to the store", _AGENT),
+    "bars": Declared("ashare_worker_bars_total", "counter", "Bars published, each revision of them", _AGENT),
 }
 """By the name in ``/status``."""
 HEALTHY = Declared("ashare_worker_healthy", "gauge", "1 while nothing is wrong, as /health says")

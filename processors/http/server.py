@@ -16,11 +16,12 @@ log = logging.getLogger(__name__)
 class WebServer:
     """Serves one application."""
 
-    def __init__(self, host: str, port: int, install: Callable[[web.Application], None]) -> None:
+    def __init__(self, host: str, port: int, *install: Callable[[web.Application], None]) -> None:
         """Nothing listens before ``start``."""
         self._host, self._port = host, port
         self._application = web.Application()
-        install(self._application)
+        for one in install:
+            one(self._application)
         self._runner = GuardedRunner(self._application)
 
     async def start(self) -> None:

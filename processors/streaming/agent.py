@@ -68,6 +68,13 @@ class StateRow(Protocol):
         """The row's record, as it is now."""
 
 
+class PublishRows(Protocol):
+    """Publishes, without a chunk, records that are confirmed before the rows are."""
+
+    def __call__(self, partition: int, rows: Iterable[StateRow], records: Sequence[Message] = ()) -> None:
+        """Rows, and records that are of keys of the rows' partition."""
+
+
 class Outcome(NamedTuple):
     """What a chunk brought about.
 
@@ -119,7 +126,8 @@ class Context:
         bootstrap: the brokers.
         group: the agent's consumer group.
         publisher: takes records that no chunk brought about, such as marks.
-        publish_rows: publishes rows of a partition that changed without a chunk.
+        publish_rows: publishes rows of a partition that changed without a chunk, and before them the records that this
+            brought about.
         committed: a partition's committed offset.
         concerns: whether a feed event was announced by the agent's group.
         lease: whether the agent may act.
@@ -130,7 +138,7 @@ class Context:
     bootstrap: str
     group: str
     publisher: Publisher
-    publish_rows: Callable[[int, Iterable[StateRow]], None]
+    publish_rows: PublishRows
     committed: Callable[[int], int | None]
     concerns: Callable[[FeedEvent], bool]
     lease: Lease

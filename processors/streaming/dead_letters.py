@@ -25,7 +25,7 @@ from schemas.topics import DEAD_LETTERS
 
 log = logging.getLogger(__name__)
 
-ORDER = ("snapshots", "storage", "changes")
+ORDER = ("snapshots", "storage", "changes", "bars")
 """Whose a tick is that is not usable: the first that runs. Other agents come behind, by their names."""
 _KNOWN_SECONDS = 30.0
 _ASK_SECONDS = 10.0

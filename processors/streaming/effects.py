@@ -96,8 +96,9 @@ class Effects:
         if not self._room.is_set():
             await self._room.wait()
 
-    def touch(self, rows: Iterable[StateRow]) -> None:
-        """Enter rows that changed without a chunk."""
+    def touch(self, rows: Iterable[StateRow], queues: Iterable[PartitionQueue] = ()) -> None:
+        """Enter rows that changed without a chunk, and the queues that are to be confirmed first."""
+        self._before.update(queues)
         self._rows.update(rows)
         self._work.set()
 

@@ -241,8 +241,11 @@ class AgentRunner:
             effects = self._effects[partition] = Effects(self.agent.name, partition, state, every, self._on_fenced)
         return effects
 
-    def _publish_rows(self, partition: int, rows: Iterable[StateRow]) -> None:
-        self._effects_of(partition).touch(rows)
+    def _publish_rows(self, partition: int, rows: Iterable[StateRow], records: Sequence[Message] = ()) -> None:
+        queues: set[PartitionQueue] = set()
+        if records:
+            self._publish(records, queues, partition if self.agent.keyed_alike else None)
+        self._effects_of(partition).touch(rows, queues)
 
     # -- partitions that come and go -----------------------------------------------------------------------------------
 
@@ -393,6 +396,7 @@ class AgentRunner:
         lag = self.lag(ends)
         return {
             "group": self.group,
+            "input": self.agent.input,
             "recovered": self.recovered,
             "handled": self.handled,
             "chunks": self.chunks,

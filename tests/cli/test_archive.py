@@ -89,7 +89,7 @@ def test_verify(tmp_path: Path) -> None:
     [
         (
             ["--topic", "snapshots"],
-            "'ashare.snapshots.v1' is not archived: ashare.ticks.v1, ashare.price-changes.v1 are",
+            "'ashare.snapshots.v1' is not archived: ashare.ticks.v1, ashare.price-changes.v1, ashare.bars-1m.v1",
         ),
         (["--topic", "tick"], "did you mean ticks"),
         (["--topic", "price-changes", "--from-store", "sqlite:///x"], "a store holds ticks and nothing else"),

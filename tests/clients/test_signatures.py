@@ -17,7 +17,7 @@ from ashare_client import readers, snapshots, sync
 ROOT = Path(__file__).parents[2]
 PAIRS = [
     pytest.param(one, getattr(sync, one.__name__), id=one.__name__)
-    for one in (readers.PriceChanges, readers.Ticks, readers.FeedEvents, snapshots.Snapshots)
+    for one in (readers.PriceChanges, readers.Ticks, readers.Bars, readers.FeedEvents, snapshots.Snapshots)
 ]
 
 GOOD = (
@@ -75,6 +75,13 @@ def test_what_a_reader_can_do_it_can_do_without_an_event_loop(kind: Any, blockin
         if inspect.isfunction(getattr(kind, name)):
             mine, its = inspect.signature(getattr(blocking, name)), inspect.signature(getattr(kind, name))
             assert list(mine.parameters.values()) == list(its.parameters.values()), name
+
+
+def test_bars_can_be_had_without_an_event_loop() -> None:
+    """With the same arguments, and the same said of them."""
+    mine, its = inspect.signature(sync.bars), inspect.signature(ashare_client.bars)
+    assert mine == its
+    assert sync.bars.__doc__ == ashare_client.bars.__doc__
 
 
 def checked(folder: Path, imported: str, calls: list[str]) -> dict[int, str]:

@@ -26,7 +26,7 @@ from deploy.embedded import KafkaBroker, free_port
 from jobs.changes import Changes
 from jobs.snapshots import Snapshots
 from jobs.thresholds import parse_overrides
-from processors.options import AGENTS
+from processors.options import OWN
 from schemas import Tick, encode
 from schemas.topics import PRICE_CHANGES, TICKS, partition_of, topics
 
@@ -124,7 +124,7 @@ def done(states: Iterable[dict[str, Any] | None]) -> bool:
             return False
         for name, agent in state["agents"].items():
             found.setdefault(name, {}).update(agent["lag"])
-    return set(found) == set(AGENTS) and all(len(lag) == PARTITIONS and not sum(lag.values()) for lag in found.values())
+    return set(found) == set(OWN) and all(len(lag) == PARTITIONS and not sum(lag.values()) for lag in found.values())
 
 
 async def settled(bootstrap: str, pair: list[WorkerProcess]) -> None:

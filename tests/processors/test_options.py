@@ -52,7 +52,7 @@ def options(*agents: str) -> WorkerOptions:
 @pytest.mark.parametrize(
     ("text", "agents"),
     [
-        ("snapshots,storage,changes", AGENTS),
+        ("bars,snapshots,storage,changes", AGENTS),
         ("changes,snapshots", ("snapshots", "changes")),
         (" changes , ,changes,", ("changes",)),
         ("mine:Alerts", ("mine:Alerts",)),
@@ -75,7 +75,9 @@ def test_agents_are_named_in_any_order(text: str, agents: tuple[str, ...]) -> No
 )
 def test_what_is_not_an_agent_is_refused_with_those_that_there_are(text: str) -> None:
     """The first that is wrong is named."""
-    with pytest.raises(UsageError, match="--agents takes snapshots, storage, changes, and agents of your own") as wrong:
+    with pytest.raises(
+        UsageError, match="--agents takes snapshots, storage, changes, bars, bar-store, and agents of your own"
+    ) as wrong:
         parse_agents(text)
     assert "no agent is named" in str(wrong.value) or "is not an agent" in str(wrong.value)
 

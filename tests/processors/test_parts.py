@@ -93,13 +93,13 @@ async def test_an_agent_that_fails_is_named_and_the_others_are_well(parts: Parts
     for runner in parts.runners:
         joined(runner)
     assert parts.health()["status"] == "ok"
-    snapshots, storage, changes = parts.runners
+    snapshots, storage, changes, bars = parts.runners
     cast("StorageAgent", storage.agent).writer = cast("Any", SimpleNamespace(failing="disk full", stored=0))
-    changes.lease._renewed = 0.0
+    changes.lease._renewed = bars.lease._renewed = 0.0
     parts.watchdog.complaints = {"event loop": "blocked for 7 s", "snapshots: commit": "not committed for 20 s"}
-    health = parts.health()
+    health, leases = parts.health(), ("changes: lease", "bars: lease")
     assert health["status"] == "failing"
-    assert health["complaints"].keys() == {"event loop", "snapshots: commit", "storage: store", "changes: lease"}
+    assert health["complaints"].keys() == {"event loop", "snapshots: commit", "storage: store", *leases}
     assert {name: agent["status"] for name, agent in health["agents"].items()} == dict.fromkeys(AGENTS, "failing")
     assert health["agents"]["storage"]["complaints"] == {"store": "disk full"}
     assert health["agents"]["snapshots"]["complaints"] == {"commit": "not committed for 20 s"}
@@ -111,7 +111,7 @@ async def test_an_agent_that_fails_is_named_and_the_others_are_well(parts: Parts
 async def test_the_lag_of_a_worker_is_that_of_its_slowest_agent(parts: Parts) -> None:
     """Each agent has its own place in each partition."""
     ends = {TP(TICKS, 1): 100, TP(TICKS, 2): 50}
-    for runner, committed in zip(parts.runners, (100, 40, 90), strict=True):
+    for runner, committed in zip(parts.runners, (100, 40, 90, 100), strict=True):
         joined(
             runner,
             expected=dict.fromkeys(ends, 0),
@@ -126,6 +126,7 @@ async def test_the_lag_of_a_worker_is_that_of_its_slowest_agent(parts: Parts) ->
         "snapshots": 0,
         "storage": 60,
         "changes": 10,
+        "bars": 0,
     }
     assert status["recovered"]
 
@@ -147,7 +148,7 @@ async def test_another_log_behind_a_topics_name_concerns_those_who_read_it(parts
     parts._compare({topic: LogId("c", "2") for topic in topics})
     assert all(cast("Any", runner.consumer)._thread.asked for runner in parts.runners)
     assert ("changes", THRESHOLDS) in told
-    assert {topic for name, topic in told if name == "snapshots"} == {FEED_EVENTS}
+    assert {topic for name, topic in told if name in {"snapshots", "bars"}} == {FEED_EVENTS}
     assert reread == [True]
     assert sum(runner.logs_replaced for runner in parts.runners) == 2
     parts._compare({topic: LogId("c", "2") for topic in topics})

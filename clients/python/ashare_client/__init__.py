@@ -20,18 +20,23 @@ from ashare_client.errors import (
     RecordError,
     StateError,
 )
+from ashare_client.folding import PRESETS, KBar, fold
 from ashare_client.gaps import Gap
 from ashare_client.instruments import instruments
 from ashare_client.login import login
+from ashare_client.minute_bars import bars
 from ashare_client.places import End, Start
-from ashare_client.readers import FeedEvents, PriceChanges, Ticks
-from ashare_client.records import FeedEvent, Instrument, LineMark, Origin, PriceChange, Snapshot, Tick
+from ashare_client.readers import Bars, FeedEvents, PriceChanges, Ticks
+from ashare_client.records import Bar, FeedEvent, Instrument, LineMark, Origin, PriceChange, Snapshot, Tick
 from ashare_client.snapshots import Snapshots
 from ashare_client.stats import Stats
 
 __all__ = [
     "BOARDS",
+    "PRESETS",
     "ArgumentError",
+    "Bar",
+    "Bars",
     "Batch",
     "ClientError",
     "End",
@@ -39,6 +44,7 @@ __all__ = [
     "FeedEvents",
     "Gap",
     "Instrument",
+    "KBar",
     "LineMark",
     "NoBrokerError",
     "NoTopicError",
@@ -54,7 +60,9 @@ __all__ = [
     "Stats",
     "Tick",
     "Ticks",
+    "bars",
     "board",
+    "fold",
     "instruments",
     "login",
 ]

@@ -11,8 +11,18 @@ from ashare_client.columns import Columns
 from ashare_client.errors import ArgumentError, RangeError
 from ashare_client.gaps import Gap, find_gaps
 from ashare_client.places import End, Start, Time, Word, read_place
-from ashare_client.records import FEED_EVENTS, PRICE_CHANGES, TICKS, FeedEvent, PriceChange, Record, Tick
-from ashare_client.repeats import Causes, Events, Numbers
+from ashare_client.records import (
+    BARS_1M,
+    FEED_EVENTS,
+    PRICE_CHANGES,
+    TICKS,
+    Bar,
+    FeedEvent,
+    PriceChange,
+    Record,
+    Tick,
+)
+from ashare_client.repeats import Causes, Events, Latest, Numbers
 from ashare_client.selection import Selection, least_move
 from ashare_client.start import Missing
 from ashare_client.stream import Stream
@@ -194,6 +204,61 @@ class Ticks(Reader[Tick]):
             log_id=log_id,
             options=options,
         )
+
+
+class Bars(Reader[Bar]):
+    """Bars of one minute, each revision once; of one `start` and `auction`, the last that comes holds. See `bars`."""
+
+    record: ClassVar[type[Record]] = Bar
+
+    def __init__(
+        self,
+        bootstrap: Names,
+        *,
+        codes: Names | None = None,
+        boards: Names | None = None,
+        start: Start = "latest",
+        end: End | None = None,
+        group: str | None = None,
+        commit: Literal["batch", "manual"] = "batch",
+        archive: str | Path | None = None,
+        missing: Missing = "raise",
+        malformed: Literal["raise", "skip"] = "raise",
+        batch_size: int = 2_000,
+        patience: float = 30.0,
+        topic: str = BARS_1M,
+        log_id: str | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """As `PriceChanges`."""
+        super().__init__(
+            bootstrap,
+            topic,
+            selection=Selection(codes, boards),
+            repeats=Latest(),
+            start=start,
+            end=end,
+            group=group,
+            commit=commit,
+            archive=archive,
+            missing=missing,
+            malformed=malformed,
+            batch_size=batch_size,
+            patience=patience,
+            log_id=log_id,
+            options=options,
+        )
+
+    def age(self, code: str) -> float | None:
+        """Not for bars.
+
+        Raises:
+            ArgumentError: always.
+        """
+        raise ArgumentError(f"age: bars do not say when a tick of {code} was received: ask Ticks or PriceChanges")
+
+    def _hear(self, record: Bar) -> None:
+        pass
 
 
 class FeedEvents(Reader[FeedEvent]):

@@ -314,6 +314,7 @@ class Bar(Record, frozen=True, gc=False, kw_only=True):
         turnover: Yuan.
         auction: Of which auction it is; null: continuous trading: closing, opening.
         gap: What of the bar may be missing; null: nothing known.
+        doubtful: Ticks of the bar whose price broke a trading rule.
     """
 
     code: Annotated[str, msgspec.Meta(max_length=32)]
@@ -336,6 +337,7 @@ class Bar(Record, frozen=True, gc=False, kw_only=True):
     turnover: Annotated[float, msgspec.Meta(ge=0, le=1e24)] | None = None
     auction: str | None = None
     gap: GapMark | None = None
+    doubtful: Annotated[int, msgspec.Meta(ge=0, le=9223372036854775807)] = 0
 
 
 class Instrument(Record, frozen=True, gc=False, kw_only=True):

@@ -16,7 +16,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from ashare_client.records import FeedEvent, GapMark, LineMark, Origin, PriceChange, Snapshot, Tick
+from ashare_client.records import Bar, FeedEvent, GapMark, LineMark, Origin, PriceChange, Snapshot, Tick
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +28,8 @@ _SOURCES = 1_024
 REMEMBERED = 200_000
 """Codes (of each partition) that are remembered; beyond, those that came up first are forgotten."""
 _EVENTS = 4_096
+_BARS = 16
+"""Of a code; the pipeline keeps four that may still change."""
 
 
 class Suspects:
@@ -226,6 +228,39 @@ class States:
             del self._marks[next(iter(self._marks))]
         self._marks[record.code] = (record.origin, record.gap, record.lines)
         return False
+
+
+class Latest:
+    """Bars: of one `start` and `auction`, what neither has a later tick nor is a later revision came before.
+
+    After a crash the pipeline publishes some again. Of each code only the latest bars are remembered, as only these
+    may still change.
+    """
+
+    def __init__(self, limit: int = REMEMBERED) -> None:
+        """Nothing was seen yet."""
+        self.suspects = Suspects()
+        self._limit = limit
+        self._last: dict[str, OrderedDict[tuple[int, str | None], tuple[int, int]]] = {}
+
+    def forget(self) -> None:
+        """As `Repeats.forget`."""
+        self._last.clear()
+
+    def seen(self, partition: int, record: Bar) -> bool:  # noqa: ARG002 - a code has one partition
+        """As `Repeats.seen`."""
+        known = self._last.get(record.code)
+        if known is None:
+            if len(self._last) >= self._limit:
+                del self._last[next(iter(self._last))]
+            known = self._last[record.code] = OrderedDict()
+        key, now = (record.start, record.auction), (record.origin.offset, record.revision)
+        last = known.pop(key, None)
+        repeated = last is not None and now[0] <= last[0] and now[1] <= last[1]
+        known[key] = now if last is None or not repeated else last
+        if len(known) > _BARS:
+            known.popitem(last=False)
+        return repeated
 
 
 class Numbers:

@@ -10,17 +10,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from ashare_client import readers, snapshots
+from ashare_client import minute_bars, readers, snapshots
 from ashare_client.blocking import Reader, alone
+from ashare_client.folding import Auction, Fill, KBar, Label, Minutes, Preset
 from ashare_client.instruments import instruments as _instruments
+from ashare_client.minute_bars import MAX_BARS
 from ashare_client.places import End, Start
 from ashare_client.readers import Names
 from ashare_client.records import (
+    BARS_1M,
     FEED_EVENTS,
     INSTRUMENTS,
     PRICE_CHANGES,
     SNAPSHOTS,
     TICKS,
+    Bar,
     FeedEvent,
     Instrument,
     PriceChange,
@@ -29,7 +33,7 @@ from ashare_client.records import (
 )
 from ashare_client.start import Missing
 
-__all__ = ["FeedEvents", "PriceChanges", "Reader", "Snapshots", "Ticks", "instruments"]
+__all__ = ["Bars", "FeedEvents", "PriceChanges", "Reader", "Snapshots", "Ticks", "bars", "instruments"]
 
 
 class PriceChanges(Reader[PriceChange]):
@@ -127,6 +131,50 @@ class Ticks(Reader[Tick]):
         """As `PriceChanges`."""
         super().__init__(
             readers.Ticks(
+                bootstrap,
+                codes=codes,
+                boards=boards,
+                start=start,
+                end=end,
+                group=group,
+                commit=commit,
+                archive=archive,
+                missing=missing,
+                malformed=malformed,
+                batch_size=batch_size,
+                patience=patience,
+                topic=topic,
+                log_id=log_id,
+                options=options,
+            )
+        )
+
+
+class Bars(Reader[Bar]):
+    """Bars of one minute, each revision once; of one `start` and `auction`, the last that comes holds. See `bars`."""
+
+    def __init__(
+        self,
+        bootstrap: Names,
+        *,
+        codes: Names | None = None,
+        boards: Names | None = None,
+        start: Start = "latest",
+        end: End | None = None,
+        group: str | None = None,
+        commit: Literal["batch", "manual"] = "batch",
+        archive: str | Path | None = None,
+        missing: Missing = "raise",
+        malformed: Literal["raise", "skip"] = "raise",
+        batch_size: int = 2_000,
+        patience: float = 30.0,
+        topic: str = BARS_1M,
+        log_id: str | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """As `PriceChanges`."""
+        super().__init__(
+            readers.Bars(
                 bootstrap,
                 codes=codes,
                 boards=boards,
@@ -260,5 +308,72 @@ def instruments(
     """What the pipeline's operator has applied, by code; see `ashare_client.instruments`."""
     return alone(
         _instruments(bootstrap, codes=codes, boards=boards, patience=patience, topic=topic, options=options),
+        topic,
+    )
+
+
+def bars(
+    bootstrap: Names,
+    codes: Names | None = None,
+    *,
+    boards: Names | None = None,
+    minutes: Minutes = 1,
+    label: Label | None = None,
+    auction: Auction | None = None,
+    fill: Fill | Literal["none"] | None = None,
+    preset: Preset | None = None,
+    start: Start = "earliest",
+    end: End = "now",
+    sessions: Names | None = None,
+    archive: str | Path | None = None,
+    missing: Missing = "raise",
+    max_rows: int = MAX_BARS,
+    patience: float = 30.0,
+    topic: str = BARS_1M,
+    options: Mapping[str, Any] | None = None,
+) -> list[KBar]:
+    """Bars of any width, as a convention has them: read from the topic, or an archive, and made of bars of one minute.
+
+    Args:
+        bootstrap: brokers, `HOST:PORT[,HOST:PORT]`.
+        codes, boards: only these; both together: the codes, and what is on the boards.
+        minutes, label, auction, fill, preset: see `ashare_client.folding.fold`.
+        start, end: which records are read, by when they were published; see `ashare_client.places`.
+        sessions: only these Shanghai dates, as `"2026-11-20"`.
+        archive: directory of an archive from which is read what the log no longer holds.
+        missing: `"skip"` passes over what neither holds.
+        max_rows: the most bars of one minute that are read.
+        patience: seconds for which a broker that says nothing is waited for.
+        topic: another topic of bars, such as a replay's.
+        options: for `AIOKafkaConsumer`: TLS, passwords, time-outs.
+
+    Returns:
+        `KBar`s by code and time: `pandas.DataFrame(await bars(…))` makes a table of them.
+
+    Raises:
+        ArgumentError: an argument can't be meant; the text says how to write it.
+        RangeError: there are more bars than `max_rows`, or neither log nor archive holds the range.
+        ClientError: no broker, no topic.
+    """
+    return alone(
+        minute_bars.bars(
+            bootstrap,
+            codes=codes,
+            boards=boards,
+            minutes=minutes,
+            label=label,
+            auction=auction,
+            fill=fill,
+            preset=preset,
+            start=start,
+            end=end,
+            sessions=sessions,
+            archive=archive,
+            missing=missing,
+            max_rows=max_rows,
+            patience=patience,
+            topic=topic,
+            options=options,
+        ),
         topic,
     )

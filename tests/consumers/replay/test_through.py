@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.chunk import Chunk
-from consumers.replay.through import Through, ThroughChanges, ThroughSnapshots
+from consumers.replay.through import Through, ThroughBars, ThroughChanges, ThroughSnapshots
+from jobs.bars import Bars
 from jobs.changes import Changes
 from jobs.snapshots import Snapshots
 from jobs.thresholds import parse_overrides
@@ -93,3 +95,20 @@ def test_another_threshold_gives_other_changes() -> None:
     few = rows(ThroughChanges(parse_overrides("0.15", ""), TICKS), chunks(ticks(300), []))
     many = rows(ThroughChanges(parse_overrides("0.01", ""), TICKS), chunks(ticks(300), []))
     assert 0 < len(few) < len(many)
+
+
+@given(st.lists(st.integers(1, 90), max_size=8))
+def test_bars_are_those_of_the_pipeline_however_the_ticks_are_cut(sizes: list[int]) -> None:
+    """Where market time closes them; what is open at the end of the range comes with it."""
+    spread = [msgspec.structs.replace(tick, time=NINE_THIRTY + tick.n * 700) for tick in ticks(300)]
+    (whole,) = chunks(spread, [])
+    live = Bars()
+    made, _ = live.apply({}, whole)
+    left = live.finish(3)
+    job = ThroughBars()
+    found = rows(job, chunks(spread, sizes))
+    assert [row[3] for row in found] == [encode(one.bar) for one in [*made, *left]]
+    assert [row[0] for row in found] == [*(one.offset for one in made), *[whole.end - 1] * len(left)]
+    assert len(made) >= 6
+    assert len(left) == 3
+    assert job.repeated == 10
