@@ -53,23 +53,38 @@ class TopicState:
 
 
 async def apply(
-    bootstrap: str, declared: Mapping[str, Topic] | None = None, *, patience: float = PATIENCE
+    bootstrap: str,
+    declared: Mapping[str, Topic] | None = None,
+    *,
+    patience: float = PATIENCE,
+    copies: int | None = None,
 ) -> list[str]:
     """Make the broker's topics agree with the declared ones; what agrees already is left alone.
 
     Settings that are declared are set; settings that somebody set beside them stay. Topics that are not declared stay.
 
+    Args:
+        copies: of each partition, which topics that exist are to have as well; ``None``: whatever they have is right.
+
     Returns:
         One line for each thing done, nothing if there was nothing to do.
 
     Raises:
-        UsageError: no broker answers or it refuses; a topic has another number of partitions, which would move keys.
+        UsageError: no broker answers or it refuses; a topic has another number of partitions, which would move keys, or
+            of copies, which this does not change.
     """
     wanted = topics() if declared is None else declared
     async with admin_client(bootstrap, time.monotonic() + patience) as admin:
         deadline = time.monotonic() + SETTLE_SECONDS
-        existing = await _partitions(admin, wanted)
+        metadata = await _metadata(admin, wanted)
+        existing = {name: len(topic["partitions"]) for name, topic in metadata.items()}
         for name, partitions in existing.items():
+            there = min(len(partition["replicas"]) for partition in metadata[name]["partitions"])
+            if copies not in {None, there}:
+                raise UsageError(
+                    f"{name} has {there} {'copy' if there == 1 else 'copies'} of each partition on {bootstrap}, and"
+                    f" --replicas asks for {copies}: Kafka's own kafka-reassign-partitions changes that"
+                )
             if partitions != wanted[name].partitions:
                 raise UsageError(
                     f"{name} has {partitions} partitions on {bootstrap} and {wanted[name].partitions} in topics.yaml;"
@@ -163,10 +178,6 @@ async def _metadata(admin: AIOKafkaAdminClient, names: Iterable[str]) -> dict[st
     # All topics are asked for: to ask for one by name would make it, where the broker auto-creates.
     found = {topic["topic"]: topic for topic in await admin.describe_topics()}
     return {name: found[name] for name in names if name in found}
-
-
-async def _partitions(admin: AIOKafkaAdminClient, names: Iterable[str]) -> dict[str, int]:
-    return {name: len(topic["partitions"]) for name, topic in (await _metadata(admin, names)).items()}
 
 
 async def _create(admin: AIOKafkaAdminClient, missing: list[Topic], deadline: float) -> list[str]:

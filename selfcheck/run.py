@@ -18,6 +18,7 @@ from selfcheck.comparison import CHANGES, TICKS, compare
 from selfcheck.disturbing import Disturbing
 from selfcheck.drain import Drain, NotDrainedError
 from selfcheck.exact import Rule
+from selfcheck.killing import BrokerKilling
 from selfcheck.latency import LatencyWatch, summary, watched
 from selfcheck.ledger import LedgerError, Tape
 from selfcheck.log import LogError, LogReader
@@ -51,6 +52,8 @@ class Options:
         kill_worker_every: seconds from one kill -9 of a worker, each in turn, to the next; it is started anew at once.
         rebalance_every: seconds from one SIGTERM of a worker, each in turn, to the next; it ends and is started anew.
         books: the market has a book and the day's figures beside each tick, and they are compared.
+        brokers: of Kafka.
+        kill_broker: a broker is killed (kill -9) and started anew while ticks come, one after the other.
         freeze_worker: seconds for which one worker is stopped (SIGSTOP), ``disturbing.FREEZE_AT`` s after the start.
     """
 
@@ -78,6 +81,8 @@ class Options:
     freeze_worker: float | None = None
     secure: bool = False
     books: bool = False
+    brokers: int = 1
+    kill_broker: bool = False
 
     @property
     def doubled(self) -> bool:
@@ -154,6 +159,7 @@ def verify(
         threshold=options.threshold,
         partitions=options.partitions,
         secure=options.secure,
+        brokers=options.brokers,
     )
     try:
         with Stack(plan) as stack:
@@ -210,6 +216,7 @@ async def _check(
             served,
             pausing.lowest,
         )
+        killing = BrokerKilling(stack, options.seconds)
         restarting = Restarting(options.kill_producer_every, options.clock_step, options.seconds)
         began = 0
         try:
@@ -222,6 +229,7 @@ async def _check(
                     _set_thresholds(options, stack, published),
                     restarting.run(stack, published),
                     disturbing.run(published),
+                    *((killing.run(published, reader.in_sync),) if options.kill_broker else ()),
                     *(() if relisting is None else (relisting.run(stack),)),
                 )
                 try:
@@ -244,9 +252,10 @@ async def _check(
             await watch.stop()
             verdict.pauses = pausing.pauses.by_group
             verdict.disturbances, verdict.slowest_stop = disturbing.done, disturbing.slowest_stop
+            verdict.brokers = killing.done
         if options.kill_producer_every is not None and len(restarting.launches) == 1:
             verdict.error = verdict.error or "the producer was not killed in time to be back: give it more --seconds"
-        verdict.error = verdict.error or disturbing.lacking
+        verdict.error = verdict.error or disturbing.lacking or (killing.lacking if options.kill_broker else None)
         # By a clock that is off, no age can be told.
         verdict.latency, verdict.ticks_a_chunk = summary(() if options.clock_step else watch.ages), drain.ticks_a_chunk
         if verdict.sent:

@@ -10,6 +10,7 @@ from typing import Any
 from selfcheck.disturbing import Disturbance
 from selfcheck.findings import KINDS, Findings
 from selfcheck.gaps import GapCheck
+from selfcheck.killing import BrokerEvent
 from selfcheck.latency import Latency
 from selfcheck.pauses import Pause
 from selfcheck.thresholds import Setting
@@ -35,6 +36,7 @@ class Verdict:
         marks: gap marks that snapshots bore, code by code; the last, of the producer's end, included.
         pauses: the longest time that a partition stood still while ticks of it waited, by consumer group.
         disturbances: what was done to the workers.
+        brokers: what was done to Kafka's brokers.
         slowest_stop: seconds that a worker took at most from SIGTERM to its end; ``None`` where none was ended.
         books: ticks whose book or figures of the day were compared; ``None`` where that was not asked for.
         kept: the folder with data and logs, kept when something is wrong.
@@ -63,6 +65,7 @@ class Verdict:
     flaws: dict[str, int] = field(default_factory=dict)
     pauses: dict[str, Pause] = field(default_factory=dict)
     disturbances: list[Disturbance] = field(default_factory=list)
+    brokers: list[BrokerEvent] = field(default_factory=list)
     slowest_stop: float | None = None
     books: int | None = None
 
@@ -108,6 +111,7 @@ class Verdict:
                 "longest_pause_s": pause.seconds if pause else 0.0,
                 "pauses": [asdict(one) for _, one in sorted(self.pauses.items())],
                 **({"disturbances": [asdict(one) for one in self.disturbances]} if self.disturbances else {}),
+                **({"brokers": [asdict(one) for one in self.brokers]} if self.brokers else {}),
                 **({} if self.slowest_stop is None else {"slowest_stop_s": self.slowest_stop}),
                 "seconds": self.seconds,
                 "settings": self.settings,
@@ -148,6 +152,9 @@ class Verdict:
             done = Counter(one.what for one in self.disturbances)
             slowest = "" if self.slowest_stop is None else f"; ended {self.slowest_stop} s after SIGTERM at most"
             lines.append("workers    " + ", ".join(f"{count} {what}" for what, count in done.items()) + slowest)
+        if self.brokers:
+            done = Counter(one.what for one in self.brokers)
+            lines.append("brokers    " + ", ".join(f"{count} {what}" for what, count in done.items()))
         lines += [
             f"threshold  {setting.scope} {setting.threshold or 'unset'}: "
             + (
