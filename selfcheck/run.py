@@ -205,8 +205,7 @@ async def _check(
         await watch.start()
         pausing = PauseWatch(stack.bootstrap, TICKS, stack.groups, options=login)
         watching = _together(watch.run(), pausing.run())
-        drain = Drain(stack, reader, stack.plan.directory / "ledger", options.tape)
-        served = ServedCheck(verdict.findings)
+        drain, served = Drain(stack, reader, stack.plan.directory / "ledger", options.tape), ServedCheck(verdict.findings)
         disturbing = Disturbing(
             stack,
             options.seconds,
@@ -216,7 +215,7 @@ async def _check(
             served,
             pausing.lowest,
         )
-        killing = BrokerKilling(stack, options.seconds)
+        killing = BrokerKilling(stack, options.seconds if options.kill_broker else None)
         restarting = Restarting(options.kill_producer_every, options.clock_step, options.seconds)
         began = 0
         try:
@@ -229,7 +228,7 @@ async def _check(
                     _set_thresholds(options, stack, published),
                     restarting.run(stack, published),
                     disturbing.run(published),
-                    *((killing.run(published, reader.in_sync),) if options.kill_broker else ()),
+                    killing.run(published, reader.in_sync),
                     *(() if relisting is None else (relisting.run(stack),)),
                 )
                 try:
@@ -251,11 +250,11 @@ async def _check(
             await asyncio.gather(watching, return_exceptions=True)
             await watch.stop()
             verdict.pauses = pausing.pauses.by_group
-            verdict.disturbances, verdict.slowest_stop = disturbing.done, disturbing.slowest_stop
-            verdict.brokers = killing.done
+            verdict.disturbances, verdict.brokers = disturbing.done, killing.done
+            verdict.slowest_stop = disturbing.slowest_stop
         if options.kill_producer_every is not None and len(restarting.launches) == 1:
             verdict.error = verdict.error or "the producer was not killed in time to be back: give it more --seconds"
-        verdict.error = verdict.error or disturbing.lacking or (killing.lacking if options.kill_broker else None)
+        verdict.error = verdict.error or disturbing.lacking or killing.lacking
         # By a clock that is off, no age can be told.
         verdict.latency, verdict.ticks_a_chunk = summary(() if options.clock_step else watch.ages), drain.ticks_a_chunk
         if verdict.sent:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -148,13 +149,8 @@ class Verdict:
                 f"pause      {pause.seconds} s at most, of {pause.group} in partition {pause.partition},"
                 f" {pause.at_s:.0f} s after the start"
             )
-        if self.disturbances:
-            done = Counter(one.what for one in self.disturbances)
-            slowest = "" if self.slowest_stop is None else f"; ended {self.slowest_stop} s after SIGTERM at most"
-            lines.append("workers    " + ", ".join(f"{count} {what}" for what, count in done.items()) + slowest)
-        if self.brokers:
-            done = Counter(one.what for one in self.brokers)
-            lines.append("brokers    " + ", ".join(f"{count} {what}" for what, count in done.items()))
+        slowest = "" if self.slowest_stop is None else f"; ended {self.slowest_stop} s after SIGTERM at most"
+        lines += _told("workers", self.disturbances, slowest) + _told("brokers", self.brokers)
         lines += [
             f"threshold  {setting.scope} {setting.threshold or 'unset'}: "
             + (
@@ -177,6 +173,12 @@ class Verdict:
         if self.kept:
             lines.append(f"data and logs are kept in {self.kept}")
         return "\n".join(lines)
+
+
+def _told(who: str, done: Sequence[Disturbance | BrokerEvent], more: str = "") -> list[str]:
+    """A line of what was done to whom, none where nothing was."""
+    counted = ", ".join(f"{count} {what}" for what, count in Counter(one.what for one in done).items())
+    return [f"{who}    {counted}{more}"] if done else []
 
 
 def _failed(wrong: list[str]) -> str:

@@ -27,7 +27,7 @@ def command(
     ] = 1,
     node: Annotated[
         int | None,
-        typer.Option("--node", metavar="N", min=1, max=5, help="with --brokers: only this one, in a process of its own"),
+        typer.Option("--node", metavar="N", min=1, max=5, help="of --brokers only this one, in a process of its own"),
     ] = None,
     secure: Annotated[
         bool, typer.Option("--secure", help="logins (SCRAM) over TLS, and ACLs; secrets lie in DIR/secure")

@@ -26,7 +26,9 @@ HEAP = "256m"
 _LOOK_SECONDS = 0.2
 
 
-def members(data: Path, brokers: int, port: int = 0, *, secure: bool = False, users: Sequence[str] = ()) -> list[Member]:
+def members(
+    data: Path, brokers: int, port: int = 0, *, secure: bool = False, users: Sequence[str] = ()
+) -> list[Member]:
     """The nodes of the cluster in this directory; what it shares is made if it is new.
 
     Args:
@@ -46,9 +48,13 @@ def members(data: Path, brokers: int, port: int = 0, *, secure: bool = False, us
         raise UsageError(f"{data} can't be used as a data directory: {error.strerror}") from error
     nodes = tuple(Node(*node) for node in plan["nodes"])
     if len(nodes) != brokers:
-        raise UsageError(f"{data} holds a cluster of {len(nodes)} brokers: give --brokers {len(nodes)}, or another --data")
+        raise UsageError(
+            f"{data} holds a cluster of {len(nodes)} brokers: give --brokers {len(nodes)}, or another --data"
+        )
     if port and nodes[0].port != port:
-        raise UsageError(f"the cluster in {data} has its ports, from {nodes[0].port} on: give --port 0 or another --data")
+        raise UsageError(
+            f"the cluster in {data} has its ports, from {nodes[0].port} on: give --port 0 or another --data"
+        )
     return [Member(node, nodes, str(plan["cluster"]), data.absolute() / "secure") for node in nodes]
 
 
@@ -72,7 +78,9 @@ def _share(secrets: Secrets, users: Sequence[str]) -> None:
         secrets.password(user)
 
 
-def node_of(data: Path, member: Member, *, heap: str = HEAP, secure: bool = False, users: Sequence[str] = ()) -> KafkaBroker:
+def node_of(
+    data: Path, member: Member, *, heap: str = HEAP, secure: bool = False, users: Sequence[str] = ()
+) -> KafkaBroker:
     """The broker of one node; nothing is started."""
     folder = data / f"node-{member.node.number}"
     return KafkaBroker(folder, heap=heap, secure=secure, users=users, member=member)

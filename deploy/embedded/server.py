@@ -38,7 +38,7 @@ def free_port() -> int:
 def steady_ports(count: int) -> list[int]:
     """Ports that nobody listens on, for a server that has to find them free again after a crash.
 
-    No outgoing connection of this machine takes one meanwhile: they lie below those that the system gives out by itself.
+    No outgoing connection of this machine takes one meanwhile: they lie below those that the system gives out.
     """
     try:
         most = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text("ascii").split()[0])
