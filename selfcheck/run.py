@@ -205,7 +205,8 @@ async def _check(
         await watch.start()
         pausing = PauseWatch(stack.bootstrap, TICKS, stack.groups, options=login)
         watching = _together(watch.run(), pausing.run())
-        drain, served = Drain(stack, reader, stack.plan.directory / "ledger", options.tape), ServedCheck(verdict.findings)
+        drain = Drain(stack, reader, stack.plan.directory / "ledger", options.tape)
+        served = ServedCheck(verdict.findings)
         disturbing = Disturbing(
             stack,
             options.seconds,
@@ -216,8 +217,7 @@ async def _check(
             pausing.lowest,
         )
         killing = BrokerKilling(stack, options.seconds if options.kill_broker else None)
-        restarting = Restarting(options.kill_producer_every, options.clock_step, options.seconds)
-        began = 0
+        restarting, began = Restarting(options.kill_producer_every, options.clock_step, options.seconds), 0
         try:
             lasting(f"pushing {options.rate:,g} ticks/s for {options.seconds:g} s", options.seconds)
             if relisting is not None:
