@@ -22,7 +22,7 @@ from aiokafka.errors import (
 from broker import security
 from broker.bootstrap import addresses, no_broker
 from broker.security import FileToken, Security
-from schemas import UsageError
+from schemas import UsageError, certificates
 from schemas.outside import printable
 
 _CLIENT = b"ashare-probe"
@@ -106,7 +106,8 @@ def _encrypted(connection: socket.socket, host: str, how: Security) -> ssl.SSLSo
     try:
         return security.context(how).wrap_socket(connection, server_hostname=host)
     except ssl.SSLCertVerificationError as error:
-        raise LoginError(f"the certificate of {at} is refused: {_certificate(error, host)}") from error
+        why = certificates.refused(error, host, security.CA, unchecked=security.CHECK_HOST)
+        raise LoginError(f"the certificate of {at} is refused: {why}") from error
     except ssl.SSLError as error:
         reason = error.reason or ""
         if "CERTIFICATE" in reason or "HANDSHAKE_FAILURE" in reason:
@@ -122,19 +123,6 @@ def _encrypted(connection: socket.socket, host: str, how: Security) -> ssl.SSLSo
 def _no_tls(at: str, how: Security) -> str:
     plain = "sasl-plaintext" if how.sasl else "plaintext"
     return f"{at} does not speak TLS: set {security.SECURITY} to {plain}, or give the port of its TLS listener"
-
-
-def _certificate(error: ssl.SSLCertVerificationError, host: str) -> str:
-    said = error.verify_message
-    if "expired" in said:
-        return "it has expired: have the cluster's operator renew it"
-    if "not yet valid" in said:
-        return "it is not valid yet: look at this machine's clock"
-    if "mismatch" in said or "is not valid for" in said:
-        return (
-            f"it is of another host than {host}: use the name that it is made for, or set {security.CHECK_HOST}=false"
-        )
-    return f"{said}: set {security.CA} to the certificate of the authority that signed it"
 
 
 def _log_in(connection: socket.socket, server: tuple[str, int], how: Security) -> None:

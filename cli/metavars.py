@@ -23,6 +23,7 @@ SHOWN: dict[str, tuple[str | None, str]] = {
     "url": ("URL", _FEED),
     "token": ("TOKEN", _FEED),
     "second_token": ("TOKEN", _SECOND),
+    "feed_ca": ("FILE", _FEED),
     "symbols": ("CODE[,CODE...]|*|@FILE", _CODES),
     "watchlist": ("FILE", _CODES),
     "lines": ("N", _SECOND),

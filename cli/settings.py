@@ -115,6 +115,12 @@ _DECLARED = (
         secret=True,
     ),
     Setting(
+        "feed_ca",
+        "--feed-ca",
+        "ASHARE_FEED_CA",
+        "file of authorities that may have signed the certificate of a wss:// feed, in PEM, besides the system's",
+    ),
+    Setting(
         "symbols",
         "--symbols",
         "ASHARE_FEED_SYMBOLS",

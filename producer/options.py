@@ -42,6 +42,7 @@ class ProducerOptions:
     second_url: str | None = None
     token: str | None = field(default=None, repr=False)
     second_token: str | None = field(default=None, repr=False)
+    ca: str | None = None
     source: str = DEFAULT_SOURCE
     trades_only: bool = False
     foreign: bool = False
@@ -66,6 +67,7 @@ class FeedChoice:
     options: Options
     url: str
     token: str | None = field(default=None, repr=False)
+    ca: Path | None = None
 
     @property
     def account(self) -> tuple[str, str | None]:
@@ -74,7 +76,7 @@ class FeedChoice:
 
     def endpoint(self) -> Endpoint:
         """The far end of one line."""
-        return Endpoint(self.provider.make(self.options), self.url, self.token)
+        return Endpoint(self.provider.make(self.options), self.url, self.token, self.ca)
 
 
 @dataclass(frozen=True)
@@ -191,9 +193,9 @@ def _chosen(options: ProducerOptions, *, as_string: bool, spelling: Mapping[str,
     feed = provider(options.feed)
     common = Options(foreign=options.foreign, trades_only=options.trades_only, as_string=as_string, spelling=spelling)
     declared = feed.capabilities.units
-    first = FeedChoice(
-        feed, replace(common, units=_units(options, declared)), options.url or feed.capabilities.url, options.token
-    )
+    ca = Path(options.ca) if options.ca else None
+    url = options.url or feed.capabilities.url
+    first = FeedChoice(feed, replace(common, units=_units(options, declared)), url, options.token, ca)
     if not options.arbitrate and options.second_feed is None and options.second_url is None:
         return [first]
     other = provider(options.second_feed or options.feed)
@@ -203,6 +205,7 @@ def _chosen(options: ProducerOptions, *, as_string: bool, spelling: Mapping[str,
         first.options if same else common,
         options.second_url or (first.url if same else other.capabilities.url),
         options.second_token or (options.token if same else None),
+        ca,
     )
     once = (second.url, second.token) == (first.url, first.token)
     if same and once and feed.capabilities.second_login == "kicks the first":
