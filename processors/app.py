@@ -15,7 +15,7 @@ from broker.shared import SharedBatches
 from processors.agents.snapshots import SnapshotsAgent
 from processors.feed_events import FeedEvents
 from processors.http.metrics import METRICS, WorkerMetrics
-from processors.http.peers import announced, check_own
+from processors.http.peers import Peers, announced, check_own
 from processors.http.routes import Routes
 from processors.http.server import WebServer
 from processors.options import WorkerOptions, make_agents
@@ -71,11 +71,12 @@ class Parts:
             snapshots,
             self.health,
             self.status,
-            hosts=(options.web_url, options.web_host, *options.web_hosts),
-            peer_secret=options.peer_secret,
+            access=options.web,
+            hosts=(options.web_url, *options.web_hosts),
+            peers=Peers(options.peer_secret, token=options.web.token, ca=options.http_ca),
             exposition=Exposition(METRICS, WorkerMetrics(self.runners, self.health, self.status).read),
         )
-        self.server = WebServer(options.web_host, options.web_port, routes.install)
+        self.server = WebServer(options.web, options.web_port, routes.install)
         self.loop: asyncio.AbstractEventLoop | None = None
         self._followed = set(followed)
         self._log_ids: dict[str, LogId] = {}

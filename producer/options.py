@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast, get_args
 
+from broker.http_access import LOOPBACK, HttpAccess
 from market.codes import Board, UnknownCode, normalise
 from producer.feeds import provider
 from producer.feeds.provider import Options, Provider, TimeUnit, TurnoverRule, Units, VolumeUnit
@@ -54,7 +55,7 @@ class ProducerOptions:
     heartbeat: float = 20.0
     heartbeat_message: str | None = None
     http_port: int | None = None
-    http_token: str | None = field(default=None, repr=False)
+    http: HttpAccess = LOOPBACK
     first_delay: float = 0.5
     longest_delay: float = 60.0
 

@@ -32,7 +32,11 @@ def command(
     turnover: Annotated[str | None, option("turnover")] = default("turnover"),
     time_unit: Annotated[str | None, option("time_unit")] = default("time_unit"),
     http_port: Annotated[int | None, option("http_port")] = default("http_port"),
+    http_host: Annotated[str, option("http_host")] = default("http_host"),
     http_token: Annotated[str | None, option("http_token")] = default("http_token"),
+    http_certificate: Annotated[str | None, option("http_certificate")] = default("http_certificate"),
+    http_key: Annotated[str | None, option("http_key")] = default("http_key"),
+    http_open: Annotated[bool, option("http_open")] = default("http_open"),
 ) -> None:
     """Take ticks off a feed's WebSocket and put them into Kafka.
 
@@ -49,6 +53,7 @@ def command(
     import uvloop
 
     from broker.publisher import DeliveryError
+    from cli.asking import access
     from cli.clear_text import warn_of_clear_text
     from cli.terminal import log_to_stderr
     from producer.app import ProducerOptions, run
@@ -88,7 +93,7 @@ def command(
                     turnover=turnover or None,
                     time_unit=time_unit or None,
                     http_port=http_port,
-                    http_token=secret("http_token", http_token or None),
+                    http=access(http_host, ("http_token", http_token), http_certificate, http_key, unguarded=http_open),
                 )
             )
         )

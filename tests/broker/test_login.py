@@ -12,6 +12,7 @@ from pathlib import Path
 from socket import create_server
 
 import pytest
+
 from broker import admin, security
 from broker.login import connect, explain
 from broker.probe import Probe
