@@ -81,23 +81,29 @@ def explain(bootstrap: str, failure: Exception | None = None, *, timeout: float 
     return no_broker(bootstrap)
 
 
-def refused(failure: Exception) -> str | None:
+def refused(failure: BaseException) -> str | None:
     """What this user lacks, where a broker did not let it do something; ``None`` for any other failure."""
-    who = f"user {how.user!r}" if (how := security.current()).user else "this client"
     about = failure.args[0] if failure.args else ""
     match failure:
         case TopicAuthorizationFailedError():
             named = ", ".join(sorted(map(str, about))) if isinstance(about, set | frozenset | list) else str(about)
             lacking = f"READ or WRITE on the topic {named or 'it asked for'}"
         case GroupAuthorizationFailedError():
-            lacking = f"READ on the group {about}"
+            # aiokafka's admin client says it in a sentence that ends with the name.
+            lacking = f"READ on the group {str(about).rpartition(' ')[2]}"
         case ClusterAuthorizationFailedError():
             lacking = "a right on the cluster: IDEMPOTENT_WRITE, or WRITE on the topic"
         case _ if isinstance(failure, for_code(53)):
             lacking = f"WRITE on the transactional id {about}"
         case _:
             return None
-    return f"Kafka does not let {who} do this: it lacks {lacking}: `ashare acl apply` grants each part what it needs"
+    return lacks(lacking)
+
+
+def lacks(what: str) -> str:
+    """What to tell a user who lacks a right, as READ on a topic."""
+    who = f"user {how.user!r}" if (how := security.current()).user else "this client"
+    return f"Kafka does not let {who} do this: it lacks {what}: `ashare acl apply` grants each part what it needs"
 
 
 def _encrypted(connection: socket.socket, host: str, how: Security) -> ssl.SSLSocket:

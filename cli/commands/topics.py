@@ -90,6 +90,7 @@ def describe(bootstrap: Annotated[str, option("bootstrap")] = default("bootstrap
     import asyncio
 
     from broker import admin
+    from broker.probe import hidden
     from cli.tables import Column, show
     from schemas.topics import topics
 
@@ -98,8 +99,12 @@ def describe(bootstrap: Annotated[str, option("bootstrap")] = default("bootstrap
     columns = [Column("topic"), Column("partitions", right=True), Column("retention")]
     columns += [Column("records", right=True), Column("policy", below=True), Column("about", below=True)]
     rows = []
+    unseen = hidden(bootstrap, [name for name in topics() if name not in found])
     for name, declared in topics().items():
-        row = _row(found[name]) if name in found else ("–", "missing", "–", "`ashare topics apply` makes it:")
+        absent = ("–", "missing", "–", "`ashare topics apply` makes it:")
+        if name in unseen:
+            absent = ("–", "hidden", "–", "this user may not see it:")
+        row = _row(found[name]) if name in found else absent
         rows.append((name, *row, declared.about))
     show(columns, rows)
 
