@@ -209,7 +209,10 @@ async def test_the_client_library_names_what_its_user_lacks(
     cluster: KafkaBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A group of another's, and a topic that it may not see."""
-    for user, group, said in (("quant", "ashare-changes", "group"), ("producer", None, "ashare.price-changes.v1")):
+    for user, group, said in (
+        ("quant", "ashare-changes", "join the group ashare-changes: it lacks READ"),
+        ("producer", None, "ashare.price-changes.v1"),
+    ):
         _as(cluster, user, monkeypatch)
         with pytest.raises(ClientError) as refused:
             async with PriceChanges(cluster.bootstrap, group=group) as changes:
