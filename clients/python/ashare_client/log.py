@@ -45,8 +45,8 @@ COMMIT_SECONDS = 30.0
 CLOSE_SECONDS = 10.0
 """How long leaving a group may take."""
 JOIN_SECONDS = 90.0
-_LOOK_SECONDS = 0.2
 """How long a group may take to give out partitions: members that died are waited for until their session is over."""
+_LOOK_SECONDS = 0.2
 CONFIRM_SECONDS = 5.0
 """How often it is asked, while records are read, whether they are of the log that was opened; and for how long."""
 
