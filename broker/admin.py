@@ -17,7 +17,8 @@ from aiokafka.errors import KafkaError, NotControllerError, TopicAlreadyExistsEr
 
 from broker import security
 from broker.bootstrap import addresses
-from broker.login import explain
+from broker.login import explain, lacks, refused
+from broker.probe import hidden
 from schemas import UsageError
 from schemas.topics import Topic, topics
 
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 0.25
 _REQUEST_MS = 10_000
+_NOT_ALLOWED = 29
 _SET_ON_TOPIC = 1
 """``config_source`` of a value that was set on the topic itself (DYNAMIC_TOPIC_CONFIG)."""
 
@@ -53,23 +55,38 @@ class TopicState:
 
 
 async def apply(
-    bootstrap: str, declared: Mapping[str, Topic] | None = None, *, patience: float = PATIENCE
+    bootstrap: str,
+    declared: Mapping[str, Topic] | None = None,
+    *,
+    patience: float = PATIENCE,
+    copies: int | None = None,
 ) -> list[str]:
     """Make the broker's topics agree with the declared ones; what agrees already is left alone.
 
     Settings that are declared are set; settings that somebody set beside them stay. Topics that are not declared stay.
 
+    Args:
+        copies: of each partition, which topics that exist are to have as well; ``None``: whatever they have is right.
+
     Returns:
         One line for each thing done, nothing if there was nothing to do.
 
     Raises:
-        UsageError: no broker answers or it refuses; a topic has another number of partitions, which would move keys.
+        UsageError: no broker answers or it refuses; a topic has another number of partitions, which would move keys, or
+            of copies, which this does not change.
     """
     wanted = topics() if declared is None else declared
     async with admin_client(bootstrap, time.monotonic() + patience) as admin:
         deadline = time.monotonic() + SETTLE_SECONDS
-        existing = await _partitions(admin, wanted)
+        metadata = await _metadata(admin, wanted)
+        existing = {name: len(topic["partitions"]) for name, topic in metadata.items()}
         for name, partitions in existing.items():
+            there = min(len(partition["replicas"]) for partition in metadata[name]["partitions"])
+            if copies not in {None, there}:
+                raise UsageError(
+                    f"{name} has {there} {'copy' if there == 1 else 'copies'} of each partition on {bootstrap}, and"
+                    f" --replicas asks for {copies}: Kafka's own kafka-reassign-partitions changes that"
+                )
             if partitions != wanted[name].partitions:
                 raise UsageError(
                     f"{name} has {partitions} partitions on {bootstrap} and {wanted[name].partitions} in topics.yaml;"
@@ -121,11 +138,15 @@ async def delete(bootstrap: str, name: str, *, patience: float = PATIENCE) -> in
         raise UsageError(f"{name} is not deleted here: it is one of the topics that the pipeline or Kafka works with")
     found = await describe(bootstrap, [name], patience=patience)
     if name not in found:
+        if name in await asyncio.to_thread(hidden, bootstrap, [name]):
+            raise UsageError(lacks(f"DELETE on the topic {name}"))
         raise UsageError(f"there is no topic {name} on {bootstrap}")
     async with admin_client(bootstrap, time.monotonic() + patience) as admin:
         answer = (await admin.delete_topics([name])).to_object()
     for topic in answer.get("topic_error_codes", answer.get("responses", ())):
         error = for_code(topic["error_code"])
+        if topic["error_code"] == _NOT_ALLOWED:
+            raise UsageError(lacks(f"DELETE on the topic {name}"))
         if topic["error_code"]:
             raise UsageError(f"the broker at {bootstrap} does not delete {name}: {error.__name__}: {error.description}")
     return found[name].records
@@ -152,6 +173,8 @@ async def admin_client(bootstrap: str, deadline: float) -> AsyncIterator[AIOKafk
         try:
             yield admin
         except KafkaError as error:
+            if said := refused(error):
+                raise UsageError(said) from error
             raise UsageError(f"the broker at {bootstrap} refused or stopped answering: {error}") from error
         finally:
             await admin.close()
@@ -165,10 +188,6 @@ async def _metadata(admin: AIOKafkaAdminClient, names: Iterable[str]) -> dict[st
     return {name: found[name] for name in names if name in found}
 
 
-async def _partitions(admin: AIOKafkaAdminClient, names: Iterable[str]) -> dict[str, int]:
-    return {name: len(topic["partitions"]) for name, topic in (await _metadata(admin, names)).items()}
-
-
 async def _create(admin: AIOKafkaAdminClient, missing: list[Topic], deadline: float) -> list[str]:
     done: list[str] = []
     while missing:
@@ -179,6 +198,8 @@ async def _create(admin: AIOKafkaAdminClient, missing: list[Topic], deadline: fl
             error = for_code(outcome["error_code"])
             if error is NotControllerError and time.monotonic() < deadline:
                 again.append(topic)
+            elif outcome["error_code"] == _NOT_ALLOWED:
+                raise UsageError(lacks(f"CREATE on the topic {topic.name}"))
             elif error is not TopicAlreadyExistsError and outcome["error_code"]:
                 raise UsageError(f"{topic.name} can't be created: {outcome['error_message'] or error.__name__}")
             elif not outcome["error_code"]:
@@ -211,12 +232,15 @@ async def _configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, di
     if not names:
         return {}
     (answer,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
+    resources = answer.to_object()["resources"]
+    if closed := [resource["resource_name"] for resource in resources if resource["error_code"] == _NOT_ALLOWED]:
+        raise UsageError(lacks(f"DESCRIBE_CONFIGS on the topic {closed[0]}"))
     return {
         resource["resource_name"]: {
             entry["config_names"]: (entry["config_value"], entry["config_source"])
             for entry in resource["config_entries"]
         }
-        for resource in answer.to_object()["resources"]
+        for resource in resources
     }
 
 
@@ -232,6 +256,8 @@ async def _configure(admin: AIOKafkaAdminClient, existing: list[Topic]) -> list[
         # The request replaces every setting of the topic, so what others set goes along.
         resource = ConfigResource(ConfigResourceType.TOPIC, topic.name, overrides | topic.config)
         answer = (await admin.alter_configs([resource]))[0].to_object()["resources"][0]
+        if answer["error_code"] == _NOT_ALLOWED:
+            raise UsageError(lacks(f"ALTER_CONFIGS on the topic {topic.name}"))
         if answer["error_code"]:
             reason = answer["error_message"] or for_code(answer["error_code"]).__name__
             raise UsageError(f"{topic.name} can't be configured: {reason}")

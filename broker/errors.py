@@ -10,7 +10,7 @@ from __future__ import annotations
 class BrokerError(Exception):
     """What was asked of Kafka was not done; the text says what and why.
 
-    - ``DeliveryError``, ``AbandonedError``, ``RecordTooLargeError``: of ``broker.publisher``.
+    - ``DeliveryError``, ``RefusedError``, ``AbandonedError``, ``RecordTooLargeError``: of ``broker.publisher``.
     - ``FencedError``: of ``broker.fencing``.
     - ``ReadError``: of ``broker.reader``.
     - ``ProbeError``: of ``broker.probe``.
@@ -23,6 +23,10 @@ class RecordTooLargeError(BrokerError, ValueError):
 
 class DeliveryError(BrokerError):
     """Records will not be delivered: the publisher failed, or the time to stop was up. The text says how many."""
+
+
+class RefusedError(DeliveryError):
+    """The broker does not take them from this user, until somebody mends something; the text says what."""
 
 
 class AbandonedError(BrokerError):

@@ -32,6 +32,8 @@ MAX_LINE = 128 << 10
 """Bytes of a request line: 10,000 codes fit."""
 BODY_SECONDS = 10.0
 _LINGER_SECONDS = 1.0
+FREE = frozenset({"/health"})
+"""Answered without the token: probes of containers and load balancers have none, and it tells of no stock."""
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -46,6 +48,7 @@ class Rules:
         hosts: names that a request may be addressed to, besides this machine's loopback; in lower case.
         addresses: any IP address may be named as well: no page can have one for its own name.
         token: what changes need, as ``Authorization: Bearer TOKEN``; ``None``: nothing.
+        reads: whether everything needs it but ``/health``. No page knows it, so that the host is then no matter.
         setting: how a host is added, for those who are refused.
         secret: how the token is given, likewise.
     """
@@ -53,6 +56,7 @@ class Rules:
     hosts: frozenset[str] = frozenset()
     addresses: bool = False
     token: str | None = field(default=None, repr=False)
+    reads: bool = False
     setting: str = ""
     secret: str = ""
 
@@ -185,26 +189,35 @@ class GuardedRunner(web.AppRunner):
 
 def _refused(request: web.Request, rules: Rules) -> web.Response | None:
     hosts = request.headers.getall(hdrs.HOST, [])
-    if len(hosts) != 1 or not rules.knows(hosts[0]):
+    everything = rules.reads and rules.token is not None
+    if len(hosts) != 1 or not (everything or rules.knows(hosts[0])):
         how = f", or start it with {rules.setting}" if rules.setting else ""
         return refusal(403, "unknown_host", f"this server is not known by that name: ask for 127.0.0.1{how}")
     if request.headers.get(hdrs.CONTENT_ENCODING, "identity").strip().lower() != "identity":
         return refusal(415, "compressed", "send the body as it is, without Content-Encoding")
-    return None if request.method in _SAFE else _change_refused(request, rules, hosts[0])
+    if request.method not in _SAFE:
+        return _change_refused(request, hosts[0]) or _token_refused(request, rules)
+    return _token_refused(request, rules) if everything and request.path not in FREE else None
 
 
-def _change_refused(request: web.Request, rules: Rules, host: str) -> web.Response | None:
+def _change_refused(request: web.Request, host: str) -> web.Response | None:
     origin = request.headers.get(hdrs.ORIGIN)
     if origin is not None and not _same_origin(origin, host):
         return refusal(403, "other_origin", "a page of another origin may not do that: use a program")
     if request.headers.get("Sec-Fetch-Site", "none") not in {"none", "same-origin"}:
         return refusal(403, "other_origin", "a page of another origin may not do that: use a program")
-    if rules.token is not None:
-        kind, _, given = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-        if kind.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), rules.token.encode()):
-            message = f"changes need the token: Authorization: Bearer TOKEN{rules.secret and f' ({rules.secret})'}"
-            return refusal(401, "token", message, **{"WWW-Authenticate": "Bearer"})
     return None
+
+
+def _token_refused(request: web.Request, rules: Rules) -> web.Response | None:
+    if rules.token is None:
+        return None
+    kind, _, given = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+    if kind.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), rules.token.encode()):
+        return None
+    what = "all but /health needs" if rules.reads else "changes need"
+    message = f"{what} the token: Authorization: Bearer TOKEN{rules.secret and f' ({rules.secret})'}"
+    return refusal(401, "token", message, **{"WWW-Authenticate": "Bearer"})
 
 
 def _hung_up(request: web.Request) -> bool:

@@ -22,7 +22,7 @@ from aiokafka.errors import (
 from broker import security
 from broker.bootstrap import addresses, no_broker
 from broker.security import FileToken, Security
-from schemas import UsageError
+from schemas import UsageError, certificates
 from schemas.outside import printable
 
 _CLIENT = b"ashare-probe"
@@ -81,23 +81,29 @@ def explain(bootstrap: str, failure: Exception | None = None, *, timeout: float 
     return no_broker(bootstrap)
 
 
-def refused(failure: Exception) -> str | None:
+def refused(failure: BaseException) -> str | None:
     """What this user lacks, where a broker did not let it do something; ``None`` for any other failure."""
-    who = f"user {how.user!r}" if (how := security.current()).user else "this client"
     about = failure.args[0] if failure.args else ""
     match failure:
         case TopicAuthorizationFailedError():
             named = ", ".join(sorted(map(str, about))) if isinstance(about, set | frozenset | list) else str(about)
             lacking = f"READ or WRITE on the topic {named or 'it asked for'}"
         case GroupAuthorizationFailedError():
-            lacking = f"READ on the group {about}"
+            # aiokafka's admin client says it in a sentence that ends with the name.
+            lacking = f"READ on the group {str(about).rpartition(' ')[2]}"
         case ClusterAuthorizationFailedError():
             lacking = "a right on the cluster: IDEMPOTENT_WRITE, or WRITE on the topic"
         case _ if isinstance(failure, for_code(53)):
             lacking = f"WRITE on the transactional id {about}"
         case _:
             return None
-    return f"Kafka does not let {who} do this: it lacks {lacking}: `ashare acl apply` grants each part what it needs"
+    return lacks(lacking)
+
+
+def lacks(what: str) -> str:
+    """What to tell a user who lacks a right, as READ on a topic."""
+    who = f"user {how.user!r}" if (how := security.current()).user else "this client"
+    return f"Kafka does not let {who} do this: it lacks {what}: `ashare acl apply` grants each part what it needs"
 
 
 def _encrypted(connection: socket.socket, host: str, how: Security) -> ssl.SSLSocket:
@@ -106,7 +112,8 @@ def _encrypted(connection: socket.socket, host: str, how: Security) -> ssl.SSLSo
     try:
         return security.context(how).wrap_socket(connection, server_hostname=host)
     except ssl.SSLCertVerificationError as error:
-        raise LoginError(f"the certificate of {at} is refused: {_certificate(error, host)}") from error
+        why = certificates.refused(error, host, security.CA, unchecked=security.CHECK_HOST)
+        raise LoginError(f"the certificate of {at} is refused: {why}") from error
     except ssl.SSLError as error:
         reason = error.reason or ""
         if "CERTIFICATE" in reason or "HANDSHAKE_FAILURE" in reason:
@@ -122,19 +129,6 @@ def _encrypted(connection: socket.socket, host: str, how: Security) -> ssl.SSLSo
 def _no_tls(at: str, how: Security) -> str:
     plain = "sasl-plaintext" if how.sasl else "plaintext"
     return f"{at} does not speak TLS: set {security.SECURITY} to {plain}, or give the port of its TLS listener"
-
-
-def _certificate(error: ssl.SSLCertVerificationError, host: str) -> str:
-    said = error.verify_message
-    if "expired" in said:
-        return "it has expired: have the cluster's operator renew it"
-    if "not yet valid" in said:
-        return "it is not valid yet: look at this machine's clock"
-    if "mismatch" in said or "is not valid for" in said:
-        return (
-            f"it is of another host than {host}: use the name that it is made for, or set {security.CHECK_HOST}=false"
-        )
-    return f"{said}: set {security.CA} to the certificate of the authority that signed it"
 
 
 def _log_in(connection: socket.socket, server: tuple[str, int], how: Security) -> None:

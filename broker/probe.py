@@ -6,6 +6,7 @@ aiokafka (0.14.0) does not support the version of the metadata request that give
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import struct
 from base64 import urlsafe_b64encode
@@ -17,11 +18,13 @@ from typing import Self
 from broker import security
 from broker.bootstrap import addresses
 from broker.errors import BrokerError
-from broker.login import connect
+from broker.login import connect, lacks
+from schemas import UsageError
 
 _METADATA, _METADATA_VERSION = 3, 10
 _LIST_OFFSETS, _LIST_OFFSETS_VERSION = 2, 1
 _LATEST = -1
+_NOT_ALLOWED = 29
 _CLIENT = b"ashare-probe"
 _LIMIT_BYTES = 16 << 20
 
@@ -43,11 +46,16 @@ class LogId:
 
 @dataclass(frozen=True)
 class Found:
-    """What the brokers answered: the logs that exist, by topic, and the address of each partition's leader."""
+    """What the brokers answered: the logs that exist, by topic, and the address of each partition's leader.
+
+    Attributes:
+        hidden: topics that this user may not see, whether they exist or not.
+    """
 
     cluster: str
     logs: Mapping[str, LogId]
     leaders: Mapping[tuple[str, int], tuple[str, int]] = field(repr=False)
+    hidden: frozenset[str] = frozenset()
 
 
 class Probe:
@@ -149,6 +157,22 @@ class Probe:
         return answer
 
 
+def hidden(bootstrap: str, topics: Iterable[str]) -> frozenset[str]:
+    """Those of some topics that this user may not see; none where no broker tells."""
+    try:
+        with Probe(bootstrap) as probe:
+            return probe.find(topics).hidden
+    except ProbeError:
+        return frozenset()
+
+
+async def absent(bootstrap: str, topic: str) -> UsageError:
+    """The error of a topic that a client does not find: it is not there, or this user may not see it."""
+    if topic in await asyncio.to_thread(hidden, bootstrap, [topic]):
+        return UsageError(lacks(f"READ or WRITE on the topic {topic}"))
+    return UsageError(f"topic {topic} is not on {bootstrap}: run `ashare topics apply`")
+
+
 class Reader:
     """Reads an answer field by field."""
 
@@ -218,7 +242,7 @@ def _found(answer: Reader) -> Found:
         brokers[node] = (host, port)
     cluster = answer.compact()
     answer.int32()  # controller
-    logs, leaders = {}, {}
+    logs, leaders, hidden = {}, {}, set()
     for _ in range(answer.varint() - 1):
         error, name, topic = answer.int16(), answer.compact(), answer.some(16)
         answer.some(1)  # internal
@@ -233,9 +257,11 @@ def _found(answer: Reader) -> Found:
                 leaders[name, partition] = brokers[leader]
         answer.int32()  # operations
         answer.tags()
+        if error == _NOT_ALLOWED:
+            hidden.add(name)
         if not error:
             logs[name] = LogId(cluster, "" if topic == _NO_ID else urlsafe_b64encode(topic).decode().rstrip("="))
-    return Found(cluster, logs, leaders)
+    return Found(cluster, logs, leaders, frozenset(hidden))
 
 
 def _ends(answer: Reader) -> dict[tuple[str, int], int]:

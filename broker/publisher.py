@@ -26,17 +26,18 @@ from zoneinfo import ZoneInfo
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from broker import security
 from broker.background import discard, ended
-from broker.errors import AbandonedError, DeliveryError, FencedError, RecordTooLargeError
+from broker.errors import AbandonedError, DeliveryError, FencedError, RecordTooLargeError, RefusedError
 from broker.fencing import Fences
 from broker.gate import Gate
 from broker.identity import is_fenced
-from broker.login import explain
+from broker.login import explain, lacks, refused
 from broker.partition_queue import Headers, PartitionQueue
+from broker.probe import absent
 from broker.producing import Producing
 from broker.refusals import Refusal, Verdict, refusal_of
 from schemas import UsageError
@@ -75,6 +76,7 @@ class Publisher:
         limit_bytes: int = 64 << 20,
         deadline: float = 30.0,
         may_send: Callable[[], bool] | None = None,
+        insist: bool = True,
     ) -> None:
         """Nothing connects before ``start``.
 
@@ -83,7 +85,10 @@ class Publisher:
             may_send: asked directly before each produce request, new or sent again, on the event loop. While it is
                 false nothing leaves, and what waits counts towards ``limit_bytes``. Only bytes of an earlier request
                 that the kernel has not taken yet can't be held back.
+            insist: what the broker refuses until somebody mends something is sent again, and said; else the publisher
+                fails with a ``RefusedError``: for a command, whose user is there to mend it.
         """
+        self._insist = insist
         self.bootstrap = bootstrap
         self.unacknowledged_bytes = 0
         self.acknowledged = 0
@@ -286,7 +291,7 @@ class Publisher:
             found = await self._partitions(self._client, topic)
             self.partitions[topic] = found
             if not found:
-                raise UsageError(f"topic {topic} is not on {self.bootstrap}: run `ashare topics apply`")
+                raise await absent(self.bootstrap, topic)
             declared = topics().get(topic)
             if declared and found != declared.partitions:
                 raise UsageError(
@@ -424,7 +429,8 @@ class Publisher:
 
     def _fail(self, error: BaseException | None) -> None:
         if isinstance(error, DeliveryError):
-            log.critical("%s", error)
+            if not isinstance(error, RefusedError):
+                log.critical("%s", error)
             self._failure = error
         else:
             log.critical("the publisher failed", exc_info=error)
@@ -442,6 +448,10 @@ class Publisher:
         refusal = refusal_of(error)
         if refusal is not None and refusal.verdict is Verdict.NEVER:
             self._fail(DeliveryError(self._refusal(queue, refusal)))
+            return
+        if refusal is not None and refusal.verdict is Verdict.LATER and not self._insist:
+            write = isinstance(error, TopicAuthorizationFailedError) and lacks(f"WRITE on the topic {queue.topic}")
+            self._fail(RefusedError(write or (error and refused(error)) or self._refusal(queue, refusal)))
             return
         if refusal is not None and refusal.verdict is Verdict.LATER and self._broken is None:
             said = self._refusal(queue, refusal)

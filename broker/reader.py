@@ -15,7 +15,7 @@ from broker import security
 from broker.chunk import Chunk, ask, corrupt, drain
 from broker.errors import BrokerError
 from broker.login import explain
-from schemas import UsageError
+from broker.probe import absent
 
 PATIENCE = 30.0
 """Seconds for which a broker that has stopped answering is waited for."""
@@ -93,7 +93,7 @@ class ChunkReader:
         cluster = await self._consumer._client.fetch_all_metadata()
         found = cluster.partitions_for_topic(topic)
         if not found:
-            raise UsageError(f"topic {topic} is not on {self._bootstrap}: run `ashare topics apply`")
+            raise await absent(self._bootstrap, topic)
         return [TopicPartition(topic, number) for number in sorted(found)]
 
     async def begins(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:

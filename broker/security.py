@@ -16,6 +16,7 @@ from typing import Any, Literal, cast
 from aiokafka.abc import AbstractTokenProvider
 
 from schemas import UsageError
+from schemas.certificates import trusting, why_unread
 from schemas.secrets import keep
 from schemas.text_files import read_secret
 
@@ -154,18 +155,15 @@ def context(security: Security) -> ssl.SSLContext:
     Raises:
         UsageError: a certificate or a key can't be read.
     """
-    try:
-        made = ssl.create_default_context(cafile=security.ca)
-    except (OSError, ssl.SSLError) as error:
-        raise UsageError(f"{CA}: {security.ca} holds no certificate in PEM that can be read: {_why(error)}") from error
+    made = trusting(security.ca, CA, only=True)
     made.check_hostname = security.check_host
     if security.certificate is not None:
         try:
             made.load_cert_chain(security.certificate, security.key, lambda: security.key_password)
-        except (OSError, ssl.SSLError) as error:
+        except OSError as error:
             raise UsageError(
                 f"{CERTIFICATE}, {KEY}: {security.certificate} and {security.key or 'the key in it'} are not a"
-                f" certificate and its key in PEM: {_why(error)}"
+                f" certificate and its key in PEM: {why_unread(error)}"
             ) from error
     return made
 
@@ -218,9 +216,3 @@ def _flag(at: Mapping[str, str], name: str) -> bool:
     if text not in _YES | _NO:
         raise UsageError(f"{name} is {at[name]!r}: set it to true or false")
     return text in _YES
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, ssl.SSLError):
-        return (error.reason or str(error)).lower().replace("_", " ")
-    return getattr(error, "strerror", None) or str(error)

@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError
 import broker  # noqa: F401 - importing it is what lets aiokafka read any record, whatever its headers are
 from broker import security
 from broker.login import explain
+from broker.probe import absent
 from schemas import UsageError
 from schemas.topics import topics
 
@@ -61,7 +62,7 @@ async def follow(
     try:
         partitions = await _partitions(consumer, topic)
         if not partitions:
-            raise UsageError(f"topic {topic} is not on {bootstrap}: run `ashare topics apply`")
+            raise await absent(bootstrap, topic)
         places = [TopicPartition(topic, number) for number in sorted(partitions)]
         consumer.assign(places)
         if not earliest:

@@ -61,7 +61,7 @@ async def acknowledge(bootstrap: str, losses: Sequence[FeedEvent], reason: str) 
         id=f"{OPERATOR}/{at // 1000}/1",
         count=len(losses),
     )
-    publisher = Publisher(bootstrap, client_id="ashare-acknowledge")
+    publisher = Publisher(bootstrap, client_id="ashare-acknowledge", insist=False)
     await publisher.start(FEED_EVENTS)
     publisher.queue(FEED_EVENTS, 0).add(OPERATOR.encode(), encode(noted), at // 1000)
     await publisher.stop()

@@ -60,7 +60,7 @@ async def write(bootstrap: str, scope: str, threshold: str | None) -> None:
         UsageError: no broker answers, or it does not have the topic.
         DeliveryError: it does not take the record.
     """
-    publisher = Publisher(bootstrap, client_id="ashare-threshold")
+    publisher = Publisher(bootstrap, client_id="ashare-threshold", insist=False)
     await publisher.start(THRESHOLDS)
     value = None if threshold is None else encode(Threshold(scope, threshold))
     publisher.queue(THRESHOLDS, 0).add(scope.encode(), value, time.time_ns() // 1_000_000)

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 
 from evaluation.figures import Form, LineFigures, RaceFigures, Report
 from evaluation.gauge import Dials, Gauge
@@ -42,10 +43,11 @@ class Target:
     url: str
     codes: Sequence[str] | None
     token: str | None = field(default=None, repr=False)
+    ca: Path | None = None
 
     def endpoint(self, options: Options) -> Endpoint:
         """The feed, for one line of its own."""
-        return Endpoint(self.provider.make(options), self.url, self.token)
+        return Endpoint(self.provider.make(options), self.url, self.token, self.ca)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from processors.agents.snapshots import SnapshotsAgent
 from processors.feed_events import FeedEvents
 from processors.http.bars import BarRoutes
 from processors.http.metrics import METRICS, WorkerMetrics
-from processors.http.peers import announced, check_own
+from processors.http.peers import Peers, announced, check_own
 from processors.http.routes import Routes
 from processors.http.server import WebServer
 from processors.options import WorkerOptions, make_agents
@@ -75,13 +75,14 @@ class Parts:
             snapshots,
             self.health,
             self.status,
-            hosts=(options.web_url, options.web_host, *options.web_hosts),
-            peer_secret=options.peer_secret,
+            access=options.web,
+            hosts=(options.web_url, *options.web_hosts),
+            peers=Peers(options.peer_secret, token=options.web.token, ca=options.http_ca),
             exposition=Exposition(METRICS, WorkerMetrics(self.runners, self.health, self.status).read),
             known=None if self.instruments is None else self.instruments.known,
         )
         bars = BarRoutes(open_bars(options.store))
-        self.server = WebServer(options.web_host, options.web_port, routes.install, bars.install)
+        self.server = WebServer(options.web, options.web_port, routes.install, bars.install)
         self.loop: asyncio.AbstractEventLoop | None = None
         self._followed = set(followed)
         self._log_ids: dict[str, LogId] = {}

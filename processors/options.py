@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from broker.http_access import HttpAccess
 from jobs.thresholds import Thresholds
 from processors.agents.bar_store import BarStoreAgent
 from processors.agents.bars import BarsAgent
@@ -32,9 +33,11 @@ class WorkerOptions:
 
     Attributes:
         agents: of ``OWN``, or ``MODULE:CLASS``.
+        web: the address that its HTTP server listens on, and who may ask there.
         web_url: where other workers reach this one.
         web_hosts: further names that its HTTP is asked by.
         peer_secret: what the workers of the group share.
+        http_ca: authorities of the other workers' certificates, besides the system's.
         group_instance_id: what this worker is called in its groups; default: by its host and port.
     """
 
@@ -42,11 +45,12 @@ class WorkerOptions:
     agents: tuple[str, ...]
     store: str
     thresholds: Thresholds
-    web_host: str
+    web: HttpAccess
     web_port: int
     web_url: str
     web_hosts: tuple[str, ...] = ()
     peer_secret: str | None = field(default=None, repr=False)
+    http_ca: str | None = None
     group_instance_id: str | None = None
 
 

@@ -66,7 +66,7 @@ async def run(options: ProducerOptions) -> None:
         gc.set_threshold(200_000, 20, 20)
         if producer.server is not None:
             await producer.server.start()
-            log.info("local HTTP on http://127.0.0.1:%d", producer.server.port)
+            log.info("HTTP on %s", producer.server.address)
         log.info("%s, run %d, to %s", ", ".join(what.sources), producer.run_id, options.bootstrap)
         await producer.run_until_signalled()
     finally:
@@ -123,7 +123,7 @@ class Producer:
                 self.watch,
                 Exposition(METRICS, ProducerMetrics(lambda: self.streams, publisher).read),
                 options.http_port,
-                token=options.http_token,
+                access=options.http,
             )
         )
 

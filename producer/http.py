@@ -1,9 +1,9 @@
-"""The producer's HTTP on this machine: health, counters, and the watchlist to read and to change.
+"""The producer's HTTP: health, counters, and the watchlist to read and to change.
 
-Only for this machine: it listens on 127.0.0.1, and answers no request that names another host, so that a page in the
-user's browser can't reach it through a name of its own. A change from a page of another origin is refused, and where
-there is a token (``--http-token``), one without it: without a token, whoever has an account on this machine may change
-the list.
+For this machine by default: it listens on 127.0.0.1, and answers no request that names another host, so that a page in
+the user's browser can't reach it through a name of its own. A change from a page of another origin is refused, and
+where there is a token (``--http-token``), one without it: without a token, whoever has an account on this machine may
+change the list. Where other machines can ask, all but ``/health`` needs the token.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Any
 from aiohttp import web
 
 from broker.exposition import Exposition
-from broker.http_guard import GuardedRunner, Rules, answer, guard
+from broker.http_access import LOOPBACK, HttpAccess
+from broker.http_guard import GuardedRunner, answer, guard
 from producer.line.driver import Line
 from producer.supervisor import Supervisor
 from producer.watchlist.http import WatchlistRoutes
 from producer.watchlist.watch import Watch
 from schemas import UsageError
 
-HOST = "127.0.0.1"
 _LARGEST = 8 << 20
 
 
@@ -34,21 +34,31 @@ class LocalServer:
         exposition: Exposition,
         port: int,
         *,
-        token: str | None = None,
+        access: HttpAccess = LOOPBACK,
     ) -> None:
         """Nothing listens yet.
 
         Args:
             exposition: answers ``/metrics``.
             port: 0 for any that is free.
-            token: what changes need; ``None``: nothing.
+            access: where it listens, and who may ask there.
+
+        Raises:
+            UsageError: it would serve other machines without TLS and a token, or the certificate can't be read.
         """
-        self._rules = Rules(token=token, secret="ASHARE_FEED_HTTP_TOKEN_FILE names its file")  # noqa: S106 - a name
+        access.check("--http-host")
+        self._access, self._tls = access, access.tls()
+        self._rules = access.rules(hosts=frozenset(), setting="", reads=False)
         self.port = port
         self._supervisor = supervisor
         self._watchlist = WatchlistRoutes(watch)
         self._exposition = exposition
         self._runner: web.AppRunner | None = None
+
+    @property
+    def address(self) -> str:
+        """Where it is, once it is started."""
+        return f"{self._access.scheme}://{self._access.host}:{self.port}"
 
     async def start(self) -> None:
         """Listen.
@@ -63,11 +73,12 @@ class LocalServer:
         self._runner = GuardedRunner(application)
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, HOST, self.port).start()
+            await web.TCPSite(self._runner, self._access.host, self.port, ssl_context=self._tls).start()
         except OSError as error:
             await self.stop()
             raise UsageError(
-                f"port {self.port} is taken ({error.strerror}): give --http-port another, or 0 for any"
+                f"port {self.port} on {self._access.host} can't be used ({error.strerror or error}): give --http-port"
+                " another, or 0 for any"
             ) from error
         self.port = self._runner.addresses[0][1]
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from broker.http_access import LOOPBACK, HttpAccess
 from market import kinds
 from market.codes import Kind, UnknownCode
 from producer.feeds import provider
@@ -43,6 +44,7 @@ class ProducerOptions:
     second_url: str | None = None
     token: str | None = field(default=None, repr=False)
     second_token: str | None = field(default=None, repr=False)
+    ca: str | None = None
     source: str = DEFAULT_SOURCE
     trades_only: bool = False
     foreign: bool = False
@@ -55,7 +57,7 @@ class ProducerOptions:
     heartbeat: float = 20.0
     heartbeat_message: str | None = None
     http_port: int | None = None
-    http_token: str | None = field(default=None, repr=False)
+    http: HttpAccess = LOOPBACK
     first_delay: float = 0.5
     longest_delay: float = 60.0
 
@@ -68,6 +70,7 @@ class FeedChoice:
     options: Options
     url: str
     token: str | None = field(default=None, repr=False)
+    ca: Path | None = None
 
     @property
     def account(self) -> tuple[str, str | None]:
@@ -76,7 +79,7 @@ class FeedChoice:
 
     def endpoint(self) -> Endpoint:
         """The far end of one line."""
-        return Endpoint(self.provider.make(self.options), self.url, self.token)
+        return Endpoint(self.provider.make(self.options), self.url, self.token, self.ca)
 
 
 @dataclass(frozen=True)
@@ -221,11 +224,13 @@ def _chosen(options: ProducerOptions, *, as_string: bool, spelling: Mapping[str,
         spelling=spelling,
     )
     declared = feed.capabilities.units
+    ca = Path(options.ca) if options.ca else None
     first = FeedChoice(
         feed,
         replace(common, units=units_of(declared, options.volume_unit, options.turnover, options.time_unit)),
         options.url or feed.capabilities.url,
         options.token,
+        ca,
     )
     if not options.arbitrate and options.second_feed is None and options.second_url is None:
         return [first]
@@ -236,6 +241,7 @@ def _chosen(options: ProducerOptions, *, as_string: bool, spelling: Mapping[str,
         first.options if same else common,
         options.second_url or (first.url if same else other.capabilities.url),
         options.second_token or (options.token if same else None),
+        ca,
     )
     once = (second.url, second.token) == (first.url, first.token)
     if same and once and feed.capabilities.second_login == "kicks the first":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -52,6 +52,12 @@ def topics() -> dict[str, Topic]:
         )
         for name, topic in declared["topics"].items()
     }
+
+
+def replicated(topic: Topic, copies: int) -> Topic:
+    """The topic with so many copies of each partition, all but one of which must have a record that is acknowledged."""
+    least = {"min.insync.replicas": str(max(1, copies - 1))}
+    return replace(topic, replicas=copies, config=topic.config | least)
 
 
 @lru_cache(maxsize=65_536)

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError, for_code
+from aiokafka.protocol.commit import OffsetFetchRequest
 
 STALL = 30.0
 """Seconds without a record before the end of a partition, after which reading it has failed."""
+_SETTLE = 60.0
+"""Seconds for which a question that fails is asked again: one of several brokers may just have been killed."""
+_RETRY = 0.3
 _POLL_MS = 50
 """Where the last records are transaction markers, which are not given, only the position shows the end."""
+
+
+_T = TypeVar("_T")
 
 
 class LogError(Exception):
@@ -73,28 +81,47 @@ class LogReader:
         Raises:
             LogError: there is no such topic.
         """
-        cluster = await self._consumer._client.fetch_all_metadata()  # noqa: SLF001 - partitions_for_topic() may be stale
-        found = cluster.partitions_for_topic(topic)
+        client = self._consumer._client  # noqa: SLF001 - partitions_for_topic() may be stale
+        found = (await _settled(client.fetch_all_metadata)).partitions_for_topic(topic)
         if not found:
             raise LogError(f"topic {topic} is not on {self._bootstrap}")
         return sorted(found)
 
+    async def in_sync(self) -> bool:
+        """Whether every copy of every partition, Kafka's own topics included, has what its leader has."""
+        topics = await _settled(self._admin.describe_topics)
+        places = [place for topic in topics for place in topic["partitions"]]
+        return all(place["leader"] >= 0 and len(place["isr"]) == len(place["replicas"]) for place in places)
+
     async def ends(self, topic: str) -> dict[int, int]:
         """By partition, the offset that the next record gets."""
         places = [TopicPartition(topic, number) for number in await self.partitions(topic)]
-        found = await self._consumer.end_offsets(places)
+        found = await _settled(lambda: self._consumer.end_offsets(places))
         return {place.partition: offset for place, offset in found.items()}
 
     async def committed(self, groups: Iterable[str], topic: str) -> dict[int, int]:
         """By partition, the lowest position that the groups have committed; a partition without one is left out."""
         lowest: dict[int, int] = {}
         for number, group in enumerate(groups):
-            found = await self._admin.list_consumer_group_offsets(group)
-            mine = {
-                place.partition: at.offset for place, at in found.items() if place.topic == topic and at.offset >= 0
-            }
+            mine = await _settled(lambda group=group: self._committed(group, topic))  # type: ignore[misc]
             lowest = mine if number == 0 else {p: min(lowest[p], mine[p]) for p in lowest.keys() & mine.keys()}
         return lowest
+
+    async def _committed(self, group: str, topic: str) -> dict[int, int]:
+        # aiokafka's own (0.14.0) takes an error for a group that has committed nothing.
+        answer = await self._admin._send_request(  # noqa: SLF001 - see above
+            OffsetFetchRequest(group, None), await self._admin.find_coordinator(group)
+        )
+        if code := getattr(answer, "error_code", 0):
+            raise for_code(code)
+        found = {}
+        for name, partitions in answer.topics:
+            for partition, offset, _metadata, code in partitions:
+                if code:
+                    raise for_code(code)
+                if name == topic and offset >= 0:
+                    found[partition] = offset
+        return found
 
     async def read(self, topic: str, partition: int) -> AsyncIterator[list[Entry]]:
         """A partition's records as of now, first to last, in lists.
@@ -121,3 +148,19 @@ class LogReader:
             elif asyncio.get_running_loop().time() > patience:
                 raise LogError(f"{topic}/{partition}: no record after {position} for {STALL:g} s; its end is {end}")
             position = await self._consumer.position(place)
+
+
+async def _settled(ask: Callable[[], Awaitable[_T]]) -> _T:
+    """The answer, once there is one.
+
+    Raises:
+        LogError: there was none in good time.
+    """
+    until = asyncio.get_running_loop().time() + _SETTLE
+    while True:
+        try:
+            return await ask()
+        except KafkaError as error:
+            if asyncio.get_running_loop().time() > until:
+                raise LogError(f"Kafka gave no answer for {_SETTLE:g} s: {error!r}") from error
+        await asyncio.sleep(_RETRY)

@@ -18,6 +18,7 @@ from selfcheck.comparison import CHANGES, TICKS, compare
 from selfcheck.disturbing import Disturbing
 from selfcheck.drain import Drain, NotDrainedError
 from selfcheck.exact import Rule
+from selfcheck.killing import BrokerKilling
 from selfcheck.latency import LatencyWatch, summary, watched
 from selfcheck.ledger import LedgerError, Tape
 from selfcheck.log import LogError, LogReader
@@ -51,6 +52,8 @@ class Options:
         kill_worker_every: seconds from one kill -9 of a worker, each in turn, to the next; it is started anew at once.
         rebalance_every: seconds from one SIGTERM of a worker, each in turn, to the next; it ends and is started anew.
         books: the market has a book and the day's figures beside each tick, and they are compared.
+        brokers: of Kafka.
+        kill_broker: a broker is killed (kill -9) and started anew while ticks come, one after the other.
         freeze_worker: seconds for which one worker is stopped (SIGSTOP), ``disturbing.FREEZE_AT`` s after the start.
     """
 
@@ -78,6 +81,8 @@ class Options:
     freeze_worker: float | None = None
     secure: bool = False
     books: bool = False
+    brokers: int = 1
+    kill_broker: bool = False
 
     @property
     def doubled(self) -> bool:
@@ -154,6 +159,7 @@ def verify(
         threshold=options.threshold,
         partitions=options.partitions,
         secure=options.secure,
+        brokers=options.brokers,
     )
     try:
         with Stack(plan) as stack:
@@ -210,8 +216,8 @@ async def _check(
             served,
             pausing.lowest,
         )
-        restarting = Restarting(options.kill_producer_every, options.clock_step, options.seconds)
-        began = 0
+        killing = BrokerKilling(stack, options.seconds if options.kill_broker else None)
+        restarting, began = Restarting(options.kill_producer_every, options.clock_step, options.seconds), 0
         try:
             lasting(f"pushing {options.rate:,g} ticks/s for {options.seconds:g} s", options.seconds)
             if relisting is not None:
@@ -222,6 +228,7 @@ async def _check(
                     _set_thresholds(options, stack, published),
                     restarting.run(stack, published),
                     disturbing.run(published),
+                    killing.run(published, reader.in_sync),
                     *(() if relisting is None else (relisting.run(stack),)),
                 )
                 try:
@@ -243,10 +250,11 @@ async def _check(
             await asyncio.gather(watching, return_exceptions=True)
             await watch.stop()
             verdict.pauses = pausing.pauses.by_group
-            verdict.disturbances, verdict.slowest_stop = disturbing.done, disturbing.slowest_stop
+            verdict.disturbances, verdict.brokers = disturbing.done, killing.done
+            verdict.slowest_stop = disturbing.slowest_stop
         if options.kill_producer_every is not None and len(restarting.launches) == 1:
             verdict.error = verdict.error or "the producer was not killed in time to be back: give it more --seconds"
-        verdict.error = verdict.error or disturbing.lacking
+        verdict.error = verdict.error or disturbing.lacking or killing.lacking
         # By a clock that is off, no age can be told.
         verdict.latency, verdict.ticks_a_chunk = summary(() if options.clock_step else watch.ages), drain.ticks_a_chunk
         if verdict.sent:

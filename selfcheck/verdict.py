@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from selfcheck.disturbing import Disturbance
 from selfcheck.findings import KINDS, Findings
 from selfcheck.gaps import GapCheck
+from selfcheck.killing import BrokerEvent
 from selfcheck.latency import Latency
 from selfcheck.pauses import Pause
 from selfcheck.thresholds import Setting
@@ -35,6 +37,7 @@ class Verdict:
         marks: gap marks that snapshots bore, code by code; the last, of the producer's end, included.
         pauses: the longest time that a partition stood still while ticks of it waited, by consumer group.
         disturbances: what was done to the workers.
+        brokers: what was done to Kafka's brokers.
         slowest_stop: seconds that a worker took at most from SIGTERM to its end; ``None`` where none was ended.
         books: ticks whose book or figures of the day were compared; ``None`` where that was not asked for.
         bars: bars that were compared, open ones included; ``None`` where no worker makes any.
@@ -64,6 +67,7 @@ class Verdict:
     flaws: dict[str, int] = field(default_factory=dict)
     pauses: dict[str, Pause] = field(default_factory=dict)
     disturbances: list[Disturbance] = field(default_factory=list)
+    brokers: list[BrokerEvent] = field(default_factory=list)
     slowest_stop: float | None = None
     books: int | None = None
     bars: int | None = None
@@ -112,6 +116,7 @@ class Verdict:
                 "longest_pause_s": pause.seconds if pause else 0.0,
                 "pauses": [asdict(one) for _, one in sorted(self.pauses.items())],
                 **({"disturbances": [asdict(one) for one in self.disturbances]} if self.disturbances else {}),
+                **({"brokers": [asdict(one) for one in self.brokers]} if self.brokers else {}),
                 **({} if self.slowest_stop is None else {"slowest_stop_s": self.slowest_stop}),
                 "seconds": self.seconds,
                 "settings": self.settings,
@@ -149,10 +154,8 @@ class Verdict:
                 f"pause      {pause.seconds} s at most, of {pause.group} in partition {pause.partition},"
                 f" {pause.at_s:.0f} s after the start"
             )
-        if self.disturbances:
-            done = Counter(one.what for one in self.disturbances)
-            slowest = "" if self.slowest_stop is None else f"; ended {self.slowest_stop} s after SIGTERM at most"
-            lines.append("workers    " + ", ".join(f"{count} {what}" for what, count in done.items()) + slowest)
+        slowest = "" if self.slowest_stop is None else f"; ended {self.slowest_stop} s after SIGTERM at most"
+        lines += _told("workers", self.disturbances, slowest) + _told("brokers", self.brokers)
         lines += [
             f"threshold  {setting.scope} {setting.threshold or 'unset'}: "
             + (
@@ -175,6 +178,12 @@ class Verdict:
         if self.kept:
             lines.append(f"data and logs are kept in {self.kept}")
         return "\n".join(lines)
+
+
+def _told(who: str, done: Sequence[Disturbance | BrokerEvent], more: str = "") -> list[str]:
+    """A line of what was done to whom, none where nothing was."""
+    counted = ", ".join(f"{count} {what}" for what, count in Counter(one.what for one in done).items())
+    return [f"{who}    {counted}{more}"] if done else []
 
 
 def _failed(wrong: list[str]) -> str:

@@ -29,12 +29,14 @@ def command(
     import asyncio
     import logging
 
+    from broker.errors import RefusedError
     from broker.publisher import DeliveryError
     from broker.reader import ReadError
     from cli.losses import acknowledge, read
     from schemas.outside import printable
 
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    for chatty in ("aiokafka", "broker"):
+        logging.getLogger(chatty).setLevel(logging.CRITICAL)
 
     async def run() -> list[str]:
         losses = await read(bootstrap)
@@ -44,6 +46,8 @@ def command(
 
     try:
         noted = asyncio.run(run())
+    except RefusedError as error:
+        raise UsageError(str(error)) from error
     except (ReadError, DeliveryError) as error:
         raise UsageError(f"{error}: is the broker well (--bootstrap)?") from error
     for text in noted:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -30,6 +30,7 @@ def command(
     minutes: Annotated[float, typer.Option("--minutes", metavar="MINUTES", help="how long to measure")] = 5.0,
     token: Annotated[str | None, option("token")] = default("token"),
     second_token: Annotated[str | None, option("second_token")] = default("second_token"),
+    feed_ca: Annotated[str | None, option("feed_ca")] = default("feed_ca"),
     symbols: Annotated[str, option("symbols")] = default("symbols"),
     watchlist: Annotated[str | None, option("watchlist")] = default("watchlist"),
     foreign: Annotated[bool, option("foreign")] = default("foreign"),
@@ -77,6 +78,7 @@ def command(
         symbols=_given(symbols, watchlist),
         foreign=foreign,
         kinds=kinds,
+        ca=feed_ca,
     )
 
     warn_of_clear_text(*((target.provider.name, target.url, target.token) for target in targets))
@@ -108,6 +110,7 @@ def _targets(
     symbols: str,
     foreign: bool,
     kinds: str,
+    ca: str | None,
 ) -> list[Target]:
     """One feed, or two to be compared.
 
@@ -118,19 +121,29 @@ def _targets(
         raise UsageError("one address, or two to be compared")
     if feeds[1] is not None and len(urls) < 2:
         raise UsageError("--second-feed speaks to a second address: give URL and URL2")
-    first = _target(feeds[0], urls[0] if urls else None, tokens[0], symbols=symbols, foreign=foreign, kinds=kinds)
+    terms: dict[str, Any] = {"symbols": symbols, "foreign": foreign, "kinds": kinds, "ca": ca}
+    first = _target(feeds[0], urls[0] if urls else None, tokens[0], **terms)
     if len(urls) < 2:
         return [first]
     other = feeds[1] or feeds[0]
     token = tokens[1] or (tokens[0] if other == feeds[0] else None)  # a token is one provider's
-    second = _target(other, urls[1], token, symbols=symbols, foreign=foreign, kinds=kinds)
+    second = _target(other, urls[1], token, **terms)
     same = (first.provider.name, first.url, first.token) == (other, second.url, second.token)
     if same and first.provider.capabilities.second_login == "kicks the first":
         raise UsageError(f"a second connection to {other} ends the first: give another server, or --second-token")
     return [first, second]
 
 
-def _target(feed: str, url: str | None, token: str | None, *, symbols: str, foreign: bool, kinds: str) -> Target:
+def _target(
+    feed: str,
+    url: str | None,
+    token: str | None,
+    *,
+    symbols: str,
+    foreign: bool,
+    kinds: str,
+    ca: str | None,
+) -> Target:
     """A feed to judge, on one connection.
 
     Raises:
@@ -139,7 +152,11 @@ def _target(feed: str, url: str | None, token: str | None, *, symbols: str, fore
     from evaluation.run import Target
     from producer.options import ProducerOptions, plan, require_tokens
 
-    what = plan(ProducerOptions("", url=url, feed=feed, token=token, symbols=symbols, foreign=foreign, kinds=kinds))
+    what = plan(
+        ProducerOptions(
+            "", url=url, feed=feed, token=token, symbols=symbols, foreign=foreign, kinds=kinds, ca=ca or None
+        )
+    )
     if len(what.sources) > 1:
         most = what.most
         raise UsageError(
@@ -148,7 +165,7 @@ def _target(feed: str, url: str | None, token: str | None, *, symbols: str, fore
         )
     require_tokens(what.feeds)
     [endpoint] = what.feeds
-    return Target(endpoint.provider, endpoint.options, endpoint.url, what.codes, token)
+    return Target(endpoint.provider, endpoint.options, endpoint.url, what.codes, token, endpoint.ca)
 
 
 def _print(report: Report) -> None:

@@ -15,7 +15,20 @@ def command(
     port: Annotated[
         int, typer.Option("--port", metavar="PORT", min=0, max=65535, help="port on 127.0.0.1; 0 takes a free one")
     ] = 9092,
-    heap: Annotated[str, typer.Option("--heap", metavar="SIZE", help="the JVM's heap, as -Xmx takes it")] = "512m",
+    heap: Annotated[
+        str | None,
+        typer.Option("--heap", metavar="SIZE", help="the JVM's heap, as -Xmx takes it; default: 512m, 256m of several"),
+    ] = None,
+    brokers: Annotated[
+        int,
+        typer.Option(
+            "--brokers", metavar="N", min=1, max=5, help="a cluster of so many; the ports of the others follow --port"
+        ),
+    ] = 1,
+    node: Annotated[
+        int | None,
+        typer.Option("--node", metavar="N", min=1, max=5, help="of --brokers only this one, in a process of its own"),
+    ] = None,
     secure: Annotated[
         bool, typer.Option("--secure", help="logins (SCRAM) over TLS, and ACLs; secrets lie in DIR/secure")
     ] = False,
@@ -29,8 +42,24 @@ def command(
     Prints `kafka ready on 127.0.0.1:PORT` when it answers; its log is in the data directory.
 
     Example: ashare kafka --data data/kafka --port 9092
+    Example: ashare kafka --brokers 3 --data data/cluster
     """
-    from deploy.embedded import KafkaBroker
+    from deploy.embedded import KafkaBroker, KafkaCluster
+    from deploy.embedded.cluster import HEAP, members, node_of
     from deploy.embedded.foreground import run
+    from schemas import UsageError
 
-    run(KafkaBroker(data, port, heap=heap, secure=secure, users=user or ()), "kafka")
+    users = user or ()
+    if brokers == 1:
+        if node is not None:
+            raise UsageError("--node names one broker of a cluster: give --brokers 3 as well")
+        run(KafkaBroker(data, port, heap=heap or "512m", secure=secure, users=users), "kafka")
+    elif brokers == 2:
+        raise UsageError("--brokers 2 would stand still when either of them is gone: give 3")
+    elif node is None:
+        run(KafkaCluster(data, brokers, port, heap=heap or HEAP, secure=secure, users=users), "kafka")
+    elif node > brokers:
+        raise UsageError(f"--node {node}: there are --brokers {brokers}")
+    else:
+        member = members(data, brokers, port, secure=secure, users=users)[node - 1]
+        run(node_of(data, member, heap=heap or HEAP, secure=secure, users=users), "kafka")

@@ -12,6 +12,7 @@ from cli.terminal import log_to_stderr
 
 
 def command(
+    *,
     bootstrap: Annotated[str, option("bootstrap")] = default("bootstrap"),
     agents: Annotated[str, option("agents")] = default("agents"),
     store: Annotated[str, option("store")] = default("store"),
@@ -23,6 +24,11 @@ def command(
     web_port: Annotated[int, option("web_port")] = default("web_port"),
     web_url: Annotated[str | None, option("web_url")] = default("web_url"),
     web_hosts: Annotated[str, option("web_hosts")] = default("web_hosts"),
+    web_token: Annotated[str | None, option("web_token")] = default("web_token"),
+    http_certificate: Annotated[str | None, option("http_certificate")] = default("http_certificate"),
+    http_key: Annotated[str | None, option("http_key")] = default("http_key"),
+    http_ca: Annotated[str | None, option("http_ca")] = default("http_ca"),
+    http_open: Annotated[bool, option("http_open")] = default("http_open"),
     peer_secret: Annotated[str | None, option("peer_secret")] = default("peer_secret"),
     group_instance_id: Annotated[str | None, option("group_instance_id")] = default("group_instance_id"),
 ) -> None:
@@ -37,21 +43,24 @@ def command(
     log_to_stderr(logging.INFO)
     for chatty in ("faust", "mode", "kafka"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    from cli.asking import access
     from jobs.thresholds import parse_overrides
     from processors.worker import Worker, WorkerOptions, parse_agents
     from stores.urls import parse, with_password
 
+    web = access(web_host, ("web_token", web_token), http_certificate, http_key, unguarded=http_open)
     options = WorkerOptions(
         bootstrap=bootstrap,
         agents=parse_agents(agents),
         store=with_password(store, store_user or None, store_password_file or None),
         thresholds=parse_overrides(threshold, thresholds),
-        web_host=web_host,
+        web=web,
         web_port=web_port,
-        web_url=web_url or f"http://{web_host}:{web_port}",
+        web_url=web_url or f"{web.scheme}://{web_host}:{web_port}",
         web_hosts=tuple(filter(None, web_hosts.split(","))),
         peer_secret=secret("peer_secret", peer_secret or None),
         group_instance_id=group_instance_id or None,
+        http_ca=http_ca or None,
     )
     parse(options.store)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # until it has started: it logs every attempt

@@ -20,6 +20,7 @@ def command(
     second_feed: Annotated[str | None, option("second_feed")] = default("second_feed"),
     second_url: Annotated[str | None, option("second_url")] = default("second_url"),
     second_token: Annotated[str | None, option("second_token")] = default("second_token"),
+    feed_ca: Annotated[str | None, option("feed_ca")] = default("feed_ca"),
     source: Annotated[str, option("source")] = default("source"),
     trades_only: Annotated[bool, option("trades_only")] = default("trades_only"),
     foreign: Annotated[bool, option("foreign")] = default("foreign"),
@@ -32,7 +33,11 @@ def command(
     turnover: Annotated[str | None, option("turnover")] = default("turnover"),
     time_unit: Annotated[str | None, option("time_unit")] = default("time_unit"),
     http_port: Annotated[int | None, option("http_port")] = default("http_port"),
+    http_host: Annotated[str, option("http_host")] = default("http_host"),
     http_token: Annotated[str | None, option("http_token")] = default("http_token"),
+    http_certificate: Annotated[str | None, option("http_certificate")] = default("http_certificate"),
+    http_key: Annotated[str | None, option("http_key")] = default("http_key"),
+    http_open: Annotated[bool, option("http_open")] = default("http_open"),
 ) -> None:
     """Take ticks off a feed's WebSocket and put them into Kafka.
 
@@ -49,6 +54,7 @@ def command(
     import uvloop
 
     from broker.publisher import DeliveryError
+    from cli.asking import access
     from cli.clear_text import warn_of_clear_text
     from cli.terminal import log_to_stderr
     from producer.app import ProducerOptions, run
@@ -76,6 +82,7 @@ def command(
                     second_feed=second_feed or None,
                     second_url=second_url or None,
                     second_token=second,
+                    ca=feed_ca or None,
                     source=source,
                     trades_only=trades_only,
                     foreign=foreign,
@@ -88,7 +95,7 @@ def command(
                     turnover=turnover or None,
                     time_unit=time_unit or None,
                     http_port=http_port,
-                    http_token=secret("http_token", http_token or None),
+                    http=access(http_host, ("http_token", http_token), http_certificate, http_key, unguarded=http_open),
                 )
             )
         )

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.settings import default
+from cli.settings import default, option, secret
 from schemas import UsageError
-from schemas.addresses import shown_address
 from schemas.outside import printable, printable_json
+
+if TYPE_CHECKING:
+    from cli.asking import Asking
 
 _AT_ONCE = 10_000
 """As many codes as a worker answers at once."""
@@ -25,6 +27,8 @@ def command(
     worker: Annotated[
         str, typer.Option("--worker", metavar="URL", help="a worker's HTTP address")
     ] = f"http://127.0.0.1:{default('web_port')}",
+    web_token: Annotated[str | None, option("web_token")] = default("web_token"),
+    http_ca: Annotated[str | None, option("http_ca")] = default("http_ca"),
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object a line")] = False,
 ) -> None:
     """Show the latest state of stocks, from a worker's memory.
@@ -37,6 +41,7 @@ def command(
     """
     import sys
 
+    from cli.asking import Asking
     from cli.lines import WIDE, head, with_name
     from cli.tables import width
     from cli.terminal import Colour, write
@@ -46,7 +51,8 @@ def command(
     headed, room = False, width()
     wide = (room or WIDE) >= WIDE
     codes = [resolved(code.strip()) for some in codes for code in some.split(",") if code.strip()]
-    found, wrong = _ask(worker.rstrip("/"), list(dict.fromkeys(codes)))
+    asking = Asking("--worker", worker, secret("web_token", web_token or None), http_ca or None)
+    found, wrong = _ask(asking, list(dict.fromkeys(codes)))
     for code in codes:
         one = found[code]
         if isinstance(one, str):
@@ -66,14 +72,12 @@ def command(
         raise typer.Exit(1 if any(isinstance(one, str) and code not in wrong for code, one in found.items()) else 2)
 
 
-def _ask(worker: str, codes: list[str]) -> tuple[dict[str, dict[str, Any] | str], set[str]]:
+def _ask(worker: Asking, codes: list[str]) -> tuple[dict[str, dict[str, Any] | str], set[str]]:
     """Of each code its snapshot, or why there is none; and those that can't be codes.
 
     Raises:
         UsageError: the worker does not answer, or not as a worker.
     """
-    if not worker.startswith(("http://", "https://")) or {"@", "?", "#"} & set(worker):
-        raise UsageError(f"--worker {shown_address(worker)!r} is not a worker's address: give http://HOST:PORT")
     found: dict[str, dict[str, Any] | str] = {}
     left = codes
     refused: set[str] = set()
@@ -93,22 +97,19 @@ def _ask(worker: str, codes: list[str]) -> tuple[dict[str, dict[str, Any] | str]
     return found, refused
 
 
-def _some(worker: str, codes: list[str]) -> list[dict[str, Any]] | tuple[str, str]:
+def _some(asking: Asking, codes: list[str]) -> list[dict[str, Any]] | tuple[str, str]:
     """The snapshots that there are of some codes; or the code that can't be one, and why."""
     import http.client
     import urllib.error
     import urllib.parse
-    import urllib.request
 
-    place = f"{worker}/snapshots"
+    worker = asking.url
     if len(codes) > _IN_A_LINE:
-        body = json.dumps({"codes": codes}).encode()
-        asked = urllib.request.Request(place, body, {"Content-Type": "application/json"})  # noqa: S310 - see above
+        path, body = "/snapshots", json.dumps({"codes": codes}).encode()
     else:
-        listed = urllib.parse.quote(",".join(codes))
-        asked = urllib.request.Request(f"{place}?codes={listed}")  # noqa: S310 - as above
+        path, body = f"/snapshots?codes={urllib.parse.quote(','.join(codes))}", None
     try:
-        with urllib.request.urlopen(asked, timeout=10.0) as answer:  # noqa: S310 - as above
+        with asking.open(path, body) as answer:
             return list(json.load(answer)["snapshots"])
     except urllib.error.HTTPError as error:
         with error:
@@ -122,7 +123,7 @@ def _some(worker: str, codes: list[str]) -> list[dict[str, Any]] | tuple[str, st
             case HTTPStatus.SERVICE_UNAVAILABLE:
                 again = error.headers.get("Retry-After", "1")
                 raise UsageError(f"the worker is not ready, ask again in {again} s: {said}") from error
-            case HTTPStatus.FORBIDDEN if said:
+            case HTTPStatus.FORBIDDEN | HTTPStatus.UNAUTHORIZED if said:
                 raise UsageError(f"{worker}: {said}") from error
             case _:
                 raise UsageError(f"{worker} answers {error.code} {error.reason}: is it a worker (--worker)?") from error

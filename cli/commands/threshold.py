@@ -119,11 +119,15 @@ def _run(work: Coroutine[Any, Any, Any]) -> Any:
     """Run it; the client would log every attempt to reach a broker, and the one line at the end says it all."""
     import logging
 
+    from broker.errors import RefusedError
     from broker.publisher import DeliveryError
     from broker.reader import ReadError
 
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    for chatty in ("aiokafka", "broker"):
+        logging.getLogger(chatty).setLevel(logging.CRITICAL)
     try:
         return asyncio.run(work)
+    except RefusedError as error:
+        raise UsageError(str(error)) from error
     except (ReadError, DeliveryError) as error:
         raise UsageError(f"{error}: is the broker well (--bootstrap)?") from error

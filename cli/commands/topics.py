@@ -24,18 +24,25 @@ def apply(
     wait: Annotated[
         float, typer.Option(metavar="SECONDS", help="how long to wait for a broker that is starting", min=0.0)
     ] = 3.0,
+    replicas: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, max=9, help="copies of each partition; of 3, 2 must have a record (min.insync.replicas)"
+        ),
+    ] = None,
 ) -> None:
     """Make the broker's topics agree with topics.yaml.
 
     What agrees already is left alone.
 
     Example: ashare topics apply --bootstrap 127.0.0.1:9092
+    Example: ashare topics apply --replicas 3
     """
     import asyncio
     import sys
 
     from broker import admin
-    from schemas.topics import topics
+    from schemas.topics import replicated, topics
 
     _hush()
     wanted = dict(topics())
@@ -46,7 +53,9 @@ def apply(
             wanted |= {} if place in OWN else {topic.name: topic for topic in load(place).declares}
     if wait > admin.PATIENCE:
         sys.stderr.write(f"waiting up to {wait:g} s for a broker at {bootstrap} …\n")
-    done = asyncio.run(admin.apply(bootstrap, wanted, patience=wait))
+    if replicas is not None:
+        wanted = {name: replicated(topic, replicas) for name, topic in wanted.items()}
+    done = asyncio.run(admin.apply(bootstrap, wanted, patience=wait, copies=replicas))
     print("\n".join(done) if done else "nothing to do: every topic is as declared")
 
 
@@ -81,6 +90,7 @@ def describe(bootstrap: Annotated[str, option("bootstrap")] = default("bootstrap
     import asyncio
 
     from broker import admin
+    from broker.probe import hidden
     from cli.tables import Column, show
     from schemas.topics import topics
 
@@ -89,8 +99,12 @@ def describe(bootstrap: Annotated[str, option("bootstrap")] = default("bootstrap
     columns = [Column("topic"), Column("partitions", right=True), Column("retention")]
     columns += [Column("records", right=True), Column("policy", below=True), Column("about", below=True)]
     rows = []
+    unseen = hidden(bootstrap, [name for name in topics() if name not in found])
     for name, declared in topics().items():
-        row = _row(found[name]) if name in found else ("–", "missing", "–", "`ashare topics apply` makes it:")
+        absent = ("–", "missing", "–", "`ashare topics apply` makes it:")
+        if name in unseen:
+            absent = ("–", "hidden", "–", "this user may not see it:")
+        row = _row(found[name]) if name in found else absent
         rows.append((name, *row, declared.about))
     show(columns, rows)
 

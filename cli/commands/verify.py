@@ -207,6 +207,25 @@ def command(
             help="of the topics that have several, to measure what they cost",
         ),
     ] = None,
+    brokers: Annotated[
+        int,
+        typer.Option(
+            "--brokers",
+            metavar="N",
+            rich_help_panel=_PIPELINE,
+            min=1,
+            max=5,
+            help="Kafka's; of 3, each partition has 3 copies, of which 2 must have a record",
+        ),
+    ] = 1,
+    kill_broker: Annotated[
+        bool,
+        typer.Option(
+            "--kill-broker",
+            rich_help_panel=_FAULTS,
+            help="kill -9 one broker after the other while ticks come, and start it",
+        ),
+    ] = False,
     secure: Annotated[
         bool,
         typer.Option(
@@ -231,7 +250,9 @@ def command(
     Example: ashare verify --kill-producer-every 7 --clock-step -3600 --seconds 40
     Example: ashare verify --workers 3 --kill-worker-every 9 --rebalance-every 7 --rate 5000 --seconds 60
     Example: ashare verify --workers 2 --freeze-worker 90 --seconds 120
+    Example: ashare verify --brokers 3 --kill-broker --rate 5000 --seconds 60
     """
+    import logging
     import signal
     import sys
 
@@ -274,7 +295,12 @@ def command(
         freeze_worker=freeze_worker,
         secure=secure,
         books=books,
+        brokers=brokers,
+        kill_broker=kill_broker,
     )
+    if kill_broker:
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what looks on meets the dead broker, too
+    _check_brokers(options)
     _check_freeze(options)
     _check_books(options, able)
     _check_kills(options, able)
@@ -319,6 +345,29 @@ def _change_at(text: str, seconds: float) -> Change:
             f" before --seconds {seconds:g}"
         )
     return change
+
+
+def _check_brokers(options: Options) -> None:
+    """Refuse a cluster that can't lose a broker, or has no time to.
+
+    Raises:
+        UsageError: says what, and what to do.
+    """
+    from selfcheck.killing import LEAST_SECONDS
+
+    if options.brokers == 2:
+        raise UsageError("--brokers 2 would stand still when either of them is gone: give 3")
+    if not options.kill_broker:
+        return
+    if options.brokers == 1:
+        raise UsageError("--kill-broker needs others that take its partitions over: give --brokers 3")
+    if options.seconds < LEAST_SECONDS:
+        raise UsageError(
+            f"--kill-broker takes its time, and ticks have to come when the broker is back: give --seconds"
+            f" {LEAST_SECONDS:g} at least"
+        )
+    if options.freeze_worker is not None:
+        raise UsageError("--freeze-worker asks a worker what it serves at a set time: leave out --kill-broker")
 
 
 def _check_freeze(options: Options) -> None:

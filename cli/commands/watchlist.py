@@ -6,13 +6,14 @@ import http.client
 import json
 import sys
 import urllib.error
-import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
+from cli.asking import Asking
 from cli.help import App
 from cli.settings import default, option, secret
 from schemas import UsageError
@@ -25,24 +26,27 @@ app = App(
 
 File = Annotated[str | None, option("watchlist")]
 Port = Annotated[int | None, option("http_port")]
+Url = Annotated[str | None, option("http_url")]
 Token = Annotated[str | None, option("http_token")]
+Ca = Annotated[str | None, option("http_ca")]
 Codes = Annotated[
     list[str], typer.Argument(metavar="CODE", help="codes, each one argument or with commas: 600519 000001,688981")
 ]
-_TIMEOUT = 10.0
 
 
 @app.command()
 def show(
     watchlist: File = default("watchlist"),
     http_port: Port = default("http_port"),
+    http_url: Url = default("http_url"),
     http_token: Token = default("http_token"),
+    http_ca: Ca = default("http_ca"),
 ) -> None:
     """Print the codes, one a line.
 
     Example: ashare watchlist show --watchlist codes.txt
     """
-    _print(_List(watchlist, http_port, http_token).read())
+    _print(_List(watchlist, _server(http_url, http_port, http_token, http_ca)).read())
 
 
 @app.command()
@@ -50,13 +54,15 @@ def add(
     codes: Codes,
     watchlist: File = default("watchlist"),
     http_port: Port = default("http_port"),
+    http_url: Url = default("http_url"),
     http_token: Token = default("http_token"),
+    http_ca: Ca = default("http_ca"),
 ) -> None:
     """Subscribe more codes.
 
     Example: ashare watchlist add 600519 000001 --watchlist codes.txt
     """
-    _List(watchlist, http_port, http_token).change(add=codes)
+    _List(watchlist, _server(http_url, http_port, http_token, http_ca)).change(add=codes)
 
 
 @app.command()
@@ -64,13 +70,15 @@ def remove(
     codes: Codes,
     watchlist: File = default("watchlist"),
     http_port: Port = default("http_port"),
+    http_url: Url = default("http_url"),
     http_token: Token = default("http_token"),
+    http_ca: Ca = default("http_ca"),
 ) -> None:
     """Subscribe codes no more.
 
     Example: ashare watchlist remove 600519 --http-port 6070
     """
-    _List(watchlist, http_port, http_token).change(remove=codes)
+    _List(watchlist, _server(http_url, http_port, http_token, http_ca)).change(remove=codes)
 
 
 @app.command()
@@ -78,7 +86,9 @@ def replace(
     codes: Codes,
     watchlist: File = default("watchlist"),
     http_port: Port = default("http_port"),
+    http_url: Url = default("http_url"),
     http_token: Token = default("http_token"),
+    http_ca: Ca = default("http_ca"),
 ) -> None:
     """Subscribe these codes and no others.
 
@@ -89,28 +99,25 @@ def replace(
     from producer.watchlist.file import load
 
     named = [code for some in codes for code in (load(Path(some[1:])) if some.startswith("@") else [some])]
-    _List(watchlist, http_port, http_token).change(codes=named)
+    _List(watchlist, _server(http_url, http_port, http_token, http_ca)).change(codes=named)
 
 
-class _Here(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect: the token is for this machine's producer alone."""
-
-    def redirect_request(self, *_: Any) -> None:
-        """Python's protocol: none is made."""
+def _server(url: str | None, port: int | None, token: str | None, ca: str | None) -> Asking | None:
+    """The producer's HTTP; ``None`` where it is not named."""
+    if not url and not port:
+        return None
+    given = secret("http_token", token or None)
+    return Asking("--http-url", url or f"http://127.0.0.1:{port}", given, ca or None)
 
 
 class _List:
-    """The list of a running producer, by its local HTTP, or of its file where none answers."""
+    """The list of a running producer, by its HTTP, or of its file where none answers."""
 
-    def __init__(self, file: str | None, port: int | None, token: str | None = None) -> None:
-        if not file and not port:
+    def __init__(self, file: str | None, server: Asking | None) -> None:
+        if not file and server is None:
             raise UsageError("name the list: --watchlist FILE, or --http-port of the running producer, or both")
         self._file = Path(file) if file else None
-        self._port = port
-        given = secret("http_token", token or None)
-        self._headers: dict[str, Any] = {"Content-Type": "application/json"} | (
-            {"Authorization": f"Bearer {given}".encode()} if given else {}
-        )
+        self._server = server
 
     def read(self) -> list[str]:
         from producer.watchlist.file import load
@@ -148,32 +155,25 @@ class _List:
 
     def _ask(self, change: dict[str, list[str]] | None = None) -> dict[str, Any] | None:
         """The producer's answer; ``None`` where none runs and there is a file."""
-        if not self._port:
+        if self._server is None:
             return None
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self._port}/watchlist",
-            data=None if change is None else json.dumps(change).encode(),
-            headers=self._headers,
-        )
+        where = self._server.url
         try:
-            with _OPENER.open(request, timeout=_TIMEOUT) as answer:
+            with self._server.open("/watchlist", None if change is None else json.dumps(change).encode()) as answer:
                 return _list(json.load(answer))
         except urllib.error.HTTPError as error:
             raise UsageError(f"the producer does not do that: {_why(error)}") from None
         except (ValueError, TypeError, AttributeError, http.client.HTTPException):
             raise UsageError(
-                f"what answers on port {self._port} is not a producer: give the --http-port of the one that runs"
+                f"what answers at {where} is not a producer: give the --http-port of the one that runs"
             ) from None
         except OSError as error:
             if self._file is not None:
                 return None
             raise UsageError(
-                f"no producer answers on port {self._port} ({error}): start it with --http-port {self._port},"
+                f"no producer answers at {where} ({error}): start it with --http-port {urlsplit(where).port},"
                 " or name its --watchlist FILE"
             ) from None
-
-
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Here)
 
 
 def _list(answer: Any) -> dict[str, Any]:

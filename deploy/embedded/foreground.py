@@ -7,11 +7,12 @@ import sys
 from types import FrameType
 from typing import Never
 
+from deploy.embedded.cluster import KafkaCluster
 from deploy.embedded.server import Server
 from schemas import UsageError
 
 
-def run(server: Server, name: str) -> None:
+def run(server: Server | KafkaCluster, name: str) -> None:
     """Start, say ``NAME ready on HOST:PORT`` on stdout, serve until SIGINT or SIGTERM, then stop cleanly.
 
     Raises:

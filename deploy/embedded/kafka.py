@@ -1,4 +1,4 @@
-"""Apache Kafka in KRaft mode, one node that is broker and controller, for one machine."""
+"""Apache Kafka in KRaft mode for one machine: a node that is broker and controller, alone or one of a cluster."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from deploy.embedded.jars import jars, java
 from deploy.embedded.secure import ADMIN, BROKER, Secrets
@@ -22,8 +22,8 @@ from schemas import UsageError
 _SETTINGS = """\
 # Written at each start.
 process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@{host}:{controller}
+node.id={node}
+controller.quorum.voters={voters}
 controller.listener.names=CONTROLLER
 {listeners}
 log.dirs=topics
@@ -31,13 +31,14 @@ log.dirs=topics
 # Topics are declared, never made by a misspelt name.
 auto.create.topics.enable=false
 
-# There is one node to keep a copy.
-default.replication.factor=1
-offsets.topic.replication.factor=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
+# As many nodes as there are to keep a copy, and of them so many that must have it.
+default.replication.factor={copies}
+min.insync.replicas={least}
+offsets.topic.replication.factor={copies}
+transaction.state.log.replication.factor={copies}
+transaction.state.log.min.isr={least}
+share.coordinator.state.topic.replication.factor={copies}
+share.coordinator.state.topic.min.isr={least}
 
 # Few inner partitions: they are made when the first group or transaction comes, which then waits for them.
 offsets.topic.num.partitions=4
@@ -75,9 +76,9 @@ advertised.listeners=CLIENTS://{host}:{port},BROKERS://{host}:{inner}
 listener.name.brokers.ssl.client.auth=required
 listener.name.controller.ssl.client.auth=required
 ssl.keystore.type=PEM
-ssl.keystore.location=secure/broker.pem
+ssl.keystore.location={secrets}/broker.pem
 ssl.truststore.type=PEM
-ssl.truststore.location=secure/ca.pem
+ssl.truststore.location={secrets}/ca.pem
 sasl.enabled.mechanisms=SCRAM-SHA-512,SCRAM-SHA-256
 listener.name.clients.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
 listener.name.clients.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
@@ -106,8 +107,34 @@ logger.state.name=state.change.logger
 logger.state.level=WARN
 """
 
+COPIES = 3
+"""Of each partition, where there are so many nodes; one less must have what is acknowledged."""
 _PROPERTIES = "server.properties"
 _METADATA_REQUEST, _METADATA_VERSION = 3, 2
+
+
+class Node(NamedTuple):
+    """One of a cluster's nodes, counted from 1, with the ports of its three listeners on 127.0.0.1."""
+
+    number: int
+    port: int
+    inner: int
+    controller: int
+
+
+class Member(NamedTuple):
+    """A node's place in its cluster: which one it is, of which, the cluster's id, and where all find their secrets."""
+
+    node: Node
+    nodes: tuple[Node, ...]
+    cluster: str
+    secrets: Path
+
+
+def cluster_id() -> str:
+    """A new one, as Kafka writes it."""
+    # One that starts with "-" would be taken for an option.
+    return "A" + urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
 
 
 class KafkaBroker(Server):
@@ -121,7 +148,14 @@ class KafkaBroker(Server):
     port_taken = ("Address already in use", "Socket server failed to bind")
 
     def __init__(
-        self, data: Path, port: int = 0, *, heap: str = "512m", secure: bool = False, users: Sequence[str] = ()
+        self,
+        data: Path,
+        port: int = 0,
+        *,
+        heap: str = "512m",
+        secure: bool = False,
+        users: Sequence[str] = (),
+        member: Member | None = None,
     ) -> None:
         """Nothing is started.
 
@@ -130,13 +164,16 @@ class KafkaBroker(Server):
             heap: the JVM's limit, as ``-Xmx`` takes it; the whole process needs about 150 MB more.
             secure: clients log in (SCRAM) over TLS, and may do what an ACL lets them: nothing, but for ``admin``.
             users: further ones, made with the data directory.
+            member: its place in a cluster, which settles ports and secrets; alone without one.
         """
-        super().__init__(data, port)
+        super().__init__(data, port if member is None else member.node.port)
         self._heap = heap
         self._cluster = ""
         self._users = (ADMIN, *users)
         self._inner = 0
-        self.secrets = Secrets(self.data.path / "secure") if secure else None
+        self._member = member
+        folder = self.data.path / "secure" if member is None else member.secrets
+        self.secrets = Secrets(folder) if secure else None
 
     @property
     def bootstrap(self) -> str:
@@ -144,12 +181,22 @@ class KafkaBroker(Server):
         return f"{HOST}:{self.port}"
 
     def _prepare(self, deadline: float) -> None:
-        folder = self.data.path
-        self._inner = free_port()
-        places = {"host": HOST, "port": self.port, "inner": self._inner, "controller": free_port()}
-        listeners = (_PLAIN if self.secrets is None else _SECURE).format(**places, broker=BROKER, admin=ADMIN)
-        settings = _SETTINGS.format(**places, listeners=listeners)
-        if self.secrets is not None:
+        folder, member = self.data.path, self._member
+        node = Node(1, self.port, free_port(), free_port()) if member is None else member.node
+        nodes = (node,) if member is None else member.nodes
+        self._inner = node.inner
+        places = {"host": HOST, "port": node.port, "inner": node.inner, "controller": node.controller}
+        secrets = "" if self.secrets is None else os.path.relpath(self.secrets.folder, folder)
+        secured = {"broker": BROKER, "admin": ADMIN, "secrets": secrets}
+        settings = _SETTINGS.format(
+            **places,
+            listeners=(_PLAIN if self.secrets is None else _SECURE).format(**places, **secured),
+            node=node.number,
+            voters=",".join(f"{one.number}@{HOST}:{one.controller}" for one in nodes),
+            copies=min(len(nodes), COPIES),
+            least=max(1, min(len(nodes), COPIES) - 1),
+        )
+        if self.secrets is not None and member is None:
             self.secrets.prepare((HOST, "localhost"))
         settings += "".join(f"{name}={value}\n" for name, value in self.extra.items())
         (folder / _PROPERTIES).write_text(settings, "utf-8")
@@ -165,8 +212,7 @@ class KafkaBroker(Server):
         """The cluster id of the directory, formatted first if it is new."""
         properties = self.data.path / "topics" / "meta.properties"
         if not properties.exists():
-            # An id that starts with "-" would be taken for an option.
-            fresh = "A" + urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
+            fresh = cluster_id() if self._member is None else self._member.cluster
             options = ["format", "--ignore-formatted", "-t", fresh, "-c", _PROPERTIES]
             if self.secrets is not None:
                 options += [word for user in self._users for one in self.secrets.scram(user) for word in ("-S", one)]
@@ -194,7 +240,7 @@ class KafkaBroker(Server):
             f"-Xmx{heap}",
             "-XX:+ExitOnOutOfMemoryError",
             "-XX:-UsePerfData",
-            "-XX:TieredStopAtLevel=1" if "StorageTool" in program[0] else "-XX:MaxGCPauseMillis=20",
+            *self._tuning(program[0]),
             "-Djava.awt.headless=true",
             "-Djava.io.tmpdir=tmp",
             "-Dlog4j2.configurationFile=log4j2.properties",
@@ -205,8 +251,14 @@ class KafkaBroker(Server):
             *program,
         ]
 
+    def _tuning(self, program: str) -> list[str]:
+        if "StorageTool" in program:
+            return ["-XX:TieredStopAtLevel=1"]
+        # Several on one machine share its cores and its memory: little of both for what is not work.
+        return ["-XX:MaxGCPauseMillis=20"] if self._member is None else ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
+
     def _answers(self) -> bool:
-        """Whether a metadata request names this cluster and one live broker: it has registered, and is not fenced."""
+        """Whether a metadata request names this cluster and this live broker: it has registered, and is not fenced."""
         client = b"ashare"
         request = (
             struct.pack(">hhih", _METADATA_REQUEST, _METADATA_VERSION, 1, len(client)) + client + struct.pack(">i", 0)
@@ -237,7 +289,7 @@ def _read(connection: socket.socket, size: int) -> bytes:
 
 
 def _names(response: bytes, cluster: str, port: int) -> bool:
-    """Whether a metadata response (version 2) is of this cluster and lists exactly the broker on this port."""
+    """Whether a metadata response (version 2) is of this cluster and lists the broker on this port."""
     (brokers,) = struct.unpack_from(">i", response, 4)
     at, ports = 8, []
     for _ in range(brokers):
@@ -247,4 +299,4 @@ def _names(response: bytes, cluster: str, port: int) -> bool:
         ports.append(listening)
         at += 6 + max(rack, 0)
     (length,) = struct.unpack_from(">h", response, at)
-    return ports == [port] and response[at + 2 : at + 2 + max(length, 0)].decode() == cluster
+    return port in ports and response[at + 2 : at + 2 + max(length, 0)].decode() == cluster

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -32,6 +33,24 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
+
+
+def steady_ports(count: int) -> list[int]:
+    """Ports that nobody listens on, for a server that has to find them free again after a crash.
+
+    No outgoing connection of this machine takes one meanwhile: they lie below those that the system gives out.
+    """
+    try:
+        most = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text("ascii").split()[0])
+    except OSError:
+        most = 32_768
+    found: list[int] = []
+    for port in random.sample(range(10_000, max(most, 12_000)), 1_000):
+        if _bindable(port):
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise UsageError(f"there are no {count} free ports between 10000 and {most} on {HOST}")
 
 
 class Server(ABC):

@@ -53,6 +53,7 @@ class Plan:
         usual_ports: take the ports that other commands expect by default, where they are free.
         partitions: of the topics that have several; ``None`` as declared. Every part is told, as none could ask.
         secure: Kafka wants logins over TLS, and each part has a user of its own, which may do what it needs.
+        brokers: of Kafka; with several, each partition has three copies, of which two must have a record.
     """
 
     directory: Path
@@ -64,6 +65,7 @@ class Plan:
     usual_ports: bool = False
     partitions: int | None = None
     secure: bool = False
+    brokers: int = 1
 
 
 class Stack:
@@ -85,6 +87,7 @@ class Stack:
         self.groups: list[str] = []
         """The workers' consumer groups, known once they are started."""
         self._parts: list[Part] = []
+        self._kafka: list[str] = []
 
     @property
     def store_directory(self) -> Path:
@@ -109,17 +112,21 @@ class Stack:
         self.logs.mkdir(parents=True, exist_ok=True)
         say("starting Kafka")
         users = [word for user in sorted({*_USERS.values()} - {_ADMIN}) for word in ("--user", user)]
-        secured = ["--secure", *users] if self.plan.secure else []
-        kafka = self._begin("kafka", "kafka", "--data", str(directory / "kafka"), "--port", str(port(9092)), *secured)
+        self._kafka = [
+            *("kafka", "--data", str(directory / "kafka"), "--port", str(port(9092))),
+            *(["--secure", *users] if self.plan.secure else []),
+        ]
+        kafka = [self.start_broker(number) for number in range(self.plan.brokers)]
         market = self._begin("market", "simulate", "--port", str(port(8765)), *self.plan.market)
         self.store_url = f"sqlite:///{self.store_directory}"
         if self.plan.store == "questdb":
             questdb = self._begin("questdb", "questdb", "--data", str(directory / "questdb"), "--port", str(port(9000)))
             place = self._announced(questdb, _FETCHING, _READY)
             self.store_url = store_url(directory / "questdb", int(place.rpartition(":")[2]))
-        self.bootstrap = self._announced(kafka, _FETCHING, _READY)
+        self.bootstrap = ",".join(self._announced(part, _FETCHING, _READY) for part in kafka)
         say("declaring the topics")
-        self._run("topics", _STARTING, "topics", "apply", "--wait", "30", "--bootstrap", self.bootstrap)
+        copies = ["--replicas", "3"] if self.plan.brokers > 1 else []
+        self._run("topics", _STARTING, "topics", "apply", "--wait", "30", "--bootstrap", self.bootstrap, *copies)
         if self.plan.secure:
             self._run("acl", _STARTING, "acl", "apply", "--bootstrap", self.bootstrap)
         self.feed_url = self._announced(market, _STARTING, _LISTENING)
@@ -184,6 +191,25 @@ class Stack:
             self.kill(part.name)
             self._begin(part.name, *part.arguments)
         self.await_workers()
+
+    def start_broker(self, number: int) -> Part:
+        """Start a broker of the plan, which does not run; it is not ready yet."""
+        if self.plan.brokers == 1:
+            return self._begin("kafka", *self._kafka)
+        several = ["--brokers", str(self.plan.brokers), "--node", str(number + 1)]
+        return self._begin(_broker(number), *self._kafka, *several)
+
+    def kill_broker(self, number: int) -> None:
+        """Kill one of several brokers with SIGKILL, as a crash would."""
+        self.kill(_broker(number))
+
+    def await_broker(self, part: Part) -> None:
+        """Wait until a broker that was started says that it is ready.
+
+        Raises:
+            PartError: it ended, or was not ready in time.
+        """
+        self._announced(part, _FETCHING, _READY)
 
     def worker(self, number: int) -> Part:
         """A running worker, by its place in the plan.
@@ -343,6 +369,11 @@ class Stack:
             if time.monotonic() > until:
                 raise part.failure(f"was not ready after {patience:g} s")
             time.sleep(_LOOK)
+
+
+def _broker(number: int) -> str:
+    """Of the broker at a place, where there are several."""
+    return f"kafka {number + 1}"
 
 
 def _name(number: int) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 from collections.abc import Collection, Sequence
 from urllib.parse import urlsplit
 
@@ -18,6 +17,7 @@ import aiohttp
 import msgspec
 import orjson
 
+from broker.http_access import bearer, client_tls, is_loopback
 from schemas import Record, Snapshot, UsageError
 from schemas.addresses import shown_address
 from schemas.topics import SNAPSHOTS, partition_of, topics
@@ -91,7 +91,7 @@ def checked(url: str, secret: str | None) -> str:
     if secret is not None:
         if not hmac.compare_digest(proof.encode(), _proof(root, secret).encode()):
             raise PeerError(f"the member at {root[:200]} does not know this worker's peer secret: {SETTING}")
-    elif not _loopback(host):
+    elif not is_loopback(host):
         raise PeerError(f"the member at {root[:200]} is on another machine, and no secret is shared: {SETTING}")
     return root
 
@@ -112,21 +112,22 @@ def _proof(root: str, secret: str) -> str:
     return hmac.new(secret.encode(), b"ashare-peer " + root.encode(), hashlib.sha256).hexdigest()
 
 
-def _loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 class Peers:
     """Asks other workers."""
 
-    def __init__(self, secret: str | None) -> None:
-        """Nothing connects yet."""
+    def __init__(self, secret: str | None, *, token: str | None = None, ca: str | None = None) -> None:
+        """Nothing connects yet.
+
+        Args:
+            token: of the workers' HTTP, which they share; only members who know the secret are sent it.
+            ca: authorities of their certificates, besides the system's.
+
+        Raises:
+            UsageError: the file of the authorities can't be read.
+        """
         self._secret = secret
+        self._headers = {HOP: "1", "Content-Type": "application/json", **bearer(token)}
+        self._tls = client_tls(ca)
         self._session: aiohttp.ClientSession | None = None
 
     async def snapshots(self, url: str, codes: Sequence[str]) -> dict[str, ServedSnapshot]:
@@ -158,12 +159,16 @@ class Peers:
     async def _ask(self, url: str, what: dict[str, object]) -> list[ServedSnapshot]:
         root = checked(url, self._secret)
         if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar())
+            self._session = aiohttp.ClientSession(
+                timeout=_TIMEOUT,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                connector=aiohttp.TCPConnector(ssl=self._tls),
+            )
         try:
             async with self._session.post(
                 f"{root}/snapshots",
                 data=orjson.dumps(what),
-                headers={HOP: "1", "Content-Type": "application/json"},
+                headers=self._headers,
                 allow_redirects=False,
             ) as response:
                 if response.status != 200:

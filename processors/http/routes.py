@@ -13,7 +13,8 @@ import msgspec
 from aiohttp import web
 
 from broker.exposition import Exposition
-from broker.http_guard import Rules, answer, body, guard, host_names, refusal
+from broker.http_access import LOOPBACK, HttpAccess
+from broker.http_guard import answer, body, guard, host_names, refusal
 from instruments.known import Known
 from jobs.snapshots import SnapshotRow
 from market.codes import UnknownCode, instrument
@@ -118,16 +119,18 @@ class Routes:
         health: Callable[[], dict[str, Any]],
         status: Callable[[], dict[str, Any]],
         *,
+        access: HttpAccess = LOOPBACK,
         hosts: Iterable[str] = (),
-        peer_secret: str | None = None,
+        peers: Peers | None = None,
         exposition: Exposition | None = None,
         known: Known | None = None,
     ) -> None:
         """Routes over the table of the snapshots agent, where the worker runs it.
 
         Args:
-            hosts: names of this worker, besides addresses and loopback.
-            peer_secret: what the workers of the group share.
+            access: the token that requests need, if any.
+            hosts: names of this worker, besides addresses, loopback and what it listens on.
+            peers: asks the other workers; by default those of this machine.
             exposition: answers ``/metrics``; without it, there are none.
             known: of instruments, whose name and limits snapshots are answered with.
         """
@@ -136,8 +139,9 @@ class Routes:
         self._group = None if snapshots is None else Group(snapshots)
         self._health = health
         self._status = status
-        self._peers = Peers(peer_secret)
-        self._rules = Rules(host_names(hosts), addresses=True, setting="--web-hosts NAME (ASHARE_WEB_HOSTS)")
+        self._peers = Peers(None) if peers is None else peers
+        how = "--web-hosts NAME (ASHARE_WEB_HOSTS)"
+        self._rules = access.rules(hosts=host_names(hosts), setting=how, reads=True)
 
     def install(self, application: web.Application) -> None:
         """Add the routes to the worker's web server."""

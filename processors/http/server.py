@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+from broker.http_access import HttpAccess
 from broker.http_guard import GuardedRunner
 from schemas import UsageError
 
@@ -16,9 +17,14 @@ log = logging.getLogger(__name__)
 class WebServer:
     """Serves one application."""
 
-    def __init__(self, host: str, port: int, *install: Callable[[web.Application], None]) -> None:
-        """Nothing listens before ``start``."""
-        self._host, self._port = host, port
+    def __init__(self, access: HttpAccess, port: int, *install: Callable[[web.Application], None]) -> None:
+        """Nothing listens before ``start``.
+
+        Raises:
+            UsageError: it would serve other machines without TLS and a token, or the certificate can't be read.
+        """
+        access.check("--web-host")
+        self._host, self._port, self._tls = access.host, port, access.tls()
         self._application = web.Application()
         for one in install:
             one(self._application)
@@ -32,7 +38,7 @@ class WebServer:
         """
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, self._host, self._port, reuse_address=True).start()
+            await web.TCPSite(self._runner, self._host, self._port, reuse_address=True, ssl_context=self._tls).start()
         except OSError as error:
             await self._runner.cleanup()
             why = error.strerror or str(error)

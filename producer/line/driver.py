@@ -102,6 +102,7 @@ class Line:
             wall=wall,
         )
         self._endpoint = endpoint
+        self._tls = endpoint.tls()
         self._pipeline = pipeline
         self._pace = pace
         self._wake = asyncio.Event()
@@ -222,8 +223,10 @@ class Line:
     async def _dial(self) -> FrameConnection:
         for bucket in self._pace.dials:
             await asyncio.sleep(bucket.book(time.monotonic()))
+        url = self.protocol.state.address.url
         connection = await Dial(
-            self.protocol.state.address.url,
+            url,
+            ssl=(self._tls or True) if url.startswith("wss:") else None,
             additional_headers=self._endpoint.headers(),
             proxy=None,
             compression=None,

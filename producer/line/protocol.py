@@ -21,6 +21,7 @@ from producer.line.effects import Close, Effect, Send
 from producer.line.endpoint import Endpoint
 from producer.line.pacing import Pace
 from producer.line.receiver import Receiver
+from producer.line.retry import hint
 from producer.line.state import LineState
 from producer.line.watchdog import ANSWER_SECONDS
 
@@ -194,7 +195,7 @@ class LineProtocol:
         except RefusedAgainError as refusal:
             yield state.refused_again(refusal)
             return
-        state.problem = state.text_of(error)
+        state.problem = state.text_of(error) + hint(error, state.address, worked=state.attempts.connected)
         log.warning("%sno connection to %s: %s", state.prefix, state.address.shown, state.problem)
 
     def connected(self) -> Iterator[Effect]:

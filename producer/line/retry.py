@@ -7,13 +7,17 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
-from websockets.exceptions import InvalidStatus, InvalidURI, SecurityError
+from websockets.exceptions import InvalidMessage, InvalidStatus, InvalidURI, SecurityError
 
 from producer.errors import ForeignRedirectError, RefusedAgainError
 from producer.line.address import Address
 from schemas import UsageError
+from schemas.certificates import refused
 
+FEED_CA = "ASHARE_FEED_CA"
+"""The setting that names the authorities of feeds."""
 LONGEST_WAIT = 300.0
 """Seconds; a server that asks for more is asked again after these."""
 
@@ -56,10 +60,8 @@ def _fault(error: Exception, address: Address, *, worked: bool) -> UsageError | 
                 " check host and path of --url"
             )
         case ssl.SSLCertVerificationError():
-            fault = (
-                f"the certificate of {address.shown} is not trusted ({address.scrub(str(error))}):"
-                " check the host name in --url, or name its authority in SSL_CERT_FILE"
-            )
+            host = urlsplit(address.url).hostname or ""
+            fault = f"the certificate of {address.shown} is refused: {refused(error, host, FEED_CA)}"
         case ssl.SSLError() if "WRONG_VERSION_NUMBER" in str(error) and not worked:
             fault = f"{address.shown} has no TLS: is it ws:// instead of wss://?"
         case ForeignRedirectError():
@@ -67,6 +69,18 @@ def _fault(error: Exception, address: Address, *, worked: bool) -> UsageError | 
         case InvalidURI() | SecurityError():
             fault = f"{address.shown} redirects where no one may follow: give --url the final address"
     return None if fault is None else UsageError(fault)
+
+
+def hint(error: Exception, address: Address, *, worked: bool) -> str:
+    """What else may be wrong where a server hung up before it answered, as one does that is only starting."""
+    if worked:
+        return ""
+    match error:
+        case InvalidMessage() if address.url.startswith("ws:"):
+            return " (is it wss:// instead of ws://?)"
+        case ConnectionResetError() if address.url.startswith("wss:"):
+            return " (is it ws:// instead of wss://?)"
+    return ""
 
 
 def after_closing(

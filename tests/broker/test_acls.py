@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import struct
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
-from broker import acls, admin, login, probe, security
-from deploy.embedded import KafkaBroker
+from ashare_client import ClientError, PriceChanges
+from broker import acls, admin, fetching, login, probe, producing, security, wire
+from deploy.embedded import KafkaBroker, free_port
 from schemas.acls import OPERATIONS, Rule, declared, roles, team
 from schemas.topics import PRICE_CHANGES, TICKS, topics
 
@@ -27,6 +36,7 @@ IMPLIED = {
     "alter-configs": {"describe-configs"},
 }
 FOREIGN = "acme.orders.v1"
+TOPIC_REFUSED, GROUP_REFUSED, ID_REFUSED = 29, 30, 53
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +83,142 @@ def test_a_user_may_do_what_is_declared_and_nothing_else(
         }
         assert found.get(name, set()) == _closure(wanted), name
     assert on_cluster == _closure({rule.operation for rule in rules if rule.resource == "cluster"})
+
+
+def test_what_is_not_declared_is_refused_when_it_is_tried(
+    cluster: KafkaBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Writing and reading of every topic, joining, looking at and deleting groups, taking a transactional id."""
+    allowed: dict[str, set[tuple[str, str]]] = {}
+    wanted: dict[str, set[tuple[str, str]]] = {}
+    for user in USERS:
+        _as(cluster, user, monkeypatch)
+        rules = (team(user) if user not in roles() else roles()[user]).rules(f"User:{user}")
+        with login.connect(("127.0.0.1", cluster.port), 20.0, security.current()) as connection:
+            allowed[user] = set(_tried(connection))
+        wanted[user] = {
+            (operation, name)
+            for operation, name in TRIED
+            if any(
+                operation in _closure({rule.operation})
+                and rule.resource == _kind(name)
+                and (name.startswith(rule.name) if rule.prefixed else name == rule.name)
+                for rule in rules
+            )
+        }
+    assert allowed == wanted
+    assert any(wanted.values())
+
+
+GROUPS = ("ashare-changes", "quant-signals", "quant.signals", "quantum", "acme-orders")
+IDS = ("ashare-changes-ashare.price-changes-state.v1-0", "quant-1")
+TRIED = [
+    *((operation, name) for name in (*topics(), FOREIGN) for operation in ("write", "read")),
+    *((operation, name) for name in GROUPS for operation in ("read", "describe", "delete")),
+    *(("write", name) for name in IDS),
+]
+
+
+def _kind(name: str) -> str:
+    return "group" if name in GROUPS else "transactional-id" if name in IDS else "topic"
+
+
+def _tried(connection: socket.socket) -> Iterator[tuple[str, str]]:
+    """What the broker did not refuse for want of a right, of ``TRIED``."""
+
+    def asked(key: int, version: int, body: bytes, at: int = 0) -> int:
+        """The error code of an answer, and where it stands there."""
+        answer = login._asked(connection, key, version, body)
+        return int(struct.unpack_from(">h", answer, at if at >= 0 else len(answer) + at)[0])
+
+    builder = DefaultRecordBatchBuilder(2, 0, False, -1, -1, -1, 1 << 16)
+    builder.append(0, int(time.time() * 1000), b"key", b"{}", [])
+    batch, names = bytes(builder.build()), [*topics(), FOREIGN]
+    body = producing.request_of({name: [(0, batch)] for name in names}, acks=-1, timeout_ms=10_000)
+    written = producing.errors_of(b"corr" + login._asked(connection, 0, 7, body))
+    yield from (("write", name) for (name, _), error in written.items() if error != TOPIC_REFUSED)
+    places = {name: [(0, 0)] for name in names}
+    body = fetching.request_of(places, wait_ms=0, least=0, most=1 << 20, of_each=1 << 10, isolation=0)
+    read = fetching.answer_of(b"corr" + login._asked(connection, 1, 11, body))[1]
+    yield from (("read", name) for name, _, error, *_ in read if error != TOPIC_REFUSED)
+    for group in GROUPS:
+        named, one = wire.packed(group), struct.pack(">i", 1)
+        # Heartbeat, OffsetFetch of all topics (of which there are none), DeleteGroups.
+        for operation, (key, version, body, at) in {
+            "read": (12, 0, named + one + named, 0),
+            "describe": (9, 2, named + struct.pack(">i", -1), -2),
+            "delete": (42, 0, one + named, -2),
+        }.items():
+            if asked(key, version, body, at) != GROUP_REFUSED:
+                yield operation, group
+    for name in IDS:
+        if asked(22, 0, wire.packed(name) + struct.pack(">i", 10_000), 4) != ID_REFUSED:
+            yield "write", name
+
+
+COMMANDS = [
+    ("quant", "tail ticks", "READ or WRITE on the topic ashare.ticks.v1"),
+    ("archive", "produce --url ws://127.0.0.1:1", "IDEMPOTENT_WRITE, or WRITE on the topic"),
+    ("quant", "process --agents changes --web-port {port}", "READ on the group ashare-changes:"),
+    ("archive", "process --agents changes --web-port {port}", "IDEMPOTENT_WRITE, or WRITE on the topic"),
+    ("quant", "archive --dir archive", "READ or WRITE on the topic ashare.ticks.v1"),
+    ("quant", "replay ticks", "READ or WRITE on the topic ashare.ticks.v1"),
+    ("quant", "store refill --day 2026-11-20 --store sqlite:///ticks", "READ or WRITE on the topic ashare.ticks.v1"),
+    ("worker", "threshold set 600519 0.5", "WRITE on the topic ashare.thresholds.v1"),
+    ("producer", "threshold show", "READ or WRITE on the topic ashare.thresholds.v1"),
+    ("producer", "topics apply", "CREATE on the topic ashare.snapshots.v1"),
+    ("producer", "topics describe", "DESCRIBE_CONFIGS on the topic ashare.ticks.v1"),
+    ("operator", f"topics delete {FOREIGN}", f"DELETE on the topic {FOREIGN}"),
+    ("quant", "acl show", "it takes DESCRIBE and ALTER on the cluster"),
+    ("worker", "acl apply", "it takes DESCRIBE and ALTER on the cluster"),
+]
+
+
+def test_every_part_says_in_a_line_what_its_user_lacks(cluster: KafkaBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command ends soon, with code 2, and nothing but that on standard error."""
+    with ThreadPoolExecutor(2) as pool:
+        running = []
+        for user, words, said in COMMANDS:
+            _as(cluster, user, monkeypatch)
+            given = os.environ | {"ASHARE_KAFKA_BOOTSTRAP": cluster.bootstrap}
+            arguments = words.format(port=free_port()).split()
+            running.append((user, words, said, pool.submit(_run, arguments, dict(given))))
+        for user, words, said, done in running:
+            code, error = done.result()
+            assert code == 2, (user, words, error)
+            assert said in error, (user, words)
+            assert error.startswith("ashare: "), (user, words, error)
+            assert error.count("\n") == 1, (user, words, error)
+            assert said.startswith("it takes") or f"Kafka does not let user '{user}' do this: it lacks" in error
+
+
+def _run(arguments: list[str], environment: dict[str, str]) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "cli", *arguments],
+        env=environment | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    return done.returncode, done.stderr
+
+
+async def test_the_client_library_names_what_its_user_lacks(
+    cluster: KafkaBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A group of another's, and a topic that it may not see."""
+    for user, group, said in (
+        ("quant", "ashare-changes", "join the group ashare-changes: it lacks READ"),
+        ("producer", None, "ashare.price-changes.v1"),
+    ):
+        _as(cluster, user, monkeypatch)
+        with pytest.raises(ClientError) as refused:
+            async with PriceChanges(cluster.bootstrap, group=group) as changes:
+                await anext(aiter(changes))
+        assert said in str(refused.value)
+        assert "\n" not in str(refused.value)
 
 
 def _closure(operations: set[str]) -> set[str]:

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import re
 import ssl
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from socket import create_server
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from broker import admin, security
 from broker.login import connect, explain
 from broker.probe import Probe
 from deploy.embedded import KafkaBroker
 from schemas import UsageError
+from tests.certificates import Authority
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -111,7 +106,7 @@ def test_where_nobody_listens_no_broker_answers() -> None:
 @pytest.mark.parametrize(
     ("host", "days", "said"),
     [
-        ("127.0.0.1", (-30, -1), "it has expired: have the cluster's operator renew it"),
+        ("127.0.0.1", (-30, -1), "it has expired: have whoever runs the server renew it"),
         ("kafka.example", (-1, 30), "it is of another host than 127.0.0.1.*ASHARE_KAFKA_CHECK_HOST=false"),
         ("127.0.0.1", (10, 30), "it is not valid yet: look at this machine's clock"),
     ],
@@ -122,7 +117,7 @@ def test_a_wrong_certificate_is_explained(
     """Expired, of another host, or of a time to come."""
     with _listener(host, days) as port:
         monkeypatch.setenv(security.SECURITY, "tls")
-        monkeypatch.setenv(security.CA, "made.pem")
+        monkeypatch.setenv(security.CA, "test-ca.pem")
         assert re.search(said, str(explain(f"127.0.0.1:{port}")))
 
 
@@ -130,36 +125,15 @@ def test_a_host_need_not_be_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the setting says so, a certificate of another host is taken."""
     with _listener("kafka.example", (-1, 30)) as port:
         monkeypatch.setenv(security.SECURITY, "tls")
-        monkeypatch.setenv(security.CA, "made.pem")
+        monkeypatch.setenv(security.CA, "test-ca.pem")
         monkeypatch.setenv(security.CHECK_HOST, "false")
         connect(("127.0.0.1", port), 5.0, security.current()).close()
 
 
 @contextlib.contextmanager
 def _listener(host: str, days: tuple[int, int]) -> Iterator[int]:
-    """A TLS listener with a certificate for a host and some days, which signs itself; gives its port."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "made for a test")])
-    now = datetime.now(UTC)
-    named = x509.IPAddress(ipaddress.ip_address(host)) if host[0].isdigit() else x509.DNSName(host)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now + timedelta(days=days[0]))
-        .not_valid_after(now + timedelta(days=days[1]))
-        .add_extension(x509.SubjectAlternativeName([named]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    Path("made.pem").write_bytes(certificate.public_bytes(pem))
-    unlocked = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    Path("both.pem").write_bytes(unlocked + certificate.public_bytes(pem))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain("both.pem")
+    """A TLS listener with a certificate for a host and some days; gives its port."""
+    context = Authority(Path()).context(host, days)
     with create_server(("127.0.0.1", 0)) as listening:
         listening.settimeout(10)
         thread = threading.Thread(target=_serve, args=(listening, context), daemon=True)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from broker.http_access import LOOPBACK
 from jobs.thresholds import parse_overrides
 from processors.streaming import runner as running
 from processors.streaming.runner import AgentRunner
@@ -149,7 +150,7 @@ def main(fault: str, bootstrap: str, agents: str, port: str, store: str) -> int:
     running.group_of = lambda agent: f"faulty-{fault.replace(' ', '-')}-{agent}"  # type: ignore[attr-defined]
     thresholds = parse_overrides("0", "")
     options = WorkerOptions(
-        bootstrap, parse_agents(agents), store, thresholds, "127.0.0.1", int(port), f"http://127.0.0.1:{port}"
+        bootstrap, parse_agents(agents), store, thresholds, LOOPBACK, int(port), f"http://127.0.0.1:{port}"
     )
     worker = Worker(options)
     started, tasks = worker.start, []

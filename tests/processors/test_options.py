@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from broker.http_access import LOOPBACK
 from jobs.thresholds import parse_overrides
 from processors.options import AGENTS, WorkerOptions, load, make_agents, parse_agents
 from schemas import UsageError
@@ -46,7 +47,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 def options(*agents: str) -> WorkerOptions:
     """A worker's, with these agents."""
     thresholds = parse_overrides("0.01", "")
-    return WorkerOptions("127.0.0.1:9", agents, "sqlite:///x", thresholds, "127.0.0.1", 1, "http://127.0.0.1:1")
+    return WorkerOptions("127.0.0.1:9", agents, "sqlite:///x", thresholds, LOOPBACK, 1, "http://127.0.0.1:1")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 from faust.types import TP
 
+from broker.http_access import LOOPBACK
 from broker.probe import Found, LogId
 from jobs.thresholds import parse_overrides
 from processors.agents.snapshots import SnapshotsAgent
@@ -30,7 +31,7 @@ def options(*agents: str) -> WorkerOptions:
         agents or AGENTS,
         "sqlite:///nowhere",
         parse_overrides("0.01", ""),
-        "127.0.0.1",
+        LOOPBACK,
         1,
         "http://127.0.0.1:1",
     )

@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -16,12 +17,14 @@ import pytest
 from aiohttp import web
 from faust.types import TP
 
+from broker.http_access import LOOPBACK, HttpAccess
 from broker.http_guard import GuardedRunner
+from cli.asking import Asking
 from cli.commands import snapshot
 from instruments.known import Known
 from jobs.snapshots import SnapshotRow, Snapshots
 from processors.http import peers
-from processors.http.peers import PeerError, announced, checked
+from processors.http.peers import PeerError, Peers, announced, checked
 from processors.http.routes import MAX_CODES, Routes
 from schemas import Instrument
 from schemas.topics import SNAPSHOTS, partition_of, topics
@@ -42,8 +45,16 @@ def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
 class Worker:
     """One worker's routes, and what Faust would say of its group."""
 
-    def __init__(self, held: Iterable[int], codes: Iterable[str], secret: str | None = None) -> None:
+    def __init__(
+        self,
+        held: Iterable[int],
+        codes: Iterable[str],
+        secret: str | None = None,
+        access: HttpAccess = LOOPBACK,
+        ca: Path | None = None,
+    ) -> None:
         """Owns partitions, with a row of each code in them."""
+        self.access = access
         held = frozenset(held)
         rows: dict[int, dict[str, SnapshotRow]] = {partition: {} for partition in held}
         for code in codes:
@@ -75,7 +86,8 @@ class Worker:
             lambda: {"status": "ok"},
             dict,
             hosts=["http://worker:6066"],
-            peer_secret=secret,
+            access=access,
+            peers=Peers(secret, token=access.token, ca=str(ca) if ca else None),
             known=self.known,
         )
         self.port = 0
@@ -87,7 +99,7 @@ class Worker:
         self.routes.install(application)
         runner = GuardedRunner(application)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=self.access.tls()).start()
         self.port = runner.addresses[0][1]
         try:
             yield self
@@ -183,7 +195,9 @@ async def test_names_and_limits_stand_beside_a_snapshot_where_they_are_known() -
 async def test_the_command_asks_for_as_many_as_it_is_given(alone: Worker) -> None:
     """More than a line holds go in a body; what is not a code, and what was never seen, is said of that one alone."""
     for given in (POSSIBLE, [MARKET[0], "oops", "000001"]):
-        found, refused = await asyncio.to_thread(snapshot._ask, alone.url, [*given, "oops"])
+        found, refused = await asyncio.to_thread(
+            snapshot._ask, Asking("--worker", alone.url, None, None), [*given, "oops"]
+        )
         assert refused == {"oops"}
         assert found["oops"] == "'oops' is not a code: " + str(found["oops"]).partition(": ")[2]
         assert found["000001"] == "no tick of 000001 was seen"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Self
@@ -136,8 +137,9 @@ class Remembered:
 class Provider:
     """A server that plays one script a connection, the last one for all that follow, and keeps what it hears."""
 
-    def __init__(self, *scripts: Script, process_request: Any = None) -> None:
+    def __init__(self, *scripts: Script, process_request: Any = None, tls: ssl.SSLContext | None = None) -> None:
         """Nothing listens yet; ``process_request`` as the library's."""
+        self._tls = tls
         self._process_request = process_request
         self.heard: list[list[tuple[float, str]]] = []
         """Of each connection: when (loop time) and what."""
@@ -151,14 +153,14 @@ class Provider:
     def url(self) -> str:
         """Where it listens."""
         assert self._server is not None
-        return f"ws://127.0.0.1:{next(iter(self._server.sockets)).getsockname()[1]}"
+        return f"{'ws' if self._tls is None else 'wss'}://127.0.0.1:{next(iter(self._server.sockets)).getsockname()[1]}"
 
     def words(self, connection: int) -> list[str]:
         """What a connection heard."""
         return [word for _, word in self.heard[connection]]
 
     async def __aenter__(self) -> Self:
-        self._server = await serve(self._serve, "127.0.0.1", 0, process_request=self._process_request)
+        self._server = await serve(self._serve, "127.0.0.1", 0, process_request=self._process_request, ssl=self._tls)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner
 
 from broker.exposition import Exposition, Readings
+from broker.http_access import HttpAccess, client_tls
 from cli.main import app
 from market.calendar import is_trading_day
 from producer import metrics
@@ -28,6 +29,7 @@ from producer.watchlist import watch as watching
 from producer.watchlist.dealing import Dealer
 from producer.watchlist.watch import Watch
 from schemas import UsageError
+from tests.certificates import Authority
 from tests.producer.scripted import Provider, Remembered, ScriptedFeed, says
 
 
@@ -172,9 +174,14 @@ async def test_no_page_changes_the_list(here: Here, headers: dict[str, str]) -> 
     assert here.watch.codes == ["600519", "000001"]
 
 
+def server_of(here: Here, access: HttpAccess) -> LocalServer:
+    """Another server of the same producer."""
+    return LocalServer(here.supervisor, here.watch, Exposition((), lambda _: None), 0, access=access)
+
+
 async def test_with_a_token_changes_need_it(here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Read it may who can reach it. The command takes the token from its file; no answer shows it."""
-    guarded = LocalServer(here.supervisor, here.watch, Exposition((), lambda _: None), 0, token="hunter2")
+    guarded = server_of(here, HttpAccess(token="hunter2", setting="ASHARE_FEED_HTTP_TOKEN_FILE"))
     await guarded.start()
     unguarded, here.server = here.server, guarded
     try:
@@ -195,6 +202,43 @@ async def test_with_a_token_changes_need_it(here: Here, tmp_path: Path, monkeypa
         assert here.watch.codes == ["600519", "000001", "688981"]
     finally:
         here.server = unguarded
+        await guarded.stop()
+
+
+async def test_other_machines_need_the_token_for_all_but_health(here: Here, tmp_path: Path, post: Any) -> None:
+    """Over TLS, whose certificate the command checks; and without either there is no listening."""
+    authority = Authority(tmp_path)
+    token = tmp_path / "token"
+    token.write_text("hunter2\n")
+    with pytest.raises(UsageError, match=r"--http-host 0\.0\.0\.0: .* set ASHARE_HTTP_CERTIFICATE or X_FILE"):
+        server_of(here, HttpAccess("0.0.0.0", setting="X_FILE"))
+    guarded = server_of(here, HttpAccess("0.0.0.0", "hunter2", authority.server()))
+    await guarded.start()
+    await post.until(lambda: all(line.state == "subscribed" for line in here.lines))
+    try:
+        tls = client_tls(authority.ca)
+        url = f"https://127.0.0.1:{guarded.port}"
+        async with aiohttp.ClientSession() as session:
+            for path, headers, status in (
+                ("/health", {}, 200),
+                ("/health", {"Host": "producer.example"}, 200),
+                ("/metrics", {}, 401),
+                ("/watchlist", {"Authorization": "Bearer x"}, 401),
+                ("/watchlist", {"Authorization": "Bearer hunter2"}, 200),
+                ("/metrics", {"Authorization": "Bearer hunter2", "Host": "producer.example"}, 200),
+            ):
+                async with session.get(url + path, headers=headers, ssl=tls) as answer:
+                    assert answer.status == status, path
+        given = {"ASHARE_FEED_HTTP_URL": url, "ASHARE_FEED_HTTP_TOKEN_FILE": str(token)}
+        failed = await asyncio.to_thread(CliRunner(env=given).invoke, app, ["watchlist", "show"])
+        assert "set ASHARE_HTTP_CA to the certificate of the authority" in str(failed.exception)
+        given["ASHARE_HTTP_CA"] = str(authority.ca)
+        done = await asyncio.to_thread(CliRunner(env=given).invoke, app, ["watchlist", "show"])
+        assert done.output.splitlines() == ["600519", "000001"]
+        given["ASHARE_FEED_HTTP_URL"] = f"http://127.0.0.1:{guarded.port}"
+        failed = await asyncio.to_thread(CliRunner(env=given).invoke, app, ["watchlist", "show"])
+        assert failed.exit_code
+    finally:
         await guarded.stop()
 
 

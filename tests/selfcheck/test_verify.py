@@ -14,7 +14,7 @@ COMMAND = [sys.executable, "-m", "cli", "verify"]
 
 def verified(*given: str) -> Any:
     """What a check that ends well says."""
-    done = subprocess.run([*COMMAND, *given, "--json"], capture_output=True, text=True, timeout=220, check=False)
+    done = subprocess.run([*COMMAND, *given, "--json"], capture_output=True, text=True, timeout=380, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout)
 
@@ -67,6 +67,10 @@ def test_the_book_and_the_days_figures_come_through_too(feed: str) -> None:
         (["--books", "--feed", "alltick"], "give --feed post, xtick or tickflow"),
         (["--freeze-worker", "90", "--seconds", "120"], "give --workers 2"),
         (["--freeze-worker", "90", "--workers", "2"], "give --seconds 103"),
+        (["--brokers", "2"], "give 3"),
+        (["--kill-broker"], "give --brokers 3"),
+        (["--kill-broker", "--brokers", "3", "--seconds", "10"], "give --seconds 20 at least"),
+        (["--kill-broker", "--brokers", "3", "--workers", "2", "--freeze-worker", "9", "--seconds", "60"], "leave out"),
         (["--clock-step", "-3600"], "give --kill-producer-every as well"),
         (["--kill-producer-every", "7", "--feed", "alltick"], "leave out --feed"),
         (["--kill-producer-every", "7", "--misbehave", "all"], "leave out --misbehave"),
@@ -143,3 +147,18 @@ def test_a_worker_that_stood_still_past_its_session_goes_on_without_a_step_back(
     assert verdict["sent"] == verdict["published"] == verdict["stored"] == 28_000
     assert verdict["rows_went_back"] == verdict["served_old"] == verdict["uncommitted"] == 0
     assert [(one["what"], one["worker"]) for one in verdict["disturbances"]] == [("frozen", 1), ("resumed", 1)]
+
+
+@pytest.mark.timeout(400)
+def test_a_broker_of_three_that_is_killed_costs_nothing() -> None:
+    """And with it a worker, one of two: its partitions, groups and ids go to others, and it comes back."""
+    killing = ("--brokers", "3", "--kill-broker", "--workers", "2", "--kill-worker-every", "14")
+    verdict = verified(*killing, "--rate", "500", "--seconds", "20", "--seed", "13")
+    assert verdict["sent"] == verdict["published"] == verdict["stored"] == 10_000
+    assert verdict["lost"] == verdict["duplicated"] == verdict["uncommitted"] == verdict["rows_went_back"] == 0
+    assert [(one["broker"], one["what"]) for one in verdict["brokers"]] == [
+        (1, "killed"),
+        (1, "started"),
+        (1, "in sync"),
+    ]
+    assert [one["what"] for one in verdict["disturbances"]] == ["killed"]

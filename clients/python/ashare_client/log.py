@@ -46,6 +46,7 @@ CLOSE_SECONDS = 10.0
 """How long leaving a group may take."""
 JOIN_SECONDS = 90.0
 """How long a group may take to give out partitions: members that died are waited for until their session is over."""
+_LOOK_SECONDS = 0.2
 CONFIRM_SECONDS = 5.0
 """How often it is asked, while records are read, whether they are of the log that was opened; and for how long."""
 
@@ -183,18 +184,33 @@ class Log:
         """Become a member of the group; gives the partitions that it assigns, none if others have them all.
 
         Raises:
+            ClientError: this user may not join it.
             NoBrokerError: the group did not come together.
         """
         self.consumer.subscribe([self.topic], listener=self._listener)
         try:
             async with asyncio.timeout(JOIN_SECONDS):
-                await self._listener.assigned.wait()
+                while not self._listener.assigned.is_set():
+                    self._check_allowed()
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._listener.assigned.wait(), _LOOK_SECONDS)
         except TimeoutError as error:
             raise NoBrokerError(
                 f"group {self._group} at {self.bootstrap} gave out no partitions within {JOIN_SECONDS:g} s"
             ) from error
         self.fresh.clear()  # whoever joins looks at them
         return {tp.partition for tp in self.consumer.assignment()}
+
+    def _check_allowed(self) -> None:
+        """Raise ``ClientError`` where the group's coordinator has refused this user: aiokafka tells nobody."""
+        coordinator = self.consumer._coordinator  # noqa: SLF001 - there is no other place
+        task, error = coordinator._coordination_task, coordinator._pending_exception  # noqa: SLF001
+        if error is None and task.done() and not task.cancelled():
+            error = task.exception()
+        if isinstance(error, GroupAuthorizationFailedError):
+            raise ClientError(
+                f"{self.bootstrap} does not let this user join the group {self._group}: it lacks READ on it"
+            )
 
     def read(self, places: Mapping[int, int]) -> None:
         """Outside of a group: read these partitions, from these offsets."""
