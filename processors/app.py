@@ -12,6 +12,7 @@ from typing import Any
 from broker.exposition import Exposition
 from broker.probe import Found, LogId, Probe
 from broker.shared import SharedBatches
+from market.open_now import OpenNow
 from processors.agents.snapshots import SnapshotsAgent
 from processors.feed_events import FeedEvents
 from processors.http.metrics import METRICS, WorkerMetrics
@@ -66,6 +67,10 @@ class Parts:
         self.logs = LogWatch(Probe(options.bootstrap), [*inputs, *followed], inputs, self._found)
         self._checks_of: dict[str, dict[str, str]] = {}
         self.watchdog = Watchdog(self._checks())
+        self.session = OpenNow()
+        figures = WorkerMetrics(
+            self.runners, self.health, self.status, watchdog=self.watchdog, logs=self.logs, session=self.session
+        )
         snapshots = next((runner for runner in self.runners if isinstance(runner.agent, SnapshotsAgent)), None)
         routes = Routes(
             snapshots,
@@ -73,7 +78,7 @@ class Parts:
             self.status,
             hosts=(options.web_url, options.web_host, *options.web_hosts),
             peer_secret=options.peer_secret,
-            exposition=Exposition(METRICS, WorkerMetrics(self.runners, self.health, self.status).read),
+            exposition=Exposition(METRICS, figures.read),
         )
         self.server = WebServer(options.web_host, options.web_port, routes.install)
         self.loop: asyncio.AbstractEventLoop | None = None

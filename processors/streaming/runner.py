@@ -44,6 +44,10 @@ class AgentRunner:
     Attributes:
         handled: records that the agent was given.
         chunks: how many chunks they came in.
+        handle_seconds: how long the agent took for them.
+        newest: when the newest of them came, ms since the epoch; 0 before the first.
+        rebalances: how often partitions were assigned.
+        assigned_at: monotonic time of the last.
         current: monotonic time at which a partition's state was last known to hold all that its log did.
         fenced: another member has taken one of the partitions over, and this one has not left it yet: it does nothing.
     """
@@ -72,7 +76,8 @@ class AgentRunner:
         self.shared = shared
         self.group = group_of(agent.name)
         self.bootstrap = bootstrap
-        self.handled = self.chunks = self.published = self.logs_replaced = 0
+        self.handled = self.chunks = self.published = self.logs_replaced = self.rebalances = self.newest = 0
+        self.handle_seconds = self.assigned_at = 0.0
         self.current: dict[int, float] = {}
         self.fenced = False
         self.lease = Lease(SESSION_SECONDS)
@@ -190,6 +195,7 @@ class AgentRunner:
                 await asyncio.sleep(_FENCED_SECONDS)
             effects = self._effects_of(chunk.partition)
             await effects.room()
+            begun = time.monotonic()
             queues: set[PartitionQueue] = set()
             if chunk.topic == TICKS and chunk.bad and await self.dead_letters.take(chunk, chunk.bad):
                 queues.add(self.dead_letters.queue)
@@ -202,6 +208,9 @@ class AgentRunner:
             delivery.chunk = None
             self.handled += len(chunk)
             self.chunks += 1
+            self.handle_seconds += time.monotonic() - begun
+            if chunk.timestamps:
+                self.newest = max(self.newest, chunk.timestamps[-1])
             end = cast("int | None", self.consumer.highwater(TP(chunk.topic, chunk.partition)))
             if end is not None and chunk.end >= end:
                 self.current[chunk.partition] = time.monotonic()
@@ -317,6 +326,8 @@ class AgentRunner:
         self.agent.revoked()
 
     async def _assigned(self, *_args: Any, **_kwargs: Any) -> None:
+        self.rebalances += 1
+        self.assigned_at = time.monotonic()
         consumer = self.consumer
         consumer.on_log_replaced = self.log_replaced
         table = self.agent.table
