@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from broker.exposition import SESSION_OPEN, Declared, Readings
 from broker.publisher import Publisher
 from producer.clock import now
+from producer.gaps.gap import Detected
 from producer.pipeline.counters import Counters, total
 from producer.streams import Stream
 
@@ -122,7 +123,7 @@ class ProducerMetrics:
         to.add_durations(BATCHES.name, publisher.batches)
         to.add(BATCH_BYTES.name, publisher.acknowledged_bytes)
         events: Counter[str] = Counter()
-        gaps: Counter[str] = Counter()
+        gaps: Counter[str] = Counter(dict.fromkeys(get_args(Detected), 0))  # an increase is seen from 0 on
         for stream in streams:
             events.update(stream.events.counts)
             gaps.update(stream.events.gaps)

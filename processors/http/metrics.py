@@ -48,7 +48,7 @@ LAG = Declared("ashare_worker_lag_records", "gauge", "Records that are not commi
 AGE = Declared(
     "ashare_worker_lag_seconds",
     "gauge",
-    "How long ago all records of the partition were known to be done, as the brokers told where its log ends",
+    "How long ago all records of the partition were done, by what the brokers tell of its end every 2 s",
     ("agent", "partition"),
 )
 CHECK = Declared(
@@ -162,7 +162,7 @@ class WorkerMetrics:
         for partition, records in status["lag"].items():
             to.add(LAG.name, records, name, partition)
             # One that was never done yet is not younger than its assignment.
-            to.add(AGE.name, round(now - runner.current.get(int(partition), runner.assigned_at), 3), name, partition)
+            to.add(AGE.name, round(now - runner.done.get(int(partition), runner.assigned_at), 3), name, partition)
         to.add(HANDLE.name, round(runner.handle_seconds, 6), name)
         to.add(NEWEST.name, round(max(0.0, time.time() - runner.newest / 1000), 3) if runner.newest else None, name)
         to.add(REBALANCES.name, runner.rebalances, name)

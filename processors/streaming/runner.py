@@ -49,6 +49,7 @@ class AgentRunner:
         rebalances: how often partitions were assigned.
         assigned_at: monotonic time of the last.
         current: monotonic time at which a partition's state was last known to hold all that its log did.
+        done: monotonic time at which the brokers told an end of its log up to which all of a partition is confirmed.
         fenced: another member has taken one of the partitions over, and this one has not left it yet: it does nothing.
     """
 
@@ -79,6 +80,7 @@ class AgentRunner:
         self.handled = self.chunks = self.published = self.logs_replaced = self.rebalances = self.newest = 0
         self.handle_seconds = self.assigned_at = 0.0
         self.current: dict[int, float] = {}
+        self.done: dict[int, float] = {}
         self.fenced = False
         self.lease = Lease(SESSION_SECONDS)
         self.membership = Membership(self.group, member)
@@ -323,6 +325,7 @@ class AgentRunner:
             effects.cancel()
         self._effects.clear()
         self.current.clear()
+        self.done.clear()
         self.agent.revoked()
 
     async def _assigned(self, *_args: Any, **_kwargs: Any) -> None:
@@ -393,11 +396,16 @@ class AgentRunner:
         return lag
 
     def keep_current(self, ends: Mapping[tuple[str, int], int], asked: float) -> None:
-        """Note which partitions hold all that their logs held when the brokers were asked."""
+        """Note which partitions hold, and have confirmed, all that their logs held when the brokers were asked."""
         for tp, at in list(self.consumer.expected.items()) if self.running else ():
-            queue = self.consumer.queues.get(tp)
-            if ends.get((tp.topic, tp.partition), at + 1) <= at and (queue is None or not queue.waiting):
+            queue, end = self.consumer.queues.get(tp), ends.get((tp.topic, tp.partition))
+            if end is None:
+                continue
+            whole = end <= at and (queue is None or not queue.waiting)
+            if whole:
                 self.current[tp.partition] = max(self.current.get(tp.partition, 0.0), asked)
+            if whole or end <= (self.consumer._committed_offset.get(tp) or 0):
+                self.done[tp.partition] = asked
 
     def status(self, ends: Mapping[tuple[str, int], int]) -> dict[str, Any]:
         """Counters since the start."""
