@@ -40,6 +40,7 @@ SHOWN: dict[str, tuple[str | None, str]] = {
     "turnover": ("carried|computed|none", _TICKS),
     "time_unit": ("auto|s|ms|us|ns", _TICKS),
     "http_port": ("PORT", _HTTP),
+    "http_host": ("HOST", _HTTP),
     "http_token": ("TOKEN", _HTTP),
     "agents": ("AGENT[,AGENT...]", "Agents"),
     "store": ("URL", _STORE),

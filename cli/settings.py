@@ -208,7 +208,14 @@ _DECLARED = (
         "http_port",
         "--http-port",
         "ASHARE_FEED_HTTP_PORT",
-        "port of the producer's HTTP on 127.0.0.1: health, metrics, watchlist; 0 for any; default: none",
+        "port of the producer's HTTP: health, metrics, watchlist; 0 for any; default: none",
+    ),
+    Setting(
+        "http_host",
+        "--http-host",
+        "ASHARE_FEED_HTTP_HOST",
+        "address that the producer's HTTP listens on; beyond this machine, changes of the watchlist need --http-token",
+        "127.0.0.1",
     ),
     Setting(
         "http_token",

@@ -61,7 +61,7 @@ async def run(options: ProducerOptions) -> None:
         gc.set_threshold(200_000, 20, 20)
         if producer.server is not None:
             await producer.server.start()
-            log.info("local HTTP on http://127.0.0.1:%d", producer.server.port)
+            log.info("HTTP on http://%s:%d", producer.server.host, producer.server.port)
         log.info("%s, run %d, to %s", ", ".join(what.sources), producer.run_id, options.bootstrap)
         await producer.run_until_signalled()
     finally:
@@ -107,6 +107,7 @@ class Producer:
                 self.watch,
                 Exposition(METRICS, figures.read),
                 options.http_port,
+                host=options.http_host,
                 token=options.http_token,
             )
         )

@@ -1,26 +1,27 @@
-"""The producer's HTTP on this machine: health, counters, and the watchlist to read and to change.
+"""The producer's HTTP: health, counters, and the watchlist to read and to change.
 
-Only for this machine: it listens on 127.0.0.1, and answers no request that names another host, so that a page in the
-user's browser can't reach it through a name of its own. A change from a page of another origin is refused, and where
-there is a token (``--http-token``), one without it: without a token, whoever has an account on this machine may change
-the list.
+For this machine alone, unless ``--http-host`` says otherwise: it listens on 127.0.0.1, and answers no request that
+names another host, so that a page in the user's browser can't reach it through a name of its own. A change from a page
+of another origin is refused, and where there is a token (``--http-token``), one without it. Without a token, whoever
+has an account on this machine may change the list, and where it listens for other machines, nobody.
 """
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 from aiohttp import web
 
 from broker.exposition import Exposition
 from broker.http_guard import GuardedRunner, Rules, answer, guard
+from producer.line.address import is_loopback
 from producer.line.driver import Line
 from producer.supervisor import Supervisor
 from producer.watchlist.http import WatchlistRoutes
 from producer.watchlist.watch import Watch
 from schemas import UsageError
 
-HOST = "127.0.0.1"
 _LARGEST = 8 << 20
 
 
@@ -34,6 +35,7 @@ class LocalServer:
         exposition: Exposition,
         port: int,
         *,
+        host: str = "127.0.0.1",
         token: str | None = None,
     ) -> None:
         """Nothing listens yet.
@@ -41,9 +43,18 @@ class LocalServer:
         Args:
             exposition: answers ``/metrics``.
             port: 0 for any that is free.
-            token: what changes need; ``None``: nothing.
+            host: the address to listen on.
+            token: what changes need; ``None``: nothing on this machine, and none is taken where others can ask.
         """
-        self._rules = Rules(token=token, secret="ASHARE_FEED_HTTP_TOKEN_FILE names its file")  # noqa: S106 - a name
+        here = is_loopback(host)
+        if token is None and not here:
+            token = secrets.token_hex()  # which nobody knows
+        self._rules = Rules(
+            addresses=not here,
+            token=token,
+            secret="ASHARE_FEED_HTTP_TOKEN_FILE names its file",  # noqa: S106 - a name
+        )
+        self.host = host
         self.port = port
         self._supervisor = supervisor
         self._watchlist = WatchlistRoutes(watch)
@@ -63,7 +74,7 @@ class LocalServer:
         self._runner = GuardedRunner(application)
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, HOST, self.port).start()
+            await web.TCPSite(self._runner, self.host, self.port).start()
         except OSError as error:
             await self.stop()
             raise UsageError(

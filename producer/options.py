@@ -53,6 +53,7 @@ class ProducerOptions:
     heartbeat: float = 20.0
     heartbeat_message: str | None = None
     http_port: int | None = None
+    http_host: str = "127.0.0.1"
     http_token: str | None = field(default=None, repr=False)
     first_delay: float = 0.5
     longest_delay: float = 60.0

@@ -31,6 +31,7 @@ def command(
     turnover: Annotated[str | None, option("turnover")] = default("turnover"),
     time_unit: Annotated[str | None, option("time_unit")] = default("time_unit"),
     http_port: Annotated[int | None, option("http_port")] = default("http_port"),
+    http_host: Annotated[str, option("http_host")] = default("http_host"),
     http_token: Annotated[str | None, option("http_token")] = default("http_token"),
 ) -> None:
     """Take ticks off a feed's WebSocket and put them into Kafka.
@@ -86,6 +87,7 @@ def command(
                     turnover=turnover or None,
                     time_unit=time_unit or None,
                     http_port=http_port,
+                    http_host=http_host,
                     http_token=secret("http_token", http_token or None),
                 )
             )

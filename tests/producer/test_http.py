@@ -262,3 +262,19 @@ def test_a_wrong_command_names_the_fix(words: tuple[str, ...], says: str, tmp_pa
     code, said = command(*(str(tmp_path / word) if word.endswith(".txt") else word for word in words))
     assert code != 0
     assert says in said
+
+
+async def test_other_machines_may_look_and_change_nothing(here: Here) -> None:
+    """Asked by its address, which no page can have for a name. Without a token nobody changes the list."""
+    server = LocalServer(here.supervisor, here.watch, Exposition((), lambda _: None), 0, host="0.0.0.0")
+    await server.start()
+    try:
+        async with aiohttp.ClientSession() as session:
+            for host, status in (("10.1.2.3:6070", 200), ("evil.example", 403)):
+                async with session.get(f"http://127.0.0.1:{server.port}/metrics", headers={"Host": host}) as found:
+                    assert found.status == status
+            place, change = f"http://127.0.0.1:{server.port}/watchlist", {"add": ["688981"]}
+            async with session.post(place, headers={"Host": "10.1.2.3:6070"}, json=change) as found:
+                assert found.status == 401
+    finally:
+        await server.stop()

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import time
+import urllib.request
+from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 from aiokafka import AIOKafkaProducer
 
 from deploy.embedded import free_port
+from deploy.embedded.questdb import PASSWORD_FILE, USER
 from deploy.local.stack import Plan, Stack
+from deploy.monitoring.dashboards import DASHBOARDS
 from schemas.topics import TICKS
 from tests.deploy.monitoring.prometheus import Prometheus, alerts, hurried, loaded, prometheus
 
@@ -29,6 +36,7 @@ class Story:
 
     server: Prometheus
     seen: dict[str, set[str]] = field(default_factory=dict)
+    panels: dict[str, int] = field(default_factory=dict)
     annotations: list[dict[str, str]] = field(default_factory=list)
 
     def watch(self, fault: str, expected: set[str], seconds: float = 60.0) -> None:
@@ -61,6 +69,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
             while time.monotonic() < sound:
                 story.seen.setdefault("none", set()).update(server.firing())
                 time.sleep(0.5)
+            story.panels = _asked(server, directory / "questdb", stack.store_url)
             asyncio.run(_junk(stack.bootstrap))
             story.watch("junk", {"AshareDeadLetters"})
             stack.kill("questdb")
@@ -85,6 +94,34 @@ def _on_port(arguments: tuple[str, ...], url: str) -> list[str]:
     changed = list(arguments)
     changed[changed.index("--port") + 1] = url.rpartition(":")[2].rstrip("/")
     return changed
+
+
+def _asked(server: Prometheus, data: Path, store: str) -> dict[str, int]:
+    """What each query of a panel finds, as so many series or rows, by dashboard, panel and legend."""
+    found: dict[str, int] = {}
+    password = (data / PASSWORD_FILE).read_text("utf-8").strip()
+    place = f"http://{urlsplit(store).hostname}:{urlsplit(store).port}"
+    for name, (_, panels, _) in DASHBOARDS.items():
+        for panel in panels:
+            for legend, ask in panel.ask.items():
+                if panel.sql:
+                    sql = ask.replace("$__timeFilter(timestamp)", "timestamp > '2000-01-01'")
+                    rows = _sql(place, sql.replace("${code:sqlstring}", "'600519'"), password)
+                else:
+                    rows = server.query(ask.replace("$__rate_interval", "5s"))
+                found[f"{name}: {panel.title}: {legend}"] = len(rows)
+    return found
+
+
+def _sql(place: str, statement: str, password: str) -> list[Any]:
+    """The rows that QuestDB answers."""
+    request = urllib.request.Request(  # noqa: S310 - http:// of our own making
+        f"{place}/exec?{urlencode({'query': statement})}",
+        headers={"Authorization": "Basic " + b64encode(f"{USER}:{password}".encode()).decode()},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+        rows: list[Any] = json.load(answer)["dataset"]
+        return rows
 
 
 async def _junk(bootstrap: str) -> None:
@@ -127,6 +164,12 @@ def test_a_fault_fires_its_alerts_and_none_of_a_later_one(story: Story, fault: s
 def test_no_fault_fires_an_alert_while_the_exchanges_are_closed(story: Story) -> None:
     """The same rules, at the same time, on a day without a session."""
     assert {name for seen in story.seen.values() for name in seen if name.endswith("Closed")} == set()
+
+
+def test_every_panel_shows_something(story: Story) -> None:
+    """Each query of each dashboard, asked of the Prometheus and the QuestDB of a running pipeline."""
+    assert len(story.panels) > 40
+    assert [name for name, rows in story.panels.items() if not rows] == []
 
 
 def test_what_an_alert_says_is_whole(story: Story) -> None:
