@@ -31,6 +31,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 
 from broker import security
 from broker.background import discard, ended
+from broker.durations import Durations
 from broker.errors import AbandonedError, DeliveryError, FencedError, RecordTooLargeError, RefusedError
 from broker.fencing import Fences
 from broker.gate import Gate
@@ -65,6 +66,8 @@ class Publisher:
         may_send: as given; always true by default.
         abandoned: how often ``abandon`` was called.
         partitions: of the topics that ``start`` required.
+        batches: how long each took from leaving until it was acknowledged.
+        acknowledged_bytes: what the acknowledged ones took of memory.
         fences: has the broker refuse what earlier owners of some partitions send.
     """
 
@@ -91,7 +94,8 @@ class Publisher:
         self._insist = insist
         self.bootstrap = bootstrap
         self.unacknowledged_bytes = 0
-        self.acknowledged = 0
+        self.acknowledged = self.acknowledged_bytes = 0
+        self.batches = Durations()
         self.resent = 0
         self.rebuilt = 0
         self.abandoned = 0
@@ -411,8 +415,12 @@ class Publisher:
         if sent is not None and (sent.cancelled() or sent.exception() is not None):
             self._turned_down(queue, None if sent.cancelled() else sent.exception())
             return
+        left = queue.in_flight_since
+        if left is not None:
+            self.batches.add(time.monotonic() - left)
         records, size = queue.acknowledge()
         self.acknowledged += records
+        self.acknowledged_bytes += size
         self.unacknowledged_bytes -= size
         if not self.full:
             self._drained.set()

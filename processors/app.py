@@ -13,6 +13,7 @@ from broker.exposition import Exposition
 from broker.probe import Found, LogId, Probe
 from broker.shared import SharedBatches
 from instruments.following import Following
+from market.open_now import OpenNow
 from processors.agents.snapshots import SnapshotsAgent
 from processors.feed_events import FeedEvents
 from processors.http.bars import BarRoutes
@@ -69,6 +70,10 @@ class Parts:
         self.logs = LogWatch(Probe(options.bootstrap), [*inputs, *followed], inputs, self._found)
         self._checks_of: dict[str, dict[str, str]] = {}
         self.watchdog = Watchdog(self._checks())
+        self.session = OpenNow()
+        figures = WorkerMetrics(
+            self.runners, self.health, self.status, watchdog=self.watchdog, logs=self.logs, session=self.session
+        )
         snapshots = next((runner for runner in self.runners if isinstance(runner.agent, SnapshotsAgent)), None)
         self.instruments = None if snapshots is None else Following(options.bootstrap)
         routes = Routes(
@@ -78,7 +83,7 @@ class Parts:
             access=options.web,
             hosts=(options.web_url, *options.web_hosts),
             peers=Peers(options.peer_secret, token=options.web.token, ca=options.http_ca),
-            exposition=Exposition(METRICS, WorkerMetrics(self.runners, self.health, self.status).read),
+            exposition=Exposition(METRICS, figures.read),
             known=None if self.instruments is None else self.instruments.known,
         )
         bars = BarRoutes(open_bars(options.store))

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import cast
 
 from broker.chunk import Chunk
+from broker.durations import Durations
 from processors.streaming.lease import Lease
 from processors.streaming.watchdog import fatal
 from schemas import Tick, UsageError
@@ -37,7 +38,8 @@ class StoreWriter:
         stored: ticks that were new to the store.
         failing: why the last attempt failed, ``None`` when it did not.
         tried: monotonic time at which the last attempt failed.
-        writes, write_seconds: batches that the store took, and how long it took for them.
+        failing_since: monotonic time at which it began to fail.
+        took: how long it took for each batch that it took.
         errors: attempts that failed.
     """
 
@@ -54,8 +56,8 @@ class StoreWriter:
         self.failing: str | None = None
         self.failing_since: float | None = None
         self.tried = 0.0
-        self.writes = self.errors = 0
-        self.write_seconds = 0.0
+        self.errors = 0
+        self.took = Durations()
         self._store = store
         self._waiting: deque[tuple[Chunk, asyncio.Future[None]]] = deque()
         self._records = 0
@@ -189,8 +191,7 @@ class StoreWriter:
             begun = time.monotonic()
             try:
                 self.stored += await self._store.write(batches)
-                self.writes += 1
-                self.write_seconds += time.monotonic() - begun
+                self.took.add(time.monotonic() - begun)
                 break
             except UnstorableError as error:
                 # Trying again would hold everything up for ever; the tick is named, kept in the log, and left out.

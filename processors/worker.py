@@ -130,6 +130,7 @@ class Worker:
         self._looking: asyncio.Task[None] | None = None
         self._report = Report(self.parts.status)
         self._reporting: asyncio.Task[None] | None = None
+        self._calendar: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Start everything but the apps, which join their groups after this.
@@ -149,6 +150,9 @@ class Worker:
             await self.stop()
             raise
         self._looking = asyncio.create_task(parts.look(), name="look")
+        self._calendar = asyncio.create_task(
+            asyncio.to_thread(parts.session.read, time.time_ns() // 1_000_000), name="calendar"
+        )
         self._reporting = asyncio.create_task(self._report.run(), name="report")
         parts.logs.start()
         parts.watchdog.start()
@@ -158,7 +162,7 @@ class Worker:
         parts = self.parts
         parts.watchdog.stop()
         parts.logs.stop()
-        tasks = [task for task in (self._looking, self._reporting) if task is not None]
+        tasks = [task for task in (self._looking, self._reporting, self._calendar) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -7,13 +7,11 @@ import gc
 import logging
 import signal
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 
 from broker.exposition import Exposition
 from broker.publisher import Publisher
 from instruments.following import Following
-from market.calendar import is_trading_day
-from market.times import SHANGHAI
+from market.open_now import OpenNow
 from producer import clock
 from producer.gaps.previous_run import PreviousRun, look, run_after
 from producer.http import LocalServer
@@ -60,7 +58,7 @@ async def run(options: ProducerOptions) -> None:
         producer.follow(await look(options.bootstrap, what.sources))
         if producer.following is not None:
             await producer.following.start()
-        await asyncio.to_thread(is_trading_day, datetime.now(SHANGHAI).date())  # the calendar takes a second to come
+        await asyncio.to_thread(producer.session.read, clock.now() // 1000)
         # Next to nothing here is garbage in cycles, and what waits for Kafka is long to look through.
         gc.freeze()
         gc.set_threshold(200_000, 20, 20)
@@ -114,6 +112,8 @@ class Producer:
             for source, codes in zip(what.sources, dealt, strict=True)
         ]
         self.supervisor = Supervisor([stream.lines for stream in self.streams], dealer, changed=self._expect)
+        self.session = OpenNow()
+        figures = ProducerMetrics(lambda: self.streams, publisher, self.session, own_clock=options.own_clock)
         self.watch = Watch(what.file, what.codes, self.supervisor.want, None if options.foreign else what.kinds)
         self.server = (
             None
@@ -121,7 +121,7 @@ class Producer:
             else LocalServer(
                 self.supervisor,
                 self.watch,
-                Exposition(METRICS, ProducerMetrics(lambda: self.streams, publisher).read),
+                Exposition(METRICS, figures.read),
                 options.http_port,
                 access=options.http,
             )

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
-from broker.exposition import Declared, Readings
+from broker.exposition import SESSION_OPEN, Declared, Readings
 from broker.publisher import Publisher
 from producer.clock import now
+from producer.gaps.gap import Detected
 from producer.pipeline.counters import Counters, total
 from producer.streams import Stream
 
 if TYPE_CHECKING:
+    from market.open_now import OpenNow
     from producer.line.driver import Line
 
 _LINE = ("line",)
@@ -32,6 +34,12 @@ ACKNOWLEDGED = Declared("ashare_producer_records_acknowledged_total", "counter",
 RESENT = Declared("ashare_producer_records_resent_total", "counter", "Records sent again after an error")
 REBUILT = Declared("ashare_producer_kafka_clients_rebuilt_total", "counter", "Kafka clients made anew")
 WAITING = Declared("ashare_producer_publisher_waiting_bytes", "gauge", "Bytes that Kafka has not confirmed yet")
+BATCHES = Declared("ashare_producer_batch_seconds", "histogram", "Time until Kafka confirmed a batch")
+BATCH_BYTES = Declared("ashare_producer_batch_bytes_total", "counter", "Bytes of memory that confirmed batches took")
+EVENTS = Declared("ashare_producer_feed_events_total", "counter", "Events announced, by kind", ("kind",))
+GAPS = Declared(
+    "ashare_producer_gaps_total", "counter", "Times in which ticks are missing, by how that was found", ("detected",)
+)
 CAUSES = Declared("ashare_producer_dead_letters_by_cause_total", "counter", "Dead letters by cause", ("cause",))
 FLAWS = Declared("ashare_producer_flaws_total", "counter", "Flaws that the quality gate found", ("flaw",))
 UNREAD = Declared("ashare_producer_unread_fields_total", "counter", "Fields that could not be read", ("field",))
@@ -47,13 +55,24 @@ READABLE = Declared("ashare_producer_line_readable", "gauge", "1 while most fram
 REFUSED = Declared("ashare_producer_line_refused_codes", "gauge", "Codes that the feed refuses", _LINE)
 UNSEEN = Declared("ashare_producer_line_unseen_codes", "gauge", "Codes of which no tick has come", _LINE)
 TICK_AGE = Declared("ashare_producer_line_tick_age_seconds", "gauge", "How long ago the line's last tick came", _LINE)
+EVENT_AGE = Declared(
+    "ashare_producer_line_event_age_seconds",
+    "gauge",
+    "How old the line's last tick was by the exchange's clock when it came",
+    _LINE,
+)
 
 METRICS: Sequence[Declared] = (
+    SESSION_OPEN,
     *_COUNTED.values(),
     ACKNOWLEDGED,
     RESENT,
     REBUILT,
     WAITING,
+    BATCHES,
+    BATCH_BYTES,
+    EVENTS,
+    GAPS,
     CAUSES,
     FLAWS,
     UNREAD,
@@ -67,6 +86,7 @@ METRICS: Sequence[Declared] = (
     REFUSED,
     UNSEEN,
     TICK_AGE,
+    EVENT_AGE,
 )
 
 
@@ -80,14 +100,19 @@ def counted(streams: Sequence[Stream]) -> Counters:
 class ProducerMetrics:
     """Reads the figures of the producer."""
 
-    def __init__(self, streams: Callable[[], Sequence[Stream]], publisher: Publisher) -> None:
-        """Nothing is read yet."""
+    def __init__(
+        self, streams: Callable[[], Sequence[Stream]], publisher: Publisher, session: OpenNow, *, own_clock: bool
+    ) -> None:
+        """Nothing is read yet; ``own_clock``: the feeds' times are not comparable with ours."""
+        self._session, self._own_clock = session, own_clock
         self._streams = streams
         self._publisher = publisher
 
     def read(self, to: Readings) -> None:
         """Add the values of now."""
         streams, publisher = self._streams(), self._publisher
+        is_open = self._session.at(now() // 1000)
+        to.add(SESSION_OPEN.name, None if is_open is None else int(is_open))
         summed = counted(streams)
         for name, declared in _COUNTED.items():
             to.add(declared.name, getattr(summed, name))
@@ -95,7 +120,14 @@ class ProducerMetrics:
         to.add(RESENT.name, publisher.resent)
         to.add(REBUILT.name, publisher.rebuilt)
         to.add(WAITING.name, publisher.unacknowledged_bytes)
-        for metric, counts in ((CAUSES, summed.causes), (FLAWS, summed.flaws)):
+        to.add_durations(BATCHES.name, publisher.batches)
+        to.add(BATCH_BYTES.name, publisher.acknowledged_bytes)
+        events: Counter[str] = Counter()
+        gaps: Counter[str] = Counter(dict.fromkeys(get_args(Detected), 0))  # an increase is seen from 0 on
+        for stream in streams:
+            events.update(stream.events.counts)
+            gaps.update(stream.events.gaps)
+        for metric, counts in ((CAUSES, summed.causes), (FLAWS, summed.flaws), (EVENTS, events), (GAPS, gaps)):
             for label, count in sorted(counts.items()):
                 to.add(metric.name, count, label)
         unread: Counter[str] = Counter()
@@ -104,6 +136,8 @@ class ProducerMetrics:
             for line in stream.lines:
                 unread.update(line.guard.unread)
                 _line(to, line)
+                if not self._own_clock:
+                    to.add(EVENT_AGE.name, None if line.event_age is None else round(line.event_age, 3), line.name)
         for field, count in sorted(unread.items()):
             to.add(UNREAD.name, count, field)
 

@@ -44,7 +44,12 @@ class AgentRunner:
     Attributes:
         handled: records that the agent was given.
         chunks: how many chunks they came in.
+        handle_seconds: how long the agent took for them.
+        newest: when the newest of them came, ms since the epoch; 0 before the first.
+        rebalances: how often partitions were assigned.
+        assigned_at: monotonic time of the last.
         current: monotonic time at which a partition's state was last known to hold all that its log did.
+        done: monotonic time at which the brokers told an end of its log up to which all of a partition is confirmed.
         fenced: another member has taken one of the partitions over, and this one has not left it yet: it does nothing.
     """
 
@@ -72,8 +77,10 @@ class AgentRunner:
         self.shared = shared
         self.group = group_of(agent.name)
         self.bootstrap = bootstrap
-        self.handled = self.chunks = self.published = self.logs_replaced = 0
+        self.handled = self.chunks = self.published = self.logs_replaced = self.rebalances = self.newest = 0
+        self.handle_seconds = self.assigned_at = 0.0
         self.current: dict[int, float] = {}
+        self.done: dict[int, float] = {}
         self.fenced = False
         self.lease = Lease(SESSION_SECONDS)
         self.membership = Membership(self.group, member)
@@ -190,6 +197,7 @@ class AgentRunner:
                 await asyncio.sleep(_FENCED_SECONDS)
             effects = self._effects_of(chunk.partition)
             await effects.room()
+            begun = time.monotonic()
             queues: set[PartitionQueue] = set()
             if chunk.topic == TICKS and chunk.bad and await self.dead_letters.take(chunk, chunk.bad):
                 queues.add(self.dead_letters.queue)
@@ -202,6 +210,9 @@ class AgentRunner:
             delivery.chunk = None
             self.handled += len(chunk)
             self.chunks += 1
+            self.handle_seconds += time.monotonic() - begun
+            if chunk.timestamps:
+                self.newest = max(self.newest, chunk.timestamps[-1])
             end = cast("int | None", self.consumer.highwater(TP(chunk.topic, chunk.partition)))
             if end is not None and chunk.end >= end:
                 self.current[chunk.partition] = time.monotonic()
@@ -317,9 +328,12 @@ class AgentRunner:
             effects.cancel()
         self._effects.clear()
         self.current.clear()
+        self.done.clear()
         self.agent.revoked()
 
     async def _assigned(self, *_args: Any, **_kwargs: Any) -> None:
+        self.rebalances += 1
+        self.assigned_at = time.monotonic()
         consumer = self.consumer
         consumer.on_log_replaced = self.log_replaced
         table = self.agent.table
@@ -385,11 +399,16 @@ class AgentRunner:
         return lag
 
     def keep_current(self, ends: Mapping[tuple[str, int], int], asked: float) -> None:
-        """Note which partitions hold all that their logs held when the brokers were asked."""
+        """Note which partitions hold, and have confirmed, all that their logs held when the brokers were asked."""
         for tp, at in list(self.consumer.expected.items()) if self.running else ():
-            queue = self.consumer.queues.get(tp)
-            if ends.get((tp.topic, tp.partition), at + 1) <= at and (queue is None or not queue.waiting):
+            queue, end = self.consumer.queues.get(tp), ends.get((tp.topic, tp.partition))
+            if end is None:
+                continue
+            whole = end <= at and (queue is None or not queue.waiting)
+            if whole:
                 self.current[tp.partition] = max(self.current.get(tp.partition, 0.0), asked)
+            if whole or end <= (self.consumer._committed_offset.get(tp) or 0):
+                self.done[tp.partition] = asked
 
     def status(self, ends: Mapping[tuple[str, int], int]) -> dict[str, Any]:
         """Counters since the start."""

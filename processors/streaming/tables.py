@@ -172,6 +172,9 @@ class BulkRecovery(Recovery):
 
     logger = logging.getLogger("faust.tables")
 
+    restored_records = 0
+    """State records that were read for what was newly assigned."""
+    restored_seconds = 0.0
     _held: frozenset[TP] = frozenset()
     _held_generation = -1
 
@@ -237,9 +240,10 @@ class BulkRecovery(Recovery):
         damage: dict[str, Damage] = {tp.topic: Damage() for tp in fresh}
         records = await self._read(fresh, damage)
         await self._rebuild(damage)
-        log.info(
-            "restored %s partitions from %s records in %.1f s", len(fresh), f"{records:,}", time.monotonic() - started
-        )
+        took = time.monotonic() - started
+        self.restored_records += records
+        self.restored_seconds += took
+        log.info("restored %s partitions from %s records in %.1f s", len(fresh), f"{records:,}", took)
 
     async def _rebuild(self, damaged: Mapping[str, Damage]) -> None:
         """Make rows anew that could not be read. Without it the others go on: one row must not stop them."""

@@ -65,6 +65,11 @@ class Watchdog:
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
         self.complaints: dict[str, str] = {}
 
+    def ages(self, now: float) -> dict[str, float]:
+        """For how many seconds each check has complained without a break, 0 for one that does not."""
+        since = self._since.copy()
+        return {name: max(0.0, now - since[name]) if name in since else 0.0 for name in self._checks}
+
     def start(self) -> None:
         """Begin to watch."""
         self._arm()

@@ -101,7 +101,7 @@ def clear_text_warning(url: str, token: str | None = None) -> str | None:
     """The warning for an address over which a secret would travel in clear text, beyond this machine; else ``None``."""
     found = read(url)
     parts = urlsplit(found.url)
-    if parts.scheme != "ws" or not (token or found.secrets) or _loopback(parts.hostname or ""):
+    if parts.scheme != "ws" or not (token or found.secrets) or is_loopback(parts.hostname or ""):
         return None
     return (
         f"the token goes to {found.shown} in clear text: everybody on the way can read it and use it; give wss:// where"
@@ -115,10 +115,11 @@ def is_local(url: str) -> bool:
     Raises:
         UsageError: it is not a WebSocket address.
     """
-    return _loopback(urlsplit(read(url).url).hostname or "")
+    return is_loopback(urlsplit(read(url).url).hostname or "")
 
 
-def _loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine alone."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

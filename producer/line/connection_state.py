@@ -19,6 +19,7 @@ class ConnectionState:
         flowing: a tick has.
         lived: it has brought ticks for long enough to count as a success.
         ticked_at: when ticks came last, µs since the epoch; 0 before the first.
+        ticked_of: the exchange's time of the last of them, ms since the epoch.
         confirmed_at: when the subscription stood, likewise.
         in_flight_since: since when an effect of a frame waits to be carried out, ``None`` while none does.
         relisting: another list has been asked for and not been announced; ``relisted_at``: all its requests have gone.
@@ -33,6 +34,7 @@ class ConnectionState:
     flowing: bool = False
     lived: bool = False
     ticked_at: int = 0
+    ticked_of: int = 0
     confirmed_at: int = 0
     in_flight_since: float | None = None
     relisting: bool = False

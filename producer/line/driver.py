@@ -139,6 +139,12 @@ class Line:
         return self.protocol.state.connection.ticked_at or None
 
     @property
+    def event_age(self) -> float | None:
+        """How old the last tick was when it came, in seconds, by the exchange's clock; ``None`` before the first."""
+        connection = self.protocol.state.connection
+        return (connection.ticked_at / 1000 - connection.ticked_of) / 1000 if connection.ticked_at else None
+
+    @property
     def guard(self) -> Guard:
         """What of the line's frames could not be read."""
         return self._endpoint.feed.guard

@@ -93,6 +93,7 @@ class Receiver:
         connection, subscription, outgoing = state.connection, state.subscription, state.outgoing
         at = state.clock()
         connection.ticked_at, connection.flowing, state.ticked_when = received, True, at
+        connection.ticked_of = ticks[-1].time
         subscription.saw(ticks)
         state.silence.heard(ticks, received // 1000, at)
         if not connection.lived and came - connection.opened >= LIVED_SECONDS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 
 from broker.publisher import Publisher
 from producer.clock import now
@@ -25,6 +26,8 @@ class Events:
     """The events of one stream, whichever line they are of.
 
     Attributes:
+        counts: of each kind that was announced.
+        gaps: of each way in which a gap was found.
         previous: the run before this one, until what is missing since is announced: with the first subscription.
     """
 
@@ -34,14 +37,18 @@ class Events:
         self.previous: PreviousRun | None = None
         self._partition = publisher.queue(FEED_EVENTS, 0)
         self._count = 0
+        self.counts: Counter[str] = Counter()
+        self.gaps: Counter[str] = Counter()
 
     def publish(self, event: Event) -> None:
         """Name an event and put it into the feed-events topic."""
         numbering = self.numbering
         if event.kind == "gap":
             seconds = ((event.end or 0) - (event.start or 0)) / 1e6
+            self.gaps[event.detected or "other"] += 1
             log.warning("%s: gap of %.1f s: %s", numbering.source, seconds, event.reason)
         self._count += 1
+        self.counts[event.kind] += 1
         at = now()
         record = FeedEvent(
             event.kind,

@@ -1,0 +1,1 @@
+"""Prometheus, its alerts, Alertmanager and Grafana around a running pipeline."""
