@@ -92,6 +92,11 @@ def refusal(status: int, error: str, message: str, **headers: str) -> web.Respon
     return answer(status, {"error": error, "message": message}, **headers)
 
 
+async def live(_request: web.Request) -> web.Response:
+    """The answer to ``/live``: that there is one says that the event loop runs. A broker that is away is no matter."""
+    return answer(200, {"status": "ok"})
+
+
 def guard(rules: Rules) -> Any:
     """The middleware that lets through what the rules allow, and makes every error small JSON."""
 
