@@ -66,7 +66,7 @@ lock: $(READY) ## resolve the dependencies anew; ARGS=--upgrade takes newer vers
 	@$(COMPILE) --extra embedded --group dev --output-file requirements.lock pyproject.toml
 	@$(COMPILE) --constraints requirements.lock --extra embedded --group local --output-file $(DEMO_LOCK) pyproject.toml
 	@$(COMPILE) --constraints requirements.lock --output-file deploy/docker/requirements.lock pyproject.toml
-	@$(COMPILE) --constraints requirements.lock --group build --output-file deploy/docker/build-requirements.lock
+	@$(COMPILE) --constraints requirements.lock --group image --output-file deploy/docker/build-requirements.lock
 	@$(COMPILE) --group peers --output-file benchmarks/requirements.lock
 
 clean: ## remove all that was made here; data/ stays

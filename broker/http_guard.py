@@ -32,7 +32,7 @@ MAX_LINE = 128 << 10
 """Bytes of a request line: 10,000 codes fit."""
 BODY_SECONDS = 10.0
 _LINGER_SECONDS = 1.0
-FREE = frozenset({"/health"})
+FREE = frozenset({"/health", "/live", "/ready"})
 """Answered without the token: probes of containers and load balancers have none, and it tells of no stock."""
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -48,7 +48,7 @@ class Rules:
         hosts: names that a request may be addressed to, besides this machine's loopback; in lower case.
         addresses: any IP address may be named as well: no page can have one for its own name.
         token: what changes need, as ``Authorization: Bearer TOKEN``; ``None``: nothing.
-        reads: whether everything needs it but ``/health``. No page knows it, so that the host is then no matter.
+        reads: whether everything but ``FREE`` needs it. No page knows it, so that the host is then no matter.
         setting: how a host is added, for those who are refused.
         secret: how the token is given, likewise.
     """
@@ -94,6 +94,11 @@ def answer(status: int, body: Any, **headers: str) -> web.Response:
 def refusal(status: int, error: str, message: str, **headers: str) -> web.Response:
     """An error's answer: a word for programs, a sentence that says what to do."""
     return answer(status, {"error": error, "message": message}, **headers)
+
+
+async def live(_request: web.Request) -> web.Response:
+    """The answer to ``/live``: that there is one says that the event loop runs. A broker that is away is no matter."""
+    return answer(200, {"status": "ok"})
 
 
 def guard(rules: Rules) -> Any:
@@ -215,7 +220,7 @@ def _token_refused(request: web.Request, rules: Rules) -> web.Response | None:
     kind, _, given = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
     if kind.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), rules.token.encode()):
         return None
-    what = "all but /health needs" if rules.reads else "changes need"
+    what = "all but /health, /live and /ready needs" if rules.reads else "changes need"
     message = f"{what} the token: Authorization: Bearer TOKEN{rules.secret and f' ({rules.secret})'}"
     return refusal(401, "token", message, **{"WWW-Authenticate": "Bearer"})
 

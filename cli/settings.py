@@ -306,7 +306,8 @@ _DECLARED = (
         "web_url",
         "--web-url",
         "ASHARE_WEB_URL",
-        "where other workers reach this one's HTTP server; default http://WEB_HOST:WEB_PORT",
+        "where other workers reach this one's HTTP server; default http://WEB_HOST:WEB_PORT, with this machine's name"
+        " where that is 0.0.0.0",
     ),
     Setting(
         "web_hosts",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -52,6 +53,11 @@ class WorkerOptions:
     peer_secret: str | None = field(default=None, repr=False)
     http_ca: str | None = None
     group_instance_id: str | None = None
+
+
+def reached_at(host: str) -> str:
+    """The host by which others reach a server that listens on ``host``: on all addresses, this machine's name."""
+    return socket.gethostname() if host in {"0.0.0.0", "::"} else host  # noqa: S104 - compared, not bound
 
 
 def parse_agents(text: str) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from broker.exposition import Exposition
 from broker.http_access import LOOPBACK, HttpAccess
-from broker.http_guard import GuardedRunner, answer, guard
+from broker.http_guard import GuardedRunner, answer, guard, live
 from producer.line.driver import Line
 from producer.supervisor import Supervisor
 from producer.watchlist.http import WatchlistRoutes
@@ -67,6 +67,8 @@ class LocalServer:
             UsageError: the port is taken.
         """
         application = web.Application(middlewares=[guard(self._rules)], client_max_size=_LARGEST)
+        application.router.add_get("/live", live)
+        application.router.add_get("/ready", self._health)
         application.router.add_get("/health", self._health)
         application.router.add_get("/metrics", self._exposition.answer)
         self._watchlist.add_to(application)

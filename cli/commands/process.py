@@ -45,6 +45,7 @@ def command(
         logging.getLogger(chatty).setLevel(logging.WARNING)
     from cli.asking import access
     from jobs.thresholds import parse_overrides
+    from processors.options import reached_at
     from processors.worker import Worker, WorkerOptions, parse_agents
     from stores.urls import parse, with_password
 
@@ -56,7 +57,7 @@ def command(
         thresholds=parse_overrides(threshold, thresholds),
         web=web,
         web_port=web_port,
-        web_url=web_url or f"{web.scheme}://{web_host}:{web_port}",
+        web_url=web_url or f"{web.scheme}://{reached_at(web_host)}:{web_port}",
         web_hosts=tuple(filter(None, web_hosts.split(","))),
         peer_secret=secret("peer_secret", peer_secret or None),
         group_instance_id=group_instance_id or None,

@@ -45,6 +45,8 @@ ROOTS: Mapping[str, tuple[str, ...]] = {
     "kafka-clients": ("org.apache.kafka:kafka-clients:4.4.0", "com.fasterxml.jackson.core:jackson-databind:2.21.7"),
     "kafka-streams": ("org.apache.kafka:kafka-streams:4.4.0",),
     "java-compiler": ("org.eclipse.jdt:ecj:3.46.0",),
+    # Writes Strimzi's custom resource definitions, which the manifests of deploy/kubernetes are held against.
+    "strimzi-crds": ("io.strimzi:crd-generator:1.2.0", "io.strimzi:api:1.2.0"),
 }
 
 REPLACED: Mapping[str, str] = {

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from broker.exposition import Exposition
 from broker.http_access import LOOPBACK, HttpAccess
-from broker.http_guard import answer, body, guard, host_names, refusal
+from broker.http_guard import answer, body, guard, host_names, live, refusal
 from instruments.known import Known
 from jobs.snapshots import SnapshotRow
 from market.codes import UnknownCode, instrument
@@ -30,6 +30,8 @@ MAX_CODES = 10_000
 SEND_SECONDS = 60.0
 """How long a reader may take for its answer; one that takes longer is cut off."""
 _PART = 256
+_NOT_READY = frozenset({"recovery", "lease"})
+"""Complaints of an agent while it can't act yet, or no longer."""
 _HOW = 'POST {"codes": ["600519", …]} as application/json'
 
 
@@ -146,6 +148,8 @@ class Routes:
     def install(self, application: web.Application) -> None:
         """Add the routes to the worker's web server."""
         application.middlewares.append(guard(self._rules))
+        application.router.add_get("/live", live)
+        application.router.add_get("/ready", self.get_ready)
         application.router.add_get("/health", self.get_health)
         application.router.add_get("/status", self.get_status)
         if self._exposition is not None:
@@ -159,6 +163,16 @@ class Routes:
         """200 while the worker does its work, 503 with the reasons while it does not."""
         health = self._health()
         return answer(200 if health["status"] == "ok" else 503, health)
+
+    async def get_ready(self, _request: web.Request) -> web.Response:
+        """200 while partitions are assigned, their rows restored and the lease valid; a store that is away is none."""
+        agents = self._health().get("agents", {})
+        waiting = {
+            name: complaints
+            for name, agent in agents.items()
+            if (complaints := {what: why for what, why in agent["complaints"].items() if what in _NOT_READY})
+        }
+        return answer(503 if waiting else 200, {"status": "waiting" if waiting else "ok", "agents": waiting})
 
     async def get_status(self, _request: web.Request) -> web.Response:
         """The worker's counters."""

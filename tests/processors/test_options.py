@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from broker.http_access import LOOPBACK
 from jobs.thresholds import parse_overrides
-from processors.options import AGENTS, WorkerOptions, load, make_agents, parse_agents
+from processors.options import AGENTS, WorkerOptions, load, make_agents, parse_agents, reached_at
 from schemas import UsageError
 
 RIGHT = """
@@ -163,3 +164,9 @@ def test_two_agents_of_one_name_are_refused(write: Callable[[str, str], None]) -
     write("other", RIGHT.format(name="alerts"))
     with pytest.raises(UsageError, match="two agents are called 'alerts': give one another name"):
         make_agents(options("mine:Alerts", "other:Alerts"))
+
+
+def test_a_server_on_all_addresses_is_reached_by_the_machine_s_name() -> None:
+    """Each container has a name of its own, so that workers that are scaled announce different addresses."""
+    assert reached_at("0.0.0.0") == reached_at("::") == socket.gethostname()
+    assert reached_at("10.1.2.3") == "10.1.2.3"

@@ -293,6 +293,23 @@ async def test_a_reader_that_hangs_up_in_its_answer_leaves_no_traceback(
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
+async def test_a_worker_is_ready_once_it_may_act_whatever_its_store_does() -> None:
+    """``/ready`` waits for partitions, rows and lease alone; ``/live`` for nothing; ``/health`` for all."""
+    worker = Worker(range(COUNT), [])
+    complaints = {"store": "is away"}
+    agents = {"storage": {"complaints": complaints}, "changes": {"complaints": {}}}
+    worker.routes._health = lambda: {"status": "failing", "agents": agents}
+    async with worker.served():
+        assert await worker.ask("/ready") == (200, {"status": "ok", "agents": {}})
+        for what in ("recovery", "lease"):
+            complaints[what] = "not yet"
+            expected = {"status": "waiting", "agents": {"storage": {what: "not yet"}}}
+            assert await worker.ask("/ready") == (503, expected)
+            del complaints[what]
+        assert (await worker.ask("/health"))[0] == 503
+        assert await worker.ask("/live") == (200, {"status": "ok"})
+
+
 @pytest.mark.parametrize("secret", [None, "shared"])
 async def test_two_workers_answer_as_one(secret: str | None) -> None:
     """Whichever is asked, by whichever way: each code once."""

@@ -156,6 +156,7 @@ def test_a_worker_without_the_agent_says_so(bootstrap: str, tmp_path: Path) -> N
     worker = Served(bootstrap, tmp_path, "--agents", "changes")
     try:
         worker.until("/health", lambda status, _: status == 200)
+        worker.until("/ready", lambda status, _: status == 200)
         status, body, _ = worker.get(f"/snapshots/{CODES[0]}")
         assert (status, body["error"]) == (404, "no_snapshots")
         assert list(worker.get("/status")[1]["agents"]) == ["changes"]

@@ -103,6 +103,8 @@ async def test_health_and_metrics_tell_of_every_line(here: Here, post: Any) -> N
     assert [line["codes"] for line in health["lines"]] == [1, 1]
     here.lines[1].protocol.state.doing = "waiting"
     assert (await ask(here, "/health"))[0] == 503
+    assert (await ask(here, "/ready"))[0] == 503
+    assert await ask(here, "/live") == (200, {"status": "ok"})
     _, text = await ask(here, "/metrics")
     samples = {
         (sample.name, *sample.labels.values()): sample.value
