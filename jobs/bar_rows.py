@@ -95,7 +95,7 @@ class OpenBar:
         self.high, self.low = max(self.high, price), min(self.low, price)
 
     def raise_to(self, day_high: float | None, day_low: float | None) -> None:
-        """Take in what was traded since the push before, and not pushed: where the day's high or low, in yuan, moved."""
+        """Take in what was traded between two pushes: where the day's high or low, in yuan, moved."""
         row = self.row
         if day_high is not None:
             high, known = round(day_high * SCALE), row.day_high
