@@ -87,6 +87,29 @@ class OpenBar:
         """As ``missing.MarkedRow``."""
         return self.row.came_by(source)
 
+    def doubt(self, price: int) -> None:
+        """Take the price of a doubtful tick, while there is no other."""
+        if self.ticks == 1:
+            self.open = self.high = self.low = price
+        self.close = price
+        self.high, self.low = max(self.high, price), min(self.low, price)
+
+    def raise_to(self, day_high: float | None, day_low: float | None) -> None:
+        """Take in what was traded between two pushes: where the day's high or low, in yuan, moved."""
+        row = self.row
+        if day_high is not None:
+            high, known = round(day_high * SCALE), row.day_high
+            if known is None or high > known:
+                row.day_high = high
+                if known is not None and high > self.high:
+                    self.high = high
+        if day_low is not None:
+            low, known = round(day_low * SCALE), row.day_low
+            if known is None or low < known:
+                row.day_low = low
+                if known is not None and low < self.low:
+                    self.low = low
+
     def record(self) -> Bar:
         """The bar as readers get it."""
         if self.made is not None:

@@ -141,7 +141,7 @@ class Bars:
                 if quality is not None and meaning(quality).doubtful:
                     bar.doubtful += 1
                     if bar.doubtful == bar.ticks:
-                        _all_doubtful(bar, price)
+                        bar.doubt(price)
                 elif bar.doubtful == bar.ticks - 1:
                     bar.open = bar.high = bar.low = bar.close = price
                 else:
@@ -152,7 +152,7 @@ class Bars:
                         bar.low = price
                 day_high, day_low = tick.day_high, tick.day_low
                 if (day_high is not None or day_low is not None) and (quality is None or _figures_hold(quality)):
-                    _raise(bar, row, day_high, day_low)
+                    bar.raise_to(day_high, day_low)
                 if volume is not None:
                     so_far = bar.volume
                     bar.volume = volume if so_far is None else so_far + volume
@@ -314,11 +314,15 @@ def _hours(bar: OpenBar) -> Hours:
 
 
 def _believed(tick: Tick) -> bool:
-    """Whether a tick says how far the market is: one that nobody can have traded yet does not."""
+    """Whether a tick says how far the market is: one that nobody can have traded yet, or at that time, does not."""
     quality, time = tick.quality, tick.time
-    if quality is not None and meaning(quality).played:
+    if quality is not None and (meaning(quality).played or ("off_session" in quality and not _in_hours(tick))):
         return False
     return time * 1000 <= tick.received + AHEAD_US or session_day(time, tick.received) == (time + SHANGHAI_MS) // DAY_MS
+
+
+def _in_hours(tick: Tick) -> bool:
+    return minute_of(tick.time, tick.exchange) is not None
 
 
 def _overdue(bar: OpenBar, market: int) -> bool:
@@ -329,27 +333,3 @@ def _overdue(bar: OpenBar, market: int) -> bool:
 def _figures_hold(quality: str) -> bool:
     """Whether the day's figures beside a tick may move anything."""
     return not meaning(quality).doubtful and "day_figures" not in quality
-
-
-def _all_doubtful(bar: OpenBar, price: int) -> None:
-    """Take the price of a doubtful tick into a bar that has no other."""
-    if bar.ticks == 1:
-        bar.open = bar.high = bar.low = price
-    bar.close = price
-    bar.high, bar.low = max(bar.high, price), min(bar.low, price)
-
-
-def _raise(bar: OpenBar, row: BarRow, day_high: float | None, day_low: float | None) -> None:
-    """Take into a bar what was traded since the push before, and not pushed: where the day's high or low moved."""
-    if day_high is not None:
-        high, known = round(day_high * SCALE), row.day_high
-        if known is None or high > known:
-            row.day_high = high
-            if known is not None and high > bar.high:
-                bar.high = high
-    if day_low is not None:
-        low, known = round(day_low * SCALE), row.day_low
-        if known is None or low < known:
-            row.day_low = low
-            if known is not None and low < bar.low:
-                bar.low = low

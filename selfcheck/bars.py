@@ -126,12 +126,12 @@ class BarReference:
         time, received, named = tick["time"], tick["received"], flaws(tick)
         of_its_day = session_of({"time": time, "received": received}, None) == session_date(time)
         dated = of_its_day and "future" not in named
-        if dated:
+        code, exchange = tick["code"], exchange_of(tick["code"])
+        placed = minute_of(code, exchange, time)
+        if dated and not (placed is None and "off_session" in named):
             self.market[partition] = max(self.market[partition], time)
         if not self._repeats.takes_effect(tick) or tick.get("volume") == 0 or not dated:
             return
-        code, exchange = tick["code"], exchange_of(tick["code"])
-        placed = minute_of(code, exchange, time)
         if placed is None:
             return
         key, due = placed

@@ -24,7 +24,14 @@ _DDL = (
     + ", ".join(f'"{name}" {kind}{"" if nullable else " NOT NULL"}' for name, kind, _, nullable in COLUMNS)
     + f", PRIMARY KEY ({', '.join(KEY)})) WITHOUT ROWID"
 )
-_INSERT = f"INSERT OR REPLACE INTO {TABLE} ({QUOTED}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608 - our names
+_REPEATED = f"excluded.origin_offset <= {TABLE}.origin_offset AND excluded.revision <= {TABLE}.revision"
+_INSERT = (
+    f"INSERT INTO {TABLE} ({QUOTED}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608 - our own names
+    f" ON CONFLICT ({', '.join(KEY)}) DO UPDATE SET "
+    + ", ".join(f'"{column.name}" = excluded."{column.name}"' for column in COLUMNS if column.name not in KEY)
+    + f" WHERE NOT ({_REPEATED})"
+)
+"""What a crash, or a member that stood still, has published again puts nothing back."""
 _SELECT = f"SELECT {QUOTED} FROM {TABLE} WHERE code = ?"  # noqa: S608 - our own names
 _OPEN_DAYS = 3
 

@@ -158,13 +158,14 @@ def test_a_tick_that_is_dated_ahead_closes_nothing() -> None:
             tick(1, at("09:30:05"), 10.0),
             tick(2, at("10:30:05"), 10.0, quality="future", received=at("09:30:06") * 1000),
             tick(3, at("09:30:05", day=3), 10.0, "000001", received=at("09:30:06") * 1000),
-            tick(4, at("09:30:58"), 10.1),
-            tick(5, at("09:30:59"), 5.0, "000001"),
+            tick(4, at("12:00:05"), 10.0, quality="off_session", received=at("12:00:06") * 1000),
+            tick(5, at("09:30:58"), 10.1),
+            tick(6, at("09:30:59"), 5.0, "000001"),
         ],
         job,
         finish=False,
     )
-    assert (made, job.outside) == ([], 2)
+    assert (made, job.outside) == ([], 3)
     assert [(one.bar.code, one.bar.ticks) for one in job.finish(3)] == [("000001", 1), ("600519", 2)]
 
 

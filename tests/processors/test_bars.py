@@ -92,7 +92,7 @@ async def test_a_killed_agent_makes_the_same_bars(tmp_path: Path) -> None:
         await admin.apply(broker.bootstrap, topics())
         worker = Served(broker.bootstrap, tmp_path, *options)
         pushing = asyncio.create_task(push(broker.bootstrap, ticks, rng))
-        for _ in range(3):
+        for _ in range(2):
             await asyncio.to_thread(worker.until, "/status", lambda _, body: body and body["recovered"])
             await asyncio.sleep(rng.uniform(1.0, 4.0))
             worker.process.kill()

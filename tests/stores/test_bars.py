@@ -75,8 +75,8 @@ async def test_the_last_revision_holds_however_often_it_is_written(store: BarSto
     await store.open()
     await store.write([bar(0), bar(1), bar(0, 1)])
     await store.write([bar(0, 1), bar(1, 1)])
-    await store.write([bar(1, 1, volume=900)])
-    await read(store, [bar(0, 1), bar(1, 1, volume=900)])
+    await store.write([bar(1, 2, volume=900)])
+    await read(store, [bar(0, 1), bar(1, 2, volume=900)])
     await store.close()
 
 
