@@ -4,7 +4,7 @@ Where a broker has ``connections.max.reauth.ms``, or a token expires, its answer
 is. From then on it cuts the connection at the next request. aiokafka (0.14.0) does not log in again on an open
 connection, so each of its connections was cut in the middle of a request every so often: nothing is lost by that, but
 it reads like a fault, and the group's coordinator is looked for anew. Here a connection retires before: it counts as
-not connected, so that its client opens another one for what comes next, and it closes when what it was asked is answered.
+not connected, so that its client opens another one for what comes next. It closes when what it was asked is answered.
 """
 
 from __future__ import annotations
