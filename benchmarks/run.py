@@ -56,6 +56,7 @@ SUITE = (
     ),
     Entry("replay_out", "--ticks 5000000", 6, "--ticks 1000000", 2.5),
     Entry("archive", "", 3, "--ticks 1000000", 1),
+    Entry("secure", "", 16, "--rates 5000 --repeats 1 --seconds 10", 2.5),
 )
 
 

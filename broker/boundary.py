@@ -15,6 +15,8 @@ from typing import Any
 from aiokafka import conn
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
+from broker.sessions import SessionConnection
+
 log = logging.getLogger(__name__)
 
 
@@ -64,7 +66,7 @@ class Writer:
         return getattr(self._stream, name)
 
 
-class Connection(conn.AIOKafkaConnection):  # type: ignore[misc]
+class Connection(SessionConnection):
     """aiokafka's connection on such a writer."""
 
     _guarded: Writer | None = None

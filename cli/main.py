@@ -26,6 +26,7 @@ from cli.commands import (
     questdb,
     replay,
     simulate,
+    size,
     snapshot,
     store,
     tail,
@@ -54,7 +55,7 @@ for panel, modules in (
     (_RUNNING, (demo, simulate, produce, process, kafka, questdb)),
     (_READING, (tail, replay, snapshot, feeds, config)),
     (_CHANGING, (acknowledge,)),
-    (_CHECKING, (verify, evaluate_feed, bench)),
+    (_CHECKING, (verify, evaluate_feed, size, bench)),
 ):
     for module in modules:
         name = module.__name__.rpartition(".")[2].replace("_", "-")
