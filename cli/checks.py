@@ -6,7 +6,7 @@ imported when a check runs: most commands need none of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from broker.bootstrap import addresses
 from schemas import UsageError
@@ -54,6 +54,14 @@ def _port(text: str, name: str) -> None:
         raise UsageError(f"{name} {text} is not a port: give 1 to 65535")
 
 
+def _one_of(words: Collection[str]) -> Callable[[str, str], object]:
+    def check(text: str, name: str) -> None:
+        if text not in words:
+            raise UsageError(f"{name} {text!r} is none of {', '.join(words)}")
+
+    return check
+
+
 def _named(name: str, read: Callable[[str], object], text: str) -> None:
     try:
         read(text)
@@ -72,5 +80,7 @@ CHECKS: Mapping[str, Callable[[str, str], object]] = {
     "threshold": _threshold,
     "thresholds": _thresholds,
     "web_port": _port,
+    "log_format": _one_of(("text", "json")),
+    "log_level": _one_of(("debug", "info", "warning", "error")),
 }
 """By setting."""

@@ -14,7 +14,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from cli.settings import kafka_options
+from cli.settings import OF_KAFKA, OF_LOGS, environment_options
 
 SUMMARY = 59
 """Characters that a summary has at 80 columns beside the longest name of a command."""
@@ -72,14 +72,20 @@ class _Help:
                         formatter.write(f"{'':{_INDENT}}{line}\n")
 
 
+LOGGING = frozenset({"simulate", "produce", "process", "gateway"})
+"""The commands that keep a log as long as they run."""
+
+
 class Command(_Help, TyperCommand):
-    """A command with this help. One that is told which brokers to speak to is told how, too."""
+    """A command with this help. One that is told which brokers to speak to is told how; one that logs, in what form."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         """As Typer makes it."""
         super().__init__(*arguments, **options)
         if any(parameter.name == "bootstrap" for parameter in self.params):
-            self.params += kafka_options()
+            self.params += environment_options(OF_KAFKA)
+        if self.name in LOGGING:
+            self.params += environment_options(OF_LOGS)
 
 
 class Group(_Help, TyperGroup):

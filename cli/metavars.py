@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 _KAFKA, _FEED, _CODES, _SECOND = "Kafka", "Feed", "Codes", "Several connections"
+_LOG = "Log"
 _LOGIN = "Kafka: TLS and login"
 _TICKS, _HTTP, _STORE, _CHANGES = "Ticks", "HTTP", "Store", "Price changes"
 
@@ -62,5 +63,7 @@ SHOWN: dict[str, tuple[str | None, str]] = {
     "web_hosts": ("HOST[,HOST...]", _HTTP),
     "peer_secret": ("SECRET", _HTTP),
     "group_instance_id": ("ID", _KAFKA),
+    "log_format": ("text|json", _LOG),
+    "log_level": ("debug|info|warning|error", _LOG),
     "archive": ("DIR", "Archive"),
 }

@@ -330,6 +330,16 @@ _DECLARED = (
         "what this worker is called in its consumer groups, no other may be; started again under it within 6 s, it gets"
         " its partitions back without a rebalance; default: HOSTNAME-WEB_PORT",
     ),
+    Setting(
+        "log_format",
+        "--log-format",
+        "ASHARE_LOG_FORMAT",
+        "of the log on standard error: text, or json with an object a line",
+        "text",
+    ),
+    Setting(
+        "log_level", "--log-level", "ASHARE_LOG_LEVEL", "least that is logged: debug, info, warning, error", "info"
+    ),
     Setting("archive", "--archive", "ASHARE_ARCHIVE", "archive directory; default: data/archive, where there is one"),
 )
 SETTINGS: Mapping[str, Setting] = {setting.name: setting for setting in _DECLARED}
@@ -363,6 +373,8 @@ def _checked(context: typer.Context, parameter: typer.CallbackParam, value: Any)
     return value
 
 
+OF_LOGS = ("log_format", "log_level")
+"""The settings of the log: options of every command that keeps one (``cli.help``)."""
 OF_KAFKA = (
     "kafka_security",
     "kafka_user",
@@ -378,8 +390,8 @@ OF_KAFKA = (
 """The settings by which a process logs in to Kafka: options of every command that has ``--bootstrap``."""
 
 
-def kafka_options() -> list[Any]:
-    """The options for ``OF_KAFKA``. What is given goes into the environment, where every client of Kafka looks."""
+def environment_options(names: Sequence[str]) -> list[Any]:
+    """The options of some settings. What is given goes into the environment, where all that need it look."""
     parameters = [
         Parameter(
             name,
@@ -398,7 +410,7 @@ def kafka_options() -> list[Any]:
                 ),
             ],
         )
-        for name in OF_KAFKA
+        for name in names
     ]
 
     def options() -> None: ...
@@ -413,6 +425,9 @@ def kafka_options() -> list[Any]:
 def _to_environment(context: typer.Context, parameter: typer.CallbackParam, value: Any) -> Any:
     setting = next(one for one in _DECLARED if one.flag in parameter.opts)
     source = context.get_parameter_source(parameter.name or "")
+    if setting.name in checks.CHECKS and value:
+        from_environment = source is not None and source.name == "ENVIRONMENT"
+        checks.CHECKS[setting.name](str(value), setting.env if from_environment else setting.flag)
     if source is not None and source.name == "COMMANDLINE" and value:
         if setting.secret:
             keep(value)

@@ -21,20 +21,16 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
-from datetime import datetime
 from enum import Enum
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
-from market.times import SHANGHAI
 from schemas.outside import printable, printable_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-"""Of log lines; their times are Shanghai's, ``2026-11-20 09:30:01.250+08:00``."""
 _PLAIN = str.maketrans({"–": "-", "—": "-", "…": "...", "·": "-", "→": "->", "×": "x", "µ": "u", "’": "'", "≤": "<="})
 _ERRORS = "ashare.plain"
 
@@ -64,13 +60,6 @@ def guarded() -> Iterator[None]:
             sys.stdout.flush()
         sys.stdout, sys.excepthook = before[:2]
         logging.setLogRecordFactory(before[2])
-
-
-def log_to_stderr(level: int) -> None:
-    """Let the process log to standard error."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Formatter(FORMAT))
-    logging.basicConfig(level=level, handlers=[handler])
 
 
 def live(stream: TextIO) -> bool:
@@ -134,23 +123,6 @@ class _Record(logging.LogRecord):
 
     def getMessage(self) -> str:  # noqa: N802 - the library's name
         return printable(super().getMessage())
-
-
-class _Formatter(logging.Formatter):
-    """A log line with Shanghai's time, and a traceback whose lines stand apart from log lines."""
-
-    def formatTime(self, record: logging.LogRecord, _: str | None = None) -> str:  # noqa: N802 - the library's name
-        return datetime.fromtimestamp(record.created, SHANGHAI).isoformat(" ", "milliseconds")
-
-    def formatException(self, ei: Any) -> str:  # noqa: N802 - the library's name
-        return _indented(super().formatException(ei))
-
-    def formatStack(self, stack_info: str) -> str:  # noqa: N802 - the library's name
-        return _indented(stack_info)
-
-
-def _indented(text: str) -> str:
-    return "\n".join(f"  | {printable(line)}" for line in text.split("\n"))
 
 
 def _told(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -7,6 +7,8 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from broker.events import event
+
 log = logging.getLogger(__name__)
 
 REPORT_SECONDS = 10.0
@@ -28,11 +30,32 @@ class Report:
             now = self._status()
             rate = (int(now["ticks"]) - ticks) / self._every
             ticks = int(now["ticks"])
-            log.info("%.0f ticks/s; so far %s; lag %s", rate, counted(now), f"{now['lag_total']:,}")
+            log.info(
+                "%.0f ticks/s; so far %s; lag %s",
+                rate,
+                counted(now),
+                f"{now['lag_total']:,}",
+                extra=event("report", ticks_per_second=round(rate, 1), **_figures(now)),
+            )
 
     def last(self) -> None:
         """Say what was done in all."""
-        log.info("stopped: %s", counted(self._status()))
+        now = self._status()
+        log.info("stopped: %s", counted(now), extra=event("stopped", **_figures(now)))
+
+
+def _figures(status: Mapping[str, Any]) -> dict[str, int]:
+    return {
+        name: int(status[counter])
+        for name, counter in (
+            ("ticks", "ticks"),
+            ("stored", "stored"),
+            ("changes", "changes"),
+            ("repeated", "repeated"),
+            ("dead_letters", "dead_letters"),
+            ("lag", "lag_total"),
+        )
+    }
 
 
 def counted(status: Mapping[str, Any]) -> str:

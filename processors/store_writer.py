@@ -11,6 +11,7 @@ from typing import cast
 
 from broker.chunk import Chunk
 from broker.durations import Durations
+from broker.events import event
 from processors.streaming.lease import Lease
 from processors.streaming.watchdog import fatal
 from schemas import Tick, UsageError
@@ -214,11 +215,18 @@ class StoreWriter:
         self.tried = time.monotonic()
         self.failing = error
         delay = _RETRY[min(attempt, len(_RETRY) - 1)]
-        log.error("the store did not take a write, trying again in %s s (attempt %s): %s", delay, attempt + 1, error)
+        log.error(
+            "the store did not take a write, trying again in %s s (attempt %s): %s",
+            delay,
+            attempt + 1,
+            error,
+            extra=event("store_failing", attempt=attempt + 1, retry_seconds=delay),
+        )
 
     def _recovered(self) -> None:
         if self.failing_since is not None:
-            log.warning("the store takes writes again after %.1f s", time.monotonic() - self.failing_since)
+            away = round(time.monotonic() - self.failing_since, 1)
+            log.warning("the store takes writes again after %.1f s", away, extra=event("store_back", seconds=away))
         self.failing = self.failing_since = None
 
 

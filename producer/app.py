@@ -8,6 +8,7 @@ import logging
 import signal
 from collections.abc import Mapping, Sequence
 
+from broker.events import event
 from broker.exposition import Exposition
 from broker.publisher import Publisher
 from instruments.following import Following
@@ -18,6 +19,7 @@ from producer.http import LocalServer
 from producer.line.tasks import fault_of
 from producer.metrics import METRICS, ProducerMetrics, counted
 from producer.options import Plan, ProducerOptions, plan, require_tokens
+from producer.pipeline.counters import numbers
 from producer.pipeline.quality import Gate
 from producer.streams import Buckets, Stream
 from producer.supervisor import Supervisor
@@ -222,8 +224,16 @@ class Producer:
         while True:
             await asyncio.sleep(REPORT_SECONDS)
             summed = counted(self.streams)
-            log.info("%.0f ticks/s; so far %s", (summed.ticks - ticks) / REPORT_SECONDS, summed)
+            rate = (summed.ticks - ticks) / REPORT_SECONDS
+            log.info(
+                "%.0f ticks/s; so far %s", rate, summed, extra=event("report", ticks_per_second=rate, **numbers(summed))
+            )
             if publisher.unacknowledged_bytes and publisher.acknowledged == acknowledged:
                 waiting = publisher.unacknowledged_bytes / 2**20
-                log.warning("Kafka acknowledged nothing in %.0f s; %.1f MiB wait in memory", REPORT_SECONDS, waiting)
+                log.warning(
+                    "Kafka acknowledged nothing in %.0f s; %.1f MiB wait in memory",
+                    REPORT_SECONDS,
+                    waiting,
+                    extra=event("nothing_acknowledged", waiting_bytes=publisher.unacknowledged_bytes),
+                )
             ticks, acknowledged = summed.ticks, publisher.acknowledged

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.logs import log_to_stderr
 from cli.settings import default, option, secret
-from cli.terminal import cell, console, log_to_stderr
+from cli.terminal import cell, console
 from schemas import UsageError
 from schemas.outside import printable_json
 from schemas.secrets import masked

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from cli.logs import log_to_stderr
 from cli.settings import default, option, secret
-from cli.terminal import log_to_stderr
 
 
 def command(

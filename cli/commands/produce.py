@@ -56,7 +56,7 @@ def command(
     from broker.publisher import DeliveryError
     from cli.asking import access
     from cli.clear_text import warn_of_clear_text
-    from cli.terminal import log_to_stderr
+    from cli.logs import log_to_stderr
     from producer.app import ProducerOptions, run
     from schemas.outside import printable
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.logs import log_to_stderr
 from cli.settings import default, option, secret
-from cli.terminal import log_to_stderr
 from schemas import UsageError
 
 if TYPE_CHECKING:

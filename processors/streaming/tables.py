@@ -27,6 +27,7 @@ from mode import Service
 
 from broker.chunk import Chunk
 from broker.errors import FencedError
+from broker.events import event
 from broker.reader import ChunkReader, ReadError
 from jobs.room import Room
 from processors.streaming.consumer import BatchConsumer, OvertakenError
@@ -243,7 +244,13 @@ class BulkRecovery(Recovery):
         took = time.monotonic() - started
         self.restored_records += records
         self.restored_seconds += took
-        log.info("restored %s partitions from %s records in %.1f s", len(fresh), f"{records:,}", took)
+        log.info(
+            "restored %s partitions from %s records in %.1f s",
+            len(fresh),
+            f"{records:,}",
+            took,
+            extra=event("restored", partitions=len(fresh), records=records, seconds=round(took, 2)),
+        )
 
     async def _rebuild(self, damaged: Mapping[str, Damage]) -> None:
         """Make rows anew that could not be read. Without it the others go on: one row must not stop them."""

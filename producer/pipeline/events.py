@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 
+from broker.events import event as named
 from broker.publisher import Publisher
 from producer.clock import now
 from producer.gaps.gap import Codes, Gap
@@ -46,7 +47,13 @@ class Events:
         if event.kind == "gap":
             seconds = ((event.end or 0) - (event.start or 0)) / 1e6
             self.gaps[event.detected or "other"] += 1
-            log.warning("%s: gap of %.1f s: %s", numbering.source, seconds, event.reason)
+            log.warning(
+                "%s: gap of %.1f s: %s",
+                numbering.source,
+                seconds,
+                event.reason,
+                extra=named("gap", source=numbering.source, seconds=round(seconds, 1), detected=event.detected),
+            )
         self._count += 1
         self.counts[event.kind] += 1
         at = now()

@@ -52,7 +52,8 @@ def loaded() -> Any:
 def hurried(rules: Any, *, market_open: bool) -> Any:
     """Rules that fire within seconds of the same faults, on a day whose market is open, or closed, all the time.
 
-    ``for:`` and the ranges of rates are shortened; thresholds stay. Of a closed day all names get ``Closed``.
+    ``for:``, the ranges of rates and the wait for a broker are shortened; other thresholds stay. All names of a closed
+    day end with ``Closed``.
     """
     suffix = "" if market_open else "Closed"
     for group in rules["groups"]:
@@ -68,7 +69,9 @@ def hurried(rules: Any, *, market_open: bool) -> Any:
             rule["expr"] = re.sub(
                 r"\[1m\]", "[5s]", rule["expr"].replace("ashare:session_open", f"ashare:session_open{suffix}")
             )
-            rule["expr"] = re.sub(r"\[2m\]", "[3s]", rule["expr"])
+            rule["expr"] = re.sub(r"\[2m\]", "[3s]", rule["expr"]).replace(
+                "log_ends_age_seconds) > 20", "log_ends_age_seconds) > 8"
+            )
     return rules
 
 

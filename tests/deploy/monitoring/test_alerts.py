@@ -27,7 +27,7 @@ from tests.deploy.monitoring.prometheus import Prometheus, alerts, hurried, load
 pytestmark = pytest.mark.timeout(300)
 
 ROOT = Path(__file__).parents[3]
-SOUND_SECONDS = 8.0
+SOUND_SECONDS = 6.0
 
 
 @dataclass
@@ -62,6 +62,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
             "ashare-worker": [stack.workers[0].removeprefix("http://")],
         }
         rules = [hurried(loaded(), market_open=True), hurried(loaded(), market_open=False)]
+        Prometheus.until(lambda: _answers(f"http://127.0.0.1:{port}/metrics"), "the producer answers")
         with prometheus(directory / "prometheus", targets, rules) as server:
             story = Story(server)
             server.until(lambda: server.query("rate(ashare_worker_ticks_stored_total[5s]) > 0"), "ticks are stored")
@@ -83,9 +84,8 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
             stack.kill("kafka")
             story.watch("broker", {"AshareBrokerAway", "AshareNothingAcknowledged"})
             stack.kill_worker(0)
-            story.watch("worker", {"AshareWorkerDown"})
             stack.kill("producer")
-            story.watch("producer", {"AshareProducerDown"})
+            story.watch("processes", {"AshareWorkerDown", "AshareProducerDown"})
             yield story
 
 
@@ -96,17 +96,26 @@ def _on_port(arguments: tuple[str, ...], url: str) -> list[str]:
     return changed
 
 
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5):  # noqa: S310 - http:// of our own making
+            return True
+    except OSError:
+        return False
+
+
 def _asked(server: Prometheus, data: Path, store: str) -> dict[str, int]:
     """What each query of a panel finds, as so many series or rows, by dashboard, panel and legend."""
     found: dict[str, int] = {}
     password = (data / PASSWORD_FILE).read_text("utf-8").strip()
     place = f"http://{urlsplit(store).hostname}:{urlsplit(store).port}"
+    code = _sql(place, "SELECT code FROM ticks LIMIT 1", password)[0][0]
     for name, (_, panels, _) in DASHBOARDS.items():
         for panel in panels:
             for legend, ask in panel.ask.items():
                 if panel.sql:
                     sql = ask.replace("$__timeFilter(timestamp)", "timestamp > '2000-01-01'")
-                    rows = _sql(place, sql.replace("${code:sqlstring}", "'600519'"), password)
+                    rows = _sql(place, sql.replace("${code:sqlstring}", f"'{code}'"), password)
                 else:
                     rows = server.query(ask.replace("$__rate_interval", "5s"))
                 found[f"{name}: {panel.title}: {legend}"] = len(rows)
@@ -135,8 +144,7 @@ FAULTS = {
     "feed": {"AshareNoTicks", "AshareLineDown"},
     "feed again": {"AshareGap"},
     "broker": {"AshareBrokerAway", "AshareNothingAcknowledged"},
-    "worker": {"AshareWorkerDown"},
-    "producer": {"AshareProducerDown"},
+    "processes": {"AshareWorkerDown", "AshareProducerDown"},
 }
 BESIDE = {
     "store": {"AshareStuck", "AshareStoreSlow"},
@@ -168,7 +176,7 @@ def test_no_fault_fires_an_alert_while_the_exchanges_are_closed(story: Story) ->
 
 def test_every_panel_shows_something(story: Story) -> None:
     """Each query of each dashboard, asked of the Prometheus and the QuestDB of a running pipeline."""
-    assert len(story.panels) > 40
+    assert len(story.panels) == sum(len(panel.ask) for _, panels, _ in DASHBOARDS.values() for panel in panels)
     assert [name for name, rows in story.panels.items() if not rows] == []
 
 
