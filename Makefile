@@ -16,10 +16,10 @@ ROOMS := schemas market broker instruments stores jobs producer evaluation proce
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz check format schemas docs bench bench-check peers lock clean
+.PHONY: help demo test fuzz check check-deploy format schemas docs bench bench-check peers lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo '  ARGS="…" is handed on: make demo ARGS="--help", make test ARGS="tests/market -x"'
 
 demo: $(RUN) ## the whole pipeline on this machine, until Ctrl-C
@@ -33,9 +33,12 @@ check: $(READY) ## style, types, import rules, compose file, Dockerfile
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo > $(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
-	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose*.yml
 	@$(BIN)/hadolint deploy/docker/Dockerfile
 	@echo "check: style, types, import rules, compose file and Dockerfile are clean"
+
+check-deploy: $(READY) ## compose files, Dockerfile, Kubernetes overlays, example workflows, monitoring; needs Go
+	@$(BIN)/python -m deploy.check
 
 format: $(READY) ## format the code and mend what ruff can mend
 	@$(BIN)/ruff check --quiet --fix --exit-zero .
@@ -43,6 +46,7 @@ format: $(READY) ## format the code and mend what ruff can mend
 
 schemas: $(READY) ## write schemas/*.json, and what is made of them, from the record types
 	@$(BIN)/python -m schemas.generate
+	@$(BIN)/python -m deploy.kubernetes.generate
 
 docs: $(READY) ## a page of the topics and their records: docs/build/asyncapi.html
 	@$(BIN)/python -m deploy.embedded.node docs/asyncapi page.mjs schemas/asyncapi.json docs/build/asyncapi.html $(VERSION)

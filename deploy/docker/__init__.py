@@ -1,0 +1,1 @@
+"""The images of the pipeline, and the secrets that their containers read."""

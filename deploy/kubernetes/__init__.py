@@ -1,0 +1,1 @@
+"""The pipeline on Kubernetes: a kustomize base and two overlays; topics and users of Strimzi are generated."""
