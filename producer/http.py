@@ -18,7 +18,7 @@ from producer.line.driver import Line
 from producer.supervisor import Supervisor
 from producer.watchlist.http import WatchlistRoutes
 from producer.watchlist.watch import Watch
-from schemas import UsageError
+from schemas.errors import cant_listen
 
 HOST = "127.0.0.1"
 _LARGEST = 8 << 20
@@ -66,9 +66,7 @@ class LocalServer:
             await web.TCPSite(self._runner, HOST, self.port).start()
         except OSError as error:
             await self.stop()
-            raise UsageError(
-                f"port {self.port} is taken ({error.strerror}): give --http-port another, or 0 for any"
-            ) from error
+            raise cant_listen(error, HOST, self.port, "--http-port") from error
         self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:

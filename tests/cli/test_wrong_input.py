@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -144,6 +145,16 @@ def test_what_is_wrong_is_one_line_that_names_the_fix(arguments: list[str], expe
     assert (code, out, len(said)) == (2, [], 1), said
     assert said[0].startswith("ashare: ")
     assert expected in said[0]
+
+
+@pytest.mark.parametrize("command", ["simulate", "kafka --data k", "questdb --data q"])
+def test_a_port_that_is_taken_is_said_in_the_same_words_by_all(command: str, tmp_path: Path) -> None:
+    """By ``cant_listen``, as by those that look for a broker first."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, out, said = run(*command.split(), "--port", str(port), cwd=tmp_path)
+    assert (code, out) == (2, [])
+    assert said == [f"ashare: port {port} is in use: stop what listens there, or give another --port"]
 
 
 @pytest.mark.parametrize(
