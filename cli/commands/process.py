@@ -37,6 +37,7 @@ def command(
     log_to_stderr(logging.INFO)
     for chatty in ("faust", "mode", "kafka"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("mode.timers").setLevel(logging.ERROR)  # a busy loop is the watchdog's to judge, by what it means
     from jobs.thresholds import parse_overrides
     from processors.worker import Worker, WorkerOptions, parse_agents
     from stores.urls import parse, with_password
