@@ -37,6 +37,7 @@ from cli.commands import (
 )
 from cli.help import App
 from schemas import UsageError
+from schemas.errors import reason_of
 from schemas.outside import printable_lines
 
 app = App(
@@ -109,7 +110,7 @@ def main() -> None:
         try:
             sys.exit(app(prog_name="ashare", standalone_mode=False) or 0)
         except UsageError as error:
-            sys.stderr.write(f"ashare: {printable_lines(str(error))}\n")
+            sys.stderr.write(f"ashare: {printable_lines(reason_of(error))}\n")
             sys.exit(2)
         except NoArgsIsHelpError as error:
             error.show()

@@ -40,7 +40,9 @@ _BUILDING = 900.0
 def compose(root: Path = ROOT) -> list[str]:
     """What is wrong with the Compose files."""
     files = [str(root / name) for name in COMPOSE]
-    return _run([sys.executable, "-m", "check_jsonschema", "--quiet", "--builtin-schema", "vendor.compose-spec", *files])
+    return _run(
+        [sys.executable, "-m", "check_jsonschema", "--quiet", "--builtin-schema", "vendor.compose-spec", *files]
+    )
 
 
 def dockerfile(root: Path = ROOT) -> list[str]:

@@ -147,7 +147,7 @@ async def _measure(
     all_ended = asyncio.gather(*running, return_exceptions=True)
     _ = await asyncio.wait({all_ended, stopped}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
-    at = now()
+    at, interrupted = now(), stop.is_set()
     ended.set()
     if race is not None:
         race.finish(at)
@@ -170,6 +170,8 @@ async def _measure(
     ]
     raced = None if race is None else _raced(race)
     said = [text for line in lines for text in notes(line)]
+    if interrupted:
+        said.insert(0, f"interrupted {(at - began) / 1e6:,.1f} s after the measuring began, of {seconds:g} s")
     return Report(
         wall.isoformat(timespec="seconds"),
         (at - began) / 1e6,

@@ -151,6 +151,6 @@ class Following:
     def _take(self, read: Sequence[tuple[str, Instrument | None]]) -> None:
         changed = self.known.take(read)
         if changed:
-            log.info("%d instruments are known, %d of them new or changed", len(self.known), len(changed))
+            log.info("instruments known: %d; new, changed or removed: %d", len(self.known), len(changed))
             if self._changed is not None:
                 self._changed(changed)

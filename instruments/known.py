@@ -55,7 +55,7 @@ class Known:
                 changed.append(code)
         if changed:
             self.whole = self._counted()
-        return changed
+        return list(dict.fromkeys(changed))
 
     def lists(self, code: str, exchange: str) -> bool | None:
         """Whether an A share is listed; ``None`` where the list has not all of the exchange, and so does not say."""

@@ -19,7 +19,7 @@ from producer.line.driver import Line
 from producer.supervisor import Supervisor
 from producer.watchlist.http import WatchlistRoutes
 from producer.watchlist.watch import Watch
-from schemas import UsageError
+from schemas.errors import cant_listen
 
 _LARGEST = 8 << 20
 
@@ -78,10 +78,7 @@ class LocalServer:
             await web.TCPSite(self._runner, self._access.host, self.port, ssl_context=self._tls).start()
         except OSError as error:
             await self.stop()
-            raise UsageError(
-                f"port {self.port} on {self._access.host} can't be used ({error.strerror or error}): give --http-port"
-                " another, or 0 for any"
-            ) from error
+            raise cant_listen(error, self._access.host, self.port, "--http-port") from error
         self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:

@@ -1,6 +1,12 @@
-"""The one error that is the user's to mend."""
+"""The one error that is the user's to mend, and how errors of the system are said."""
 
 from __future__ import annotations
+
+import errno
+import os
+import re
+
+_NUMBER = re.compile(r"\[Errno -?\d+\] ")
 
 
 class UsageError(Exception):
@@ -8,3 +14,16 @@ class UsageError(Exception):
 
     The command prints it on stderr without a traceback and exits with 2.
     """
+
+
+def reason_of(error: BaseException) -> str:
+    """What an error says, without the numbers that the system gives its errors; its type where it says nothing."""
+    return _NUMBER.sub("", str(error)) or type(error).__name__
+
+
+def cant_listen(error: OSError, host: str, port: int, option: str = "--port") -> UsageError:
+    """The error of an address that can't be listened on; ``option`` gives another port."""
+    if error.errno == errno.EADDRINUSE:
+        return UsageError(f"port {port} is in use: stop what listens there, or give another {option}")
+    why = os.strerror(error.errno) if (error.errno or 0) > 0 else reason_of(error)
+    return UsageError(f"can't listen on {host}:{port} ({why}): give another host or {option}")

@@ -170,6 +170,8 @@ async def simulate(source: Source, settings: Settings, say: Callable[[str], None
     simulator = Simulator(source, settings)
     async with simulator.listen() as port:
         say(f"listening on ws://{settings.host}:{port}")
+        if settings.wait_for_client:
+            say("the first subscription begins it")
         pushing = loop.create_task(simulator.run())
         stopping = loop.create_task(stopped.wait())
         await asyncio.wait({pushing, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -182,7 +184,7 @@ async def simulate(source: Source, settings: Settings, say: Callable[[str], None
         except UsageError:
             stopping.cancel()
             raise
-        say(f"finished: {simulator.counts.ticks} ticks")
+        say(f"finished: {simulator.counts.ticks:,} ticks")
         await stopping
 
 

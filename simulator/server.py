@@ -19,7 +19,7 @@ from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from schemas import UsageError
+from schemas.errors import cant_listen
 from simulator import framing
 from simulator.client import GOODBYE_SECONDS, Client
 from simulator.faults import Faults
@@ -156,8 +156,7 @@ class FeedServer:
                 ping_timeout=60,
             )
         except OSError as error:
-            address = f"{settings.host}:{settings.port}"
-            raise UsageError(f"can't listen on {address} ({error.strerror}): choose another --port, or 0") from error
+            raise cant_listen(error, settings.host, settings.port) from error
         watching = asyncio.get_running_loop().create_task(self._watch())
         try:
             yield next(iter(server.sockets)).getsockname()[1]

@@ -182,6 +182,10 @@ def _compared(
     return content, compare(_run(read(bootstrap)), content.rows, remove_missing=remove_missing)
 
 
+def _instruments(count: int) -> str:
+    return "1 instrument" if count == 1 else f"{count:,} instruments"
+
+
 def _rows(count: int) -> str:
     return "1 row" if count == 1 else f"{count:,} rows"
 
@@ -219,7 +223,7 @@ def _counted(content: Content, changes: Changes) -> dict[str, Any]:
 
 def _summary(content: Content, changes: Changes) -> str:
     said = (
-        f"{len(content.rows):,} instruments ({content.form}): {len(changes.added):,} added,"
+        f"{_instruments(len(content.rows))} ({content.form}): {len(changes.added):,} added,"
         f" {len(changes.changed):,} changed, {changes.unchanged:,} unchanged, {len(changes.removed):,} removed"
     )
     if content.refused:

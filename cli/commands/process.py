@@ -43,6 +43,7 @@ def command(
     log_to_stderr(logging.INFO)
     for chatty in ("faust", "mode", "kafka"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("mode.timers").setLevel(logging.ERROR)  # a busy loop is the watchdog's to judge, by what it means
     from cli.asking import access
     from jobs.thresholds import parse_overrides
     from processors.options import reached_at

@@ -148,9 +148,7 @@ def _questdb(folder: Path) -> Image:
     (jar,) = jars("questdb")
     options = "-Xmx512m -XX:-UsePerfData --enable-native-access=io.questdb --sun-misc-unsafe-memory-access=allow"
     _script(folder / "run", f"exec {java()} {options} -p {jar} -m io.questdb/io.questdb.ServerMain -d /var/lib/questdb")
-    return Image(
-        ["/app/run"], _QUESTDB_USER, environment={"PATH": "/usr/bin:/bin"}, binds={"/app/run": folder / "run"}
-    )
+    return Image(["/app/run"], _QUESTDB_USER, environment={"PATH": "/usr/bin:/bin"}, binds={"/app/run": folder / "run"})
 
 
 def _script(path: Path, text: str) -> None:

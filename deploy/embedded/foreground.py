@@ -15,11 +15,16 @@ from schemas import UsageError
 def run(server: Server | KafkaCluster, name: str) -> None:
     """Start, say ``NAME ready on HOST:PORT`` on stdout, serve until SIGINT or SIGTERM, then stop cleanly.
 
+    On a terminal, a line on stderr says before that it starts, which takes some seconds.
+
     Raises:
         UsageError: the server did not start, or ended by itself.
     """
     previous = {number: signal.signal(number, _leave) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
+        if sys.stderr.isatty():
+            sys.stderr.write(f"starting {server.title} …\n")
+            sys.stderr.flush()
         with server:
             sys.stdout.write(f"{name} ready on {server.address}\n")
             sys.stdout.flush()

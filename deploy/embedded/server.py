@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import random
 import signal
@@ -18,6 +19,7 @@ from typing import ClassVar, Self
 
 from deploy.embedded.data import DataDirectory
 from schemas import UsageError
+from schemas.errors import cant_listen
 
 HOST = "127.0.0.1"
 
@@ -170,7 +172,7 @@ class Server(ABC):
 
     def _come_up(self, command: Sequence[str], lock: int, deadline: float) -> None:
         if self.port and not _bindable(self.port):
-            raise UsageError(f"port {self.port} is in use: stop what listens there, or give another --port")
+            raise cant_listen(OSError(errno.EADDRINUSE, ""), HOST, self.port)
         fixed = self.port
         for attempt in range(1, _PORT_ATTEMPTS + 1):
             self.port = fixed or free_port()

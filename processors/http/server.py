@@ -9,7 +9,7 @@ from aiohttp import web
 
 from broker.http_access import HttpAccess
 from broker.http_guard import GuardedRunner
-from schemas import UsageError
+from schemas.errors import cant_listen
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +41,7 @@ class WebServer:
             await web.TCPSite(self._runner, self._host, self._port, reuse_address=True, ssl_context=self._tls).start()
         except OSError as error:
             await self._runner.cleanup()
-            why = error.strerror or str(error)
-            raise UsageError(f"--web-port {self._port} on {self._host} can't be used: {why}; give another") from error
+            raise cant_listen(error, self._host, self._port, "--web-port") from error
 
     async def stop(self) -> None:
         """Stop listening."""

@@ -27,7 +27,7 @@ from producer.line.state import Doing
 from producer.line.subscription import Subscription
 from producer.line.tasks import ConnectionTasks
 from producer.line.watchdog import LOOK_SECONDS
-from producer.pipeline.event import Event
+from producer.pipeline.event import TOLD_TO_STOP, Event
 from schemas import UsageError
 
 T = TypeVar("T")
@@ -169,7 +169,7 @@ class Line:
             UsageError: the feed refuses what it is asked in a way that no further attempt changes.
             Exception: a task of the line failed.
         """
-        reason, cut_short = "told to stop", False
+        reason, cut_short = TOLD_TO_STOP, False
         try:
             await self._carry_unless(stop, self.protocol.start())
             while not stop.is_set():

@@ -24,6 +24,7 @@ from producer.line.unseen import UnseenCodes
 from producer.line.watchdog import Watchdog
 from producer.pipeline.event import Event, Kind
 from schemas import UsageError
+from schemas.errors import reason_of
 
 log = logging.getLogger(__name__)
 
@@ -182,5 +183,5 @@ class LineState:
 
     def text_of(self, error: BaseException) -> str:
         """An error's text, without those secrets."""
-        text = str(error) or type(error).__name__
+        text = reason_of(error)
         return text if isinstance(error, UsageError) else self.scrub(text)  # our own texts hold no secret

@@ -7,6 +7,9 @@ from typing import Literal
 
 from producer.gaps.gap import Codes, Detected, Gap
 
+TOLD_TO_STOP = "told to stop"
+"""The reason of a line that has ended because the producer ends, or its codes have all left: nothing is wrong."""
+
 Kind = Literal[
     "started",
     "connected",

@@ -15,7 +15,7 @@ from producer.clock import now
 from producer.gaps.coverage import Coverage, Span
 from producer.gaps.gap import Codes, Detected, Gap
 from producer.pipeline.arbitration import Arbiter
-from producer.pipeline.event import Event
+from producer.pipeline.event import TOLD_TO_STOP, Event
 from producer.pipeline.events import Events
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,8 @@ class RedundantLines:
         if all(other.stopped for other in self.members):
             self.events.publish(event)
         else:
-            log.warning("%s has stopped: %s", member.name, event.reason)
+            level = logging.INFO if event.reason == TOLD_TO_STOP else logging.WARNING
+            log.log(level, "%s has stopped: %s", member.name, event.reason)
 
     def ticked(self, member: RedundantLine, received: int) -> None:
         """A line brought ticks, which the others owe from now on, if they have not brought them yet."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -136,6 +137,12 @@ def test_ctrl_c_ends_it_without_a_traceback(command: str, after: float, tmp_path
         (["archive", "--from-store", "sqlite:///nowhere"], "there is no store nowhere"),
         (["archive", "list"], "data/archive is not an archive: `ashare archive` makes one"),
         (["archive", "verify", "--dir", "."], "holds no archived day"),
+        (["watchlist", "show", "--http-port", "1"], "no producer answers on port 1 (Connection refused): start it"),
+        (["snapshot", "600519", "--worker", "http://127.0.0.1:1"], "(--worker): Connection refused"),
+        (
+            ["evaluate-feed", "ws://nowhere.invalid:1", "--no-forms", "--minutes", "0.02"],
+            "no connection to ws://nowhere",
+        ),
     ],
 )
 def test_what_is_wrong_is_one_line_that_names_the_fix(arguments: list[str], expected: str, tmp_path: Path) -> None:
@@ -144,6 +151,17 @@ def test_what_is_wrong_is_one_line_that_names_the_fix(arguments: list[str], expe
     assert (code, out, len(said)) == (2, [], 1), said
     assert said[0].startswith("ashare: ")
     assert expected in said[0]
+    assert "Errno" not in said[0]
+
+
+@pytest.mark.parametrize("command", ["simulate", "kafka --data k", "questdb --data q"])
+def test_a_port_that_is_taken_is_said_in_the_same_words_by_all(command: str, tmp_path: Path) -> None:
+    """By ``cant_listen``, as by those that look for a broker first."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, out, said = run(*command.split(), "--port", str(port), cwd=tmp_path)
+    assert (code, out) == (2, [])
+    assert said == [f"ashare: port {port} is in use: stop what listens there, or give another --port"]
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,7 @@ async def test_what_cannot_be_is_refused_in_one_line(tmp_path: Path) -> None:
 
 
 async def test_an_interrupt_ends_it_early_with_what_was_seen() -> None:
-    """Exit code 0 and a report."""
+    """Exit code 0 and a report, which says that it was cut short."""
     async with market("--rate", "500", "--codes", "20") as url:
         process = await ashare("evaluate-feed", url, "--minutes", "5", "--json", "--own-clock", "--no-forms")
         try:
@@ -177,6 +177,8 @@ async def test_an_interrupt_ends_it_early_with_what_was_seen() -> None:
     assert process.returncode == 0, err.decode()
     found = orjson.loads(out)
     assert found["seconds"] < 30
+    assert found["notes"][0].startswith("interrupted ")
+    assert found["notes"][0].endswith(" s after the measuring began, of 300 s")
     assert found["lines"][0]["ticks"] > 0
 
 

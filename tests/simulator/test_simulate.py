@@ -28,7 +28,7 @@ async def start(*options: str) -> tuple[asyncio.subprocess.Process, str]:
 
 
 async def test_it_listens_pushes_finishes_and_stops_on_sigterm(tmp_path: Path) -> None:
-    """One line when ready, one when all is pushed; the connection stays, the ledger is complete, exit code 0."""
+    """It says when it is ready, what it waits for, when all is pushed; the connection stays; the ledger is complete."""
     options = (
         "--rate",
         "2000",
@@ -46,7 +46,9 @@ async def test_it_listens_pushes_finishes_and_stops_on_sigterm(tmp_path: Path) -
         async with connect(f"{url}/?token=s3cret", compression=None, proxy=None) as connection:
             await connection.send('{"action":"subscribe","symbols":"*"}')
             line = await asyncio.wait_for(process.stdout.readline(), 30)
-            assert line == b"finished: 1000 ticks\n"
+            assert line == b"the first subscription begins it\n"
+            line = await asyncio.wait_for(process.stdout.readline(), 30)
+            assert line == b"finished: 1,000 ticks\n"
             await connection.send('{"action":"ping"}')
             messages = [orjson.loads(await connection.recv())]
             while messages[-1] != {"type": "pong"}:
