@@ -54,6 +54,11 @@ def _port(text: str, name: str) -> None:
         raise UsageError(f"{name} {text} is not a port: give 1 to 65535")
 
 
+def _any_port(text: str, name: str) -> None:
+    if text != "0":
+        _port(text, name)
+
+
 def _named(name: str, read: Callable[[str], object], text: str) -> None:
     try:
         read(text)
@@ -72,5 +77,6 @@ CHECKS: Mapping[str, Callable[[str, str], object]] = {
     "threshold": _threshold,
     "thresholds": _thresholds,
     "web_port": _port,
+    "gateway_port": _any_port,
 }
 """By setting."""
