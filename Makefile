@@ -12,7 +12,7 @@ READY := $(VENV)/.ready
 RUN := $(VENV)/.run
 DEMO_LOCK := deploy/local/requirements.lock
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
-ROOMS := schemas market broker stores jobs producer evaluation processors consumers simulator deploy selfcheck cli clients
+ROOMS := schemas market broker instruments stores jobs producer evaluation processors consumers simulator deploy selfcheck cli clients
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help

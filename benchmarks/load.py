@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from broker.publisher import Publisher
 from market.times import DAY_MS, day_start, shanghai_date
-from schemas import Tick, encode
+from schemas import BareTick, encode
 from schemas.topics import TICKS, partition_of, topics
 
 
@@ -44,8 +44,8 @@ class Load:
     expected: dict[str, list[Emitted]] = field(default_factory=dict)
     """By code, the changes that a right changes job emits, in order; known once the ticks were drawn."""
 
-    def draw(self) -> Iterator[Tick]:
-        """The ticks, in order."""
+    def draw(self) -> Iterator[BareTick]:
+        """The ticks, in order, as the producer writes those of a feed without a book."""
         rng = random.Random(self.seed)
         names = [f"{600_000 + number}" for number in range(self.codes)]
         prices = [rng.randrange(500, 20_000) for _ in names]
@@ -61,7 +61,7 @@ class Load:
                 last[index] = e4
             shares = 100 * (1 + n % 50)
             received = (START + n // 10) * 1000
-            yield Tick(
+            yield BareTick(
                 code=names[index], exchange="SSE", price=price / 100, time=START + n // 10, received=received,
                 source="bench", run=1, n=n + 1, volume=shares, turnover=shares * price / 100,
             )  # fmt: skip

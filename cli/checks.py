@@ -43,9 +43,20 @@ def _feed(text: str, name: str) -> None:
     _named(name, provider, text)
 
 
+def _kinds(text: str, name: str) -> None:
+    from market.kinds import parse
+
+    _named(name, parse, text)
+
+
 def _port(text: str, name: str) -> None:
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 65_536):
         raise UsageError(f"{name} {text} is not a port: give 1 to 65535")
+
+
+def _any_port(text: str, name: str) -> None:
+    if text != "0":
+        _port(text, name)
 
 
 def _named(name: str, read: Callable[[str], object], text: str) -> None:
@@ -60,10 +71,12 @@ CHECKS: Mapping[str, Callable[[str, str], object]] = {
     "bootstrap": addresses,
     "feed": _feed,
     "second_feed": _feed,
+    "kinds": _kinds,
     "agents": _agents,
     "store": _store,
     "threshold": _threshold,
     "thresholds": _thresholds,
     "web_port": _port,
+    "gateway_port": _any_port,
 }
 """By setting."""

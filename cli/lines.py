@@ -11,6 +11,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from rich.cells import cell_len
+
 from market.times import SHANGHAI
 from schemas.outside import printable, printable_json
 from schemas.topics import DEAD_LETTERS, FEED_EVENTS, PRICE_CHANGES, SNAPSHOTS, TICKS
@@ -28,6 +30,19 @@ def as_text(topic: str, record: Any) -> str:
         return printable_json(value)
     headers = {name: (content or b"").decode("utf-8", "replace") for name, content in record.headers}
     return printable_json(json.dumps(headers | {"payload": value}, ensure_ascii=False))
+
+
+def with_name(line: str, name: str | None, topic: str, *, wide: bool, room: int | None) -> str:
+    """A line of a topic with the instrument's name behind it, where there is room; the names stand below each other.
+
+    Args:
+        room: characters that a line may have; ``None`` for any number.
+    """
+    if not name:
+        return line
+    padded = line + " " * max(0, len(head(topic, wide=wide)) - cell_len(line))
+    named = f"{padded}  {printable(name)}"
+    return named if room is None or cell_len(named) <= room else line
 
 
 def as_line(topic: str, record: Any, *, wide: bool = False) -> str:

@@ -19,6 +19,8 @@ from cli.commands import (
     demo,
     evaluate_feed,
     feeds,
+    gateway,
+    instruments,
     kafka,
     process,
     produce,
@@ -50,7 +52,7 @@ app = App(
 _RUNNING, _READING, _CHANGING, _CHECKING = "Run", "Read", "Set up and change", "Check and measure"
 
 for panel, modules in (
-    (_RUNNING, (demo, simulate, produce, process, kafka, questdb)),
+    (_RUNNING, (demo, simulate, produce, process, gateway, kafka, questdb)),
     (_READING, (tail, replay, snapshot, feeds, config)),
     (_CHANGING, (acknowledge,)),
     (_CHECKING, (verify, evaluate_feed, bench)),
@@ -64,6 +66,7 @@ app.add_typer(topics.app, name="topics", rich_help_panel=_CHANGING)
 app.add_typer(acl.app, name="acl", rich_help_panel=_CHANGING)
 app.add_typer(watchlist.app, name="watchlist", rich_help_panel=_CHANGING)
 app.add_typer(threshold.app, name="threshold", rich_help_panel=_CHANGING)
+app.add_typer(instruments.app, name="instruments", rich_help_panel=_CHANGING)
 
 
 def _version(asked: bool) -> None:

@@ -32,6 +32,7 @@ SHOWN: dict[str, tuple[str | None, str]] = {
     "source": ("ID", _FEED),
     "trades_only": (None, _CODES),
     "foreign": (None, _CODES),
+    "kinds": ("KIND[,KIND...]", _CODES),
     "quality": ("mark|quarantine|off", _TICKS),
     "own_clock": (None, _TICKS),
     "heartbeat": ("SECONDS", _FEED),
@@ -54,4 +55,8 @@ SHOWN: dict[str, tuple[str | None, str]] = {
     "peer_secret": ("SECRET", _HTTP),
     "group_instance_id": ("ID", _KAFKA),
     "archive": ("DIR", "Archive"),
+    "gateway_host": ("HOST", _HTTP),
+    "gateway_port": ("PORT", _HTTP),
+    "gateway_hosts": ("HOST[,HOST...]", _HTTP),
+    "gateway_tokens": ("FILE", _HTTP),
 }

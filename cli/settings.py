@@ -165,6 +165,13 @@ _DECLARED = (
         default=False,
     ),
     Setting(
+        "kinds",
+        "--kinds",
+        "ASHARE_KINDS",
+        "kinds of instruments to take: a-share, fund, convertible, index, with commas",
+        "a-share",
+    ),
+    Setting(
         "quality",
         "--quality",
         "ASHARE_FEED_QUALITY",
@@ -268,6 +275,21 @@ _DECLARED = (
         " its partitions back without a rebalance; default: HOSTNAME-WEB_PORT",
     ),
     Setting("archive", "--archive", "ASHARE_ARCHIVE", "archive directory; default: data/archive, where there is one"),
+    Setting("gateway_host", "--host", "ASHARE_GATEWAY_HOST", "address that the gateway listens on", "127.0.0.1"),
+    Setting("gateway_port", "--port", "ASHARE_GATEWAY_PORT", "port of the gateway; 0 for any", 8080),
+    Setting(
+        "gateway_hosts",
+        "--hosts",
+        "ASHARE_GATEWAY_HOSTS",
+        "further names by which the gateway may be asked, with commas; others are refused",
+        "",
+    ),
+    Setting(
+        "gateway_tokens",
+        "--tokens",
+        "ASHARE_GATEWAY_TOKENS",
+        "file of the tokens that may ask the gateway, and for what; needed for any address but loopback",
+    ),
 )
 SETTINGS: Mapping[str, Setting] = {setting.name: setting for setting in _DECLARED}
 

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 from evaluation.figures import Form, Gap, LineFigures, Moments, Spread, Step
 from evaluation.samples import Samples, Series, Tally
-from market.codes import UnknownCode, normalise
+from market.codes import UnknownCode
+from market.kinds import resolve
 from producer.feeds.decoded import Decoded, FeedTick
 from producer.feeds.provider import Capabilities
 from producer.gaps.gap import Gap as Hole
@@ -321,7 +322,7 @@ def _patience(codes: Sequence[str] | None) -> float | None:
 
 def _one_form(code: str) -> str:
     try:
-        return normalise(code)
+        return resolve(code)
     except UnknownCode:
         return code
 

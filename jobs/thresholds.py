@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Context, Decimal
 
 from market.codes import Board, UnknownCode, instrument
+from market.kinds import resolve, resolved
 from market.prices import SCALE
 from market.rules import tick_size_e4
 from schemas import UsageError
@@ -131,7 +132,7 @@ def read_scope(text: str) -> str:
     code = name if kind == "code" else kind if not name and not kind.isalpha() else ""
     if code:
         try:
-            return f"code:{instrument(code).code}"
+            return f"code:{instrument(code if '.' in code else resolve(code)).code}"
         except UnknownCode as error:
             raise UsageError(f"threshold scope {text!r}: {error}") from None
     raise UsageError(f"threshold scope {text!r} is not understood: write 600519, board:STAR or default")
@@ -165,7 +166,7 @@ def parse_overrides(default: str, overrides: str) -> Thresholds:
                 f"threshold override {entry!r} is not understood: write board:STAR=50bp or code:600519=0.5"
             )
         if kind == "code":
-            codes[name] = parse(amount)
+            codes[resolved(name)] = parse(amount)
         elif name in Board.__members__:
             boards[Board[name]] = parse(amount)
         else:

@@ -12,6 +12,7 @@ from typing import Any
 from broker.exposition import Exposition
 from broker.probe import Found, LogId, Probe
 from broker.shared import SharedBatches
+from instruments.following import Following
 from processors.agents.snapshots import SnapshotsAgent
 from processors.feed_events import FeedEvents
 from processors.http.metrics import METRICS, WorkerMetrics
@@ -67,6 +68,7 @@ class Parts:
         self._checks_of: dict[str, dict[str, str]] = {}
         self.watchdog = Watchdog(self._checks())
         snapshots = next((runner for runner in self.runners if isinstance(runner.agent, SnapshotsAgent)), None)
+        self.instruments = None if snapshots is None else Following(options.bootstrap)
         routes = Routes(
             snapshots,
             self.health,
@@ -74,6 +76,7 @@ class Parts:
             hosts=(options.web_url, options.web_host, *options.web_hosts),
             peer_secret=options.peer_secret,
             exposition=Exposition(METRICS, WorkerMetrics(self.runners, self.health, self.status).read),
+            known=None if self.instruments is None else self.instruments.known,
         )
         self.server = WebServer(options.web_host, options.web_port, routes.install)
         self.loop: asyncio.AbstractEventLoop | None = None

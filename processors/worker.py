@@ -143,6 +143,8 @@ class Worker:
         try:
             await _all(runner.start() for runner in parts.runners)
             await parts.feed_events.start()
+            if parts.instruments is not None:
+                await parts.instruments.start(wait=0)
         except BaseException:
             await self.stop()
             raise
@@ -160,6 +162,8 @@ class Worker:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if parts.instruments is not None:
+            await parts.instruments.stop()
         await parts.feed_events.stop()
         await asyncio.gather(*(runner.stop() for runner in parts.runners))
         await parts.server.stop()

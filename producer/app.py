@@ -11,6 +11,7 @@ from datetime import datetime
 
 from broker.exposition import Exposition
 from broker.publisher import Publisher
+from instruments.following import Following
 from market.calendar import is_trading_day
 from market.times import SHANGHAI
 from producer import clock
@@ -57,6 +58,8 @@ async def run(options: ProducerOptions) -> None:
     await publisher.start(TICKS, FEED_EVENTS, DEAD_LETTERS)
     try:
         producer.follow(await look(options.bootstrap, what.sources))
+        if producer.following is not None:
+            await producer.following.start()
         await asyncio.to_thread(is_trading_day, datetime.now(SHANGHAI).date())  # the calendar takes a second to come
         # Next to nothing here is garbage in cycles, and what waits for Kafka is long to look through.
         gc.freeze()
@@ -67,6 +70,8 @@ async def run(options: ProducerOptions) -> None:
         log.info("%s, run %d, to %s", ", ".join(what.sources), producer.run_id, options.bootstrap)
         await producer.run_until_signalled()
     finally:
+        if producer.following is not None:
+            await producer.following.stop()
         if producer.server is not None:
             await producer.server.stop()
         await publisher.stop(stalled=INTERRUPTED_SECONDS if producer.interrupted else None)
@@ -93,12 +98,23 @@ class Producer:
         dealer = Dealer(len(what.sources), what.most)
         dealt = [None] * len(what.sources) if what.codes is None else dealer.deal(what.codes)
         buckets = Buckets(what)
+        self.following = None if options.quality == "off" else Following(options.bootstrap, self._informed)
+        known = None if self.following is None else self.following.known
         self.streams = [
-            Stream(source, self.run_id, codes, plan=what, options=options, publisher=publisher, buckets=buckets)
+            Stream(
+                source,
+                self.run_id,
+                codes,
+                plan=what,
+                options=options,
+                publisher=publisher,
+                buckets=buckets,
+                known=known,
+            )
             for source, codes in zip(what.sources, dealt, strict=True)
         ]
         self.supervisor = Supervisor([stream.lines for stream in self.streams], dealer, changed=self._expect)
-        self.watch = Watch(what.file, what.codes, self.supervisor.want)
+        self.watch = Watch(what.file, what.codes, self.supervisor.want, None if options.foreign else what.kinds)
         self.server = (
             None
             if options.http_port is None
@@ -183,6 +199,11 @@ class Producer:
     @property
     def _gates(self) -> list[Gate]:
         return [stream.gate for stream in self.streams if stream.gate is not None]
+
+    def _informed(self, codes: Sequence[str]) -> None:
+        """Have the gates judge by what is new of instruments."""
+        for gate in self._gates:
+            gate.informed(codes)
 
     def _expect(self, codes: Sequence[str]) -> None:
         """Have the gates expect another list. Ticks of codes that were taken off it still come for a moment."""

@@ -7,11 +7,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import cast, get_args
 
-from market.codes import Board, UnknownCode, normalise
+from market import kinds
+from market.codes import Kind, UnknownCode
 from producer.feeds import provider
-from producer.feeds.provider import Options, Provider, TimeUnit, TurnoverRule, Units, VolumeUnit
+from producer.feeds.provider import Options, Provider
+from producer.feeds.units import units_of
 from producer.line import address
 from producer.line.endpoint import Endpoint
 from producer.watchlist import file as watchlist
@@ -45,6 +46,7 @@ class ProducerOptions:
     source: str = DEFAULT_SOURCE
     trades_only: bool = False
     foreign: bool = False
+    kinds: str = "a-share"
     quality: str = "mark"
     own_clock: bool = False
     volume_unit: str | None = None
@@ -86,12 +88,14 @@ class Plan:
         codes: to subscribe, ``None`` for the whole market.
         file: the watchlist that is watched, if any.
         sources: the line id of each group.
+        kinds: of instruments that go through, besides what ``foreign`` lets through.
     """
 
     feeds: Sequence[FeedChoice]
     codes: list[str] | None
     file: Path | None
     sources: Sequence[str]
+    kinds: frozenset[Kind] = kinds.DEFAULT
 
     @property
     def most(self) -> int | None:
@@ -113,13 +117,33 @@ def plan(options: ProducerOptions) -> Plan:
         raise UsageError(f"--quality {options.quality!r} is none of: {', '.join(QUALITIES)}")
     if options.lines is not None and options.lines < 1:
         raise UsageError("--lines is a number of connections, from 1")
+    wanted = kinds.parse(options.kinds)
     given, file = _codes(options)
     spelling = _spelling(given)
+    _check_kinds(options, spelling, wanted, whole=symbols.codes(given) is None)
     chosen = _chosen(options, as_string=isinstance(given, str), spelling=spelling)
     feeds = [choice.provider for choice in chosen]
     _check_settings(options, feeds)
     codes = _spelt(given, feeds, spelling)
-    return Plan(chosen, codes, file, _sources(options, _lines(options, feeds, codes)))
+    return Plan(chosen, codes, file, _sources(options, _lines(options, feeds, codes)), wanted)
+
+
+def _check_kinds(
+    options: ProducerOptions, spelling: Mapping[str, str], wanted: frozenset[Kind], *, whole: bool
+) -> None:
+    """Refuse codes whose ticks would all be dead letters.
+
+    Raises:
+        UsageError: one is of a kind that is not asked for; the text names it and the fix.
+    """
+    if options.foreign:
+        return
+    if whole and Kind.A_SHARE not in wanted:
+        raise UsageError(
+            f"--kinds {options.kinds} with --symbols *: the whole market is A shares above all: name the codes, or add"
+            f" --kinds {kinds.written(wanted | kinds.DEFAULT)}"
+        )
+    kinds.check(spelling, wanted)
 
 
 def _check_settings(options: ProducerOptions, feeds: Sequence[Provider]) -> None:
@@ -176,7 +200,7 @@ def _spelling(given: str | list[str]) -> dict[str, str]:
     spelt: dict[str, str] = {}
     for code in symbols.codes(given) or ():
         try:
-            spelt.setdefault(normalise(code), code)
+            spelt.setdefault(kinds.resolve(code), code)
         except UnknownCode:
             spelt.setdefault(code, code)
     return spelt
@@ -189,10 +213,19 @@ def _chosen(options: ProducerOptions, *, as_string: bool, spelling: Mapping[str,
         UsageError: a feed is not known, a unit is none, or the second connection would end the first.
     """
     feed = provider(options.feed)
-    common = Options(foreign=options.foreign, trades_only=options.trades_only, as_string=as_string, spelling=spelling)
+    common = Options(
+        foreign=options.foreign,
+        kinds=kinds.parse(options.kinds),
+        trades_only=options.trades_only,
+        as_string=as_string,
+        spelling=spelling,
+    )
     declared = feed.capabilities.units
     first = FeedChoice(
-        feed, replace(common, units=_units(options, declared)), options.url or feed.capabilities.url, options.token
+        feed,
+        replace(common, units=units_of(declared, options.volume_unit, options.turnover, options.time_unit)),
+        options.url or feed.capabilities.url,
+        options.token,
     )
     if not options.arbitrate and options.second_feed is None and options.second_url is None:
         return [first]
@@ -313,39 +346,3 @@ def _sources(options: ProducerOptions, lines: int) -> list[str]:
         return [source]
     stem = source.removesuffix("-1")
     return [f"{stem}-{number}" for number in range(1, lines + 1)]
-
-
-def _units(options: ProducerOptions, declared: Units) -> Units | None:
-    """The declared units with those that the settings override; ``None`` where they override none.
-
-    Raises:
-        UsageError: none of the units.
-    """
-    if options.volume_unit is None and options.turnover is None and options.time_unit is None:
-        return None
-    volume, by_board = declared.volume, dict(declared.volume_by_board)
-    for part in (options.volume_unit or "").split(","):
-        board, equals, unit = part.strip().rpartition("=")
-        if not part.strip():
-            continue
-        if unit not in get_args(VolumeUnit) or (equals and board.upper() not in Board.__members__):
-            raise UsageError(
-                f"--volume-unit {options.volume_unit}: write shares or lots, and boards that differ as"
-                f" lots,STAR=shares (boards: {', '.join(Board.__members__)})"
-            )
-        if equals:
-            by_board[Board[board.upper()]] = cast("VolumeUnit", unit)
-        else:
-            volume, by_board = cast("VolumeUnit", unit), {}
-    for flag, value, known in (
-        ("--turnover", options.turnover, get_args(TurnoverRule)),
-        ("--time-unit", options.time_unit, get_args(TimeUnit)),
-    ):
-        if value is not None and value not in known:
-            raise UsageError(f"{flag} {value} is none of: {', '.join(known)}")
-    return Units(
-        volume,
-        by_board,
-        cast("TurnoverRule", options.turnover or declared.turnover),
-        cast("TimeUnit", options.time_unit or declared.time),
-    )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from string import ascii_lowercase
 
 from broker.publisher import Publisher
+from instruments.known import Known
 from producer.line.backoff import Backoff
 from producer.line.driver import Line
 from producer.line.pacing import Pace, TokenBucket, bucket_of
@@ -57,15 +58,19 @@ class Stream:
         options: ProducerOptions,
         publisher: Publisher,
         buckets: Buckets,
+        known: Known | None = None,
     ) -> None:
         """Nothing runs yet.
+
+        Args:
+            known: of instruments, by which ticks are judged.
 
         Raises:
             UsageError: a line can't be dialled, or asked for its codes.
         """
         self.numbering = Numbering(source, run)
         self.events = Events(publisher, self.numbering)
-        self.gate = gate_of(plan, options)
+        self.gate = gate_of(plan, options, known)
         endpoints = [feed.endpoint() for feed in plan.feeds]
         names = [source]
         self.arbiter: Arbiter | None = None
@@ -93,11 +98,17 @@ class Stream:
         ]
 
 
-def gate_of(plan: Plan, options: ProducerOptions) -> Gate | None:
+def gate_of(plan: Plan, options: ProducerOptions, known: Known | None = None) -> Gate | None:
     """What judges the ticks of one stream, by setting."""
     if options.quality == "off":
         return None
-    return Gate(quarantine=options.quality == "quarantine", codes=plan.codes, clock_of_its_own=options.own_clock)
+    return Gate(
+        quarantine=options.quality == "quarantine",
+        codes=plan.codes,
+        clock_of_its_own=options.own_clock,
+        kinds=plan.kinds,
+        known=known,
+    )
 
 
 def _pace(feed: FeedChoice, options: ProducerOptions, buckets: Buckets) -> Pace:

@@ -3,31 +3,28 @@
 They are written into the tick's JSON under the names of the post's protocol: ``bids`` and ``asks`` as ``[price,
 volume]``, best first; ``open``, ``high``, ``low``, ``day_volume``, ``day_turnover`` and ``average`` of the code's day
 so far, this tick included. A trade of a buyer stands at the best ask, any other at the best bid. At the upper limit
-nobody sells, and at the lower one nobody buys: that side is empty.
+nobody sells, and at the lower one nobody buys: that side is empty. An index has no book.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from typing import Any
 
 import orjson
 
 from market.times import DAY_MS, SHANGHAI_MS
 from simulator.feed import Batch, Source
-
-Band = Callable[[str], tuple[int, int]]
-"""The day's limits of a code, in fen."""
+from simulator.grids import Grids
 
 LEVELS = 5
-_LOT = 100
+_E4 = 10_000
 _DEEPEST = 2_000
 """Lots of a level at most."""
 
 
 class _Day:
-    """A code's day so far: prices in fen, shares, yuan."""
+    """A code's day so far: prices in 1/10,000 yuan, shares, yuan."""
 
     __slots__ = ("date", "high", "low", "open", "turnover", "volume")
 
@@ -49,10 +46,10 @@ class _Day:
 class Booked:
     """A drawn source with a book and the day's figures beside each tick; the ticks and their order stay as they are."""
 
-    def __init__(self, source: Source, band: Band, seed: int) -> None:
-        """``source`` writes prices of whole fen; one tick asks for the same draws, however its batches are cut."""
+    def __init__(self, source: Source, grids: Grids, seed: int) -> None:
+        """One tick asks for the same draws, however its batches are cut."""
         self._source = source
-        self._band = band
+        self._grids = grids
         self._draw = random.Random(f"books {seed}").getrandbits
         self._days: dict[str, _Day] = {}
 
@@ -73,21 +70,16 @@ class Booked:
 
     def _beside(self, text: str) -> str:
         tick: dict[str, Any] = orjson.loads(text)
-        code, price = tick["code"], round(tick["price"] * 100)
+        code, price = tick["code"], round(tick["price"] * _E4)
         day = self._days.get(code)
         if day is None:
             day = self._days[code] = _Day()
         date = (tick["time"] + SHANGHAI_MS) // DAY_MS
         day.enter(date, price, tick.get("volume") or 0, tick.get("turnover") or 0.0)
-        low, high = self._band(code)
-        bought = tick.get("side") == "buy" and price < high
-        best_bid = price - 1 if bought or price <= low else price
-        more: dict[str, Any] = {
-            "bids": [self._level(fen) for fen in range(best_bid, best_bid - LEVELS, -1) if fen >= low],
-            "asks": [self._level(fen) for fen in range(best_bid + 1, best_bid + 1 + LEVELS) if fen <= high],
-            "open": day.open / 100,
-            "high": day.high / 100,
-            "low": day.low / 100,
+        more: dict[str, Any] = self._book(code, price, buyer=tick.get("side") == "buy") | {
+            "open": day.open / _E4,
+            "high": day.high / _E4,
+            "low": day.low / _E4,
             "day_volume": day.volume,
             "day_turnover": day.turnover,
         }
@@ -95,7 +87,20 @@ class Booked:
             more["average"] = round(day.turnover / day.volume, 4)
         return f"{text[:-1]},{orjson.dumps(more).decode()[1:]}"
 
-    def _level(self, fen: int) -> list[float]:
+    def _book(self, code: str, price: int, *, buyer: bool) -> dict[str, Any]:
+        grid = self._grids(code)
+        if grid is None:
+            return {}
+        low, high, step, lot = grid
+        best = price - step if (buyer and price < high) or price <= low else price
+        bids = range(best, best - LEVELS * step, -step)
+        asks = range(best + step, best + (LEVELS + 1) * step, step)
+        return {
+            "bids": [self._level(level, lot) for level in bids if level >= low],
+            "asks": [self._level(level, lot) for level in asks if level <= high],
+        }
+
+    def _level(self, price: int, lot: int) -> list[float]:
         # Low bits of a product: most levels are small, and a few deep.
         bits = self._draw(22)
-        return [fen / 100, (1 + (bits >> 11) * (bits & 2047) * _DEEPEST // (1 << 22)) * _LOT]
+        return [price / _E4, (1 + (bits >> 11) * (bits & 2047) * _DEEPEST // (1 << 22)) * lot]

@@ -12,7 +12,7 @@ import orjson
 
 from market.times import DAY_MS, SHANGHAI_MS
 from simulator.clock import MarketClock
-from simulator.market import Market
+from simulator.other_kinds import Taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def _day(text: str) -> int:
 class GeneratedFeed:
     """The drawn market on its clock: the seed fixes the ticks, the schedule and the clock fix their times."""
 
-    def __init__(self, market: Market, clock: MarketClock, schedule: Iterator[float]) -> None:
+    def __init__(self, market: Taken, clock: MarketClock, schedule: Iterator[float]) -> None:
         """``schedule`` gives each tick's due time, without end."""
         self._market = market
         self._clock = clock

@@ -13,6 +13,7 @@ from datetime import date
 from itertools import chain, repeat
 
 from market.rules import limit_band_e4, lot
+from simulator.grids import Grid
 from simulator.universe import Activity, Listing
 
 Draw = tuple[int, int, int, int]
@@ -70,10 +71,10 @@ class Market:
         self._unopened = sorted(set(self._pool))
         opening.shuffle(self._unopened)
 
-    def band(self, code: str) -> tuple[int, int]:
-        """The lowest and the highest price of the day, in fen."""
+    def grid(self, code: str) -> Grid:
+        """The prices that a code can have on the day."""
         at = self._index[code]
-        return self._low[at], self._high[at]
+        return Grid(self._low[at] * _E4_PER_FEN, self._high[at] * _E4_PER_FEN, _E4_PER_FEN)
 
     def take(self, times: Sequence[int]) -> tuple[list[str], list[str], list[bool]]:
         """The next ticks, one for each exchange time (ms): their codes, JSON texts and whether shares were traded.

@@ -7,8 +7,11 @@ import math
 import signal
 import time
 from collections.abc import Callable, Sequence
+from datetime import date
 from pathlib import Path
 
+from market.codes import Kind
+from market.kinds import DEFAULT, written
 from market.times import TimeError, parse_time, shanghai_date
 from schemas import UsageError
 from simulator.books import Booked
@@ -19,6 +22,7 @@ from simulator.feeds import provider
 from simulator.market import Market
 from simulator.misbehaviour import ALL
 from simulator.misbehaviour.trading import EqualMs
+from simulator.other_kinds import MixedMarket, OtherMarket, Taken, others
 from simulator.playback import PlayedFeed, VolumeUnit
 from simulator.schedule import opening, steady
 from simulator.server import Settings
@@ -28,14 +32,26 @@ OPENING = "opening"
 FLAT = "flat"
 ORIGINAL = "original"
 _LARGEST_SHARE = 0.9
+_ABROAD = frozenset({"massive", "binance"})
 _FLAT_RATE = 100_000.0
 """How fast the market's own clock runs when nothing holds the ticks back: ticks a second of exchange time."""
 
 
-def generated(*, rate: str = OPENING, codes: int, seed: int, start: str | None = None, books: bool = False) -> Source:
+def generated(
+    *,
+    rate: str = OPENING,
+    codes: int,
+    seed: int,
+    start: str | None = None,
+    books: bool = False,
+    kinds: frozenset[Kind] = DEFAULT,
+) -> Source:
     """The market of a seed; ``rate`` is ticks a second, "opening" or "flat", ``start`` an exchange time.
 
-    With ``books`` each tick has a book and the day's figures beside it.
+    Args:
+        codes: A shares; of other kinds as many as belong to a market of that size.
+        books: each tick has a book and the day's figures beside it.
+        kinds: what is listed.
 
     Raises:
         UsageError: an impossible rate, number of codes or start.
@@ -47,18 +63,42 @@ def generated(*, rate: str = OPENING, codes: int, seed: int, start: str | None =
     else:
         usage = f"--rate {rate} is none of: ticks a second, opening, flat"
         schedule = steady(_FLAT_RATE if rate == FLAT else _positive(rate, usage))
-    market = Market(universe(codes, seed), seed, clock.window.day)
+    market = _market(codes, seed, clock.window.day, kinds)
     source = GeneratedFeed(market, clock, schedule)
-    return Booked(source, market.band, seed) if books else source
+    return Booked(source, market.grid, seed) if books else source
 
 
-def write_codes(path: Path, *, codes: int, seed: int, feed: str) -> None:
+def _market(codes: int, seed: int, day: date, kinds: frozenset[Kind]) -> Taken:
+    shares = Market(universe(codes, seed), seed, day) if Kind.A_SHARE in kinds else None
+    if shares is not None and kinds == DEFAULT:
+        return shares
+    rest = OtherMarket(others(codes, kinds, seed), seed, day)
+    return rest if shares is None else MixedMarket(shares, rest, seed)
+
+
+def listed(codes: int, seed: int, kinds: frozenset[Kind] = DEFAULT) -> list[str]:
+    """The codes of the drawn market, A shares first."""
+    shares = [listing.code for listing in universe(codes, seed)] if Kind.A_SHARE in kinds else []
+    return [*shares, *(listing.code for listing in others(codes, kinds, seed))]
+
+
+def check_kinds(kinds: frozenset[Kind], feed: str) -> None:
+    """Refuse kinds that a provider does not have.
+
+    Raises:
+        UsageError: it is one of markets abroad, for which the drawn A shares stand in.
+    """
+    if kinds != DEFAULT and feed in _ABROAD:
+        raise UsageError(f"--kinds {written(kinds)}: {feed} has none of these: leave --kinds out, or --feed")
+
+
+def write_codes(path: Path, *, codes: int, seed: int, feed: str, kinds: frozenset[Kind] = DEFAULT) -> None:
     """Write the drawn market's codes, one a line, as the feed's ticks name them: a watchlist for a producer.
 
     Raises:
         UsageError: the file can't be written.
     """
-    names = map(provider(feed).writes, (listing.code for listing in universe(codes, seed)))
+    names = map(provider(feed).writes, listed(codes, seed, kinds))
     try:
         path.write_text("".join(f"{name}\n" for name in names), "utf-8")
     except OSError as error:

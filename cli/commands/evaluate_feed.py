@@ -33,6 +33,7 @@ def command(
     symbols: Annotated[str, option("symbols")] = default("symbols"),
     watchlist: Annotated[str | None, option("watchlist")] = default("watchlist"),
     foreign: Annotated[bool, option("foreign")] = default("foreign"),
+    kinds: Annotated[str, option("kinds")] = default("kinds"),
     own_clock: Annotated[bool, option("own_clock")] = default("own_clock"),
     forms: Annotated[
         bool,
@@ -70,7 +71,12 @@ def command(
         raise UsageError(f"--html {html}: there is no such folder")
     tokens = secret("token", token), secret("second_token", second_token)
     targets = _targets(
-        urls or [], (feed, second_feed or None), tokens, symbols=_given(symbols, watchlist), foreign=foreign
+        urls or [],
+        (feed, second_feed or None),
+        tokens,
+        symbols=_given(symbols, watchlist),
+        foreign=foreign,
+        kinds=kinds,
     )
 
     warn_of_clear_text(*((target.provider.name, target.url, target.token) for target in targets))
@@ -101,6 +107,7 @@ def _targets(
     *,
     symbols: str,
     foreign: bool,
+    kinds: str,
 ) -> list[Target]:
     """One feed, or two to be compared.
 
@@ -111,19 +118,19 @@ def _targets(
         raise UsageError("one address, or two to be compared")
     if feeds[1] is not None and len(urls) < 2:
         raise UsageError("--second-feed speaks to a second address: give URL and URL2")
-    first = _target(feeds[0], urls[0] if urls else None, tokens[0], symbols=symbols, foreign=foreign)
+    first = _target(feeds[0], urls[0] if urls else None, tokens[0], symbols=symbols, foreign=foreign, kinds=kinds)
     if len(urls) < 2:
         return [first]
     other = feeds[1] or feeds[0]
     token = tokens[1] or (tokens[0] if other == feeds[0] else None)  # a token is one provider's
-    second = _target(other, urls[1], token, symbols=symbols, foreign=foreign)
+    second = _target(other, urls[1], token, symbols=symbols, foreign=foreign, kinds=kinds)
     same = (first.provider.name, first.url, first.token) == (other, second.url, second.token)
     if same and first.provider.capabilities.second_login == "kicks the first":
         raise UsageError(f"a second connection to {other} ends the first: give another server, or --second-token")
     return [first, second]
 
 
-def _target(feed: str, url: str | None, token: str | None, *, symbols: str, foreign: bool) -> Target:
+def _target(feed: str, url: str | None, token: str | None, *, symbols: str, foreign: bool, kinds: str) -> Target:
     """A feed to judge, on one connection.
 
     Raises:
@@ -132,7 +139,7 @@ def _target(feed: str, url: str | None, token: str | None, *, symbols: str, fore
     from evaluation.run import Target
     from producer.options import ProducerOptions, plan, require_tokens
 
-    what = plan(ProducerOptions("", url=url, feed=feed, token=token, symbols=symbols, foreign=foreign))
+    what = plan(ProducerOptions("", url=url, feed=feed, token=token, symbols=symbols, foreign=foreign, kinds=kinds))
     if len(what.sources) > 1:
         most = what.most
         raise UsageError(

@@ -68,8 +68,9 @@ def command(
         ),
     ] = "opening",
     codes: Annotated[
-        int, typer.Option(metavar="N", rich_help_panel=_MARKET, help="how many stocks the market has")
+        int, typer.Option(metavar="N", rich_help_panel=_MARKET, help="how many A shares the market has")
     ] = 5400,
+    kinds: Annotated[str, option("kinds")] = default("kinds"),
     ticks_per_frame: Annotated[
         int, typer.Option(metavar="N", rich_help_panel=_SERVER, help="most ticks of one frame", min=1, max=10_000)
     ] = 50,
@@ -222,7 +223,8 @@ def command(
 
     import uvloop
 
-    from simulator.run import FLAT, equal_share, generated, recorded, simulate, with_equal_trades
+    from market.kinds import parse as parse_kinds
+    from simulator.run import FLAT, check_kinds, equal_share, generated, recorded, simulate, with_equal_trades
     from simulator.run import write_codes as write
     from simulator.server import Settings
 
@@ -232,13 +234,15 @@ def command(
     if play is not None:
         source, pace = recorded(play, speed=speed, start=start, volume_unit=unit, books=books), speed
     else:
+        named = parse_kinds(kinds)
+        check_kinds(named, feed.value)
         if write_codes is not None:
-            write(write_codes, codes=codes, seed=seed, feed=feed.value)
-        source, pace = generated(rate=rate, codes=codes, seed=seed, start=start, books=books), rate
+            write(write_codes, codes=codes, seed=seed, feed=feed.value, kinds=named)
+        source, pace = generated(rate=rate, codes=codes, seed=seed, start=start, books=books, kinds=named), rate
     if market_page and ledger is None:
         raise UsageError("--market-page is a page of the ledger: give --ledger DIR")
-    kinds = [] if misbehave is None else [name.strip() for name in misbehave.split(",")]
-    source = with_equal_trades(source, equal_share(equal_ms, kinds), seed)
+    faults = [] if misbehave is None else [name.strip() for name in misbehave.split(",")]
+    source = with_equal_trades(source, equal_share(equal_ms, faults), seed)
     settings = Settings(
         host=host,
         port=port,
@@ -253,7 +257,7 @@ def command(
         ledger=ledger,
         feed=feed.value,
         connections=connections,
-        misbehave=kinds,
+        misbehave=faults,
         misbehave_every=misbehave_every,
         seed=seed,
         kill_line_every=kill_line_every,

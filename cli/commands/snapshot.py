@@ -29,20 +29,23 @@ def command(
 ) -> None:
     """Show the latest state of stocks, from a worker's memory.
 
-    Prices are compared with the close of the day before. Times are Shanghai's. Exit code 1 where no tick of one of them
+    Prices are compared with the close of the day before. Times are Shanghai's. Names stand behind the figures where the
+    worker knows them (`ashare instruments apply`) and there is room. Exit code 1 where no tick of one of them
     was seen, 2 where one can't be a code and the others were seen.
 
     Example: ashare snapshot 600519 000001
     """
     import sys
 
-    from cli.lines import WIDE, head
+    from cli.lines import WIDE, head, with_name
     from cli.tables import width
     from cli.terminal import Colour, write
+    from market.kinds import resolved
     from schemas.topics import SNAPSHOTS
 
-    headed, wide = False, (width() or WIDE) >= WIDE
-    codes = [code.strip() for some in codes for code in some.split(",") if code.strip()]
+    headed, room = False, width()
+    wide = (room or WIDE) >= WIDE
+    codes = [resolved(code.strip()) for some in codes for code in some.split(",") if code.strip()]
     found, wrong = _ask(worker.rstrip("/"), list(dict.fromkeys(codes)))
     for code in codes:
         one = found[code]
@@ -52,7 +55,8 @@ def command(
         if as_json:
             print(printable_json(json.dumps(one, ensure_ascii=False)))
             continue
-        told = printable(_line(worker, one, wide=wide))
+        name = one.get("name") if isinstance(one.get("name"), str) else None
+        told = with_name(printable(_line(worker, one, wide=wide)), name, SNAPSHOTS, wide=wide, room=room)
         if not headed:
             write(head(SNAPSHOTS, wide=wide))
             headed = True

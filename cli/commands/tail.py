@@ -31,7 +31,8 @@ def command(
     """Print the records of a topic as they come, until Ctrl-C.
 
     Times are Shanghai's. Order is kept per code: a code's records are in one partition. Prices that rose are red and
-    those that fell green, as in China, with + and -; NO_COLOR=1 leaves the colours out. Dead letters are printed with
+    those that fell green, as in China, with + and -; NO_COLOR=1 leaves the colours out. Names stand behind the figures
+    where they are known (`ashare instruments apply`) and there is room. Dead letters are printed with
     their reason; --json wraps what they hold as text.
 
     Example: ashare tail price-changes --codes 600519,000001
@@ -41,21 +42,25 @@ def command(
     import logging
 
     from cli.following import follow, topic_name
-    from cli.lines import WIDE, as_line, as_text, head, moved
+    from cli.lines import WIDE, as_line, as_text, head, moved, with_name
+    from cli.names import Names
     from cli.tables import hanging, width
     from cli.terminal import Colour, coloured, write
+    from market.kinds import resolved
 
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     name = topic_name(topic)
-    wanted = frozenset(filter(None, (code.strip() for code in codes.split(","))))
+    wanted = frozenset(filter(None, (resolved(code.strip()) for code in codes.split(","))))
     room, colours = width(), coloured()
     wide = room is None or room >= WIDE
+    names = Names(bootstrap, "" if as_json else name)
 
     def show(record: Any) -> None:
         if as_json:
             write(as_text(name, record))
             return
         line, way = as_line(name, record, wide=wide), moved(name, record) if colours else 0.0
+        line = with_name(line, names.of(record.key), name, wide=wide, room=room)
         colour = Colour.RED if way > 0 else Colour.GREEN if way < 0 else None
         for part in hanging(line, room):
             write(part, colour)
@@ -65,7 +70,9 @@ def command(
             follow(bootstrap, name, earliest=start is From.EARLIEST, limit=limit, codes=wanted)
         ) as records:
             titles = "" if as_json else head(name, wide=wide)
+            names.start()
             async for some in records:
+                await names.ready()
                 if titles:
                     write(titles)
                     titles = ""

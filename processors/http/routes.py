@@ -14,8 +14,10 @@ from aiohttp import web
 
 from broker.exposition import Exposition
 from broker.http_guard import Rules, answer, body, guard, host_names, refusal
+from instruments.known import Known
 from jobs.snapshots import SnapshotRow
 from market.codes import UnknownCode, instrument
+from processors.http.facts import facts_of
 from processors.http.peers import HOP, PeerError, Peers, ServedSnapshot
 from processors.streaming.runner import AgentRunner
 from schemas import encode
@@ -119,6 +121,7 @@ class Routes:
         hosts: Iterable[str] = (),
         peer_secret: str | None = None,
         exposition: Exposition | None = None,
+        known: Known | None = None,
     ) -> None:
         """Routes over the table of the snapshots agent, where the worker runs it.
 
@@ -126,8 +129,10 @@ class Routes:
             hosts: names of this worker, besides addresses and loopback.
             peer_secret: what the workers of the group share.
             exposition: answers ``/metrics``; without it, there are none.
+            known: of instruments, whose name and limits snapshots are answered with.
         """
         self._exposition = exposition
+        self._known = Known() if known is None else known
         self._group = None if snapshots is None else Group(snapshots)
         self._health = health
         self._status = status
@@ -280,9 +285,15 @@ class Routes:
         assert self._group is not None
         self._group.check_lease()
         if not isinstance(found, SnapshotRow):
-            return encode(found)
+            return encode(found)[:-1] + facts_of(self._known, found) + b"}"
         age = self._group.age_ms(found.partition)
-        return encode(found.record())[:-1] + (b',"age_ms":null}' if age is None else b',"age_ms":%d}' % age)
+        record = found.record()
+        return (
+            encode(record)[:-1]
+            + (b',"age_ms":null' if age is None else b',"age_ms":%d' % age)
+            + facts_of(self._known, record)
+            + b"}"
+        )
 
     async def _close(self, _application: web.Application) -> None:
         await self._peers.close()

@@ -7,7 +7,8 @@ from functools import lru_cache
 
 import msgspec
 
-from market.codes import UnknownCode, instrument, normalise
+from market.codes import Instrument, Kind, UnknownCode, instrument
+from market.kinds import DEFAULT, lacking, resolve
 from producer.feeds.errors import UnreadableError
 from producer.feeds.limits import BEYOND, CODES, FOREIGN_CODES
 from producer.feeds.provider import Units
@@ -27,43 +28,45 @@ class Listing(msgspec.Struct, frozen=True, gc=False):
 class Listings:
     """Reads one feed's codes, and remembers them."""
 
-    def __init__(self, units: Units, *, foreign: bool, home: str = "") -> None:
+    def __init__(self, units: Units, *, foreign: bool, home: str = "", kinds: frozenset[Kind] = DEFAULT) -> None:
         """A feed that has named no code yet.
 
         Args:
             foreign: let through what is not an A share, but no more than ``FOREIGN_CODES`` of them.
+            kinds: let these through; of what is not an A share, likewise no more.
             home: the one exchange of the feed, outside of China; its symbols are written without it.
         """
         self._units = units
         self._foreign = foreign
         self._home = home
+        self._kinds = kinds
         self._foreign_codes: set[str] = set()
         self._known: dict[str, Listing] = {}
         self.get = self._known.get
         """The listing of a code that was found before, else ``None``."""
 
     def find(self, written: str) -> Listing:
-        """The listing of a code in any form that ``market.codes.normalise`` reads, or of a symbol of ``home``.
+        """The listing of a code in any form that ``market.kinds.resolve`` reads, or of a symbol of ``home``.
 
         A symbol is letters and digits in capitals, dots and dashes, 16 at most.
 
         Raises:
-            UnreadableError: it names nothing, or not an A share, or one code too many that is not.
+            UnreadableError: it names nothing, or what is not let through, or one code too many that is not an A share.
         """
         try:
             if self._home:
                 found = instrument(f"{written.replace('.', '-')}.{self._home}")
             else:
-                found = instrument(normalise(written.strip()))
+                found = instrument(resolve(written.strip()))
         except UnknownCode as error:
             raise UnreadableError(f"code: {error}") from error
-        if not (self._home or self._foreign or found.a_share):
-            raise UnreadableError(f"code: {found.code} is not an A share; --foreign lets it through")
+        if not (self._home or self._foreign or found.kind in self._kinds):
+            raise UnreadableError(f"code: {_refusal(found, self._kinds)}")
         if not found.a_share:
             self._keep_foreign(found.code)
         if len(self._known) >= CODES:
             self._known.clear()
-        listing = Listing(found.code, found.exchange, self._units.shares_per_unit(found.board))
+        listing = Listing(found.code, found.exchange, self._units.shares_per_unit(found.board, found.kind))
         self._known[written] = listing
         return listing
 
@@ -80,6 +83,15 @@ class Listings:
         self._foreign_codes.add(code)
 
 
+def _refusal(found: Instrument, kinds: frozenset[Kind]) -> str:
+    """Why an instrument is not let through, and what lets it."""
+    named = lacking(found, kinds)
+    if found.a_share and named is not None:
+        return named
+    way = "" if named is None else f" ({named})"
+    return f"{found.code} is not an A share; --foreign lets it through{way}"
+
+
 @lru_cache(maxsize=32_768)
 def suffixed(code: str, separator: str = ".") -> str:
     """``600519.SH``, ``000001.SZ``, ``920819.BJ``; an index or a fund, ``000001.SSE`` here, likewise.
@@ -88,7 +100,7 @@ def suffixed(code: str, separator: str = ".") -> str:
         UsageError: it is not a code.
     """
     try:
-        found = instrument(normalise(code))
+        found = instrument(resolve(code))
     except UnknownCode as error:
         raise UsageError(str(error)) from error
     symbol = found.code.partition(".")[0]
@@ -131,6 +143,6 @@ def read_codes(written: object) -> tuple[str, ...] | None:
 
 def _one_form(written: str) -> str:
     try:
-        return normalise(written)
+        return resolve(written)
     except UnknownCode:
         return written

@@ -59,7 +59,9 @@ class JsonFeed(ABC):
         self._units = options.units or self.capabilities.units
         self._rule = self._units.turnover
         self._sides, self._yuan = self.sides, self.yuan  # once a tick: those of an instance are found sooner
-        self._listings = Listings(self._units, foreign=options.foreign, home=self.capabilities.home)
+        self._listings = Listings(
+            self._units, foreign=options.foreign, home=self.capabilities.home, kinds=options.kinds
+        )
         self._time = time_reader(self._units.time)
         self._earliest, self._latest = ms_between(self._units.time)
         self._greeted = False

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from market.codes import Board
+from market.codes import Board, Kind
+from market.kinds import DEFAULT
 from producer.feeds.decoded import Decoded, Frame
 from producer.feeds.guard import Guard
 
@@ -27,6 +28,8 @@ TimeUnit = Literal["auto", "s", "ms", "us", "ns"]
 
 LOT = 100
 """Shares, on every board: STAR's and Beijing's smallest orders are other sizes of the same unit."""
+BOND_LOT = 10
+"""Convertible bonds of a lot, of 100 yuan each: a lot is 1,000 yuan of face value at both exchanges."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +49,11 @@ class Units:
     turnover: TurnoverRule = "carried"
     time: TimeUnit = "auto"
 
-    def shares_per_unit(self, board: Board) -> int:
+    def shares_per_unit(self, board: Board, kind: Kind = Kind.A_SHARE) -> int:
         """What the feed's volume of an instrument on this board is multiplied with."""
-        return LOT if self.volume_by_board.get(board, self.volume) == "lots" else 1
+        if self.volume_by_board.get(board, self.volume) == "shares":
+            return 1
+        return BOND_LOT if kind is Kind.CONVERTIBLE else LOT
 
 
 @dataclass(frozen=True)
@@ -189,6 +194,7 @@ class Options:
     Attributes:
         units: instead of those declared.
         foreign: let through what is not an A share but carries its exchange in the code.
+        kinds: let through these kinds.
         trades_only: ask the server for ticks with a trade alone, where it can filter.
         as_string: list codes in a comma string, where the provider takes both forms.
         spelling: how a code was given, by its one form, for servers that may know no other (the post's).
@@ -197,6 +203,7 @@ class Options:
 
     units: Units | None = None
     foreign: bool = False
+    kinds: frozenset[Kind] = DEFAULT
     trades_only: bool = False
     as_string: bool = False
     spelling: Mapping[str, str] = field(default_factory=dict)

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from market.codes import UnknownCode, normalise
+from market.codes import UnknownCode
+from market.kinds import resolve
 from producer.errors import ReconnectNeededError
 from producer.feeds.decoded import Answer, FeedTick
 from producer.line.pacing import Message
@@ -170,6 +171,6 @@ def _as_seen(codes: Sequence[str] | None) -> set[str]:
 
 def _one_form(code: str) -> str:
     try:
-        return normalise(code)
+        return resolve(code)
     except UnknownCode:
         return code

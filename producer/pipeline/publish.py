@@ -23,7 +23,8 @@ from producer.pipeline.arbitration import Admitted, Arbiter
 from producer.pipeline.counters import Counters
 from producer.pipeline.event import Event
 from producer.pipeline.events import Events
-from producer.pipeline.quality import Flaws, Gate, Row
+from producer.pipeline.judged import Row
+from producer.pipeline.quality import Flaws, Gate
 from producer.pipeline.redundancy import RedundantLine
 from schemas import DeadLetter
 from schemas.dead_letters import to_kafka

@@ -12,13 +12,14 @@ Which layer judges what:
 The flaws, as ``quality`` names them (a text, comma between several; a reader takes one that it does not know for
 unknown, since more may be added):
 
-- ``unknown_code``: not among the codes that were asked for, where a list was, or of a range that the exchange does not
-  use any more;
+- ``unknown_code``: not among the codes that were asked for, where a list was; or of a range that the exchange does not
+  use any more; or an A share that is not in the list of instruments, where that has all of its exchange;
 - ``off_grid``: the price is not a multiple of the tick size. Judged of A and B shares, funds and convertible bonds, in
   1/10,000 yuan, so that the noise of a float is not a flaw;
-- ``outside_limits``: the price is outside of the day's limit band, which needs a previous close of that day. Judged of
-  A shares, once a tick of the day has carried one. The first days of a listing have no limit, and a listing's day is
-  not known here: its ticks are marked then;
+- ``outside_limits``: the price is outside of the day's limit band. It is that of the list of instruments
+  (``ashare.instruments.v1``) where that has the day's; else it needs a previous close of that day, and is judged of A
+  shares, and of the funds and convertible bonds that ``--kinds`` names, once a tick of the day has carried one. The
+  first days of a listing have no limit: where the list does not have the listing's day, its ticks are marked then;
 - ``future``: the time is more than ``FUTURE_MS`` ahead of the receipt. Where the feed has a clock of its own (a
   recording, a simulator; either may run ahead of ours), the time is later than the end of the trading day that follows
   the stream's clock, and is not confirmed: ticks of ``CONFIRMING`` codes, without one in between that is not ahead,
@@ -29,8 +30,8 @@ unknown, since more may be added):
   session's end, is not stale, and 02:00 at 10:00 is, as of a feed that writes UTC. Elsewhere, whose hours are not known
   here: more than a day. Not judged where the feed has a clock of its own;
 - ``backwards``: the time is before that of an earlier tick of the code;
-- ``off_session``: the exchange is closed at that time, or it is lunch. Judged of A shares; ``GRACE_MS`` are given to
-  prints that a session's end leaves behind;
+- ``off_session``: the exchange is closed at that time, or it is lunch. Judged where limits are;
+  ``GRACE_MS`` are given to prints that a session's end leaves behind;
 - ``crossed_book``: the best bid is not below the best ask. Judged in continuous trading, on the mainland's exchanges;
 - ``disordered_book``: the levels of a side are not in order, the best first;
 - ``day_figures``: the day's highest price is below the tick's, or its lowest above it, and so may be each other's.
@@ -41,17 +42,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import Any
 
+from instruments.known import Known
 from market.calendar import known_until
-from market.codes import EXCHANGES, Board, Instrument, Kind, UnknownCode, a_share_prefixes, instrument, normalise
+from market.codes import EXCHANGES, Board, Kind, UnknownCode, a_share_prefixes, instrument
+from market.kinds import DEFAULT, resolve
 from market.prices import SCALE, to_e4
-from market.rules import limit_band_e4, tick_size_e4
+from market.rules import tick_size_e4
 from market.sessions import Phase, sessions
 from market.times import DAY_MS, SHANGHAI_MS, day_start, shanghai_date
 from producer.feeds.decoded import FeedTick
 from producer.feeds.limits import CODES
 from producer.pipeline.book import held_against
+from producer.pipeline.judged import Row
 from producer.pipeline.stream_clock import StreamClock
 
 UNKNOWN_CODE = "unknown_code"
@@ -72,81 +75,9 @@ Flaws = Mapping[int, str]
 
 _REVIEW_MS = 3_600_000
 _STRETCHES = 256
-_EVER = 1 << 62
 _LOOKED_BACK = 30
 """Days without trading; no holiday is longer."""
-_ALL_PRICES = (0, _EVER)
-_NO_PRICE = (_EVER, 0)
 _WITH_GRID = frozenset({Kind.A_SHARE, Kind.B_SHARE, Kind.FUND, Kind.CONVERTIBLE})
-
-
-class _Quick:
-    """What a tick that is well is compared with, side by side: of 5,000 codes, most are in no cache.
-
-    Attributes:
-        last: the latest time so far, ms since the epoch.
-        until: times from ``last`` to before this are in the stretch of trading that ``last`` is in.
-        price: the last one that was well, in yuan; ``None`` before the first, and when the rules change.
-        low, high: 1/10,000 yuan; prices that are well lie between them, and none does while the code is unknown.
-        grid: the tick size, 1/10,000 yuan; 1 where it is not judged.
-        close: the previous close, in yuan, that the band was made of.
-        beside: what the gate's user keeps beside a code.
-    """
-
-    __slots__ = ("beside", "close", "grid", "high", "last", "low", "price", "until")
-
-    last: int
-    until: int
-    price: float | None
-    low: int
-    high: int
-    grid: int
-    close: float | None
-    beside: Any
-
-
-class Row(_Quick):
-    """What is known of a code.
-
-    Attributes:
-        code: as its first tick had it.
-        band: the day's limits, 1/10,000 yuan; ``None`` where they are not known, or there are none.
-        day: days since the epoch, in Shanghai.
-    """
-
-    __slots__ = ("band", "board", "code", "day", "exchange", "share", "unknown")
-
-    def __init__(self, code: str, named: Instrument | None, grid: int) -> None:
-        """A code before its first tick."""
-        self.code = code
-        self.share = named is not None and named.a_share
-        self.exchange = named.exchange if named else ""
-        self.board = named.board if named else Board.OTHER
-        self.grid = grid
-        self.last = self.until = 0
-        self.day = -1
-        self.unknown = True
-        self.close = None
-        self.band: tuple[int, int] | None = None
-        self.beside = None
-        self.bound()
-
-    def begin(self, day: int) -> None:
-        """Start a day: its close, and so its band, is not known yet."""
-        self.day = day
-        self.close = self.band = None
-        self.bound()
-
-    def learn(self, close: float, on: date) -> None:
-        """Take a previous close of the row's day."""
-        self.close = close
-        self.band = limit_band_e4(to_e4(close), self.board, on) if self.share else None
-        self.bound()
-
-    def bound(self) -> None:
-        """Make ``low`` and ``high`` of what is known."""
-        self.price = None
-        self.low, self.high = _NO_PRICE if self.unknown else self.band or _ALL_PRICES
 
 
 class Gate:
@@ -158,12 +89,20 @@ class Gate:
     """
 
     def __init__(
-        self, *, quarantine: bool = False, codes: Iterable[str] | None = None, clock_of_its_own: bool = False
+        self,
+        *,
+        quarantine: bool = False,
+        codes: Iterable[str] | None = None,
+        clock_of_its_own: bool = False,
+        kinds: frozenset[Kind] = DEFAULT,
+        known: Known | None = None,
     ) -> None:
         """A gate that has seen nothing yet.
 
         Args:
             codes: those asked for, ``None`` for a whole market.
+            kinds: whose limits and hours are judged, besides those of A shares.
+            known: the list of instruments; who changes it calls ``informed``.
             clock_of_its_own: the feed's times are not compared with the local clock, but with the stream's own.
         """
         self.quarantine = quarantine
@@ -171,6 +110,8 @@ class Gate:
         self._own = StreamClock() if clock_of_its_own else None
         self._fresh: dict[tuple[str, Board], tuple[int, int]] = {}
         self._rows: dict[str, Row] = {}
+        self._kinds = kinds
+        self._known = Known() if known is None else known
         self._wanted: frozenset[str] | None = None
         self._stretches: dict[tuple[date, str, Board], tuple[tuple[int, int], ...]] = {}
         self._review_at = 0
@@ -181,6 +122,14 @@ class Gate:
     def expect(self, codes: Iterable[str] | None) -> None:
         """Take a new list of the codes asked for, in any form that ``market.codes.normalise`` reads."""
         self._wanted = None if codes is None else frozenset(map(_canonical, codes))
+        self._review_at = 0
+
+    def informed(self, codes: Iterable[str]) -> None:
+        """The list of instruments says something else of these codes: their next ticks are judged by it."""
+        for code in codes:
+            row = self._rows.get(code)
+            if row is not None:
+                row.inform(self._known.get(code))
         self._review_at = 0
 
     def judge(  # noqa: C901 - once a tick: a call of its own for each question costs more
@@ -246,7 +195,7 @@ class Gate:
         unknown = self._unknown(tick.code, time)
         if believed and day >= row.day:
             if day > row.day:
-                row.begin(day)
+                row.begin(day, shanghai_date(time))
             if unknown is not row.unknown:
                 row.unknown = unknown
                 row.bound()
@@ -323,12 +272,17 @@ class Gate:
             named = instrument(code)
         except UnknownCode:
             return True
-        return named.a_share and not any(code.startswith(r.prefix) for r in a_share_prefixes(shanghai_date(time)))
+        if not named.a_share:
+            return False
+        listed = self._known.lists(code, named.exchange)
+        if listed is not None:
+            return not listed
+        return not any(code.startswith(r.prefix) for r in a_share_prefixes(shanghai_date(time)))
 
     def _stretch(self, row: Row, time: int) -> int | None:
         """The end of the stretch of trading that a time is in, ``None`` where there is none."""
         day = shanghai_date(time)
-        if not row.share:
+        if not row.judged:
             return day_start(day) + DAY_MS
         stretches = self._stretches_of(day, row.exchange, row.board)
         return max((end for start, end in stretches if start <= time < end), default=None)
@@ -354,7 +308,7 @@ class Gate:
         except UnknownCode:
             named = None
         grid = tick_size_e4(code) if named and named.kind in _WITH_GRID else 1
-        row = self._rows[code] = Row(code, named, grid)
+        row = self._rows[code] = Row(code, named, grid, self._kinds, self._known.get(code))
         return row
 
     def _review(self, now: int) -> None:
@@ -366,6 +320,6 @@ class Gate:
 
 def _canonical(code: str) -> str:
     try:
-        return normalise(code.strip())
+        return resolve(code.strip())
     except UnknownCode:
         return code.strip()

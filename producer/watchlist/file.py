@@ -17,7 +17,8 @@ from pathlib import Path
 
 import msgspec
 
-from market.codes import UnknownCode, normalise
+from market.codes import UnknownCode
+from market.kinds import resolve
 from schemas import UsageError
 from schemas.text_files import decoded
 
@@ -33,6 +34,8 @@ _HEAD = "# Codes to subscribe, one a line. A running producer takes changes up w
 
 def parse(text: str, where: str = "the watchlist") -> list[str]:
     """The codes of a watchlist, each once, in order; ``600519.SH`` and the like become the one form, 600519.
+
+    Bare digits that can be nothing but a fund, a convertible bond or an index are taken too: 510300 is 510300.SSE.
 
     Raises:
         UsageError: names what is not a code, and where it stands.
@@ -186,13 +189,13 @@ def _words(written: str) -> list[str]:
 
 def _code(written: str, where: str) -> str:
     try:
-        return normalise(written)
+        return resolve(written)
     except UnknownCode as error:
         raise UsageError(f"{where}: {error}") from error
 
 
 def _known(written: str) -> str | None:
     try:
-        return normalise(written)
+        return resolve(written)
     except UnknownCode:
         return None

@@ -8,6 +8,8 @@ import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from market import kinds
+from market.codes import Kind
 from producer.watchlist import file as watchlist
 from schemas import UsageError
 
@@ -19,17 +21,25 @@ LOOK_SECONDS = 0.5
 class Watch:
     """Keeps a producer's list and its file the same."""
 
-    def __init__(self, path: Path | None, codes: Sequence[str] | None, take: Callable[[Sequence[str]], None]) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        codes: Sequence[str] | None,
+        take: Callable[[Sequence[str]], None],
+        allowed: frozenset[Kind] | None = None,
+    ) -> None:
         """Watch a file.
 
         Args:
             path: of the file; without one, changes last as long as the producer does.
             codes: the list in force, ``None`` for the whole market, which has no list to change.
             take: takes up a new list, or raises ``UsageError`` and leaves everything as it was.
+            allowed: kinds that codes may be of; ``None`` for any.
         """
         self.path = path
         self.codes = None if codes is None else list(codes)
         self._take = take
+        self._allowed = allowed
         self._stamp = watchlist.stamp(path) if path else None
 
     def change(
@@ -93,10 +103,12 @@ class Watch:
         """Have the list taken up.
 
         Raises:
-            UsageError: it is empty, or not taken.
+            UsageError: it is empty, has a code of a kind that is not asked for, or is not taken.
         """
         if not wanted:
             raise UsageError("no code would be left: stop the producer instead")
+        if self._allowed is not None:
+            kinds.check(wanted, self._allowed)
         self._take(wanted)
 
     def _took(self, wanted: list[str]) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from simulator.feed import Subscription
-from simulator.feeds.forms import code_of, suffixed
+from simulator.feeds.forms import code_of, lot_of, suffixed
 from simulator.feeds.prints import Print
 from simulator.feeds.provider import (
     POLICY_VIOLATION,
@@ -37,7 +37,6 @@ SILENT_SECONDS = 30.0
 LEAST_SECONDS = 0.9
 """Between requests: the documented second, less what a network may squeeze it by."""
 _DIRECTIONS = {"buy": 1, "sell": 2, None: 0}
-_LOT = 100
 _SHORT_OF_A_TOKEN = text({"msg": "token is required", "ret": 401})
 
 
@@ -127,13 +126,13 @@ def _error(ret: int, msg: str) -> str:
 
 def _push(one: Print, *, swapped: bool) -> Sent:
     seq = 2 * one.number
-    lots = None if one.volume is None else one.volume / _LOT
+    lots = None if one.volume is None else one.volume / lot_of(one.code)
     tick: Json = {"code": one.code, "price": one.price, "time": one.time, "seq": seq}
     volume = turnover = ""
     if lots is not None:
         volume, turnover = plain(lots), f"{one.price * lots:.6f}"
         tick["volume"] = one.volume
-        tick["turnover"] = round(one.price * lots * _LOT, 4)
+        tick["turnover"] = round(one.price * lots * lot_of(one.code), 4)
     if one.side is not None:
         tick["side"] = one.side
     direction = _DIRECTIONS[one.side]

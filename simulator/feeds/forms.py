@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from market.codes import UnknownCode, instrument, normalise
+from market.codes import Kind, UnknownCode, instrument
+from market.kinds import resolve
 
 _SUFFIXES = {"SSE": "SH", "SZSE": "SZ", "BSE": "BJ"}
 
@@ -22,9 +23,18 @@ def suffixed(code: str, separator: str = ".") -> str:
 def code_of(written: str) -> str | None:
     """The code in the one form that ``market.codes`` knows, ``None`` for what is none."""
     try:
-        return normalise(written)
+        return resolve(written)
     except UnknownCode:
         return None
+
+
+@lru_cache(maxsize=32_768)
+def lot_of(code: str) -> int:
+    """Shares of a lot, or convertible bonds of one."""
+    try:
+        return 10 if instrument(code).kind is Kind.CONVERTIBLE else 100
+    except UnknownCode:
+        return 100
 
 
 _LETTERS = str.maketrans("0123456789", "ABCDEFGHIJ")

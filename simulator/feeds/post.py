@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from market.kinds import resolved
 from simulator import framing
 from simulator.feed import Subscription
 from simulator.feeds.prints import Print
@@ -123,6 +124,7 @@ class PostSession(Session):
                 )
             self.subscription, self.fresh = Subscription(None, trades_only), None
             return [self._subscribed(ALL)]
+        symbols = [self._listed(code) for code in symbols]
         known = [code for code in symbols if self.terms.knows(code)]
         unknown = [code for code in symbols if not self.terms.knows(code)]
         answers = []
@@ -138,6 +140,10 @@ class PostSession(Session):
             answers.append({"type": "error", "code": "unknown_symbol", "message": text, "symbols": unknown})
         return answers
 
+    def _listed(self, code: str) -> str:
+        """What is not an A share as the market has it, from any form; an A share is known by its digits alone."""
+        return found if "." in (found := resolved(code)) and self.terms.knows(found) else code
+
     def _subscribed(self, symbols: list[str] | str) -> dict[str, Any]:
         return {"type": "subscribed", "symbols": symbols, "trades_only": self.subscription.trades_only}
 
@@ -151,7 +157,7 @@ class PostSession(Session):
             raise MessageError(
                 "invalid_symbols", "no single code can be taken out of the whole market: unsubscribe * first"
             )
-        self.subscription = Subscription(have.difference(symbols), self.subscription.trades_only)
+        self.subscription = Subscription(have.difference(map(self._listed, symbols)), self.subscription.trades_only)
         return [{"type": "unsubscribed", "symbols": symbols}]
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from simulator.feed import Subscription
 from simulator.feeds.cumulative import Differences
-from simulator.feeds.forms import code_of, suffixed
+from simulator.feeds.forms import code_of, lot_of, suffixed
 from simulator.feeds.prints import Print
 from simulator.feeds.provider import (
     POLICY_VIOLATION,
@@ -31,7 +31,6 @@ from simulator.feeds.provider import (
     whole,
 )
 
-_LOT = 100
 _UNAUTHORISED = text({"code": "UNAUTHORIZED", "message": "invalid api key"})
 
 
@@ -96,7 +95,7 @@ class TickFlowSession(Session):
         data: Json = {
             "symbol": suffixed(one.code),
             "last_price": one.price,
-            "volume": whole(one.day_volume / _LOT) if one.genuine else 0,
+            "volume": whole(one.day_volume / lot_of(one.code)) if one.genuine else 0,
             "amount": one.day_turnover if one.genuine else 0,
             "timestamp": one.time,
         }

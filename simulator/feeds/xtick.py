@@ -19,7 +19,7 @@ import orjson
 
 from simulator.feed import Subscription
 from simulator.feeds.cumulative import Differences
-from simulator.feeds.forms import code_of, suffixed
+from simulator.feeds.forms import code_of, lot_of, suffixed
 from simulator.feeds.prints import Print
 from simulator.feeds.provider import (
     POLICY_VIOLATION,
@@ -40,7 +40,6 @@ from simulator.feeds.provider import (
 SINGLE_CODES = 50
 _CLASSES = {"tick.SH.1": "SSE", "tick.SZ.1": "SZSE", "tick.BJ.1": "BSE"}
 _OF_EXCHANGE = {exchange: name for name, exchange in _CLASSES.items()}
-_LOT = 100
 _LEVELS = 5
 
 
@@ -114,7 +113,7 @@ class XTickSession(Session):
         return Sent(packed(packet, self.form.shape), binary=True, ticks=ticks)
 
     def _tick(self, one: Print) -> Json:
-        lots = whole(one.day_volume / _LOT)
+        lot = lot_of(one.code)
         tick: Json = {
             "time": one.time,
             "lastPrice": one.price,
@@ -123,13 +122,13 @@ class XTickSession(Session):
             "low": one.low,
             "lastClose": one.previous_close or 0.0,
             "amount": whole(one.day_turnover),
-            "volume": lots,
+            "volume": whole(one.day_volume / lot),
         }
         if not one.genuine:
             tick |= dict.fromkeys(("lastPrice", "open", "high", "low", "amount", "volume"), 0)
         if self.form.swapped:
             tick = {key: str(value) for key, value in tick.items()}
-        (bid, bid_sizes), (ask, ask_sizes) = _arrays(one.bids), _arrays(one.asks)
+        (bid, bid_sizes), (ask, ask_sizes) = _arrays(one.bids, lot), _arrays(one.asks, lot)
         book = {"askPrice": ask, "bidPrice": bid, "askVol": ask_sizes, "bidVol": bid_sizes}
         return tick | ({key: list(map(str, some)) for key, some in book.items()} if self.form.swapped else book)
 
@@ -147,11 +146,11 @@ class XTickSession(Session):
         return tick
 
 
-def _arrays(levels: list[list[float]] | None) -> tuple[list[float], list[float]]:
+def _arrays(levels: list[list[float]] | None, lot: int) -> tuple[list[float], list[float]]:
     """Prices and lots of five levels; what is not there is 0."""
     prices, sizes = [0.0] * _LEVELS, [0.0] * _LEVELS
     for at, (price, shares) in enumerate((levels or [])[:_LEVELS]):
-        prices[at], sizes[at] = price, whole(shares / _LOT)
+        prices[at], sizes[at] = price, whole(shares / lot)
     return prices, sizes
 
 

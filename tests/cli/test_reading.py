@@ -16,7 +16,7 @@ import pytest
 
 from cli.commands import snapshot
 from cli.following import topic_name
-from cli.lines import as_line, as_text, head, moved, yuan
+from cli.lines import as_line, as_text, head, moved, with_name, yuan
 from schemas import UsageError
 from schemas.topics import DEAD_LETTERS, FEED_EVENTS, PRICE_CHANGES, SNAPSHOTS, TICKS
 from tests.cli.pty_of import shown
@@ -52,6 +52,19 @@ EVENT = {"event": "gap", "source": "post-1", "n": 7, "at": 1_795_138_200_123_000
 def test_a_record_is_one_line(topic: str, fields: object, line: str) -> None:
     """Exchange time as the clock in Shanghai; what is not known is a dash; what can't be read stands as it is."""
     assert as_line(topic, record(fields)) == line
+
+
+@pytest.mark.parametrize("topic", [TICKS, PRICE_CHANGES, SNAPSHOTS])
+def test_a_name_stands_behind_a_line_where_there_is_room(topic: str) -> None:
+    """Names begin below each other, whatever the lines before them are; a name obeys nobody and is never cut."""
+    fields = {TICKS: TICK, PRICE_CHANGES: CHANGE, SNAPSHOTS: SNAPSHOT}[topic]
+    line, column = as_line(topic, record(fields), wide=True), len(head(topic, wide=True)) + 2
+    named = with_name(line, "贵州茅台", topic, wide=True, room=None)
+    assert named == f"{line:<{column}}贵州茅台"
+    assert with_name(line, "贵州茅台", topic, wide=True, room=column + 8) == named
+    assert with_name(line, "贵州茅台", topic, wide=True, room=column + 7) == line
+    assert with_name(line, None, topic, wide=True, room=None) == line
+    assert "\x1b" not in with_name(line, "\x1b[2J", topic, wide=True, room=None)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 
 from deploy.embedded import free_port
 
+SAMPLE = str(Path(__file__).parents[1] / "instruments" / "samples" / "own.csv")
 COMMANDS: dict[str, list[str]] = {
     "topics apply": [],
     "topics describe": [],
@@ -24,6 +25,9 @@ COMMANDS: dict[str, list[str]] = {
     "threshold show": [],
     "threshold set": ["600519", "0.5"],
     "threshold unset": ["600519"],
+    "instruments apply": [SAMPLE],
+    "instruments diff": [SAMPLE],
+    "instruments show": ["600519"],
     "acknowledge": [],
     "acl apply": [],
     "acl show": [],
@@ -120,6 +124,10 @@ def test_ctrl_c_ends_it_without_a_traceback(command: str, after: float, tmp_path
         (["produce", "--feed", "alltick", "--symbols", "600519"], "alltick needs a token"),
         (["evaluate-feed", "--feed", "alltick", "--symbols", "600519"], "alltick needs a token"),
         (["produce", "--feed", "nobody"], "nobody"),
+        (["produce", "--symbols", "600519,510300"], "510300 is a fund: add --kinds a-share,fund"),
+        (["produce", "--kinds", "a-share,etf"], "'etf' is not a kind: --kinds takes a-share, fund, convertible, index"),
+        (["evaluate-feed", "--symbols", "123001"], "123001 is a convertible bond: add --kinds a-share,convertible"),
+        (["instruments", "apply", "nowhere.csv"], "nowhere.csv can't be read: No such file or directory"),
         (
             ["store", "query", "SELECT 1", "--day", "30-11-2026"],
             "--day '30-11-2026' is not a date: write it YYYY-",

@@ -126,3 +126,11 @@ def test_a_table_of_another_time_is_refused() -> None:
         Snapshots(NOWHERE, end=1_795_138_200_000)
     with pytest.raises(ArgumentError, match="bootstrap"):
         Snapshots("")
+
+
+@pytest.mark.parametrize("code", ["510300", "123001", "399001", "900901"])
+def test_bare_digits_that_are_no_a_share_are_refused(code: str) -> None:
+    """Records of a fund have its exchange in their key: bare digits would match none of them."""
+    with pytest.raises(ArgumentError, match=r"write it with its exchange, as 510300\.SSE"):
+        Selection(codes=["600519", code])
+    assert Selection(codes="510300.SSE").wants("510300.SSE")

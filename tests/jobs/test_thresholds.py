@@ -57,6 +57,9 @@ def test_an_override_that_names_nothing_is_refused(text: str) -> None:
         ("600519", "code:600519"),
         ("code:600519", "code:600519"),
         ("code 000001.SSE", "code:000001.SSE"),
+        ("510300", "code:510300.SSE"),
+        ("code:123001", "code:123001.SZSE"),
+        ("000001", "code:000001"),
         ("board:STAR", "board:STAR"),
         (" board star ", "board:STAR"),
     ],
@@ -103,3 +106,14 @@ def test_run_time_thresholds_stand_before_those_of_the_same_scope_alone() -> Non
         "code:600519": "1",
     }
     assert layered(base, {}) == base
+
+
+@pytest.mark.parametrize(
+    ("code", "yuan"),
+    [("600519", 0.02), ("510300.SSE", 0.002), ("123001.SZSE", 0.002), ("399001.SZSE", 0.02)],
+)
+def test_two_ticks_of_each_kind(code: str, yuan: float) -> None:
+    """A move of as much is not emitted, and a tick more is; a setting may name the bare digits."""
+    digits = code.partition(".")[0]
+    setting = parse_overrides("0.01", f"code:{digits}=2ticks")
+    assert limit(setting.of(code), code, 100_000) == (round(yuan * 10_000), yuan)

@@ -18,10 +18,12 @@ from faust.types import TP
 
 from broker.http_guard import GuardedRunner
 from cli.commands import snapshot
+from instruments.known import Known
 from jobs.snapshots import SnapshotRow, Snapshots
 from processors.http import peers
 from processors.http.peers import PeerError, announced, checked
 from processors.http.routes import MAX_CODES, Routes
+from schemas import Instrument
 from schemas.topics import SNAPSHOTS, partition_of, topics
 from tests.jobs.chunks import chunk, tick
 
@@ -48,6 +50,7 @@ class Worker:
             partition = partition_of(code, COUNT)
             if partition in held:
                 rows[partition] |= row_of(code)
+        self.known = Known()
         self.table = SimpleNamespace(held=rows)
         self.lease = SimpleNamespace(valid=True)
         self.current: dict[int, float] = dict.fromkeys(held, time.monotonic())
@@ -73,6 +76,7 @@ class Worker:
             dict,
             hosts=["http://worker:6066"],
             peer_secret=secret,
+            known=self.known,
         )
         self.port = 0
 
@@ -152,6 +156,28 @@ async def test_ten_thousand_codes_are_answered(alone: Worker) -> None:
     status, said = await alone.ask("/snapshots", {"codes": POSSIBLE[-MAX_CODES - 1 :]})
     assert (status, said["error"]) == (400, "bad_request")
     assert "10,000" in said["message"]
+
+
+async def test_names_and_limits_stand_beside_a_snapshot_where_they_are_known() -> None:
+    """From whichever worker the row comes; limits of another day are left out, and so is what is not known."""
+    async with two("secret") as (one, other):
+        codes = MARKET[:40]
+        session = (await one.ask(f"/snapshots/{codes[0]}"))[1]["session"]
+        one.known.take(
+            (code, Instrument(code, "SSE", name="贵州茅台", day=day, limit_up=11.0, limit_down=9.0))
+            for code, day in zip(codes[:20], [session, "2020-01-02"] * 10, strict=True)
+        )
+        answered = {row["code"]: row for row in (await one.ask("/snapshots", {"codes": codes}))[1]["snapshots"]}
+        for place, code in enumerate(codes):
+            row = answered[code]
+            limits = {"limit_up": 11.0, "limit_down": 9.0} if place < 20 and not place % 2 else {}
+            told = {"name": "贵州茅台"} | limits if place < 20 else {}
+            assert {name: row[name] for name in ("name", "limit_up", "limit_down") if name in row} == told
+        plain = (await other.ask(f"/snapshots/{codes[0]}"))[1]
+        assert {name: value for name, value in answered[codes[0]].items() if name in plain} == plain | {
+            "age_ms": answered[codes[0]]["age_ms"]
+        }
+        assert "name" not in plain
 
 
 async def test_the_command_asks_for_as_many_as_it_is_given(alone: Worker) -> None:

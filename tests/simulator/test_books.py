@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
+from market.codes import Kind, instrument
+from market.kinds import parse
 from schemas import UsageError
 from simulator.books import Booked
 from simulator.feed import Batch
 from simulator.feeds.prints import Tape
+from simulator.grids import Grid
 from simulator.run import generated, recorded, with_equal_trades
 
 START = "2026-11-20 09:31"
@@ -25,6 +28,27 @@ def drawn(count: int, *, books: bool = True, step: int = 700, seed: int = 5, cod
     while len(texts) < count:
         texts += source.take(float("inf"), min(step, count - len(texts))).texts
     return [json.loads(text) for text in texts]
+
+
+def test_every_kind_has_a_book_on_its_own_grid_and_an_index_has_none() -> None:
+    """A fund's and a bond's levels are 0.001 yuan apart, and a bond's sizes are tens."""
+    source = generated(
+        rate="flat", codes=60, seed=5, start=START, books=True, kinds=parse("a-share,fund,convertible,index")
+    )
+    seen: set[Kind] = set()
+    for tick in map(json.loads, source.take(float("inf"), 5_000).texts):
+        kind = instrument(tick["code"]).kind
+        seen.add(kind)
+        if kind is Kind.INDEX:
+            assert "bids" not in tick
+            assert "asks" not in tick
+            continue
+        step, lot = (0.01, 100) if kind is Kind.A_SHARE else (0.001, 10 if kind is Kind.CONVERTIBLE else 100)
+        for side in ("bids", "asks"):
+            assert all(size % lot == 0 for _, size in tick[side])
+            assert all(abs(abs(one[0] - two[0]) - step) < 1e-9 for one, two in pairwise(tick[side]))
+        assert tick["low"] <= tick["price"] <= tick["high"]
+    assert len(seen) == 4
 
 
 def test_the_ticks_are_those_of_the_market_without_books() -> None:
@@ -67,7 +91,7 @@ def test_at_a_limit_a_side_is_empty(fen: int, bids: int | None, asks: int | None
         def knows(self, code: str) -> bool:
             return bool(code)
 
-    (text,) = Booked(Once(), lambda _: (900, 1_100), 1).take(0.0, 1).texts
+    (text,) = Booked(Once(), lambda _: Grid(90_000, 110_000, 100), 1).take(0.0, 1).texts
     tick = json.loads(text)
     assert bids is None or len(tick["bids"]) == bids
     assert asks is None or len(tick["asks"]) == asks

@@ -21,10 +21,11 @@ from ashare_client.errors import (
     StateError,
 )
 from ashare_client.gaps import Gap
+from ashare_client.instruments import instruments
 from ashare_client.login import login
 from ashare_client.places import End, Start
 from ashare_client.readers import FeedEvents, PriceChanges, Ticks
-from ashare_client.records import FeedEvent, LineMark, Origin, PriceChange, Snapshot, Tick
+from ashare_client.records import FeedEvent, Instrument, LineMark, Origin, PriceChange, Snapshot, Tick
 from ashare_client.snapshots import Snapshots
 from ashare_client.stats import Stats
 
@@ -37,6 +38,7 @@ __all__ = [
     "FeedEvent",
     "FeedEvents",
     "Gap",
+    "Instrument",
     "LineMark",
     "NoBrokerError",
     "NoTopicError",
@@ -53,5 +55,6 @@ __all__ = [
     "Tick",
     "Ticks",
     "board",
+    "instruments",
     "login",
 ]

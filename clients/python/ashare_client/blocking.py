@@ -46,6 +46,15 @@ class _Loop:
         self._loop.close()
 
 
+def alone(work: Coroutine[Any, Any, T], topic: str) -> T:
+    """Run to the end on an event loop that lives as long as that takes."""
+    loop = _Loop(f"ashare-client {topic}")
+    try:
+        return loop.run(work)
+    finally:
+        loop.stop()
+
+
 class Reader(Generic[R]):
     """A reader's blocking face. Use it in `with`, then `for`; or in `for` alone, which opens and closes it."""
 
@@ -200,11 +209,7 @@ class Reader(Generic[R]):
         """Run what opens and closes the reader by itself where it is not open."""
         if self._loop is not None:
             return self._loop.run(work)
-        loop = _Loop(f"ashare-client {self._reader.topic}")
-        try:
-            return loop.run(work)
-        finally:
-            loop.stop()
+        return alone(work, self._reader.topic)
 
     def _end(self, work: Coroutine[Any, Any, None] | None) -> None:
         loop, self._loop = self._loop, None

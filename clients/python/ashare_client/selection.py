@@ -30,6 +30,8 @@ class Selection:
                 raise ArgumentError(
                     f"codes: {code!r} is not a code: write 600519, or 000001.SSE for what is not an A share"
                 )
+            if code.isdigit() and board(code) is None:
+                raise ArgumentError(f"codes: {code} is not an A share: write it with its exchange, as 510300.SSE")
         self.codes = None if named is None else frozenset(named)
         self.boards = None if on is None else expand(on)
         self.everything = self.codes is None and self.boards is None

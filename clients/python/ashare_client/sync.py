@@ -11,22 +11,25 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ashare_client import readers, snapshots
-from ashare_client.blocking import Reader
+from ashare_client.blocking import Reader, alone
+from ashare_client.instruments import instruments as _instruments
 from ashare_client.places import End, Start
 from ashare_client.readers import Names
 from ashare_client.records import (
     FEED_EVENTS,
+    INSTRUMENTS,
     PRICE_CHANGES,
     SNAPSHOTS,
     TICKS,
     FeedEvent,
+    Instrument,
     PriceChange,
     Snapshot,
     Tick,
 )
 from ashare_client.start import Missing
 
-__all__ = ["FeedEvents", "PriceChanges", "Reader", "Snapshots", "Ticks"]
+__all__ = ["FeedEvents", "PriceChanges", "Reader", "Snapshots", "Ticks", "instruments"]
 
 
 class PriceChanges(Reader[PriceChange]):
@@ -243,3 +246,19 @@ class Snapshots(Reader[Snapshot]):
             NoBrokerError: the broker has stopped answering.
         """
         return self._run(self._snapshots.table())
+
+
+def instruments(
+    bootstrap: Names,
+    *,
+    codes: Names | None = None,
+    boards: Names | None = None,
+    patience: float = 30.0,
+    topic: str = INSTRUMENTS,
+    options: Mapping[str, Any] | None = None,
+) -> dict[str, Instrument]:
+    """What the pipeline's operator has applied, by code; see `ashare_client.instruments`."""
+    return alone(
+        _instruments(bootstrap, codes=codes, boards=boards, patience=patience, topic=topic, options=options),
+        topic,
+    )

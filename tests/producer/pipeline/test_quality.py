@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from instruments.known import WHOLE, Known
 from market.codes import Board
+from market.kinds import parse
 from market.rules import limit_band_e4
 from market.times import DAY_MS, SHANGHAI
 from producer.feeds.decoded import Beside, FeedTick
 from producer.pipeline.quality import FUTURE_MS, GRACE_MS, PAST_MS, Gate
-from schemas import Level
+from schemas import Instrument, Level
 
 OPEN = 1_795_138_200_000  # 2026-11-20 09:30 in Shanghai, a Friday, ms since the epoch
 LAG = 40
@@ -392,3 +394,84 @@ def test_what_is_wrong_beside_a_tick_is_named_behind_what_is_wrong_with_it() -> 
     """One text, and quarantine holds for both."""
     (found,) = flaws(Gate(), tick(OPEN, 10.005, beside=book([10.01], [10.0])))
     assert found == "off_grid,crossed_book"
+
+
+def informed(gate: Gate, known: Known, *records: Instrument) -> None:
+    """Tell a gate of instruments, as the follower does."""
+    gate.informed(known.take((record.code, record) for record in records))
+
+
+def test_the_day_s_limits_of_the_list_come_before_what_the_rules_make_of_a_close() -> None:
+    """Those of another day say nothing; without a previous close they are judged all the same."""
+    known = Known([Instrument("600519", "SSE", day="2026-11-20", limit_up=10.2, limit_down=9.8)])
+    gate = Gate(known=known)
+    assert flaws(gate, tick(price=10.3), tick(OPEN + 1, 10.2)) == ["outside_limits", ""]
+    assert flaws(gate, tick(OPEN + 2, 10.3, previous_close=10.0)) == ["outside_limits"]
+    monday = OPEN + 3 * DAY_MS
+    assert flaws(gate, tick(monday, 10.3, previous_close=10.0), tick(monday + 1, 11.01)) == ["", "outside_limits"]
+
+
+def test_what_is_applied_while_ticks_come_is_judged_by_at_once() -> None:
+    known = Known()
+    gate = Gate(known=known)
+    assert flaws(gate, tick(price=10.9, previous_close=10.0), tick(OPEN + 1, 10.9)) == ["", ""]
+    informed(gate, known, Instrument("600519", "SSE", day="2026-11-20", limit_up=10.5, limit_down=9.5))
+    assert flaws(gate, tick(OPEN + 2, 10.9)) == ["outside_limits"]
+    gate.informed(known.take([("600519", None)]))
+    assert flaws(gate, tick(OPEN + 3, 10.9)) == [""]
+
+
+def test_a_previous_close_of_the_list_is_as_good_as_a_tick_s() -> None:
+    known = Known([Instrument("600519", "SSE", day="2026-11-20", previous_close=10.0)])
+    assert flaws(Gate(known=known), tick(price=11.0), tick(OPEN + 1, 11.01)) == ["", "outside_limits"]
+
+
+def test_the_first_days_of_a_listing_have_no_limit() -> None:
+    """By its list date; the sixth trading day has one. A date of the future is not believed."""
+    for listed, found in (("2026-11-16", ""), ("2026-11-13", "outside_limits"), ("2026-12-01", "outside_limits")):
+        gate = Gate(known=Known([Instrument("688001", "SSE", list_date=listed)]))
+        assert flaws(gate, tick(price=99.0, code="688001", previous_close=10.0)) == [found]
+
+
+def test_special_treatment_narrows_the_band_where_the_rules_of_the_day_say_so() -> None:
+    """On the main boards until July 2026."""
+    friday = OPEN - 140 * DAY_MS  # 2026-07-03
+    for st_, found in ((True, "outside_limits"), (False, ""), (None, "")):
+        gate = Gate(known=Known([Instrument("600519", "SSE", st=st_)]), clock_of_its_own=True)
+        assert flaws(gate, tick(friday, 10.6, previous_close=10.0)) == [found]
+
+
+def test_a_code_that_a_whole_list_does_not_have_is_unknown() -> None:
+    """A list of a few says nothing; one that has all of an exchange does, of that exchange."""
+    known = Known(Instrument(f"{n}", "SSE") for n in range(600000, 600000 + WHOLE["SSE"] - 1))
+    gate = Gate(known=known)
+    assert flaws(gate, tick(code="605999")) == [""]
+    informed(gate, known, Instrument("688001", "SSE"))
+    ticks = [tick(OPEN + 1, code=code) for code in ("605999", "600000", "300750", "510300.SSE")]
+    assert flaws(gate, *ticks) == ["unknown_code", "", "", ""]
+    informed(gate, known, Instrument("605999", "SSE"))
+    assert flaws(gate, tick(OPEN + 2, code="605999")) == [""]
+
+
+@pytest.mark.parametrize(
+    ("code", "low", "high", "step"),
+    [("510300.SSE", 9.0, 11.0, 0.001), ("588000.SSE", 8.0, 12.0, 0.001), ("123001.SZSE", 8.0, 12.0, 0.001)],
+)
+def test_kinds_that_are_named_are_judged_by_their_limits_and_hours(
+    code: str, low: float, high: float, step: float
+) -> None:
+    """Without the setting they are judged as before: by their tick size alone."""
+    prices = [low, high, low - step, high + step]
+    ticks = [tick(OPEN + n, round(price, 3), code, previous_close=10.0) for n, price in enumerate(prices)]
+    night = tick(at("19:00:00"), 10.0, code)
+    gate = Gate(kinds=parse("a-share,fund,convertible,index"))
+    assert flaws(gate, *ticks) == ["", "", "outside_limits", "outside_limits"]
+    assert flaws(gate, night) == ["off_session"]
+    gate = Gate()
+    assert flaws(gate, *ticks) + flaws(gate, night) == [""] * 5
+
+
+def test_an_index_has_neither_grid_nor_limits() -> None:
+    gate = Gate(kinds=parse("a-share,index"), codes=["399001", "000001.SH"])
+    ticks = [tick(OPEN, 99.1234, code, previous_close=10.0) for code in ("399001.SZSE", "000001.SSE")]
+    assert flaws(gate, *ticks, tick(OPEN, code="000001")) == ["", "", "unknown_code"]
