@@ -40,8 +40,9 @@ def command(
 ) -> None:
     """Run the whole pipeline on this machine, until Ctrl-C.
 
-    Shows a live status. Kafka, a simulated market on a WebSocket, the producer, a worker with its store, and the gateway
-    with its page: each its own process, with nothing between them but the socket and Kafka. It ends by itself when its data takes 4 GiB.
+    Shows a live status. Kafka, a simulated market on a WebSocket, the producer, a worker with its store, and the
+    gateway with its page: each its own process, with nothing between them but the socket and Kafka. It ends by itself
+    when its data takes 4 GiB.
 
     Example: ashare demo --rate 2000 --threshold 0.05
     """
