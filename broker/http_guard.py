@@ -207,7 +207,7 @@ def _refused(request: web.Request, rules: Rules) -> web.Response | None:
 
 def _change_refused(request: web.Request, host: str) -> web.Response | None:
     origin = request.headers.get(hdrs.ORIGIN)
-    if origin is not None and not _same_origin(origin, host):
+    if origin is not None and not same_origin(origin, host):
         return refusal(403, "other_origin", "a page of another origin may not do that: use a program")
     if request.headers.get("Sec-Fetch-Site", "none") not in {"none", "same-origin"}:
         return refusal(403, "other_origin", "a page of another origin may not do that: use a program")
@@ -230,7 +230,8 @@ def _hung_up(request: web.Request) -> bool:
     return transport is None or transport.is_closing()
 
 
-def _same_origin(origin: str, host: str) -> bool:
+def same_origin(origin: str, host: str) -> bool:
+    """Whether a page of this origin was loaded from the host that it asks."""
     try:
         parts = urlsplit(origin)
     except ValueError:

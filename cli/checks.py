@@ -54,6 +54,11 @@ def _port(text: str, name: str) -> None:
         raise UsageError(f"{name} {text} is not a port: give 1 to 65535")
 
 
+def _any_port(text: str, name: str) -> None:
+    if text != "0":
+        _port(text, name)
+
+
 def _one_of(words: Collection[str]) -> Callable[[str, str], object]:
     def check(text: str, name: str) -> None:
         if text not in words:
@@ -82,5 +87,6 @@ CHECKS: Mapping[str, Callable[[str, str], object]] = {
     "web_port": _port,
     "log_format": _one_of(("text", "json")),
     "log_level": _one_of(("debug", "info", "warning", "error")),
+    "gateway_port": _any_port,
 }
 """By setting."""

@@ -19,6 +19,7 @@ from cli.commands import (
     demo,
     evaluate_feed,
     feeds,
+    gateway,
     instruments,
     kafka,
     process,
@@ -53,7 +54,7 @@ app = App(
 _RUNNING, _READING, _CHANGING, _CHECKING = "Run", "Read", "Set up and change", "Check and measure"
 
 for panel, modules in (
-    (_RUNNING, (demo, simulate, produce, process, kafka, questdb)),
+    (_RUNNING, (demo, simulate, produce, process, gateway, kafka, questdb)),
     (_READING, (tail, replay, snapshot, feeds, config)),
     (_CHANGING, (acknowledge,)),
     (_CHECKING, (verify, evaluate_feed, size, bench)),

@@ -66,4 +66,10 @@ SHOWN: dict[str, tuple[str | None, str]] = {
     "log_format": ("text|json", _LOG),
     "log_level": ("debug|info|warning|error", _LOG),
     "archive": ("DIR", "Archive"),
+    "gateway_host": ("HOST", _HTTP),
+    "gateway_port": ("PORT", _HTTP),
+    "gateway_hosts": ("HOST[,HOST...]", _HTTP),
+    "gateway_tokens": ("FILE", _HTTP),
+    "gateway_page": ("DIR", _HTTP),
+    "gateway_open": (None, _HTTP),
 }

@@ -341,6 +341,34 @@ _DECLARED = (
         "log_level", "--log-level", "ASHARE_LOG_LEVEL", "least that is logged: debug, info, warning, error", "info"
     ),
     Setting("archive", "--archive", "ASHARE_ARCHIVE", "archive directory; default: data/archive, where there is one"),
+    Setting("gateway_host", "--host", "ASHARE_GATEWAY_HOST", "address that the gateway listens on", "127.0.0.1"),
+    Setting("gateway_port", "--port", "ASHARE_GATEWAY_PORT", "port of the gateway; 0 for any", 8080),
+    Setting(
+        "gateway_hosts",
+        "--hosts",
+        "ASHARE_GATEWAY_HOSTS",
+        "further names by which the gateway may be asked, with commas; others are refused",
+        "",
+    ),
+    Setting(
+        "gateway_tokens",
+        "--tokens",
+        "ASHARE_GATEWAY_TOKENS",
+        "file of the tokens that may ask the gateway, and for what; needed for any address but loopback",
+    ),
+    Setting(
+        "gateway_page",
+        "--page",
+        "ASHARE_GATEWAY_PAGE",
+        "directory of the built page; default: consumers/web/dist",
+    ),
+    Setting(
+        "gateway_open",
+        "--open-to-all",
+        "ASHARE_GATEWAY_OPEN",
+        "without tokens, also on an address that others reach: everybody there may read all",
+        default=False,
+    ),
 )
 SETTINGS: Mapping[str, Setting] = {setting.name: setting for setting in _DECLARED}
 

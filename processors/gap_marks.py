@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Generic, Protocol, TypeVar
 
-from jobs.missing import Concerned
+from jobs.missing import Concerned, rows_of
 from processors.streaming.agent import Table
 from schemas import FeedEvent
-from schemas.topics import partition_of, topics
 
 
 class MarkableRow(Protocol):
@@ -81,19 +79,7 @@ class GapMarks(Generic[R]):
                 self._look_at(one)
 
     def _look_at(self, concerned: Concerned) -> None:
-        held = self._table.held
-        if concerned.codes is None:
-            for partition, by_code in held.items():
-                self._mark(partition, [row for row in by_code.values() if row.came_by(concerned.source)])
-            return
-        count = topics()[self._table.topic].partitions
-        found: defaultdict[int, list[R]] = defaultdict(list)
-        for code in concerned.codes:
-            partition = partition_of(code, count)
-            row = held.get(partition, {}).get(code)
-            if row is not None:
-                found[partition].append(row)
-        for partition, rows in found.items():
+        for partition, rows in rows_of(self._table.held, concerned).items():
             self._mark(partition, rows)
 
     def _mark(self, partition: int, rows: Iterable[R]) -> None:

@@ -18,6 +18,7 @@ from selfcheck.comparison import CHANGES, TICKS, compare
 from selfcheck.disturbing import Disturbing
 from selfcheck.drain import Drain, NotDrainedError
 from selfcheck.exact import Rule
+from selfcheck.gateway import Clients
 from selfcheck.killing import BrokerKilling
 from selfcheck.latency import LatencyWatch, summary, watched
 from selfcheck.ledger import LedgerError, Tape
@@ -51,6 +52,7 @@ class Options:
         workers: that share the partitions.
         kill_worker_every: seconds from one kill -9 of a worker, each in turn, to the next; it is started anew at once.
         rebalance_every: seconds from one SIGTERM of a worker, each in turn, to the next; it ends and is started anew.
+        gateway_clients: of the gateway, with subscriptions and thresholds of their own.
         books: the market has a book and the day's figures beside each tick, and they are compared.
         brokers: of Kafka.
         kill_broker: a broker is killed (kill -9) and started anew while ticks come, one after the other.
@@ -83,6 +85,7 @@ class Options:
     books: bool = False
     brokers: int = 1
     kill_broker: bool = False
+    gateway_clients: int = 0
 
     @property
     def doubled(self) -> bool:
@@ -160,6 +163,7 @@ def verify(
         partitions=options.partitions,
         secure=options.secure,
         brokers=options.brokers,
+        gateway=bool(options.gateway_clients),
     )
     try:
         with Stack(plan) as stack:
@@ -188,7 +192,7 @@ def _timed(verdict: Verdict, phase: str) -> Iterator[None]:
         verdict.seconds[phase] = round(time.monotonic() - begun, 1)
 
 
-async def _check(
+async def _check(  # noqa: PLR0915 - the run from its beginning to its end
     options: Options,
     stack: Stack,
     relisting: Relisting | None,
@@ -216,12 +220,15 @@ async def _check(
             served,
             pausing.lowest,
         )
+        browsing = Clients(stack.page_url, options.gateway_clients, verdict.findings)
         killing = BrokerKilling(stack, options.seconds if options.kill_broker else None)
         restarting, began = Restarting(options.kill_producer_every, options.clock_step, options.seconds), 0
         try:
             lasting(f"pushing {options.rate:,g} ticks/s for {options.seconds:g} s", options.seconds)
             if relisting is not None:
                 relisting.begin()
+            if options.gateway_clients:
+                browsing.begin(options.seconds)
             restarting.launch(stack)
             with _timed(verdict, "load"):
                 changing = _together(
@@ -243,10 +250,12 @@ async def _check(
                 await drain.drained(sent)
                 # One that was killed last need not be back to have left nothing behind; it is asked what it serves.
                 await asyncio.to_thread(stack.await_workers)
+                await browsing.stop()
         except NotDrainedError as error:
             verdict.error = str(error)
         finally:
             watching.cancel()
+            await browsing.abandon()
             await asyncio.gather(watching, return_exceptions=True)
             await watch.stop()
             verdict.pauses = pausing.pauses.by_group
@@ -271,6 +280,8 @@ async def _check(
                     served=served,
                     books=options.books,
                 )
+                if options.gateway_clients:
+                    verdict.gateway = await browsing.compare(reader)
             if drain.stored_at > began:
                 verdict.rate_stored = round(verdict.stored / (drain.stored_at - began) * 1e6, 1)
 

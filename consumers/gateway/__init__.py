@@ -1,0 +1,1 @@
+"""The gateway: one reader of Kafka, any number of browsers."""
