@@ -238,7 +238,7 @@ async def test_what_retention_took_is_marked_told_and_red_until_an_operator_take
 
         await log.ticks(1)
         await log.ticks(20, run=RUN - 1)
-        repeats = await health(worker, "snapshots: repeats", "changes: repeats")
+        repeats = await health(worker, "snapshots: repeats", "changes: repeats", "bars: repeats")
         assert all("line in a row" in complaint for complaint in repeats.values())
         told = await told_of_repeats(broker.bootstrap)
         assert "line in a row" in (told.reason or "")
