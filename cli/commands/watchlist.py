@@ -168,7 +168,8 @@ class _List:
             if self._file is not None:
                 return None
             raise UsageError(
-                f"no producer answers on port {self._port} ({error}): start it with --http-port {self._port},"
+                f"no producer answers on port {self._port} ({getattr(error, 'reason', error)}):"
+                f" start it with --http-port {self._port},"
                 " or name its --watchlist FILE"
             ) from None
 
