@@ -171,7 +171,8 @@ class _List:
             if self._file is not None:
                 return None
             raise UsageError(
-                f"no producer answers at {where} ({error}): start it with --http-port {urlsplit(where).port},"
+                f"no producer answers at {where} ({getattr(error, 'reason', error)}): start it with --http-port"
+                f" {urlsplit(where).port},"
                 " or name its --watchlist FILE"
             ) from None
 

@@ -89,6 +89,8 @@ def node_of(
 class KafkaCluster:
     """All nodes of a cluster, as children of this process."""
 
+    title = "Kafka"
+
     def __init__(
         self,
         data: Path,

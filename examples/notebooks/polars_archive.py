@@ -22,8 +22,8 @@ days = (
 )
 print(days)
 
-# %% How late ticks came, of each line: from exchange time to our socket, in ms. The demo's market has a clock of its own:
-# of its ticks this is how far the two clocks are apart
+# %% How late ticks came, of each line: from exchange time to our socket, in ms
+# The demo's market has a clock of its own: of its ticks this says how far the two clocks are apart.
 delay = (pl.col("received") - pl.col("time") * 1000) / 1000
 lateness = (
     ticks.group_by("source")

@@ -139,10 +139,6 @@ def test_ctrl_c_ends_it_without_a_traceback(command: str, after: float, tmp_path
         (["archive", "verify", "--dir", "."], "holds no archived day"),
         (["watchlist", "show", "--http-port", "1"], "no producer answers on port 1 (Connection refused): start it"),
         (["snapshot", "600519", "--worker", "http://127.0.0.1:1"], "(--worker): Connection refused"),
-        (
-            ["evaluate-feed", "ws://nowhere.invalid:1", "--no-forms", "--minutes", "0.02"],
-            "no connection to ws://nowhere",
-        ),
     ],
 )
 def test_what_is_wrong_is_one_line_that_names_the_fix(arguments: list[str], expected: str, tmp_path: Path) -> None:
