@@ -18,6 +18,8 @@ _HEAD = """\
 Figures are read when a scrape asks, so that nothing is paid per tick. Both also show `process_cpu_seconds_total`,
 `process_resident_memory_bytes` and the other figures of a process.
 
+What Prometheus, Grafana and alerts make of them: [monitoring.md](monitoring.md).
+
 This page is made by `python -m cli.metrics_page` from the declarations in the code.
 """
 

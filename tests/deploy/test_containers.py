@@ -60,7 +60,11 @@ def env_file(text: str) -> dict[str, str]:
 
 
 SERVICES: dict[str, Any] = composed({})["services"]
-OURS = {name: service for name, service in SERVICES.items() if service["image"].startswith("ashare-stream")}
+OURS = {
+    name: service
+    for name, service in SERVICES.items()
+    if service["image"].startswith("ashare-stream") and "entrypoint" not in service
+}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 
 
