@@ -16,7 +16,7 @@ const packages = join(here, "node_modules");
 
 if (options.includes("--check")) {
   const wanted = JSON.parse(readFileSync(join(sources, "tsconfig.json"), "utf8"));
-  wanted.compilerOptions.paths = { "*": [`${packages}/*`, `${packages}/@types/*`] };
+  wanted.compilerOptions.paths = { "*": [`${packages}/@types/*`, `${packages}/*`] };
   wanted.include = [resolve(sources, "src")];
   const project = join(here, "tsconfig.checked.json");
   writeFileSync(project, JSON.stringify(wanted));
