@@ -122,6 +122,11 @@ class ChunkReader:
             self._consumer.seek(tp, start)
 
     @property
+    def client(self) -> AIOKafkaConsumer:
+        """The client, to be looked after (``broker.background``)."""
+        return self._consumer
+
+    @property
     def left(self) -> set[TopicPartition]:
         """Partitions whose range is not read to its end."""
         return set(self._ends)

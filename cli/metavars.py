@@ -59,4 +59,6 @@ SHOWN: dict[str, tuple[str | None, str]] = {
     "gateway_port": ("PORT", _HTTP),
     "gateway_hosts": ("HOST[,HOST...]", _HTTP),
     "gateway_tokens": ("FILE", _HTTP),
+    "gateway_page": ("DIR", _HTTP),
+    "gateway_open": (None, _HTTP),
 }

@@ -290,6 +290,19 @@ _DECLARED = (
         "ASHARE_GATEWAY_TOKENS",
         "file of the tokens that may ask the gateway, and for what; needed for any address but loopback",
     ),
+    Setting(
+        "gateway_page",
+        "--page",
+        "ASHARE_GATEWAY_PAGE",
+        "directory of the built page; default: consumers/web/dist",
+    ),
+    Setting(
+        "gateway_open",
+        "--open-to-all",
+        "ASHARE_GATEWAY_OPEN",
+        "without tokens, also on an address that others reach: everybody there may read all",
+        default=False,
+    ),
 )
 SETTINGS: Mapping[str, Setting] = {setting.name: setting for setting in _DECLARED}
 

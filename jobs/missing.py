@@ -7,14 +7,14 @@ from the events and from the row alone, whichever came first, so it is the same 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from market.sessions import widest_hours
 from market.times import DAY_MS, SHANGHAI_MS
 from schemas import FeedEvent, GapMark
-from schemas.topics import TICKS
+from schemas.topics import TICKS, partition_of, topics
 
 REMEMBERED = 1_024
 """Gaps of each line that are remembered one by one; what a row's mark says of those before stays as it is."""
@@ -252,6 +252,25 @@ class Missing:
                 line.over.append(vague)
             elif codes is not None and (others := left - codes):
                 line.over.append(self._held(replace(vague, codes=others)))
+
+
+R = TypeVar("R", bound=MarkedRow)
+
+
+def rows_of(held: Mapping[int, Mapping[str, R]], concerned: Concerned) -> dict[int, list[R]]:
+    """The rows whose marks are to be looked at anew, of those held by partition and code."""
+    if concerned.codes is None:
+        return {
+            partition: [row for row in rows.values() if row.came_by(concerned.source)]
+            for partition, rows in held.items()
+        }
+    count, found = topics()[TICKS].partitions, dict[int, list[R]]()
+    for code in concerned.codes:
+        partition = partition_of(code, count)
+        row = held.get(partition, {}).get(code)
+        if row is not None:
+            found.setdefault(partition, []).append(row)
+    return found
 
 
 def _span(event: FeedEvent, start: int, end: int | None) -> Span:

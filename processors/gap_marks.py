@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 
-from jobs.missing import Concerned, Missing
+from jobs.missing import Concerned, Missing, rows_of
 from jobs.snapshots import SnapshotRow
 from processors.streaming.agent import Table
 from schemas import FeedEvent
-from schemas.topics import SNAPSHOTS, partition_of, topics
 
 PublishRows = Callable[[int, Iterable[SnapshotRow]], None]
 
@@ -53,19 +51,7 @@ class GapMarks:
                 self._look_at(one)
 
     def _look_at(self, concerned: Concerned) -> None:
-        held = self._table.held
-        if concerned.codes is None:
-            for partition, by_code in held.items():
-                self._mark(partition, [row for row in by_code.values() if row.came_by(concerned.source)])
-            return
-        count = topics()[SNAPSHOTS].partitions
-        found: defaultdict[int, list[SnapshotRow]] = defaultdict(list)
-        for code in concerned.codes:
-            partition = partition_of(code, count)
-            row = held.get(partition, {}).get(code)
-            if row is not None:
-                found[partition].append(row)
-        for partition, rows in found.items():
+        for partition, rows in rows_of(self._table.held, concerned).items():
             self._mark(partition, rows)
 
     def _mark(self, partition: int, rows: Iterable[SnapshotRow]) -> None:

@@ -40,8 +40,9 @@ def command(
 ) -> None:
     """Run the whole pipeline on this machine, until Ctrl-C.
 
-    Shows a live status. Kafka, a simulated market on a WebSocket, the producer and a worker with its store: each its
-    own process, with nothing between them but the socket and Kafka. It ends by itself when its data takes 4 GiB.
+    Shows a live status. Kafka, a simulated market on a WebSocket, the producer, a worker with its store, and the
+    gateway with its page: each its own process, with nothing between them but the socket and Kafka. It ends by itself
+    when its data takes 4 GiB.
 
     Example: ashare demo --rate 2000 --threshold 0.05
     """
@@ -54,7 +55,7 @@ def command(
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, leave)
-    stack = Stack(Plan(data, ["--rate", rate], threshold=threshold, usual_ports=True))
+    stack = Stack(Plan(data, ["--rate", rate], threshold=threshold, usual_ports=True, gateway=True))
     failure: PartError | None = None
     last: Status | None = None
     try:
@@ -148,6 +149,7 @@ def _where(stack: Stack) -> list[tuple[str, str]]:
     broker = "" if stack.bootstrap == default("bootstrap") else f" --bootstrap {stack.bootstrap}"
     worker = stack.workers[0]
     return [
+        ("page", stack.page_url),
         ("topics", f"ashare tail price-changes{broker}"),
         ("", f"ashare topics describe{broker}"),
         ("kcat", rf"kcat -C -b {stack.bootstrap} -t ashare.price-changes.v1 -o end -f '%k %s\n'"),

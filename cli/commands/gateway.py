@@ -16,6 +16,9 @@ def command(
     port: Annotated[int, option("gateway_port")] = default("gateway_port"),
     hosts: Annotated[str, option("gateway_hosts")] = default("gateway_hosts"),
     tokens: Annotated[str | None, option("gateway_tokens")] = default("gateway_tokens"),
+    page: Annotated[str | None, option("gateway_page")] = default("gateway_page"),
+    *,
+    open_to_all: Annotated[bool, option("gateway_open")] = default("gateway_open"),
 ) -> None:
     """Serve snapshots and their changes to browsers and programs.
 
@@ -29,7 +32,7 @@ def command(
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     import uvloop
 
-    from consumers.gateway.run import Settings, check, run
+    from consumers.gateway.run import PAGE, Settings, check, run
     from consumers.gateway.tokens import read_tokens
 
     settings = Settings(
@@ -37,7 +40,9 @@ def command(
         host,
         port,
         tuple(filter(None, hosts.split(","))),
-        None if tokens is None else read_tokens(Path(tokens)),
+        read_tokens(Path(tokens)) if tokens else None,
+        Path(page) if page else PAGE,
+        open_to_all,
     )
     check(settings)
-    uvloop.run(run(settings, say=lambda url: print(url, flush=True)))
+    uvloop.run(run(settings, say=lambda url: print(f"serving {url}", flush=True)))

@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from consumers.gateway.frames import framed
-from consumers.gateway.groups import Group, Hub
+from consumers.gateway.frames import framed, head
+from consumers.gateway.groups import FLUSH_SECONDS, Group, Hub
 from consumers.gateway.rows import Row
 from consumers.gateway.subscription import Subscription
 
@@ -39,6 +39,12 @@ class Connection:
         """Write a frame that only this client gets."""
         if not self.transport.is_closing():
             self.transport.write(frame)
+
+    def write_snapshot(self, message: bytes) -> None:
+        """Write a large message that others get as well: it is not copied for each."""
+        if not self.transport.is_closing():
+            self.transport.write(head(len(message)))
+            self.transport.write(message)
 
 
 @dataclass
@@ -84,7 +90,7 @@ class Connections:
         group = self.hub.join(connection, asked, time.monotonic())
         connection.groups[asked.id] = group
         if connection.behind is None:
-            connection.write(framed(group.snapshot("subscribed") if snapshot else group.empty()))
+            connection.write_snapshot(group.snapshot("subscribed") if snapshot else group.empty())
 
     def unsubscribe(self, connection: Connection, name: str) -> bool:
         """End a subscription; gives whether there was one."""
@@ -94,15 +100,15 @@ class Connections:
         return group is not None
 
     def take(self, rows: Iterable[Row]) -> None:
-        """Take changed rows."""
-        self.hub.take(rows, time.monotonic())
+        """Take the rows that have changed since the last flush, as if all had then: none is to wait longer for it."""
+        self.hub.take(rows, time.monotonic() - FLUSH_SECONDS)
 
     def renew(self, rows: Iterable[Row]) -> None:
         """Another table stands in the place of the one before."""
         for group in self.hub.renew(rows):
-            frame = framed(group.snapshot("renewed"))
             for connection in group.members:
-                self._send(connection, frame)
+                if connection.behind is None:
+                    connection.write_snapshot(group.snapshot("renewed"))
 
     def flush(self) -> None:
         """Send what is due, and see to those that are behind."""
@@ -142,7 +148,7 @@ class Connections:
             self._behind.discard(connection)
             self.counts.resent += 1
             for group in connection.groups.values():
-                connection.write(framed(group.snapshot("behind")))
+                connection.write_snapshot(group.snapshot("behind"))
         elif now - connection.behind > _PATIENCE and not connection.closing.is_set():
             self.counts.closed_slow += 1
             connection.closing.set()

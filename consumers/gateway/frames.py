@@ -9,11 +9,15 @@ _TEXT = b"\x81"
 _SHORT, _MEDIUM = 125, 0xFFFF
 
 
+def head(length: int) -> bytes:
+    """What stands before a text message of so many bytes."""
+    if length <= _SHORT:
+        return _TEXT + bytes((length,))
+    if length <= _MEDIUM:
+        return _TEXT + b"\x7e" + length.to_bytes(2, "big")
+    return _TEXT + b"\x7f" + length.to_bytes(8, "big")
+
+
 def framed(message: bytes) -> bytes:
     """The frame of a text message; ``message`` is UTF-8."""
-    length = len(message)
-    if length <= _SHORT:
-        return _TEXT + bytes((length,)) + message
-    if length <= _MEDIUM:
-        return _TEXT + b"\x7e" + length.to_bytes(2, "big") + message
-    return _TEXT + b"\x7f" + length.to_bytes(8, "big") + message
+    return head(len(message)) + message

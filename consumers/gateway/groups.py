@@ -54,6 +54,7 @@ class Group(Generic[M]):
         self._waiting: dict[str, float] = {}
         self._sent: dict[str, Row] = {}
         self._sent_at: dict[str, float] = {}
+        self._whole: dict[str, bytes] = {}
         self.renew(table)
 
     def renew(self, table: Mapping[str, Row]) -> None:
@@ -62,6 +63,7 @@ class Group(Generic[M]):
         found = table.values() if codes is None else (table[code] for code in codes if code in table)
         self._sent = {row.code: row for row in found if covers(row.code, row.board)}
         self._sent_at.clear()
+        self._whole.clear()
         self._waiting.clear()
         self.changed.clear()
 
@@ -93,7 +95,9 @@ class Group(Generic[M]):
         for row in rows:
             sent[row.code] = row
             sent_at[row.code] = now
-        self.seq += bool(rows)
+        if rows:
+            self.seq += 1
+            self._whole.clear()
         return rows
 
     def _paused(self, table: Mapping[str, Row], now: float) -> Iterator[Row]:
@@ -115,8 +119,12 @@ class Group(Generic[M]):
         return self._message(b'{"type":"delta"', rows)
 
     def snapshot(self, reason: str) -> bytes:
-        """The message of all rows that the group was last sent."""
-        return self._message(b'{"type":"snapshot","reason":"%s"' % reason.encode(), self._sent.values())
+        """The message of all rows that the group was last sent; made once between two deltas."""
+        made = self._whole.get(reason)
+        if made is None:
+            head = b'{"type":"snapshot","reason":"%s"' % reason.encode()
+            made = self._whole[reason] = self._message(head, self._sent.values())
+        return made
 
     def empty(self) -> bytes:
         """The message of a subscription without rows at first."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from consumers.gateway.history import BAR_FIELDS
 from consumers.gateway.rows import FIELDS
 from schemas import FeedEvent, PriceChange, Tick
 
@@ -27,8 +28,9 @@ def document() -> dict[str, Any]:
     )
     ref = {name: {"$ref": f"#/components/schemas/{name}"} for name in components}
     row = {"type": "object", "required": ["code"], "properties": {field: {} for field in FIELDS}}
+    bar = {"type": "object", "required": list(BAR_FIELDS), "properties": {field: {} for field in BAR_FIELDS}}
     since = ("since", "ms since the epoch, of the receipt", {"type": "integer", "minimum": 0, "default": 0})
-    minutes = ("minutes", "how far back", {"type": "integer", "minimum": 1, "maximum": 1440, "default": 30})
+    minutes = ("minutes", "of each bar", {"type": "integer", "minimum": 1, "maximum": 240, "default": 1})
     least = ("min_change", "yuan", {"type": "number", "minimum": 0, "exclusiveMaximum": 1e9, "default": 0})
     paths = {
         "/v1/snapshots": _get(
@@ -42,8 +44,10 @@ def document() -> dict[str, Any]:
         ),
         "/v1/changes/stream": _get("Price changes as server-sent events", None, _CODES, least),
         "/v1/ticks/{code}": _get(
-            "The last ticks of a code", {"ticks": _array(ref["Tick"])}, minutes, _limit(200, 5000), code=True
+            "The last ticks of a code", {"ticks": _array(ref["Tick"])}, _limit(100, 5000), code=True
         ),
+        "/v1/bars/{code}": _get("The bars of a code's latest session", {"bars": _array(bar)}, minutes, code=True),
+        "/v1/session": _get("Where the market's day stands", {"state": {"type": "string"}, "day": {}}),
         "/v1/events": _get("The last feed events", {"events": _array(ref["FeedEvent"])}, _limit(200, 1000)),
         "/v1/status": _get("Session, ages, lag, breadth and problems", {"type": {}, "problems": _array({})}),
         "/health": _get("Whether the gateway has what it serves", {"status": {}, "problems": _array({})}),

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from aiohttp import web
+from aiokafka.errors import KafkaError
 
-from ashare_client import Ticks
-from ashare_client.errors import ClientError
+from broker.errors import BrokerError
 from broker.exposition import Exposition
 from broker.http_guard import Rules, answer, guard, host_names, refusal
 from consumers.gateway.groups import Hub
+from consumers.gateway.history import History
 from consumers.gateway.openapi import document
 from consumers.gateway.rows import Row, named
 from consumers.gateway.source import Change, Source
@@ -24,20 +25,28 @@ from consumers.gateway.tokens import ALL, Rights, Tokens
 from consumers.gateway.watch import Watch
 from market.codes import UnknownCode
 from market.kinds import resolve
-from schemas import UsageError, encode
+from schemas import UsageError
+
+_encode = msgspec.json.Encoder().encode
 
 MAX_LIMIT = 5_000
 _WAITING = 1_000
 """Price changes that may wait for one reader of the event stream."""
-_READERS = 4
-"""Requests for ticks that read Kafka at a time."""
-_TICK_SECONDS = 10.0
+_HISTORY_SECONDS = 10.0
 _KEEP_ALIVE = 15.0
 _OPEN = frozenset({"/health", "/openapi.json", "/"})
 _NO_PAGE = (
     "The page is not built: run `make page`, then start the gateway again.\n"
     "The data is at /v1/snapshots and /v1/stream.\n"
 )
+
+_PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "frame-ancestors 'none'; base-uri 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
 
 Answer = Callable[[web.Request, Rights], Awaitable[web.StreamResponse]]
 
@@ -54,8 +63,7 @@ class Routes:
         *,
         tokens: Tokens | None,
         hosts: Iterable[str],
-        bootstrap: str,
-        options: dict[str, Any],
+        history: History,
         page: Path | None,
     ) -> None:
         """Over what is read elsewhere.
@@ -67,9 +75,8 @@ class Routes:
         """
         self._hub, self._source, self._watch, self._exposition = hub, source, watch, exposition
         self._tokens, self._page = tokens, page
-        self._bootstrap, self._options = bootstrap, options
+        self._history = history
         self._rules = Rules(host_names(hosts), addresses=True, setting="--hosts NAME (ASHARE_GATEWAY_HOSTS)")
-        self._reading = asyncio.Semaphore(_READERS)
         self._listeners: set[asyncio.Queue[list[Change] | None]] = set()
 
     def install(self, application: web.Application, stream: Callable[[web.Request], Awaitable[Any]]) -> None:
@@ -83,7 +90,7 @@ class Routes:
         router.add_get("/openapi.json", self.get_document)
         if self._page is not None and (self._page / "index.html").is_file():
             router.add_get("/", self.get_page)
-            router.add_static("/assets", self._page, append_version=False)
+            router.add_get("/{file:(?!v1/).+}", self.get_page)
         else:
             router.add_get("/", self.get_no_page)
 
@@ -94,7 +101,9 @@ class Routes:
             "/v1/changes": self.get_changes,
             "/v1/changes/stream": self.get_change_stream,
             "/v1/ticks/{code}": self.get_ticks,
+            "/v1/bars/{code}": self.get_bars,
             "/v1/events": self.get_events,
+            "/v1/session": self.get_session,
             "/v1/status": self.get_status,
             "/metrics": self.get_metrics,
         }
@@ -112,6 +121,8 @@ class Routes:
                 return await handler(request, rights)
             except UsageError as error:
                 return refusal(400, "bad_request", str(error))
+            except _NotThereError as error:
+                return refusal(404, "unknown_code", f"no tick of {error} was seen")
 
         return handle
 
@@ -136,17 +147,14 @@ class Routes:
         """This HTTP as an OpenAPI document."""
         return answer(200, document())
 
-    async def get_page(self, _request: web.Request) -> web.StreamResponse:
-        """The page."""
+    async def get_page(self, request: web.Request) -> web.StreamResponse:
+        """A file of the page."""
         assert self._page is not None
-        headers = {
-            "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-            "frame-ancestors 'none'; base-uri 'none'",
-            "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "no-referrer",
-            "Cache-Control": "no-cache",
-        }
-        return web.FileResponse(self._page / "index.html", headers=headers)
+        root = self._page.resolve()
+        path = (root / request.match_info.get("file", "index.html")).resolve()
+        if not path.is_relative_to(root) or not path.is_file():
+            return refusal(404, "not_found", "there is no such path: /openapi.json lists them")
+        return web.FileResponse(path, headers=_PAGE_HEADERS)
 
     async def get_no_page(self, _request: web.Request) -> web.Response:
         """How to have a page."""
@@ -184,7 +192,7 @@ class Routes:
             return refusal(503, "unavailable", "the table is being read", **{"Retry-After": "1"})
         row = self._hub.table.get(code)
         if row is None or not rights.allows(row.code, row.board):
-            return refusal(404, "unknown_code", f"no tick of {code} was seen")
+            raise _NotThereError(code)
         return web.Response(body=row.fragment(fields), content_type="application/json")
 
     async def get_changes(self, request: web.Request, rights: Rights) -> web.StreamResponse:
@@ -242,24 +250,26 @@ class Routes:
 
     async def get_ticks(self, request: web.Request, rights: Rights) -> web.StreamResponse:
         """The last ticks of a code, from the log."""
-        code, limit = _code(request), _number(request, "limit", 200, MAX_LIMIT)
-        minutes = max(1, _number(request, "minutes", 30, 24 * 60))
+        code, limit = self._allowed(request, rights), _number(request, "limit", 100, MAX_LIMIT)
+        return await _found("ticks", self._history.ticks(code, limit) if limit else _nothing())
+
+    async def get_bars(self, request: web.Request, rights: Rights) -> web.StreamResponse:
+        """The bars of a code's latest session."""
+        code, minutes = self._allowed(request, rights), _number(request, "minutes", 1, 240)
+        if not minutes:
+            raise UsageError("minutes: a whole number from 1 to 240")
+        return await _found("bars", self._history.bars(code, minutes))
+
+    async def get_session(self, _request: web.Request, _rights: Rights) -> web.Response:
+        """Where the market's day stands."""
+        return answer(200, self._watch.status.get("session", {}))
+
+    @staticmethod
+    def _allowed(request: web.Request, rights: Rights) -> str:
+        code = _code(request)
         if not rights.allows(code, named(code)[0]):
-            return refusal(404, "unknown_code", f"no tick of {code} was seen")
-        found: list[Any] = []
-        try:
-            async with asyncio.timeout(_TICK_SECONDS), self._reading:
-                reader = Ticks(
-                    self._bootstrap, codes=[code], start=datetime.now(UTC) - timedelta(minutes=minutes), end="now",
-                    missing="skip", malformed="skip", options=self._options,
-                )  # fmt: skip
-                async with reader:
-                    async for batch in reader.batches():
-                        found = [*found, *batch.records][-limit:]
-        except (ClientError, TimeoutError) as error:
-            return refusal(503, "unavailable", str(error) or "reading took too long: ask again, for fewer minutes")
-        body = b'{"ticks":[' + b",".join(map(_json, found)) + b"]}"
-        return web.Response(body=body, content_type="application/json")
+            raise _NotThereError(code)
+        return code
 
     def stop(self) -> None:
         """End the event streams: the gateway stops."""
@@ -267,8 +277,24 @@ class Routes:
             queue.put_nowait(None)
 
 
-def _json(record: Any) -> bytes:
-    return encode(record)
+class _NotThereError(Exception):
+    """A code of which there is nothing for this client."""
+
+
+async def _nothing() -> list[Any]:
+    return []
+
+
+async def _found(name: str, reading: Awaitable[list[Any]]) -> web.Response:
+    """The answer with what is read of the log, or why it can't be read."""
+    try:
+        async with asyncio.timeout(_HISTORY_SECONDS):
+            found = await reading
+    except UsageError as error:
+        return answer(200, {name: [], "note": str(error)})
+    except (BrokerError, KafkaError, OSError, TimeoutError) as error:
+        return refusal(503, "unavailable", str(error) or "reading took too long: ask again", **{"Retry-After": "1"})
+    return web.Response(body=_encode({name: found}), content_type="application/json")
 
 
 def _code(request: web.Request) -> str:

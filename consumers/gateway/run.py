@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 import logging
 import signal
-from collections.abc import Iterable
+import time
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,15 +15,14 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from ashare_client import login
 from broker.exposition import Exposition
 from broker.http_guard import GuardedRunner
 from broker.reader import ChunkReader
 from consumers.gateway.connections import Connections
 from consumers.gateway.groups import FLUSH_SECONDS
+from consumers.gateway.history import History
 from consumers.gateway.metrics import METRICS, reading
 from consumers.gateway.routes import Routes
-from consumers.gateway.rows import Row
 from consumers.gateway.source import Source
 from consumers.gateway.stream import Stream
 from consumers.gateway.tokens import Tokens
@@ -36,7 +35,9 @@ log = logging.getLogger(__name__)
 
 PAGE = Path(__file__).parent.parent / "web" / "dist"
 MAX_CONNECTIONS = 2_048
-_STATUS_SECONDS = 1.0
+_STATUS_SECONDS = 0.98
+"""Between two statuses; looked for five times a second."""
+_LOOK_SECONDS = 0.2
 _encode = msgspec.json.Encoder().encode
 
 
@@ -49,6 +50,7 @@ class Settings:
         hosts: names by which it may be asked, besides loopback and addresses.
         tokens: who may ask; ``None``: everybody who reaches it.
         page: directory of the built page.
+        open_to_all: without tokens, others than this machine may ask too.
     """
 
     bootstrap: str
@@ -57,6 +59,7 @@ class Settings:
     hosts: tuple[str, ...] = ()
     tokens: Tokens | None = field(default=None, repr=False)
     page: Path = PAGE
+    open_to_all: bool = False
 
 
 def check(settings: Settings) -> None:
@@ -65,9 +68,10 @@ def check(settings: Settings) -> None:
     Raises:
         UsageError: it would be.
     """
-    if settings.tokens is None and not _loopback(settings.host):
+    if settings.tokens is None and not settings.open_to_all and not _loopback(settings.host):
         raise UsageError(
-            f"--host {settings.host}: everybody who reaches it could read all: give --tokens FILE (docs/gateway.md)"
+            f"--host {settings.host}: everybody who reaches it could read all: give --tokens FILE (docs/gateway.md),"
+            " or --open-to-all"
         )
 
 
@@ -89,21 +93,17 @@ class Gateway:
         self._settings = settings
         self._connections = Connections()
         self._instruments = Following(settings.bootstrap)
-        options = login()
         self._routes: Routes | None = None
         self._source = Source(
             settings.bootstrap,
-            options,
             self._instruments.known,
-            taken=self._connections.take,
-            renewed=self._renewed,
+            renewed=self._connections.renew,
             changed=lambda changes: self._routes.changed(changes) if self._routes is not None else None,
             happened=lambda body: self._connections.tell(b'{"type":"event","event":' + body + b"}"),
         )
         self._lag = Lag(settings.bootstrap)
-        self._watch = Watch(self._connections.hub.table, self._source.seen, self._lag)
+        self._watch = Watch(self._source.seen, self._lag)
         self._stream = Stream(self._connections, lambda: self._watch.status, settings.tokens)
-        self._options: dict[str, Any] = options
         self._runner: GuardedRunner | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self.port = settings.port
@@ -122,8 +122,7 @@ class Gateway:
             Exposition(METRICS, partial(reading, self._connections, self._watch)),
             tokens=settings.tokens,
             hosts=(settings.host, *settings.hosts),
-            bootstrap=settings.bootstrap,
-            options=self._options,
+            history=History(settings.bootstrap),
             page=settings.page,
         )
         application = web.Application()
@@ -167,22 +166,25 @@ class Gateway:
                 return f"{task.get_name()} ended: {task.exception() if not task.cancelled() else 'cancelled'!r}"
         return None
 
-    def _renewed(self, rows: Iterable[Row]) -> None:
-        self._connections.renew(rows)
-
     async def _flushing(self) -> None:
         loop = asyncio.get_running_loop()
         at = loop.time()
         while True:
             at = max(at + FLUSH_SECONDS, loop.time())
             await asyncio.sleep(at - loop.time())
+            self._connections.take(self._source.hand_over())
             self._connections.flush()
 
     async def _telling(self) -> None:
+        """Tell the status once a second, and at once when something has gone wrong or is well again."""
+        told, problems = 0.0, None
         while True:
-            status = self._watch.look(self._connections.hub.table, len(self._connections.everyone))
-            self._connections.tell(_encode(status))
-            await asyncio.sleep(_STATUS_SECONDS)
+            found = bool(self._watch.problems())
+            if found != problems or time.monotonic() - told >= _STATUS_SECONDS:
+                told, problems = time.monotonic(), found
+                status = self._watch.look(self._connections.hub.table, len(self._connections.everyone))
+                self._connections.tell(_encode(status))
+            await asyncio.sleep(_LOOK_SECONDS)
 
 
 async def run(settings: Settings, say: Any) -> None:
@@ -200,7 +202,8 @@ async def run(settings: Settings, say: Any) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     await gateway.start()
-    say(f"http://{settings.host}:{gateway.port}/")
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    say(f"http://{host}:{gateway.port}/")
     try:
         while not stop.is_set():
             if (why := gateway.ended()) is not None:

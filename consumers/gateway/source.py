@@ -1,32 +1,49 @@
-"""What the gateway reads of Kafka: snapshots into the hub, price changes and feed events to be passed on."""
+"""What the gateway reads of Kafka, by one consumer: ticks, of which it makes the snapshots, price changes, feed events.
+
+The snapshots are made by the worker's own job from the worker's own beginnings, its published rows and committed
+offsets, so that they are the worker's; and as they need no worker, they go on when it stands still.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
-from contextlib import aclosing
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
 
-from ashare_client import FeedEvents, PriceChanges, Snapshots
-from ashare_client.errors import ClientError
+from broker.background import ended
+from broker.chunk import Chunk
+from broker.errors import BrokerError
+from broker.groups import committed
+from broker.probe import LogId, Probe, ProbeError
+from broker.reader import ChunkReader, whole
 from consumers.gateway.rows import Row
 from instruments.known import Known
+from jobs.missing import Missing, rows_of
+from jobs.snapshots import SnapshotRow, Snapshots
+from schemas import FeedEvent, PriceChange, RecordError, UsageError, decode, encode
+from schemas.topics import FEED_EVENTS, PRICE_CHANGES, SNAPSHOTS, TICKS
 
 log = logging.getLogger(__name__)
 
+GROUP = "ashare-snapshots"
 AGAIN_SECONDS = 1.0
 CHANGES = 20_000
 EVENTS = 1_000
+_CLIENT = "ashare-gateway"
+_ENDLESS = 1 << 62
 _LATENCIES = 4_000
+_LOOK_SECONDS = 2.0
+"""Between two looks at which log stands behind the ticks."""
 _DOWN = frozenset({"disconnected", "refused"})
-_UP = frozenset({"connected", "subscribed", "started", "stopped", "switched"})
-_encode = msgspec.json.Encoder().encode
+_UP = frozenset({"connected", "subscribed", "resubscribed", "started", "stopped", "switched"})
 
 
 @dataclass
@@ -36,10 +53,10 @@ class Seen:
     Attributes:
         received: of the newest tick, µs since the epoch; ``None`` before there is one.
         time: the exchange time of that tick, ms since the epoch.
-        ticks: that the rows have counted since the start.
-        latencies: ms from the receipt of a tick to here, of the last rows.
-        down: lines that are not connected, with the reason.
-        failing: what can't be read now, by topic.
+        ticks: read since the start.
+        latencies: ms from the receipt of a tick to here, one of each chunk.
+        down: lines that are not connected, with since when (µs since the epoch) and the reason.
+        failing: what can't be read now, by name.
         loaded: whether the table was read whole.
     """
 
@@ -47,7 +64,7 @@ class Seen:
     time: int = 0
     ticks: int = 0
     latencies: deque[float] = field(default_factory=lambda: deque(maxlen=_LATENCIES))
-    down: dict[str, str] = field(default_factory=dict)
+    down: dict[str, tuple[int, str]] = field(default_factory=dict)
     failing: dict[str, str] = field(default_factory=dict)
     loaded: bool = False
 
@@ -63,20 +80,19 @@ class Change:
 
 
 class Source:
-    """Reads on and on; what can't be read is said in ``seen.failing``, and tried again.
+    """Reads on and on; what can't be read is said in ``seen.failing``, and tried again from a new table.
 
     Attributes:
         changes: the latest price changes, oldest first.
         events: the latest feed events as JSON, oldest first.
+        loaded: set once the table was read whole.
     """
 
     def __init__(
         self,
         bootstrap: str,
-        options: dict[str, Any],
         known: Known,
         *,
-        taken: Callable[[Iterable[Row]], None],
         renewed: Callable[[Iterable[Row]], None],
         changed: Callable[[list[Change]], None],
         happened: Callable[[bytes], None],
@@ -84,121 +100,228 @@ class Source:
         """Nothing connects yet.
 
         Args:
-            taken: gets rows that have changed.
-            renewed: gets all rows, at first and when the log was replaced.
+            bootstrap: brokers.
+            known: facts of instruments.
+            renewed: gets all rows, at first and whenever the table was read anew.
             changed: gets price changes.
             happened: gets each feed event that comes, as JSON.
         """
         self.seen = Seen()
         self.changes: deque[Change] = deque(maxlen=CHANGES)
         self.events: deque[bytes] = deque(maxlen=EVENTS)
-        self._bootstrap, self._options, self._known = bootstrap, options, known
-        self._taken, self._renewed, self._changed, self._happened = taken, renewed, changed, happened
-        self._last: dict[str, tuple[str, int]] = {}
-        self._tasks: list[asyncio.Task[None]] = []
         self.loaded = asyncio.Event()
+        self._bootstrap, self._known = bootstrap, known
+        self._renewed, self._changed, self._happened = renewed, changed, happened
+        self._job = Snapshots()
+        self._held: dict[int, dict[str, SnapshotRow]] = {}
+        self._touched: dict[str, SnapshotRow] = {}
+        self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin to read."""
-        reading = {
-            "snapshots": self._snapshots,
-            "price changes": self._price_changes,
-            "feed events": self._feed_events,
-        }
-        self._tasks = [
-            asyncio.create_task(self._again(name, read), name=f"reading {name}") for name, read in reading.items()
-        ]
+        self._task = asyncio.create_task(self._again(), name="reading Kafka")
 
     async def stop(self) -> None:
         """Stop reading."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _again(self, name: str, read: Callable[[], Awaitable[None]]) -> None:
+    def hand_over(self) -> list[Row]:
+        """The rows that have changed since the last call, each once, as it is now; in the order of the first change."""
+        touched, self._touched = self._touched, {}
+        return [Row(row.record(), self._known) for row in touched.values() if row.ticks]
+
+    async def _again(self) -> None:
         """Read until it fails, and then again."""
         while True:
             try:
-                await read()
-            except ClientError as error:
-                if self.seen.failing.get(name) != str(error):
-                    log.warning("%s can't be read and are tried again: %s", name, error)
-                self.seen.failing[name] = str(error)
+                await self._read()
+            except (KafkaError, BrokerError, UsageError, OSError) as error:
+                if self.seen.failing.get("Kafka") != str(error):
+                    log.warning("Kafka can't be read and is tried again: %s", error)
+                self.seen.failing["Kafka"] = str(error) or repr(error)
             except Exception as error:
-                log.exception("reading %s failed and is tried again", name)
-                self.seen.failing[name] = repr(error)
+                log.exception("reading failed and is tried again")
+                self.seen.failing["Kafka"] = repr(error)
             await asyncio.sleep(AGAIN_SECONDS)
 
-    async def _snapshots(self) -> None:
-        async with Snapshots(self._bootstrap, options=self._options, malformed="skip") as reader:
-            log_id = None
-            table = await reader.table()
-            self._begin(table.values())
-            log_id = reader.log_id
-            async with aclosing(reader.batches()) as batches:
-                async for batch in batches:
-                    if reader.log_id != log_id:
-                        log_id = reader.log_id
-                        self._begin((await reader.table()).values())
-                    else:
-                        self._take(batch.records)
+    async def _read(self) -> None:
+        before = await self._log_id()
+        done = (await committed(self._bootstrap, GROUP)).get(GROUP, {})
+        job, held = Snapshots(Missing()), await self._restored()
+        self._job, self._held, self._touched = job, held, {}
+        async with ChunkReader(self._bootstrap, client_id=_CLIENT, patience=math.inf) as reader:
+            starts = await self._starts(reader, done)
+            ends = await reader.ends([tp for tp in starts if tp.topic in {TICKS, FEED_EVENTS}])
+            # Events first: a session that begins is marked by them.
+            events = {tp: (starts.pop(tp), end) for tp, end in ends.items() if tp.topic == FEED_EVENTS}
+            self.seen.down.clear()
+            self.events.clear()
+            reader.assign(events)
+            while reader.left:
+                for chunk in await reader.fetch():
+                    self._take_events(chunk, new=False)
+            for rows in held.values():
+                for row in rows.values():
+                    job.missing.mark(row)
+            starts |= {tp: end for tp, (_, end) in events.items()}
+            due = {tp: end for tp, end in ends.items() if tp.topic == TICKS and starts[tp] < end}
+            reader.assign({tp: (start, _ENDLESS) for tp, start in starts.items()})
+            self.changes.clear()
+            if not due:
+                self._begin()
+            looking = asyncio.create_task(self._replaced(before, reader), name="looking which log it is")
+            try:
+                await self._follow(reader, due, looking)
+            finally:
+                looking.cancel()
+                await asyncio.gather(looking, return_exceptions=True)
 
-    def _begin(self, records: Iterable[Any]) -> None:
-        self._last.clear()
-        rows = [Row(record, self._known) for record in records]
-        for row in rows:
-            self._last[row.code] = row.record.session, row.record.ticks
+    async def _restored(self) -> dict[int, dict[str, SnapshotRow]]:
+        """The published rows, by partition."""
+        held: dict[int, dict[str, SnapshotRow]] = {}
+        async for chunk in whole(self._bootstrap, SNAPSHOTS, client_id=_CLIENT):
+            rows = held.setdefault(chunk.partition, {})
+            for key, value in zip(chunk.keys, chunk.values, strict=True):
+                if value is None:
+                    rows.pop((key or b"").decode("utf-8", "replace"), None)
+                    continue
+                try:
+                    code, row = self._job.restore(value)
+                except RecordError as error:
+                    log.warning("a record of %s/%d is passed over: %s", SNAPSHOTS, chunk.partition, error)
+                    continue
+                rows[code] = row
+            await asyncio.sleep(0)
+        return held
+
+    async def _starts(self, reader: ChunkReader, done: Mapping[TopicPartition, Any]) -> dict[TopicPartition, int]:
+        """Where to begin: with ticks where the worker has committed, with the latest changes, with all events."""
+        starts: dict[TopicPartition, int] = {}
+        for topic in (TICKS, FEED_EVENTS, PRICE_CHANGES):
+            places = await reader.partitions(topic)
+            begins, ends = await reader.begins(places), await reader.ends(places)
+            for tp in places:
+                start = begins[tp]
+                if topic == TICKS and tp in done and done[tp].offset <= ends[tp]:
+                    start = max(start, done[tp].offset)
+                elif topic == PRICE_CHANGES:
+                    start = max(start, ends[tp] - CHANGES // len(places))
+                starts[tp] = start
+        return starts
+
+    async def _follow(self, reader: ChunkReader, due: dict[TopicPartition, int], looking: asyncio.Task[None]) -> None:
+        """Take what comes, until another log stands behind the ticks or the client is broken."""
+        while True:
+            fetching = asyncio.ensure_future(reader.fetch())
+            try:
+                await asyncio.wait({fetching, looking}, return_when=asyncio.FIRST_COMPLETED)
+                if looking.done():
+                    looking.result()
+                    return
+                chunks = fetching.result()
+            finally:
+                fetching.cancel()
+            for chunk in chunks:
+                self._take(chunk)
+                place = TopicPartition(chunk.topic, chunk.partition)
+                if place in due and chunk.end >= due[place]:
+                    del due[place]
+                    if not due:
+                        self._begin()
+
+    def _begin(self) -> None:
+        """The table is what the log held when it was begun with."""
+        rows = [
+            Row(row.record(), self._known) for by_code in self._held.values() for row in by_code.values() if row.ticks
+        ]
+        self._touched.clear()
         newest = max((row.record for row in rows), key=lambda record: record.received, default=None)
-        if newest is not None:
+        if newest is not None and (self.seen.received is None or newest.received > self.seen.received):
             self.seen.received, self.seen.time = newest.received, newest.time
-        self.seen.failing.pop("snapshots", None)
+        self.seen.failing.pop("Kafka", None)
         self.seen.loaded = True
         self._renewed(rows)
         self.loaded.set()
 
-    def _take(self, records: list[Any]) -> None:
-        seen, last, now = self.seen, self._last, time.time_ns() // 1000
-        for record in records:
-            session, ticks = last.get(record.code, ("", 0))
-            seen.ticks += max(0, record.ticks - ticks) if session == record.session else record.ticks
-            last[record.code] = record.session, record.ticks
-            seen.latencies.append((now - record.received) / 1000)
-            if seen.received is None or record.received >= seen.received:
-                seen.received, seen.time = record.received, record.time
-        self._taken([Row(record, self._known) for record in records])
+    def _take(self, chunk: Chunk) -> None:
+        if chunk.topic == TICKS:
+            self._take_ticks(chunk)
+        elif chunk.topic == FEED_EVENTS:
+            self._take_events(chunk, new=True)
+        else:
+            self._take_changes(chunk)
 
-    async def _price_changes(self) -> None:
-        async with PriceChanges(self._bootstrap, options=self._options, malformed="skip", missing="skip") as reader:
-            self.seen.failing.pop("price changes", None)
-            async with aclosing(reader.batches()) as batches:
-                async for batch in batches:
-                    some = [
-                        Change(record.code, record.received, abs(record.change or 0.0), _encode(record))
-                        for record in batch
-                    ]
-                    self.changes.extend(some)
-                    self._changed(some)
+    def _take_ticks(self, chunk: Chunk) -> None:
+        rows = self._held.setdefault(chunk.partition, {})
+        for row in self._job.apply(rows, chunk):
+            self._touched[row.code] = row
+        seen = self.seen
+        seen.ticks += len(chunk)
+        last = next((tick for tick in reversed(chunk.ticks) if tick is not None), None)
+        if last is not None:
+            seen.latencies.append(time.time_ns() / 1e6 - last.received / 1000)
+            if seen.received is None or last.received >= seen.received:
+                seen.received, seen.time = last.received, last.time
 
-    async def _feed_events(self) -> None:
-        async with FeedEvents(
-            self._bootstrap, options=self._options, malformed="skip", missing="skip", start="earliest"
-        ) as reader:
-            self.seen.failing.pop("feed events", None)
-            begun = time.time_ns() // 1000
-            async with aclosing(_records(reader)) as records:
-                async for record in records:
-                    if record.event in _DOWN:
-                        self.seen.down[record.source] = record.reason or record.event
-                    elif record.event in _UP:
-                        self.seen.down.pop(record.source, None)
-                    body = _encode(record)
-                    self.events.append(body)
-                    if record.at >= begun:
-                        self._happened(body)
+    def _take_changes(self, chunk: Chunk) -> None:
+        some: list[Change] = []
+        for value in chunk.values:
+            try:
+                record = decode(PriceChange, value)
+            except RecordError:
+                continue
+            some.append(Change(record.code, record.received, abs(record.change or 0.0), encode(record)))
+        self.changes.extend(some)
+        self._changed(some)
+
+    def _take_events(self, chunk: Chunk, *, new: bool) -> None:
+        for value in chunk.values:
+            try:
+                event = decode(FeedEvent, value)
+            except RecordError:
+                continue
+            if event.event in _DOWN:
+                self.seen.down[event.source] = event.at, event.reason or event.event
+            elif event.event in _UP:
+                self.seen.down.pop(event.source, None)
+            body = encode(event)
+            self.events.append(body)
+            # Other groups' losses are not the snapshots'.
+            if event.detected != "retention" or event.source.rpartition("@")[0] == GROUP:
+                for concerned in self._job.missing.take(event):
+                    if new:
+                        self._mark(rows_of(self._held, concerned))
+            if new:
+                self._happened(body)
+
+    def _mark(self, found: Mapping[int, Iterable[SnapshotRow]]) -> None:
+        for rows in found.values():
+            for row in rows:
+                if row.ticks and self._job.missing.mark(row):
+                    self._touched[row.code] = row
+
+    async def _log_id(self) -> LogId | None:
+        """Which log stands behind the ticks; ``None`` where no broker tells."""
+        return await asyncio.to_thread(_asked, self._bootstrap)
+
+    async def _replaced(self, before: LogId | None, reader: ChunkReader) -> None:
+        """Return when another log stands behind the ticks, or the client has lost a task."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            now = await self._log_id()
+            if before is not None and now is not None and now != before:
+                log.warning("another log stands behind %s: the table is read anew", TICKS)
+                return
+            before = before or now
+            if (dead := ended(reader.client)) is not None:
+                raise BrokerError(f"the Kafka client is made anew: {dead}")
 
 
-async def _records(reader: Any) -> AsyncGenerator[Any, None]:
-    async with aclosing(reader.batches()) as batches:
-        async for batch in batches:
-            for record in batch:
-                yield record
+def _asked(bootstrap: str) -> LogId | None:
+    try:
+        with Probe(bootstrap) as probe:
+            return probe.find([TICKS]).logs.get(TICKS)
+    except (ProbeError, OSError):
+        return None

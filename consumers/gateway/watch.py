@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ from aiokafka.errors import KafkaError
 
 from broker import security
 from consumers.gateway.rows import Row
-from consumers.gateway.source import Seen
+from consumers.gateway.source import GROUP, Seen
 from market.prices import to_e4
 from market.sessions import Phase, phase_at
 from market.times import TimeError, trading_date
@@ -21,10 +22,19 @@ from schemas.topics import TICKS
 
 log = logging.getLogger(__name__)
 
-STALE_MS = 2_000
-LAG_SECONDS = 2.0
-"""For how long ticks wait to be handled before that is a problem."""
-_GROUP = "ashare-snapshots"
+STALE_SECONDS = 1.5
+"""Of silence, where ticks came often; where they came seldom, so many of their usual distances:"""
+_DISTANCES = 20
+_LONGEST_SILENCE = 60.0
+LAG_SECONDS = 1.4
+"""For how long ticks wait and nothing is committed before that is a problem: workers commit twice a second."""
+_ASK_SECONDS = 0.3
+_FORGOTTEN_US = 86_400_000_000
+"""A line that has been gone for a day is not waited for any more."""
+_GRACE_MS = 5 * 60_000
+"""After a phase begins, ticks of the one before may still come."""
+_MINUTE, _RATE_LOOKS = 60, 3
+"""Looks, one a second, that rates are of."""
 _STATES = {
     Phase.CLOSED: "closed",
     Phase.OPENING_AUCTION: "auction",
@@ -42,7 +52,7 @@ class Lag:
 
     Attributes:
         records: the last answer; ``None`` before there is one, and while none comes.
-        since: since when (monotonic) it has been more than nothing without one commit.
+        since: when (monotonic) it was last seen to be nothing, or less than before; ``None`` before it was.
     """
 
     def __init__(self, bootstrap: str) -> None:
@@ -69,7 +79,7 @@ class Lag:
                 **security.options(),
                 bootstrap_servers=self._bootstrap.split(","),
                 client_id="ashare-gateway-lag",
-                group_id=_GROUP,
+                group_id=GROUP,
                 enable_auto_commit=False,
                 auto_offset_reset="none",
             )
@@ -79,7 +89,7 @@ class Lag:
             except (KafkaError, OSError) as error:
                 log.debug("the lag is not known: %s", error)
             finally:
-                self.records = None
+                self.records = self.since = None
                 await consumer.stop()
             await asyncio.sleep(1.0)
 
@@ -95,34 +105,33 @@ class Lag:
             self.records = sum(max(0, ends[place] - max(committed[place], begins[place])) for place in places)
             total = sum(committed.values())
             if not self.records or total != self._committed:
-                self.since = None
-            elif self.since is None:
                 self.since = time.monotonic()
             self._committed = total
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(_ASK_SECONDS)
+
+    @property
+    def waited(self) -> float:
+        """Seconds for which ticks have waited without one being handled; 0 where that is not known."""
+        return time.monotonic() - self.since if self.records and self.since is not None else 0.0
 
 
 class Watch:
     """Makes the status."""
 
-    def __init__(self, table: Mapping[str, Row], seen: Seen, lag: Lag) -> None:
+    def __init__(self, seen: Seen, lag: Lag) -> None:
         """Over what is read."""
         self._seen, self._lag = seen, lag
-        self._ticks, self._at = seen.ticks, time.monotonic()
-        self._rate = 0.0
+        self._counted: deque[tuple[float, int]] = deque(maxlen=_MINUTE)
         self.status: dict[str, Any] = {}
-        self.look(table, 0)
+        self.look({}, 0)
 
     def look(self, table: Mapping[str, Row], clients: int) -> dict[str, Any]:
-        """The status now, with its rates since the last look."""
-        seen, now, monotonic = self._seen, time.time_ns() // 1_000_000, time.monotonic()
-        passed = monotonic - self._at
-        if passed > 0:
-            self._rate = (seen.ticks - self._ticks) / passed
-        self._ticks, self._at = seen.ticks, monotonic
-        age = None if seen.received is None else max(0, now - seen.received // 1000)
+        """The status now, with the rate of the last seconds."""
+        seen, now = self._seen, time.time_ns() // 1_000_000
+        self._counted.append((time.monotonic(), seen.ticks))
+        age = self._age()
         session = self._session(age)
-        problems = self._problems(age, session["state"])
+        problems = self.problems()
         latencies = sorted(seen.latencies)
         seen.latencies.clear()
         self.status = {
@@ -133,13 +142,58 @@ class Watch:
             "stale": bool(problems),
             "problems": problems,
             "lag": self._lag.records,
-            "ticks_per_s": round(self._rate, 1),
+            "ticks_per_s": round(self._rate(_RATE_LOOKS), 1),
             "latency_ms": {"p50": _at(latencies, 0.5), "p99": _at(latencies, 0.99)},
             "clients": clients,
             "codes": len(table),
             **figures(table.values(), session["day"]),
         }
         return self.status
+
+    def problems(self) -> list[str]:
+        """What is wrong now, in words."""
+        seen, age = self._seen, self._age()
+        found = [f"{name}: {why}" for name, why in sorted(seen.failing.items())]
+        if not seen.loaded and not found:
+            found.append("the table is being read")
+        gone = time.time_ns() // 1000 - _FORGOTTEN_US
+        found += [f"line {line} is not connected: {why}" for line, (at, why) in sorted(seen.down.items()) if at > gone]
+        if seen.loaded and self._lag.waited > LAG_SECONDS:
+            found.append(
+                f"the snapshots agent has handled nothing for {self._lag.waited:.1f} s,"
+                f" and {self._lag.records:,} ticks wait"
+            )
+        if age is not None and age / 1000 > self._silence() and self._trading(age):
+            found.append(f"no tick for {age / 1000:.1f} s")
+        return found
+
+    def _age(self) -> int | None:
+        """How long ago the newest tick was received, in ms."""
+        received = self._seen.received
+        return None if received is None else max(0, (time.time_ns() // 1000 - received) // 1000)
+
+    def _rate(self, looks: int) -> float:
+        """Ticks a second over the last looks."""
+        counted = self._counted
+        if len(counted) < 2:
+            return 0.0
+        (since, before), (until, now) = counted[max(0, len(counted) - 1 - looks)], counted[-1]
+        return (now - before) / (until - since) if until > since else 0.0
+
+    def _silence(self) -> float:
+        """Seconds without a tick that are out of the ordinary."""
+        rate = self._rate(_MINUTE)
+        return min(_LONGEST_SILENCE, max(STALE_SECONDS, _DISTANCES / rate)) if rate else _LONGEST_SILENCE
+
+    def _trading(self, age: int) -> bool:
+        """Whether ticks are due: in trading hours, or where they came although there should be none."""
+        try:
+            if phase_at(self._seen.time + age).continuous:
+                return True
+            last = phase_at(self._seen.time)
+            return not last.continuous and phase_at(self._seen.time - _GRACE_MS) is last
+        except (TimeError, ValueError):
+            return True
 
     def _session(self, age: int | None) -> dict[str, Any]:
         """By the market's own time: that of the newest tick, and what has passed since."""
@@ -148,19 +202,6 @@ class Watch:
             return {"state": _STATES[phase_at(at)], "day": trading_date(at)}
         except (TimeError, ValueError):
             return {"state": "closed", "day": None}
-
-    def _problems(self, age: int | None, state: str) -> list[str]:
-        seen = self._seen
-        found = [f"{name}: {why}" for name, why in sorted(seen.failing.items())]
-        if not seen.loaded and not found:
-            found.append("the table is being read")
-        found += [f"line {line} is not connected: {why}" for line, why in sorted(seen.down.items())]
-        since = self._lag.since
-        if since is not None and time.monotonic() - since > LAG_SECONDS:
-            found.append(f"the snapshots agent handles nothing, and {self._lag.records:,} ticks wait")
-        if age is not None and age > STALE_MS and state in {"morning", "afternoon"}:
-            found.append(f"no tick for {age / 1000:.1f} s in trading hours")
-        return found
 
 
 def figures(rows: Any, day: str | None) -> dict[str, Any]:

@@ -32,10 +32,18 @@ _STARTING = 90.0
 _LOOK = 0.05
 _LISTENING = re.compile(r"listening on (ws://\S+)")
 _READY = re.compile(r"ready on (127\.0\.0\.1:\d+)")
+_SERVING = re.compile(r"serving (http://\S+)")
 _ADMIN = "admin"
-_USERS = {"producer": "producer", "worker": "worker", "threshold": "operator", "topics": _ADMIN, "acl": _ADMIN}
+_USERS = {
+    "producer": "producer",
+    "worker": "worker",
+    "gateway": "gateway",
+    "threshold": "operator",
+    "topics": _ADMIN,
+    "acl": _ADMIN,
+}
 """The user that each part, and each command, logs in as."""
-_GRACE = {"producer": 5.0, "worker": 5.0, "market": 2.0, "questdb": 4.0, "kafka": 6.0}
+_GRACE = {"gateway": 4.0, "producer": 5.0, "worker": 5.0, "market": 2.0, "questdb": 4.0, "kafka": 6.0}
 """Seconds that a part has to end after SIGTERM, when there is time."""
 
 
@@ -53,6 +61,7 @@ class Plan:
         usual_ports: take the ports that other commands expect by default, where they are free.
         partitions: of the topics that have several; ``None`` as declared. Every part is told, as none could ask.
         secure: Kafka wants logins over TLS, and each part has a user of its own, which may do what it needs.
+        gateway: also serve browsers.
     """
 
     directory: Path
@@ -64,6 +73,7 @@ class Plan:
     usual_ports: bool = False
     partitions: int | None = None
     secure: bool = False
+    gateway: bool = False
 
 
 class Stack:
@@ -80,6 +90,8 @@ class Stack:
         self.bootstrap = ""
         self.feed_url = ""
         self.store_url = ""
+        self.page_url = ""
+        """Where the gateway serves the page, if the plan has one."""
         self.workers: list[str] = []
         """The workers' HTTP addresses, in the order of the plan."""
         self.groups: list[str] = []
@@ -127,8 +139,11 @@ class Stack:
         for number in range(len(self.plan.workers)):
             self.workers.append(f"http://{HOST}:{self._port(6066 + number) or free_port()}")
             self.start_worker(number)
+        gateway = self._begin_gateway() if self.plan.gateway else None
         self.await_workers()
         self.groups = groups_of(self.workers)
+        if gateway is not None:
+            self.page_url = self._announced(gateway, _STARTING, _SERVING)
 
     def feed(self, *options: str, clock_offset: float = 0.0) -> None:
         """Start the producer.
@@ -205,6 +220,10 @@ class Stack:
             "--threshold", self.plan.threshold,
             "--web-port", self.workers[number].rpartition(":")[2],
         )  # fmt: skip
+
+    def _begin_gateway(self) -> Part:
+        port = str(self._port(8080))
+        return self._begin("gateway", "gateway", "--bootstrap", self.bootstrap, "--port", port)
 
     def kill_worker(self, number: int) -> None:
         """Kill a worker with SIGKILL, as a crash would."""
