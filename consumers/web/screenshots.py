@@ -41,11 +41,11 @@ def take(started: Browser, url: str, folder: Path, views: Sequence[str], themes:
     for (size, (width, height)), theme, language in product(SIZES.items(), themes, LANGUAGES):
         settings = {"theme": theme, "language": language, "threshold": 5, "chart": "line"}
         context = started.new_context(viewport={"width": width, "height": height})
-        context.add_init_script(f"localStorage.getItem('ashare-page') || localStorage.setItem('ashare-page', {json.dumps(json.dumps(settings))})")
+        context.add_init_script(f"localStorage.setItem('ashare-page', {json.dumps(json.dumps(settings))})")
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(url)
-        page.wait_for_function("document.documentElement.dataset.connection === 'open'")
+        page.wait_for_selector("html[data-connection=open]")
         page.wait_for_timeout(_SETTLE_DEFAULT_MS)
         for view in views:
             page.evaluate("hash => { location.hash = hash }", f"#/{view}/{code}" if view == "detail" else f"#/{view}")

@@ -57,7 +57,7 @@ export class PipelineView implements View {
       strips,
       el("div", { class: "columns" },
         el("aside", {}, el("h2", {}, say("problems")), this.#problems, counts,
-          el("p", { class: "note" }, el("a", { href: "/assets/licences.txt" }, say("licences")))),
+          el("p", { class: "note" }, el("a", { href: "licences.txt" }, say("licences")))),
         el("div", { class: "main" }, el("h2", {}, say("events")),
           el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": say("events") },
             el("table", { class: "tape" }, el("thead", {}, el("tr", {}, ...heads)), this.#events), this.#empty))));
