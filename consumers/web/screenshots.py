@@ -24,7 +24,7 @@ THEMES = ("dark", "light")
 LANGUAGES = ("zh", "en")
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
 
-_SETTLE_MS = {"movers": 4_000, "pipeline": 4_000, "detail": 2_500}
+_SETTLE_MS = {"movers": 4_000, "pipeline": 4_000, "detail": 8_000}
 """Until a view has something to show."""
 _SETTLE_DEFAULT_MS = 1_200
 

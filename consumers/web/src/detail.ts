@@ -5,7 +5,7 @@ import * as format from "./format.ts";
 import { amplitude, change } from "./market.ts";
 import type { Row } from "./protocol.ts";
 import type { Bar, FeedEvent, Tick } from "./records.ts";
-import { candles, gaps, gapTimes, line, ofTicks } from "./series.ts";
+import { candles, gaps, gapTimes, line, ofTicks, withBars } from "./series.ts";
 import type { Key } from "./texts.ts";
 import { type Context, toggleWatched, type View } from "./view.ts";
 
@@ -155,7 +155,7 @@ export class DetailView implements View {
   }
 
   async #load(): Promise<void> {
-    const answer = (await this.#context.get(`/v1/ticks/${this.#code}?minutes=420&limit=5000`)) as { ticks?: Tick[] } | null;
+    const answer = (await this.#context.get(`/v1/ticks/${this.#code}?minutes=30&limit=5000`)) as { ticks?: Tick[] } | null;
     if (this.#closed || answer?.ticks === undefined) return;
     const later = this.#ticks;
     const last = answer.ticks.at(-1)?.time ?? 0;
@@ -170,6 +170,7 @@ export class DetailView implements View {
     this.#asked = now;
     const answer = (await this.#context.get(`/v1/bars/${this.#code}?minutes=1`)) as { bars?: Bar[] } | null;
     if (this.#closed || answer?.bars === undefined) return;
+    if (this.#bars.length === 0) this.#chart.refit();
     this.#bars = answer.bars;
     this.#changed = true;
     this.#context.schedule();
@@ -222,7 +223,7 @@ export class DetailView implements View {
     const found = gaps(this.#code, row?.gap, events, now, Math.abs(shift) < 5000 ? 0 : shift);
     const known = candles(this.#bars);
     if (settings.chart === "line") {
-      const points = line(this.#ticks);
+      const points = withBars(line(this.#ticks), known);
       const span = points.length > 1 ? (points.at(-1)?.time ?? 0) - (points[0]?.time ?? 0) : 0;
       this.#chart.bands(gapTimes(within(found, points[0]?.time), Math.max(1, Math.ceil(span / 2000))));
       this.#chart.line(points);

@@ -35,7 +35,11 @@ export function amount(value: number | null | undefined, language: Language): st
     language === "zh"
       ? [[1e12, "万亿"], [1e8, "亿"], [1e4, "万"]]
       : [[1e12, "T"], [1e9, "B"], [1e6, "M"], [1e3, "K"]];
-  for (const [size, unit] of units) if (Math.abs(value) >= size) return `${(value / size).toFixed(2)}${unit}`;
+  for (const [size, unit] of units) {
+    const scaled = value / size;
+    // Six characters at most, so that columns stay narrow.
+    if (Math.abs(scaled) >= 1) return `${scaled.toFixed(Math.abs(scaled) >= 1000 ? 0 : Math.abs(scaled) >= 100 ? 1 : 2)}${unit}`;
+  }
   return value.toFixed(0);
 }
 

@@ -183,7 +183,7 @@ export class MapView implements View {
     const inset = Math.min(0.5, width / 8);
     pen.fillStyle = this.#colour(row);
     pen.fillRect(left + inset, top + inset, width - 2 * inset, height - 2 * inset);
-    if (width < 36 || height < 14) return;
+    if (width < 32 || height < 13) return;
     const share = change(row);
     const size = Math.min(26, Math.floor(Math.min((width - 4) / 4.1, height / 2.6)));
     pen.fillStyle = "#ffffff";

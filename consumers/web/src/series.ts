@@ -25,6 +25,13 @@ export function line(ticks: readonly Priced[]): Point[] {
   return [...seconds].map(([time, value]) => ({ time, value })).sort((a, b) => a.time - b.time);
 }
 
+/** A line whose part before the first tick that is known is made of the candles' closes. */
+export function withBars(points: readonly Point[], known: readonly Candle[]): Point[] {
+  const first = points[0]?.time ?? Infinity;
+  const before = known.map(({ time, close }) => ({ time: time + MINUTE - 1, value: close }));
+  return [...before.filter(({ time }) => time < first), ...points];
+}
+
 const MINUTE = 60;
 
 /** Candles of one minute: of a minute's bars (an auction's beside continuous trading's) one candle is made. */

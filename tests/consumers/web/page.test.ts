@@ -49,7 +49,7 @@ test("figures are signed, and what is not known is a dash", () => {
   assert.equal(format.percent(null), "–");
   assert.equal(format.arrow(0.01) + format.arrow(-0.01) + format.arrow(0), "▲▼■");
   assert.equal(format.amount(123_456_789, "zh"), "1.23亿");
-  assert.equal(format.amount(123_456_789, "en"), "123.46M");
+  assert.equal(format.amount(123_456_789, "en"), "123.5M");
   assert.equal(format.amount(undefined, "en"), "–");
   assert.equal(format.clock(Date.UTC(2026, 11, 1, 1, 30, 5)), "09:30:05");
   assert.equal(format.milliseconds(12_345), "12.3 s");
