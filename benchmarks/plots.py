@@ -107,11 +107,19 @@ def _ours(row: str) -> bool:
     return not _hop(row)
 
 
+def _plain_clients(row: str) -> bool:
+    return row.endswith(" clients")
+
+
+def _broadcast(row: str) -> bool:
+    return "broadcast" in row
+
+
 def _ending(kind: str) -> Belongs:
     return lambda row: row.endswith(kind)
 
 
-def draw(result: Result, folder: Path) -> list[str]:
+def draw(result: Result, folder: Path) -> list[str]:  # noqa: C901 - a case a benchmark
     """The pictures of a result; their file names, in the order in which they belong below its table."""
     made: list[str] = []
 
@@ -142,6 +150,12 @@ def draw(result: Result, folder: Path) -> list[str]:
                 result, kinds, ["stored/s", "pushed/s"], folder / "pipeline.svg", ("asked ticks/s", "ticks/s")
             )
             note("pipeline.svg", drawn)
+        case "gateway":
+            kinds = {"ashare gateway": _plain_clients, "websockets.broadcast": _broadcast}
+            file, axes = "gateway.svg", ("clients", "ms from receipt to client")
+            note(file, lines(result, kinds, ["p50 ms", "p99 ms"], folder / file, axes))
+            file, axes = "gateway-cpu.svg", ("clients", "% of one core")
+            note(file, lines(result, kinds, ["% CPU"], folder / file, axes))
         case "sweeps":
             for kind in ("codes", "partitions"):
                 belongs = {kind: _ending(f" {kind}")}

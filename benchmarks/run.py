@@ -55,6 +55,7 @@ SUITE = (
         3,
     ),
     Entry("replay_out", "--ticks 5000000", 6, "--ticks 1000000", 2.5),
+    Entry("gateway", "", 7, "--clients 10 100 1000 --naive 10 --seconds 8", 2.5),
     Entry("archive", "", 3, "--ticks 1000000", 1),
 )
 

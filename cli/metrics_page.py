@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from broker.exposition import Declared
+from consumers.gateway import metrics as gateway
 from processors.http import metrics as worker
 from producer import metrics as producer
 
@@ -14,8 +15,9 @@ PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
 _HEAD = """\
 # Metrics
 
-`GET /metrics` answers in Prometheus' text form: of a worker on its `--web-port`, of the producer on its `--http-port`.
-Figures are read when a scrape asks, so that nothing is paid per tick. Both also show `process_cpu_seconds_total`,
+`GET /metrics` answers in Prometheus' text form: of a worker on its `--web-port`, of the producer on its `--http-port`, of the
+gateway on its `--port`.
+Figures are read when a scrape asks, so that nothing is paid per tick. All also show `process_cpu_seconds_total`,
 `process_resident_memory_bytes` and the other figures of a process.
 
 This page is made by `python -m cli.metrics_page` from the declarations in the code.
@@ -24,7 +26,8 @@ This page is made by `python -m cli.metrics_page` from the declarations in the c
 
 def text() -> str:
     """The page."""
-    return "".join([_HEAD, *_section("Producer", producer.METRICS), *_section("Worker", worker.METRICS)])
+    sections = (("Producer", producer.METRICS), ("Worker", worker.METRICS), ("Gateway", gateway.METRICS))
+    return "".join([_HEAD, *(part for title, metrics in sections for part in _section(title, metrics))])
 
 
 def _section(title: str, metrics: Sequence[Declared]) -> Iterator[str]:

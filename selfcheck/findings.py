@@ -28,6 +28,8 @@ Kind = Literal[
     "gaps_unreal",  # an event tells of a gap that there was not
     "mark_mismatches",  # a snapshot without the mark of a gap that concerns it, or with one that does not
     "gap_codes_wrong",  # codes that an announced gap leaves out, or has too many
+    "gateway_mismatches",  # a client of the gateway was sent what its subscription does not say, or not what it says
+    "gateway_lost_last",  # a client of the gateway lacks the last value of a code
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 

@@ -18,6 +18,7 @@ from selfcheck.comparison import CHANGES, TICKS, compare
 from selfcheck.disturbing import Disturbing
 from selfcheck.drain import Drain, NotDrainedError
 from selfcheck.exact import Rule
+from selfcheck.gateway import Clients
 from selfcheck.latency import LatencyWatch, summary, watched
 from selfcheck.ledger import LedgerError, Tape
 from selfcheck.log import LogError, LogReader
@@ -50,6 +51,7 @@ class Options:
         workers: that share the partitions.
         kill_worker_every: seconds from one kill -9 of a worker, each in turn, to the next; it is started anew at once.
         rebalance_every: seconds from one SIGTERM of a worker, each in turn, to the next; it ends and is started anew.
+        gateway_clients: of the gateway, with subscriptions and thresholds of their own.
         books: the market has a book and the day's figures beside each tick, and they are compared.
         freeze_worker: seconds for which one worker is stopped (SIGSTOP), ``disturbing.FREEZE_AT`` s after the start.
     """
@@ -78,6 +80,7 @@ class Options:
     freeze_worker: float | None = None
     secure: bool = False
     books: bool = False
+    gateway_clients: int = 0
 
     @property
     def doubled(self) -> bool:
@@ -154,6 +157,7 @@ def verify(
         threshold=options.threshold,
         partitions=options.partitions,
         secure=options.secure,
+        gateway=bool(options.gateway_clients),
     )
     try:
         with Stack(plan) as stack:
@@ -182,7 +186,7 @@ def _timed(verdict: Verdict, phase: str) -> Iterator[None]:
         verdict.seconds[phase] = round(time.monotonic() - begun, 1)
 
 
-async def _check(
+async def _check(  # noqa: PLR0915 - the run from its beginning to its end
     options: Options,
     stack: Stack,
     relisting: Relisting | None,
@@ -210,12 +214,15 @@ async def _check(
             served,
             pausing.lowest,
         )
+        browsing = Clients(stack.page_url, options.gateway_clients, verdict.findings)
         restarting = Restarting(options.kill_producer_every, options.clock_step, options.seconds)
         began = 0
         try:
             lasting(f"pushing {options.rate:,g} ticks/s for {options.seconds:g} s", options.seconds)
             if relisting is not None:
                 relisting.begin()
+            if options.gateway_clients:
+                browsing.begin(options.seconds)
             restarting.launch(stack)
             with _timed(verdict, "load"):
                 changing = _together(
@@ -236,10 +243,12 @@ async def _check(
                 await drain.drained(sent)
                 # One that was killed last need not be back to have left nothing behind; it is asked what it serves.
                 await asyncio.to_thread(stack.await_workers)
+                await browsing.stop()
         except NotDrainedError as error:
             verdict.error = str(error)
         finally:
             watching.cancel()
+            await browsing.abandon()
             await asyncio.gather(watching, return_exceptions=True)
             await watch.stop()
             verdict.pauses = pausing.pauses.by_group
@@ -263,6 +272,8 @@ async def _check(
                     served=served,
                     books=options.books,
                 )
+                if options.gateway_clients:
+                    verdict.gateway = await browsing.compare(reader)
             if drain.stored_at > began:
                 verdict.rate_stored = round(verdict.stored / (drain.stored_at - began) * 1e6, 1)
 

@@ -10,6 +10,7 @@ from typing import Any
 from selfcheck.disturbing import Disturbance
 from selfcheck.findings import KINDS, Findings
 from selfcheck.gaps import GapCheck
+from selfcheck.gateway import GatewayCheck
 from selfcheck.latency import Latency
 from selfcheck.pauses import Pause
 from selfcheck.thresholds import Setting
@@ -37,6 +38,7 @@ class Verdict:
         disturbances: what was done to the workers.
         slowest_stop: seconds that a worker took at most from SIGTERM to its end; ``None`` where none was ended.
         books: ticks whose book or figures of the day were compared; ``None`` where that was not asked for.
+        gateway: what the gateway's clients were sent; ``None`` where there were none.
         kept: the folder with data and logs, kept when something is wrong.
     """
 
@@ -65,6 +67,7 @@ class Verdict:
     disturbances: list[Disturbance] = field(default_factory=list)
     slowest_stop: float | None = None
     books: int | None = None
+    gateway: GatewayCheck | None = None
 
     @property
     def ok(self) -> bool:
@@ -74,6 +77,7 @@ class Verdict:
         # books where no tick had one.
         applied = all(setting.partitions for setting in self.thresholds)
         applied = applied and (self.watchlist is None or self.watchlist.shown) and self.books != 0
+        applied = applied and (self.gateway is None or self.gateway.rows > 0)
         return self.error is None and self.sent > 0 and equal and applied and self.findings.clean
 
     @property
@@ -94,6 +98,7 @@ class Verdict:
                 "repeated": self.repeated,
                 "missing_announced": self.missing_announced,
                 **({} if self.books is None else {"books": self.books}),
+                **({f"gateway_{name}": n for name, n in asdict(self.gateway).items()} if self.gateway else {}),
                 **{kind: counts[kind] for kind in KINDS},
                 **({"gaps_injected": self.gaps.injected, "gaps_announced": self.gaps.announced} if self.gaps else {}),
                 "gap_marks": self.marks,
@@ -119,7 +124,7 @@ class Verdict:
             default=str,
         )
 
-    def as_text(self) -> str:
+    def as_text(self) -> str:  # noqa: C901 - one line after the other
         """Some lines for a person."""
         counts = self.findings.counts
         late = self.latency
@@ -130,6 +135,9 @@ class Verdict:
             f"changes    {self.changes:>12,}",
             *([] if self.books is None else [f"books      {self.books:>12,}   compared with the market's"]),
         ]
+        if self.gateway is not None:
+            told = f"rows to {self.gateway.clients} clients of the gateway, by {self.gateway.sections} subscriptions"
+            lines.append(f"gateway    {self.gateway.rows:>12,}   {told}")
         if self.gaps is not None:
             lines.append(f"gaps       {self.gaps.injected:>12,}   {self.gaps.announced:,} announced")
         if self.missing_announced:

@@ -215,6 +215,17 @@ def command(
             help="logins (SCRAM) over TLS, and a user for each part that may do what it needs",
         ),
     ] = False,
+    gateway_clients: Annotated[
+        int,
+        typer.Option(
+            "--gateway-clients",
+            metavar="N",
+            rich_help_panel=_PIPELINE,
+            min=0,
+            max=500,
+            help="of the gateway, each held against its own random subscription and threshold",
+        ),
+    ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Push a load through a pipeline of its own, and compare.
@@ -230,6 +241,7 @@ def command(
     Example: ashare verify --rate 5000 --codes 5000 --seconds 30 --watchlist-at 10:500/500
     Example: ashare verify --kill-producer-every 7 --clock-step -3600 --seconds 40
     Example: ashare verify --workers 3 --kill-worker-every 9 --rebalance-every 7 --rate 5000 --seconds 60
+    Example: ashare verify --rate 2000 --gateway-clients 50
     Example: ashare verify --workers 2 --freeze-worker 90 --seconds 120
     """
     import signal
@@ -274,7 +286,13 @@ def command(
         freeze_worker=freeze_worker,
         secure=secure,
         books=books,
+        gateway_clients=gateway_clients,
     )
+    if gateway_clients and (misbehave or kill_producer_every or watchlist_at):
+        raise UsageError(
+            "--gateway-clients counts every tick of a good day: leave out --misbehave, --kill-producer-every and"
+            " --watchlist-at"
+        )
     _check_freeze(options)
     _check_books(options, able)
     _check_kills(options, able)

@@ -10,6 +10,7 @@ from typing import Any
 
 from aiokafka import TopicPartition
 
+from broker.background import discard
 from broker.reader import ChunkReader
 from schemas import Bar, Record, RecordError, Tick, decode
 from schemas.topics import BARS, TICKS, partition_of
@@ -19,8 +20,6 @@ BAR_FIELDS = (
 )  # fmt: skip
 """``start`` and ``end`` in ms since the epoch; ``gap``: whether something of it may be missing."""
 _MINUTE_MS = 60_000
-_READERS = 4
-"""Requests that read Kafka at a time."""
 _WINDOWS = (2, 30)
 """Minutes that are looked back for ticks, the next only where the one before has not enough."""
 _DAY_MS = 86_400_000
@@ -28,12 +27,13 @@ _PATIENCE = 8.0
 
 
 class History:
-    """Reads ticks and bars of a code."""
+    """Reads ticks and bars of a code, for one request at a time, by a connection that is kept."""
 
     def __init__(self, bootstrap: str) -> None:
         """Nothing connects yet."""
         self._bootstrap = bootstrap
-        self._room = asyncio.Semaphore(_READERS)
+        self._one = asyncio.Lock()
+        self._reader: ChunkReader | None = None
 
     async def ticks(self, code: str, limit: int) -> list[Tick]:
         """The last ticks of a code within half an hour, the oldest first.
@@ -61,20 +61,38 @@ class History:
         latest = {(bar.start, bar.auction): bar for bar in read if bar.session == session}
         return wider([latest[key] for key in sorted(latest, key=lambda key: (key[0], key[1] or "~"))], minutes)
 
+    async def stop(self) -> None:
+        """Disconnect."""
+        async with self._one:
+            await self._close()
+
     async def _last(self, kind: Any, topic: str, code: str, back_ms: int, limit: int) -> list[Any]:
+        async with self._one:
+            try:
+                return await self._read(kind, topic, code, back_ms, limit)
+            except BaseException:
+                await self._close()  # whatever it was, the next one begins anew
+                raise
+
+    async def _read(self, kind: Any, topic: str, code: str, back_ms: int, limit: int) -> list[Any]:
+        reader = self._reader
+        if reader is None:
+            reader = self._reader = ChunkReader(self._bootstrap, client_id="ashare-gateway-history", patience=_PATIENCE)
+            await reader.__aenter__()
         key, found = code.encode(), deque[Record](maxlen=limit)
-        async with (
-            self._room,
-            ChunkReader(self._bootstrap, client_id="ashare-gateway-history", patience=_PATIENCE) as reader,
-        ):
-            places = await reader.partitions(topic)
-            place = TopicPartition(topic, partition_of(code, len(places)))
-            start = (await reader.at([place], time.time_ns() // 1_000_000 - back_ms))[place]
-            reader.assign({place: (start, (await reader.ends([place]))[place])})
-            while chunks := await reader.fetch():
-                for chunk in chunks:
-                    found.extend(_decoded(kind, key, chunk.keys, chunk.values))
+        places = await reader.partitions(topic)
+        place = TopicPartition(topic, partition_of(code, len(places)))
+        start = (await reader.at([place], time.time_ns() // 1_000_000 - back_ms))[place]
+        reader.assign({place: (start, (await reader.ends([place]))[place])})
+        while chunks := await reader.fetch():
+            for chunk in chunks:
+                found.extend(_decoded(kind, key, chunk.keys, chunk.values))
         return list(found)
+
+    async def _close(self) -> None:
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            await discard(reader.client)
 
 
 def _decoded(

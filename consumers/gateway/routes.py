@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 from broker.errors import BrokerError
 from broker.exposition import Exposition
 from broker.http_guard import Rules, answer, guard, host_names, refusal
+from consumers.gateway import asyncapi
 from consumers.gateway.groups import Hub
 from consumers.gateway.history import History
 from consumers.gateway.openapi import document
@@ -34,7 +35,6 @@ _WAITING = 1_000
 """Price changes that may wait for one reader of the event stream."""
 _HISTORY_SECONDS = 10.0
 _KEEP_ALIVE = 15.0
-_OPEN = frozenset({"/health", "/openapi.json", "/"})
 _NO_PAGE = (
     "The page is not built: run `make page`, then start the gateway again.\n"
     "The data is at /v1/snapshots and /v1/stream.\n"
@@ -88,6 +88,7 @@ class Routes:
             router.add_get(path, self._entitled(handler))
         router.add_get("/health", self.get_health)
         router.add_get("/openapi.json", self.get_document)
+        router.add_get("/asyncapi.json", self.get_stream_document)
         if self._page is not None and (self._page / "index.html").is_file():
             router.add_get("/", self.get_page)
             router.add_get("/{file:(?!v1/).+}", self.get_page)
@@ -146,6 +147,10 @@ class Routes:
     async def get_document(self, _request: web.Request) -> web.Response:
         """This HTTP as an OpenAPI document."""
         return answer(200, document())
+
+    async def get_stream_document(self, _request: web.Request) -> web.Response:
+        """The stream as an AsyncAPI document."""
+        return answer(200, asyncapi.document())
 
     async def get_page(self, request: web.Request) -> web.StreamResponse:
         """A file of the page."""

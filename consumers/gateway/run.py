@@ -101,6 +101,7 @@ class Gateway:
             changed=lambda changes: self._routes.changed(changes) if self._routes is not None else None,
             happened=lambda body: self._connections.tell(b'{"type":"event","event":' + body + b"}"),
         )
+        self._history = History(settings.bootstrap)
         self._lag = Lag(settings.bootstrap)
         self._watch = Watch(self._source.seen, self._lag)
         self._stream = Stream(self._connections, lambda: self._watch.status, settings.tokens)
@@ -122,7 +123,7 @@ class Gateway:
             Exposition(METRICS, partial(reading, self._connections, self._watch)),
             tokens=settings.tokens,
             hosts=(settings.host, *settings.hosts),
-            history=History(settings.bootstrap),
+            history=self._history,
             page=settings.page,
         )
         application = web.Application()
@@ -155,6 +156,7 @@ class Gateway:
         await self._stream.stop()
         await self._source.stop()
         await self._lag.stop()
+        await self._history.stop()
         await self._instruments.stop()
         if self._runner is not None:
             await self._runner.cleanup()

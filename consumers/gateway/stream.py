@@ -33,19 +33,23 @@ _GRACE_SECONDS = 2.0
 _encode = msgspec.json.Encoder().encode
 
 
-class _Auth(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", tag="auth"):
+class Auth(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", tag="auth"):
+    """Who the client is."""
+
     token: str
 
 
-class _Unsubscribe(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", tag="unsubscribe"):
+class Unsubscribe(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", tag="unsubscribe"):
+    """The end of a subscription."""
+
     id: str = "main"
 
 
-class _Ping(msgspec.Struct, tag_field="type", tag="ping"):
-    pass
+class Ping(msgspec.Struct, tag_field="type", tag="ping"):
+    """Answered with a ``pong``."""
 
 
-_decode = msgspec.json.Decoder(_Auth | Subscribe | _Unsubscribe | _Ping).decode
+_decode = msgspec.json.Decoder(Auth | Subscribe | Unsubscribe | Ping).decode
 
 
 class Stream:
@@ -107,7 +111,7 @@ class Stream:
             with contextlib.suppress(TimeoutError, msgspec.MsgspecError, TypeError, ValueError):
                 async with asyncio.timeout(_AUTH_SECONDS):
                     message = _decode(await socket.receive_str())
-                    given = message.token if isinstance(message, _Auth) else ""
+                    given = message.token if isinstance(message, Auth) else ""
         rights = self._tokens.of(given.strip()) if given else None
         if rights is None:
             await socket.close(code=NO_TOKEN, message=b"send a known token first")
@@ -191,12 +195,12 @@ class Stream:
                     connection.write(_error("too_many", f"a connection has {SUBSCRIPTIONS} subscriptions at most"))
                     return
                 self._connections.subscribe(connection, wanted, snapshot=asked.snapshot)
-            case _Unsubscribe():
+            case Unsubscribe():
                 if not self._connections.unsubscribe(connection, asked.id):
                     connection.write(_error("unknown_id", "there is no subscription of this id"))
-            case _Ping():
+            case Ping():
                 connection.write(framed(_encode({"type": "pong", "time": time.time_ns() // 1_000_000})))
-            case _Auth():
+            case Auth():
                 pass  # it has the rights of the token that it came with
 
 

@@ -125,6 +125,11 @@ class Watch:
         self.status: dict[str, Any] = {}
         self.look({}, 0)
 
+    @property
+    def ticks(self) -> int:
+        """Read since the start."""
+        return self._seen.ticks
+
     def look(self, table: Mapping[str, Row], clients: int) -> dict[str, Any]:
         """The status now, with the rate of the last seconds."""
         seen, now = self._seen, time.time_ns() // 1_000_000
