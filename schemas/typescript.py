@@ -55,8 +55,5 @@ def _annotation(schema: Schema) -> str:
 
 
 def _array(schema: Schema) -> str:
-    items = schema.get("items", schema.get("prefixItems"))
-    if isinstance(items, list):
-        return f"[{', '.join(map(_annotation, items))}]"
-    inner = _annotation(items)
+    inner = _annotation(schema["items"])
     return f"({inner})[]" if "|" in inner else f"{inner}[]"

@@ -29,7 +29,7 @@ def test_the_core_of_the_page() -> None:
 
 
 def test_the_page_builds_and_its_types_fit(tmp_path: Path) -> None:
-    """TypeScript's strict checks, then one script, one style sheet and the licences, with no address of another host."""
+    """TypeScript's strict checks, then script, style sheet and licences, with no address of another host."""
     built = tmp_path / "dist"
     done = node.run(WEB, "build.mjs", str(WEB), str(built), "--check")
     assert done.returncode == 0, done.stdout + done.stderr
