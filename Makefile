@@ -11,21 +11,27 @@ LOCKED := $(VENV)/.locked
 READY := $(VENV)/.ready
 RUN := $(VENV)/.run
 DEMO_LOCK := deploy/local/requirements.lock
+WEB := consumers/web
+PAGE := $(WEB)/dist/index.html
+BUILD_PAGE = $(BIN)/python -m deploy.embedded.node $(WEB) build.mjs $(WEB) $(WEB)/dist
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 ROOMS := schemas market broker instruments stores jobs producer evaluation processors consumers simulator deploy selfcheck cli clients
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz check check-deploy format schemas docs bench bench-check peers lock clean
+.PHONY: help demo page test fuzz check check-deploy format schemas docs bench bench-check peers lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo '  ARGS="…" is handed on: make demo ARGS="--help", make test ARGS="tests/market -x"'
 
-demo: $(RUN) ## the whole pipeline on this machine, until Ctrl-C
+demo: $(RUN) $(PAGE) ## the whole pipeline on this machine, until Ctrl-C
 	@$(BIN)/ashare demo $(ARGS)
 
-test: $(READY) ## every test, against a real Kafka and a real QuestDB; JOBS=0 runs one after the other
+page: $(READY) ## build the page that the gateway serves, and look at its types: consumers/web/dist
+	@$(BUILD_PAGE) --check
+
+test: $(READY) $(PAGE) ## every test, against a real Kafka and a real QuestDB; JOBS=0 runs one after the other
 	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(READY) ## style, types, import rules, compose file, Dockerfile
@@ -74,7 +80,7 @@ lock: $(READY) ## resolve the dependencies anew; ARGS=--upgrade takes newer vers
 	@$(COMPILE) --group peers --output-file benchmarks/requirements.lock
 
 clean: ## remove all that was made here; data/ stays
-	@rm -rf $(VENV) $(PEERS) .venv-examples .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist \
+	@rm -rf $(VENV) $(PEERS) .venv-examples .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist $(WEB)/dist \
 		docs/build
 	@find . -path ./data -prune -o \( -name __pycache__ -o -name node_modules -o -name '*.egg-info' \) -type d -prune \
 		-exec rm -rf {} +
@@ -108,6 +114,11 @@ $(LOCKED): requirements.lock
 $(READY): $(LOCKED) pyproject.toml clients/python/pyproject.toml
 	$(call ourselves)
 	@touch $@ $(RUN)
+
+# Only built when its sources have changed. A demo without it still has everything else.
+$(PAGE): $(wildcard $(WEB)/*.json $(WEB)/*.mjs $(WEB)/src/*) | $(RUN)
+	@echo "Building the page …"
+	@$(BUILD_PAGE) || echo "make: the page is not built, and the gateway says so; the rest goes on" >&2
 
 # Only made where it is missing: it is large, and another may be named.
 $(PEERS)/bin/python: | $(READY)

@@ -1,4 +1,4 @@
-"""``python -m schemas.generate``: write the JSON Schema files, and the client library's types, from the record types.
+"""``python -m schemas.generate``: write the JSON Schema files, and the types of client library and page, from the record types.
 
 With ``--release`` the files also become the released ones, which later changes are held against.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import orjson
 
-from schemas import asyncapi, client_records
+from schemas import asyncapi, client_records, typescript
 from schemas.compatibility import incompatible_changes, incompatible_topics
 from schemas.errors import UsageError
 from schemas.json_schema import KINDS, Schema, json_schema
@@ -67,5 +67,6 @@ if __name__ == "__main__":
     try:
         write(release="--release" in sys.argv[1:])
         client_records.PATH.write_text(client_records.text(), "utf-8")
+        typescript.PATH.write_text(typescript.text(), "utf-8")
     except UsageError as error:
         sys.exit(f"schemas: {error}")

@@ -14,7 +14,7 @@ from deploy.embedded.server import free_port
 from schemas import UsageError
 
 ROOT = Path(__file__).parents[2]
-LOCKED = ("docs/asyncapi", "examples/node")
+LOCKED = ("consumers/web", "docs/asyncapi", "examples/node")
 
 
 def scripts(folder: Path, **dependencies: dict[str, str]) -> Path:
