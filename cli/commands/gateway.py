@@ -6,8 +6,8 @@ import logging
 from pathlib import Path
 from typing import Annotated
 
-from cli.settings import default, option
 from cli.logs import log_to_stderr
+from cli.settings import default, option
 
 
 def command(

@@ -30,7 +30,7 @@ _WATCH = (
   }).observe({type: 'longtask'});
 }"""
     % LONG_MS
-)  # noqa: UP031 - braces are the script's
+)
 
 
 def measure(started: Browser, url: str, view: str, seconds: float) -> dict[str, Any]:
