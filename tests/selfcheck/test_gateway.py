@@ -21,7 +21,7 @@ def judged(*rows: tuple[int, float, float], threshold: str = "0.05", **section: 
     asked = Section(None, Rule.parse(threshold), 1.0, section.get("trailing", True), known={"600519"})
     flat = array("d", [value for row in rows for value in row])
     _Judged(findings, 0, asked, "600519", TICKS, flat).judge(last=True)
-    return dict(findings.counts)
+    return {str(kind): count for kind, count in findings.counts.items()}
 
 
 WHOLE = ((1, 10.0, 1.0), (2, 10.01, 101.0), (4, 10.5, 201.0), (5, 10.51, 301.0))
