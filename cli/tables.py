@@ -115,6 +115,11 @@ def hanging(line: str, room: int | None, indent: int = _INDENT) -> list[str]:
     return textwrap.wrap(line, max(room, indent + _LEAST), subsequent_indent=" " * indent, break_on_hyphens=False)
 
 
+def say(line: str) -> None:
+    """Print a line at once; on a terminal in as many as it needs, broken between words."""
+    print("\n".join(hanging(line, width())), flush=True)
+
+
 def _natural(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> int:
     return sum(_widths(columns, cells)) + _GAP * (len(columns) - 1)
 

@@ -25,6 +25,6 @@ def cant_listen(error: OSError, host: str, port: int, option: str = "--port") ->
     """The error of an address that can't be listened on; ``option`` gives another port."""
     if error.errno == errno.EADDRINUSE:
         return UsageError(f"port {port} is in use: stop what listens there, or give another {option}")
-    number = error.errno or 0
+    number = error.errno or 0  # negative where a name can't be resolved, which is not the system's own table
     why = os.strerror(number) if number > 0 else reason_of(error)
     return UsageError(f"can't listen on {host}:{port} ({why}): give another host or {option}")

@@ -108,11 +108,10 @@ def show(context: typer.Context, *, directory: Directory = None) -> None:
 
     Example: ashare archive list --dir data/archive
     """
-    from cli.tables import hanging, width
+    from cli.tables import say
     from consumers.archive.run import clear_errors
 
     archive = _archive(archives.directory(directory or context.obj))
-    room = width()
     print("days are Shanghai's")
     with clear_errors():
         for topic in archive.topics():
@@ -123,9 +122,9 @@ def show(context: typer.Context, *, directory: Directory = None) -> None:
                     f"{topic}  {manifest.date}  {sum(part.rows for part in parts):,} rows"
                     f"  {_size(sum(part.bytes for part in parts))} in {len(parts)} parts{state}"
                 )
-                print("\n".join(hanging(line, room)))
+                say(line)
                 for partition in sorted({part.partition for part in parts}):
-                    print("\n".join(hanging(f"  partition {partition}: {_spans(parts, partition)}", room)))
+                    say(f"  partition {partition}: {_spans(parts, partition)}")
 
 
 @app.command()
@@ -201,14 +200,13 @@ def _lag(topic: str, bootstrap: str) -> str | None:
 
 
 def _print(request: Request, added: list[Added]) -> None:
+    from cli.tables import say
+
     for day in added:
         closed = "" if day.closed else ", the day is not closed"
-        print(
-            f"{day.topic}  {day.date}  {day.rows:,} rows added, {_size(day.bytes)} in {day.parts} parts{closed}",
-            flush=True,
-        )
+        say(f"{day.topic}  {day.date}  {day.rows:,} rows added, {_size(day.bytes)} in {day.parts} parts{closed}")
     if not added:
-        print(f"{request.topic}  {_why_nothing(request)}", flush=True)
+        say(f"{request.topic}  {_why_nothing(request)}")
 
 
 def _why_nothing(request: Request) -> str:

@@ -126,6 +126,7 @@ def refill(
 
     from broker.reader import ReadError
     from cli.progress import progress
+    from cli.tables import say
     from consumers.refill import run
     from consumers.refill.sources import Request
     from market.times import trading_date
@@ -148,7 +149,7 @@ def refill(
         raise UsageError(f"{error}: run it again, nothing is stored twice") from error
     for why in done.refused:
         _say(why)
-    print(_summary(day, done, counted=database.counts_new))
+    say(_summary(day, done, counted=database.counts_new))
 
 
 def _summary(day: str, done: Refilled, *, counted: bool) -> str:

@@ -86,14 +86,14 @@ def show(
     if not kept:
         print("nothing is set at run time: the workers' settings are in force (GET /status of a worker shows them)")
         return
-    from cli.tables import Column
+    from cli.tables import Column, say
     from cli.tables import show as table
 
     table(
         [Column("scope"), Column("threshold"), Column("set (Shanghai time)")],
         [(one.scope, one.threshold, _clock(one.at)) for one in kept],
     )
-    print("the workers' settings are in force for everything else (GET /status of a worker shows them)")
+    say("the workers' settings are in force for everything else (GET /status of a worker shows them)")
 
 
 def _clock(milliseconds: int) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 from typer.testing import CliRunner, Result
 
 from ashare_client.archive import Archive
@@ -16,16 +17,19 @@ from cli.main import app
 from deploy.embedded import QuestDB
 from schemas import UsageError
 from schemas.topics import PRICE_CHANGES, TICKS
+from tests.cli.pty_of import shown
 from tests.consumers.archive.records import DAY, MIDNIGHT, NEXT, chunk, keep, raw, tick
 from tests.stores.places import QuestDbPlace, SqlitePlace, batch, fresh_table, write
 
 TODAY = [tick(n) for n in range(100)]
 TOMORROW = [tick(n, time=MIDNIGHT + n) for n in range(100, 160)]
+NO_BROKER = {"ASHARE_KAFKA_BOOTSTRAP": "127.0.0.1:1"}
+"""Where no other is given: the default is the address of a demo that may be running."""
 COUNT = "SELECT count(*) AS ticks, max(kafka_offset) AS last FROM ticks"
 
 
 def ashare(*arguments: object, code: int = 0) -> Result:
-    result = CliRunner().invoke(app, list(map(str, arguments)), catch_exceptions=False)
+    result = CliRunner().invoke(app, list(map(str, arguments)), env=NO_BROKER, catch_exceptions=False)
     assert result.exit_code == code
     return result
 
@@ -54,6 +58,26 @@ def test_from_a_store(store: SqlitePlace, tmp_path: Path) -> None:
     assert [line.strip() for line in listed[1::2]] == ["partition 4: 0-99", "partition 4: 100-159"]
     assert ashare("archive", "--dir", directory, "list").stdout.splitlines()[1:] == listed
     assert "all 2 parts are as they were written" in ashare("archive", "verify", "--dir", directory).stdout
+
+
+def test_lines_for_a_terminal_fit_it(store: SqlitePlace, tmp_path: Path) -> None:
+    """At 80 columns, broken between words: what was added, what there is, why nothing was, and a day written again.
+
+    Lines of errors are left to the terminal, so that what they tell to type can be copied.
+    """
+    directory, url = tmp_path / "archive", f"sqlite:///{store.directory}"
+    today = ["archive", "--dir", str(directory), "--from-store", url, "--topic", "ticks"]
+    commands = [
+        [*today, "--date", DAY, "--include-today"],
+        [*today[:3], "list"],
+        [*today, "--date", DAY],
+        ["store", "refill", "--day", DAY, "--from", "archive", "--archive", str(directory), "--store", url],
+    ]
+    for command in commands:
+        shows = shown(["-m", "cli", *command], 80, TERM="dumb", **NO_BROKER).splitlines()
+        lines = [line for line in shows if not line.startswith("ashare: ")]
+        assert lines
+        assert all(cell_len(line) <= 80 for line in lines), lines
 
 
 def test_from_the_topics(bootstrap: str, tmp_path: Path) -> None:

@@ -298,7 +298,8 @@ def refill(place: SqlitePlace | QuestDbPlace, *arguments: object) -> Result:
 def test_refill_from_the_archive(place: SqlitePlace, tmp_path: Path) -> None:
     """What is missing of a day comes back; the last line counts it."""
     archive, other = tmp_path / "archive", SqlitePlace(tmp_path / "other")
-    CliRunner().invoke(app, ["archive", "--dir", str(archive), "--from-store", f"sqlite:///{place.directory}"])
+    archived = ["archive", "--dir", str(archive), "--from-store", f"sqlite:///{place.directory}"]
+    CliRunner().invoke(app, archived, env={"ASHARE_KAFKA_BOOTSTRAP": "127.0.0.1:1"})  # not a demo that may be running
     arguments = ["--day", "2026-11-20", "--from", "archive", "--archive", archive]
     assert refill(place, *arguments).stdout == "2026-11-20: 3 from the archive read, 0 of them new to the store\n"
     result = refill(other, *arguments)
@@ -310,7 +311,8 @@ def test_refill_from_the_archive(place: SqlitePlace, tmp_path: Path) -> None:
 def test_refill_of_questdb(place: SqlitePlace, questdb: QuestDB, tmp_path: Path) -> None:
     """A server can't tell what was new, and the line says so."""
     archive = tmp_path / "archive"
-    CliRunner().invoke(app, ["archive", "--dir", str(archive), "--from-store", f"sqlite:///{place.directory}"])
+    archived = ["archive", "--dir", str(archive), "--from-store", f"sqlite:///{place.directory}"]
+    CliRunner().invoke(app, archived, env={"ASHARE_KAFKA_BOOTSTRAP": "127.0.0.1:1"})  # not a demo that may be running
     address = parse(questdb.url)
     assert isinstance(address, QuestDbUrl)
     table = QuestDbPlace(address, "ticks", questdb.url)
