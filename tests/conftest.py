@@ -38,7 +38,7 @@ LONG = (
     "processors/test_membership", "processors/test_faults", "processors/test_losses", "processors/test_kill",
     "evaluation/test_evaluate_feed", "cli/test_demo", "examples/test_price_changes", "examples/test_readmes_typed",
     "processors/test_thresholds",
-    "deploy/test_servers", "clients/test_broker_restart",
+    "deploy/test_servers", "deploy/monitoring/test_alerts", "clients/test_broker_restart",
 )  # fmt: skip
 """Files that take a minute or more: they begin first, so that the test processes end at about the same time."""
 
