@@ -38,7 +38,8 @@ LONG = (
     "processors/test_membership", "processors/test_faults", "processors/test_losses", "processors/test_kill",
     "evaluation/test_evaluate_feed", "cli/test_demo", "examples/test_price_changes", "examples/test_readmes_typed",
     "processors/test_thresholds",
-    "deploy/test_servers", "clients/test_broker_restart", "broker/test_cluster", "deploy/test_secured_run",
+    "deploy/test_servers", "deploy/monitoring/test_alerts", "clients/test_broker_restart", "broker/test_cluster",
+    "deploy/test_secured_run", "consumers/gateway", "consumers/web",
 )  # fmt: skip
 """Files that take a minute or more: they begin first, so that the test processes end at about the same time."""
 

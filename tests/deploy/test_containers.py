@@ -152,9 +152,9 @@ def test_no_secret_stands_in_an_environment() -> None:
 
 def test_the_ports_that_it_shares_with_the_demo_are_named() -> None:
     """Where it stands, and where it is explained: who runs both knows why the second one fails."""
-    published = [port for service in SERVICES.values() for port in service.get("ports", [])]
-    numbers = {port.split(":")[1] for port in published}
-    assert all(port.startswith("127.0.0.1:") for port in published)
+    assert all(port.startswith("127.0.0.1:") for service in SERVICES.values() for port in service.get("ports", []))
+    started = [service for service in SERVICES.values() if "profiles" not in service]
+    numbers = {port.split(":")[1] for service in started for port in service.get("ports", [])}
     stack = (ROOT / "deploy/local/stack.py").read_text("utf-8")
     assert numbers <= set(re.findall(r"port\((\d{4})", stack))
     comment = COMPOSE.read_text("utf-8").partition("\nname:")[0]
@@ -172,13 +172,14 @@ def test_a_command_line_that_does_not_exist_would_be_noticed() -> None:
 
 
 def test_services_wait_for_what_they_need() -> None:
-    """Who is waited for to be healthy has a health check; every named volume is declared."""
+    """Who is waited for to be healthy has a health check; every named volume is declared, every mounted file there."""
     compose = yaml.safe_load(COMPOSE.read_text("utf-8"))
     for service in SERVICES.values():
         for needed, how in service.get("depends_on", {}).items():
             assert "healthcheck" in SERVICES[needed] or how["condition"] == "service_completed_successfully"
         for volume in service.get("volumes", []):
-            assert volume.partition(":")[0] in compose["volumes"]
+            name = volume.partition(":")[0]
+            assert name in compose["volumes"] or (name.startswith("./") and (ROOT / name).exists())
 
 
 def test_the_image_starts_the_project_s_own_command_as_nobody_in_particular() -> None:
