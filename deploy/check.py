@@ -40,7 +40,7 @@ _BUILDING = 900.0
 def compose(root: Path = ROOT) -> list[str]:
     """What is wrong with the Compose files."""
     files = [str(root / name) for name in COMPOSE]
-    return _run([sys.executable, "-m", "check_jsonschema", "--quiet", "--builtin-schema", "vendor.compose-spec", *files])
+    return _run([sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", *files])
 
 
 def dockerfile(root: Path = ROOT) -> list[str]:
@@ -78,7 +78,7 @@ def objects(found: Iterator[Any]) -> Iterator[str]:
         where = f"{one['kind']} {one['metadata']['name']}"
         try:
             if one["apiVersion"].startswith("kafka.strimzi.io/"):
-                jsonschema.validate(one, definitions()[one["apiVersion"], one["kind"]])
+                definitions()[one["apiVersion"], one["kind"]].validate(one)
             else:
                 kubernetes_validate.validate(one, KUBERNETES, strict=True)
         except KeyError:
@@ -136,7 +136,9 @@ def tool(name: str) -> Path:
 
 @cache
 def definitions() -> Mapping[tuple[str, str], Any]:
-    """Strimzi's schemas by API version and kind, made strict: a field that they don't name is an error."""
+    """Validators of Strimzi's resources by API version and kind, strict: a field that they don't name is an error."""
+    from jsonschema import Draft7Validator  # noqa: PLC0415 - of the development environment
+
     with tempfile.TemporaryDirectory() as folder:
         wanted = [f"io.strimzi.api.kafka.model.{model}={folder}/{kind}.yaml" for kind, model in _MODELS.items()]
         classes = os.pathsep.join(map(str, jars("strimzi-crds")))
@@ -146,7 +148,9 @@ def definitions() -> Mapping[tuple[str, str], Any]:
             raise UsageError(f"Strimzi's definitions can't be made: {said[0]}")
         read = [yaml.safe_load(Path(folder, f"{kind}.yaml").read_text("utf-8"))["spec"] for kind in _MODELS]
     return {
-        (f"{made['group']}/{version['name']}", made["names"]["kind"]): _strict(version["schema"]["openAPIV3Schema"])
+        (f"{made['group']}/{version['name']}", made["names"]["kind"]): Draft7Validator(
+            _strict(version["schema"]["openAPIV3Schema"])
+        )
         for made in read
         for version in made["versions"]
     }

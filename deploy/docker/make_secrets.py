@@ -30,4 +30,6 @@ def make(folder: Path) -> Secrets:
 
 if __name__ == "__main__":
     made = make(Path(sys.argv[1] if len(sys.argv) > 1 else "secrets"))
-    sys.stdout.write(f"{made.folder}: authority, broker's certificate, and passwords of {', '.join((ADMIN, *roles()))}\n")
+    sys.stdout.write(
+        f"{made.folder}: authority, broker's certificate, and passwords of {', '.join((ADMIN, *roles()))}\n"
+    )
