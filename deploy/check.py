@@ -1,7 +1,7 @@
 """``python -m deploy.check``: what is deployed, held against the strictest offline check that there is.
 
 Compose files by the specification's own schema; the Dockerfile by hadolint; each overlay rendered by kustomize, then
-every object by the API's own schemas and Strimzi's resource definitions, in which no unknown field is let pass; example
+every object by the API's own schemas and Strimzi's resource definitions, with no unknown field; example
 workflows by actionlint; monitoring by its own check, where there is one. kustomize and actionlint are Go programs, built
 once from ``deploy/tools`` (pinned by ``go.sum``); Strimzi's definitions come from its own generator, a pinned jar.
 """
@@ -156,15 +156,15 @@ def definitions() -> Mapping[tuple[str, str], Any]:
     }
 
 
-def _strict(schema: Any, *, inner: bool = False) -> Any:
+def _strict(schema: Any) -> Any:
     """A schema in which an object has the fields that it names, as the API server prunes all others."""
     if isinstance(schema, list):
-        return [_strict(one, inner=inner) for one in schema]
+        return [_strict(one) for one in schema]
     if not isinstance(schema, dict):
         return schema
-    made = {key: _strict(value, inner=True) for key, value in schema.items() if key != "properties"}
+    made = {key: _strict(value) for key, value in schema.items() if key != "properties"}
     if "properties" in schema:
-        made["properties"] = {name: _strict(value, inner=True) for name, value in schema["properties"].items()}
+        made["properties"] = {name: _strict(value) for name, value in schema["properties"].items()}
         if "additionalProperties" not in schema and not schema.get("x-kubernetes-preserve-unknown-fields"):
             made["additionalProperties"] = False
     return made

@@ -61,7 +61,7 @@ def test_all_is_clean(capsys: pytest.CaptureFixture[str]) -> None:
         ),
     ],
 )
-def test_a_mistake_is_caught(
+def test_a_mistake_is_caught(  # noqa: PLR0917 - a table of cases
     root: Path,
     monkeypatch: pytest.MonkeyPatch,
     look: Callable[[Path], list[str]],
