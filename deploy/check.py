@@ -2,7 +2,7 @@
 
 Compose files by the specification's own schema; the Dockerfile by hadolint; each overlay rendered by kustomize, then
 every object by the API's own schemas and Strimzi's resource definitions, with no unknown field; example
-workflows by actionlint; monitoring by its own check, where there is one. kustomize and actionlint are Go programs, built
+workflows by actionlint; monitoring by its own check, if there is one. kustomize and actionlint are Go programs, built
 once from ``deploy/tools`` (pinned by ``go.sum``); Strimzi's definitions come from its own generator, a pinned jar.
 """
 
