@@ -48,6 +48,7 @@ class Opened:
     """An open page with the frames that it was sent."""
 
     def __init__(self, started: Browser, url: str) -> None:
+        """Open it, and wait until it is live."""
         self.errors: list[str] = []
         self.connections = 0
         self.deltas: dict[str, int] = {}
