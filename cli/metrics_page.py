@@ -15,10 +15,9 @@ PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
 _HEAD = """\
 # Metrics
 
-`GET /metrics` answers in Prometheus' text form: of a worker on its `--web-port`, of the producer on its `--http-port`, of the
-gateway on its `--port`.
-Figures are read when a scrape asks, so that nothing is paid per tick. All also show `process_cpu_seconds_total`,
-`process_resident_memory_bytes` and the other figures of a process.
+`GET /metrics` answers in Prometheus' text form: of a worker on its `--web-port`, of the producer on its `--http-port`,
+of the gateway on its `--port`. Figures are read when a scrape asks, so that nothing is paid per tick. All also show
+`process_cpu_seconds_total`, `process_resident_memory_bytes` and the other figures of a process.
 
 This page is made by `python -m cli.metrics_page` from the declarations in the code.
 """
