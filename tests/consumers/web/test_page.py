@@ -187,7 +187,7 @@ def test_the_detail_view_has_data(opened: Opened) -> None:
 
 def test_no_serious_violation_of_accessibility(opened: Opened) -> None:
     """axe-core, in every view, dark and light, Chinese and English."""
-    axe = (node.with_packages(WEB) / "placemodules/axe-core/axe.min.js").read_text("utf-8")
+    axe = (node.with_packages(WEB) / "node_modules/axe-core/axe.min.js").read_text("utf-8")
     found: list[str] = []
     page = opened.page
     page.emulate_media(reduced_motion="reduce")  # a cell is not looked at while it flashes
