@@ -1,4 +1,4 @@
-"""``python -m schemas.generate``: write the JSON Schema files, and the types of client library and page, from the record types.
+"""``python -m schemas.generate``: write the JSON Schema files, and client's and page's types, from the record types.
 
 With ``--release`` the files also become the released ones, which later changes are held against.
 """

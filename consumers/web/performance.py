@@ -15,22 +15,19 @@ from consumers.web.browser import browser
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-LONG_MS = 100
 _LOADED_MS = 4_000
 _LOOK_MS = 5_000
 
 # Frames are counted beside the page's own, which paints only what has changed.
-_WATCH = (
-    """() => {
+_WATCH = """() => {
   window.counted = {frames: 0, long: []};
   const frame = () => { window.counted.frames += 1; requestAnimationFrame(frame); };
   requestAnimationFrame(frame);
   new PerformanceObserver(list => {
-    for (const entry of list.getEntries()) if (entry.duration > %d) window.counted.long.push(Math.round(entry.duration));
+    const long = list.getEntries().map(({duration}) => Math.round(duration)).filter(duration => duration > 100);
+    window.counted.long.push(...long);
   }).observe({type: 'longtask'});
 }"""
-    % LONG_MS
-)
 
 
 def measure(started: Browser, url: str, view: str, seconds: float) -> dict[str, Any]:

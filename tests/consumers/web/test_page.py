@@ -48,6 +48,7 @@ class Opened:
     """An open page with the frames that it was sent."""
 
     def __init__(self, started: Browser, url: str) -> None:
+        """Open it, and wait until it is live."""
         self.errors: list[str] = []
         self.connections = 0
         self.deltas: dict[str, int] = {}
@@ -186,7 +187,7 @@ def test_the_detail_view_has_data(opened: Opened) -> None:
 
 def test_no_serious_violation_of_accessibility(opened: Opened) -> None:
     """axe-core, in every view, dark and light, Chinese and English."""
-    axe = (node.with_packages(WEB) / "placemodules/axe-core/axe.min.js").read_text("utf-8")
+    axe = (node.with_packages(WEB) / "node_modules/axe-core/axe.min.js").read_text("utf-8")
     found: list[str] = []
     page = opened.page
     page.emulate_media(reduced_motion="reduce")  # a cell is not looked at while it flashes
