@@ -217,4 +217,6 @@ export interface Bar {
   auction?: "closing" | "opening" | null;
   /** What of the bar may be missing; null: nothing known */
   gap?: GapMark | null;
+  /** Ticks of the bar whose price broke a trading rule */
+  doubtful?: number;
 }
