@@ -173,7 +173,10 @@ class Page implements Context {
         this.#rows += message.rows.length;
         if (message.id !== "main") this.#view.rows?.(message.id, message.rows, message.type === "snapshot");
         else if (message.type === "snapshot") this.#renew(message.rows);
-        else this.market.merge(message.rows);
+        else {
+          this.market.merge(message.rows);
+          this.#lookFor();
+        }
         break;
       case "status":
         this.#status = message;
@@ -197,7 +200,12 @@ class Page implements Context {
 
   #renew(rows: Parameters<Market["replace"]>[0]): void {
     this.market.replace(rows);
-    if (this.#code === "" && location.hash.startsWith("#/detail")) this.#route(false);
+    this.#lookFor();
+  }
+
+  /** A detail view that was asked for without a code, before there was one. */
+  #lookFor(): void {
+    if (this.#code === "" && this.market.rows.size > 0 && location.hash.startsWith("#/detail")) this.#route(false);
   }
 
   #happened(events: readonly FeedEvent[]): void {
