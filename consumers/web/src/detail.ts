@@ -74,7 +74,7 @@ export class DetailView implements View {
     });
     const bar = el("div", { class: "bar" }, star, el("h1", {}, code), this.#name, this.#price, this.#moved,
       el("span", { class: "push" }), el("span", { class: "switch", role: "group", "aria-label": say("detail") }, ...kinds), go);
-    this.#place = el("div", { class: "chart", role: "img", "aria-label": `${code} ${say("line")}` });
+    this.#place = el("div", { class: "chart", role: "group", "aria-label": `${code} ${say("line")}` });
     const list = el("dl", { class: "figures" });
     for (const key of FIGURES) {
       const value = el("dd");
