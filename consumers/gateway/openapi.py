@@ -50,6 +50,8 @@ def document() -> dict[str, Any]:
         "/v1/session": _get("Where the market's day stands", {"state": {"type": "string"}, "day": {}}),
         "/v1/events": _get("The last feed events", {"events": _array(ref["FeedEvent"])}, _limit(200, 1000)),
         "/v1/status": _get("Session, ages, lag, breadth and problems", {"type": {}, "problems": _array({})}),
+        "/live": _get("That the gateway answers", {"status": {}}),
+        "/ready": _get("Whether the table was read", {"status": {}}),
         "/health": _get("Whether the gateway has what it serves", {"status": {}, "problems": _array({})}),
     }  # fmt: skip
     return {

@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 
 from broker.errors import BrokerError
 from broker.exposition import Exposition
-from broker.http_guard import Rules, answer, guard, host_names, refusal
+from broker.http_guard import Rules, answer, guard, host_names, live, refusal
 from consumers.gateway import asyncapi
 from consumers.gateway.groups import Hub
 from consumers.gateway.history import History
@@ -87,6 +87,8 @@ class Routes:
         for path, handler in self._paths().items():
             router.add_get(path, self._entitled(handler))
         router.add_get("/health", self.get_health)
+        router.add_get("/live", live)
+        router.add_get("/ready", self.get_ready)
         router.add_get("/openapi.json", self.get_document)
         router.add_get("/asyncapi.json", self.get_stream_document)
         if self._page is not None and (self._page / "index.html").is_file():
@@ -143,6 +145,11 @@ class Routes:
         problems = self._watch.status.get("problems", [])
         body = {"status": "failing" if problems else "ok", "problems": problems}
         return answer(503 if problems else 200, body)
+
+    async def get_ready(self, _request: web.Request) -> web.Response:
+        """200 once the table was read; a feed that is away is shown, and keeps nobody from asking."""
+        loaded = self._source.loaded.is_set()
+        return answer(200 if loaded else 503, {"status": "ok" if loaded else "the table is being read"})
 
     async def get_document(self, _request: web.Request) -> web.Response:
         """This HTTP as an OpenAPI document."""
