@@ -98,8 +98,8 @@ class GatedBroker(KafkaBroker):
     def __init__(self, data: Path) -> None:
         """Nothing is started but the gate."""
         super().__init__(data)
-        self._inner = free_port()
-        self.gate = Gate(self._inner)
+        self._behind_gate = free_port()
+        self.gate = Gate(self._behind_gate)
 
     @property
     def gated(self) -> str:
@@ -110,7 +110,7 @@ class GatedBroker(KafkaBroker):
         super()._prepare(deadline)
         file = self.data.path / "server.properties"
         lines = [
-            _with(line, "listeners", f"{_INNER}://{HOST}:{self._inner}")
+            _with(line, "listeners", f"{_INNER}://{HOST}:{self._behind_gate}")
             or _with(line, "advertised.listeners", f"{_INNER}://{self.gated}")
             or _with(line, "listener.security.protocol.map", f"{_INNER}:PLAINTEXT")
             or line
