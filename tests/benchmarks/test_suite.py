@@ -22,7 +22,7 @@ from cli.main import app
 from producer.feeds.decoded import Frame
 from producer.feeds.post import PostFeed
 from producer.feeds.provider import Options
-from schemas import Tick, encode
+from schemas import BareTick, encode
 from schemas.topics import FEED_EVENTS, TICKS, topics
 
 ENTRIES = (Entry("first", "--full", 10, "--short", 2), Entry("second", "", 20, "-s", 4), Entry("third", "", 3, "-t", 1))
@@ -76,7 +76,7 @@ def test_other_recorders_write_the_records_of_this_project_byte_for_byte() -> No
     received, decoder = 1_795_138_200_000_000, PostFeed(Options())
     for n, frame in enumerate(frames(500, 1), 1):
         (tick,) = decoder.decode(Frame(frame, False, received)).ticks
-        ours = Tick(
+        ours = BareTick(
             tick.code, tick.exchange, tick.price, tick.time, received, "post-1", 7, n,
             tick.volume, tick.turnover, tick.side, tick.seq, tick.previous_close,
         )  # fmt: skip

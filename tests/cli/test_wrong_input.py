@@ -35,6 +35,7 @@ COMMANDS: dict[str, list[str]] = {
     "acl check": [],
     "produce": ["--url", "ws://127.0.0.1:1"],
     "process": [],
+    "gateway": ["--port", "0"],
 }
 """Every command that connects to Kafka, and what it needs besides."""
 SECONDS = 20.0
@@ -137,7 +138,7 @@ def test_ctrl_c_ends_it_without_a_traceback(command: str, after: float, tmp_path
         (["archive", "--from-store", "sqlite:///nowhere"], "there is no store nowhere"),
         (["archive", "list"], "data/archive is not an archive: `ashare archive` makes one"),
         (["archive", "verify", "--dir", "."], "holds no archived day"),
-        (["watchlist", "show", "--http-port", "1"], "no producer answers on port 1 (Connection refused): start it"),
+        (["watchlist", "show", "--http-port", "1"], "no producer answers at http://127.0.0.1:1 (Connection refused): start it"),
         (["snapshot", "600519", "--worker", "http://127.0.0.1:1"], "(--worker): Connection refused"),
     ],
 )

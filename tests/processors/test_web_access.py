@@ -82,7 +82,7 @@ async def test_workers_and_commands_that_know_both_are_answered(tmp_path: Path) 
         assert done.exit_code == 0, done.output
         assert len(done.output.splitlines()) == 2
         for left_out, said in (
-            ("ASHARE_WEB_TOKEN_FILE", "all but /health needs the token"),
+            ("ASHARE_WEB_TOKEN_FILE", "all but /health, /live and /ready needs the token"),
             ("ASHARE_HTTP_CA", "set ASHARE_HTTP_CA to the certificate of the authority"),
         ):
             some = {name: value for name, value in given.items() if name != left_out}

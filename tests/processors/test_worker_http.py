@@ -177,7 +177,7 @@ def test_a_port_in_use_ends_the_worker_with_the_way_out(bootstrap: str) -> None:
         command = [sys.executable, "-m", "cli", "process", "--bootstrap", bootstrap, "--agents", "changes"]
         ended = subprocess.run([*command, "--web-port", port], capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 2
-    assert f"--web-port {port}" in ended.stderr
+    assert f"port {port} is in use: stop what listens there, or give another --web-port" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 

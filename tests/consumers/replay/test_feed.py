@@ -133,6 +133,6 @@ async def test_a_token_and_a_taken_port_are_the_servers_matter(recorded: Recorde
             await connect(url, proxy=None)
         port = int(url.rpartition(":")[2])
         output = ToFeed(ReplayServer(Settings(port=port), print), paced=True, replay_id="x")
-        with pytest.raises(UsageError, match="can't listen"):
+        with pytest.raises(UsageError, match=f"port {port} is in use"):
             await replay(recorded.request(), output, controls=Controls(seekable=True), say=lambda _: None)
         assert not running.done()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,19 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with Stack(Plan(tmp_path_factory.mktemp("stack"), market, gateway=True)) as running:
         running.start()
         running.feed()
+        _await_ticks(running.page_url)
         yield running
+
+
+def _await_ticks(url: str) -> None:
+    """A feed of which nothing came yet can't be missed."""
+    deadline = time.monotonic() + PATIENCE_MS / 1000
+    while time.monotonic() < deadline:
+        with urllib.request.urlopen(f"{url}v1/status", timeout=10) as answered:  # noqa: S310 - of our own gateway
+            if json.load(answered)["ticks_per_s"] > 50:
+                return
+        time.sleep(0.2)
+    raise AssertionError("no ticks came to the gateway")
 
 
 @pytest.fixture(scope="module")
