@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 from collections.abc import Iterator
@@ -31,6 +32,15 @@ for _variable in list(os.environ):
 def _elsewhere(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stand in an empty directory: what a user's runs have left below this one is not for the tests."""
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere", numbered=True))
+
+
+@pytest.fixture(autouse=True)
+def _logging() -> None:
+    """Let every logger log: what an earlier test of this process has run may have silenced some (``dictConfig`` does)."""
+    logging.disable(logging.NOTSET)
+    for logger in list(logging.root.manager.loggerDict.values()):
+        if isinstance(logger, logging.Logger):
+            logger.disabled = False
 
 
 LONG = (

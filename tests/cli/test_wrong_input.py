@@ -138,7 +138,10 @@ def test_ctrl_c_ends_it_without_a_traceback(command: str, after: float, tmp_path
         (["archive", "--from-store", "sqlite:///nowhere"], "there is no store nowhere"),
         (["archive", "list"], "data/archive is not an archive: `ashare archive` makes one"),
         (["archive", "verify", "--dir", "."], "holds no archived day"),
-        (["watchlist", "show", "--http-port", "1"], "no producer answers at http://127.0.0.1:1 (Connection refused): start it"),
+        (
+            ["watchlist", "show", "--http-port", "1"],
+            "no producer answers at http://127.0.0.1:1 (Connection refused): start it",
+        ),
         (["snapshot", "600519", "--worker", "http://127.0.0.1:1"], "(--worker): Connection refused"),
     ],
 )
