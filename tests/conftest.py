@@ -36,7 +36,7 @@ def _elsewhere(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
 
 @pytest.fixture(autouse=True)
 def _logging() -> None:
-    """Let every logger log: what an earlier test of this process has run may have silenced some (``dictConfig`` does)."""
+    """Let every logger log: what an earlier test of this process ran may have silenced some (``dictConfig`` does)."""
     logging.disable(logging.NOTSET)
     for logger in list(logging.root.manager.loggerDict.values()):
         if isinstance(logger, logging.Logger):
