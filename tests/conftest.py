@@ -36,11 +36,12 @@ def _elsewhere(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
 
 @pytest.fixture(autouse=True)
 def _logging() -> None:
-    """Let every logger log: what an earlier test of this process ran may have silenced some (``dictConfig`` does)."""
-    logging.disable(logging.NOTSET)
-    for logger in list(logging.root.manager.loggerDict.values()):
-        if isinstance(logger, logging.Logger):
-            logger.disabled = False
+    """Let our loggers log: a command that an earlier test ran in this process may have silenced some."""
+    for name, logger in list(logging.root.manager.loggerDict.items()):
+        if name.split(".")[0] in {"broker", "producer", "processors", "instruments"} and isinstance(
+            logger, logging.Logger
+        ):
+            logger.setLevel(logging.NOTSET)
 
 
 LONG = (

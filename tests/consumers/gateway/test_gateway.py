@@ -132,7 +132,8 @@ async def test_the_same_rows_come_by_http(stack: Stack) -> None:
     ticks = (await get(f"{url}v1/ticks/{code}?limit=3"))[1]["ticks"]
     assert 0 < len(ticks) <= 3
     assert {tick["code"] for tick in ticks} == {code}
-    assert (await get(f"{url}v1/bars/{code}?minutes=5"))[1]["bars"] == []
+    bars = (await get(f"{url}v1/bars/{code}?minutes=5"))[1]["bars"]
+    assert {bar["code"] for bar in bars} <= {code}
     changes = (await get(f"{url}v1/changes?since=1"))[1]["changes"]
     assert changes
     assert (await get(f"{url}v1/events"))[1]["events"]
