@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import signal
 import time
@@ -16,6 +15,7 @@ import msgspec
 from aiohttp import web
 
 from broker.exposition import Exposition
+from broker.http_access import is_loopback
 from broker.http_guard import GuardedRunner
 from broker.reader import ChunkReader
 from consumers.gateway.connections import Connections
@@ -68,20 +68,11 @@ def check(settings: Settings) -> None:
     Raises:
         UsageError: it would be.
     """
-    if settings.tokens is None and not settings.open_to_all and not _loopback(settings.host):
+    if settings.tokens is None and not settings.open_to_all and not is_loopback(settings.host):
         raise UsageError(
             f"--host {settings.host}: everybody who reaches it could read all: give --tokens FILE (docs/gateway.md),"
             " or --open-to-all"
         )
-
-
-def _loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class Gateway:
