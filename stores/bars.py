@@ -7,11 +7,12 @@ that is written again changes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import msgspec
 
 from schemas import Bar, GapMark, Origin
+from stores.columns import Column
 
 TABLE = "bars"
 KEY = ("code", "start", "auction")
@@ -19,34 +20,25 @@ CONTINUOUS = "none"
 """What stands for no auction in ``auction``: a part of the key is not null."""
 
 
-class BarColumn(NamedTuple):
-    """One column, with its type in either store."""
-
-    name: str
-    sqlite: str
-    questdb: str
-    nullable: bool = False
-
-
 COLUMNS = (
-    BarColumn("code", "TEXT", "SYMBOL"),
-    BarColumn("exchange", "TEXT", "SYMBOL"),
-    BarColumn("session", "TEXT", "SYMBOL"),
-    BarColumn("start", "INTEGER", "LONG"),
-    BarColumn("end", "INTEGER", "LONG"),
-    BarColumn("open", "REAL", "DOUBLE"),
-    BarColumn("high", "REAL", "DOUBLE"),
-    BarColumn("low", "REAL", "DOUBLE"),
-    BarColumn("close", "REAL", "DOUBLE"),
-    BarColumn("ticks", "INTEGER", "LONG"),
-    BarColumn("revision", "INTEGER", "LONG"),
-    BarColumn("origin_partition", "INTEGER", "LONG"),
-    BarColumn("origin_offset", "INTEGER", "LONG"),
-    BarColumn("volume", "NUMERIC", "DOUBLE", nullable=True),
-    BarColumn("turnover", "REAL", "DOUBLE", nullable=True),
-    BarColumn("auction", "TEXT", "SYMBOL"),
-    BarColumn("gap", "TEXT", "VARCHAR", nullable=True),
-    BarColumn("doubtful", "INTEGER", "LONG"),
+    Column("code", "TEXT", "SYMBOL"),
+    Column("exchange", "TEXT", "SYMBOL"),
+    Column("session", "TEXT", "SYMBOL"),
+    Column("start", "INTEGER", "LONG"),
+    Column("end", "INTEGER", "LONG"),
+    Column("open", "REAL", "DOUBLE"),
+    Column("high", "REAL", "DOUBLE"),
+    Column("low", "REAL", "DOUBLE"),
+    Column("close", "REAL", "DOUBLE"),
+    Column("ticks", "INTEGER", "LONG"),
+    Column("revision", "INTEGER", "LONG"),
+    Column("origin_partition", "INTEGER", "LONG"),
+    Column("origin_offset", "INTEGER", "LONG"),
+    Column("volume", "NUMERIC", "DOUBLE", nullable=True),
+    Column("turnover", "REAL", "DOUBLE", nullable=True),
+    Column("auction", "TEXT", "SYMBOL"),
+    Column("gap", "TEXT", "VARCHAR", nullable=True),
+    Column("doubtful", "INTEGER", "LONG"),
 )
 NAMES = tuple(column.name for column in COLUMNS)
 QUOTED = ", ".join(f'"{name}"' for name in NAMES)
